@@ -1,0 +1,152 @@
+//! The few file operations that everything durable is made of. Nobody outside this room opens a file.
+//!
+//! What the trait promises, and nothing more:
+//! * bytes written are durable only after `sync` of their file has returned, and in any order until then;
+//! * a name (created, renamed, removed) is durable only after `sync_dir` of its directory has returned;
+//! * a failed `sync` is final: the caller must stop, and never retry it;
+//! * `write_at` has written everything or answers an error; after an error the file may hold a part,
+//!   which the caller truncates away.
+//!
+//! `real` is the operating system, `sim` a disk that forgets, tears and fails as a test's seed says.
+
+pub mod lanes;
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+/// How to open a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Must exist; reading only.
+    Read,
+    /// Must exist; reading and writing.
+    Write,
+    /// Created if absent; reading and writing.
+    Create,
+    /// Must not exist; reading and writing.
+    CreateNew,
+}
+
+/// One name in a directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The last component. Names that are not UTF-8 are left out of a listing.
+    pub name: String,
+    /// A directory, not a file.
+    pub is_dir: bool,
+    /// The file's length in bytes; 0 for a directory.
+    pub len: u64,
+}
+
+/// A file system, or what a test puts in its place.
+pub trait Disk: Send + Sync {
+    /// Opens or creates a file.
+    fn open(&self, path: &Path, mode: Mode) -> io::Result<FileRef>;
+    /// The names in a directory, sorted.
+    fn list(&self, dir: &Path) -> io::Result<Vec<Entry>>;
+    /// Creates a directory (mode 0750); an existing one is fine. Parents must exist.
+    fn create_dir(&self, dir: &Path) -> io::Result<()>;
+    /// Renames a file or a directory, replacing a file of the target's name.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Removes a file's name. Open descriptors and views stay valid.
+    fn remove_file(&self, path: &Path) -> io::Result<()>;
+    /// Removes an empty directory.
+    fn remove_dir(&self, dir: &Path) -> io::Result<()>;
+    /// Makes the names in a directory durable.
+    fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+    /// Makes the whole file system that holds `dir` durable, errors included (Linux >= 5.8), or
+    /// answers `Unsupported` where that is not safe.
+    fn sync_all(&self, dir: &Path) -> io::Result<()>;
+    /// Bytes that this process may still write below `dir`.
+    fn free_bytes(&self, dir: &Path) -> io::Result<u64>;
+}
+
+/// An open file, shared between the loop and the lanes.
+pub type FileRef = Arc<dyn File>;
+
+/// An open file. Positions are bytes from its start.
+pub trait File: Send + Sync {
+    /// Reads up to `buf.len()` bytes; 0 means the end. Retries interruptions and short reads.
+    fn read_at(&self, position: u64, buf: &mut [u8]) -> io::Result<usize>;
+    /// Writes all the parts, one behind the other, as one operation where the system can.
+    fn write_at(&self, position: u64, parts: &[&[u8]]) -> io::Result<()>;
+    /// The length in bytes.
+    fn len(&self) -> io::Result<u64>;
+    /// Whether the file holds no byte.
+    fn is_empty(&self) -> io::Result<bool> {
+        Ok(self.len()? == 0)
+    }
+    /// Cuts or extends (with zeros). A file that has ever been viewed is not cut: see `view`.
+    fn set_len(&self, len: u64) -> io::Result<()>;
+    /// Makes the bytes and the length durable (fdatasync).
+    fn sync(&self) -> io::Result<()>;
+    /// Reserves space without changing the length (`FALLOC_FL_KEEP_SIZE`); a file system without that
+    /// is fine.
+    fn reserve(&self, position: u64, len: u64) -> io::Result<()>;
+    /// Forgets the clean cached pages, so that the next read asks the disk.
+    fn drop_cache(&self) -> io::Result<()>;
+    /// Bytes for a socket, without copying where the system can. The range must lie inside the file.
+    /// May return fewer parts than windows touched; their lengths add up to `len`.
+    fn view(&self, position: u64, len: usize) -> io::Result<Vec<View>>;
+}
+
+/// A piece of a file (or of memory) on its way to a socket.
+#[derive(Clone)]
+pub struct View {
+    source: Arc<dyn AsRef<[u8]> + Send + Sync>,
+    start: usize,
+    len: usize,
+}
+
+impl View {
+    /// A part of something that holds bytes.
+    ///
+    /// # Panics
+    /// When the range does not lie inside.
+    #[must_use]
+    pub fn new(source: Arc<dyn AsRef<[u8]> + Send + Sync>, start: usize, len: usize) -> View {
+        assert!(
+            start
+                .checked_add(len)
+                .is_some_and(|end| end <= (*source).as_ref().len())
+        );
+        View { source, start, len }
+    }
+
+    /// Bytes of our own.
+    #[must_use]
+    pub fn owned(bytes: Vec<u8>) -> View {
+        let len = bytes.len();
+        View {
+            source: Arc::new(bytes),
+            start: 0,
+            len,
+        }
+    }
+
+    /// How many bytes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The bytes, to be handed to a socket and to nothing else: behind a map, reading them in user
+    /// space would turn a bad sector into a signal.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &(*self.source).as_ref()[self.start..self.start + self.len]
+    }
+}
+
+impl std::fmt::Debug for View {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "View({} bytes)", self.len)
+    }
+}

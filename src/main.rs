@@ -1,0 +1,3 @@
+//! The daemon: flags, logging, signals, run.
+
+fn main() {}
