@@ -1,6 +1,10 @@
 //! The language: bytes to structs and back. Knows no broker, no disk and no socket.
 
+pub mod batch;
+pub mod codec;
 pub mod error;
+#[cfg(test)]
+mod samples;
 
 /// A topic id, a directory id, a cluster id: sixteen bytes, shown as Kafka shows them (URL-safe base64
 /// without padding).
