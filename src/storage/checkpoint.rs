@@ -20,7 +20,7 @@ use crate::proto::Uuid;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Offsets by topic name and partition.
 pub(super) type Offsets = BTreeMap<(String, i32), i64>;
@@ -134,7 +134,9 @@ pub(super) fn read_bytes(disk: &dyn Disk, path: &Path) -> Result<Option<Vec<u8>>
 /// Makes `bytes` the content of `path`: after a crash it holds either the old content or all of the new.
 /// The directory is synced too.
 pub(super) fn replace(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let temporary = path.with_added_extension("tmp");
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(".tmp");
+    let temporary = PathBuf::from(temporary);
     let written = || -> io::Result<()> {
         let file: FileRef = disk.open(&temporary, Mode::Create)?;
         file.set_len(0)?;
