@@ -318,3 +318,192 @@ impl<T> Lanes<T> for Inline<T> {
         std::mem::take(&mut self.done)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::sim::{Fault, SimDisk, Survives, Times};
+    use super::super::{Mode, read_all};
+    use super::*;
+    use std::sync::mpsc::sync_channel;
+
+    const DIR: &str = "/d";
+
+    fn sim() -> (SimDisk, Arc<dyn Disk>) {
+        let disk = SimDisk::new(1, Path::new(DIR));
+        (disk.clone(), Arc::new(disk))
+    }
+
+    /// A round over `count` files that hold one byte each, and one append.
+    fn round(disk: &dyn Disk, count: usize) -> Round {
+        let open = |path: &Path| disk.open(path, Mode::Create).unwrap();
+        let paths = (0..count).map(|index| Path::new(DIR).join(format!("f{index}")));
+        let files = paths.map(|path| (open(&path), path)).collect::<Vec<_>>();
+        files
+            .iter()
+            .for_each(|(file, _)| file.write_at(0, &[b"x"]).unwrap());
+        let path = Path::new(DIR).join("journal");
+        let append = Append {
+            file: open(&path),
+            path,
+            position: 0,
+            bytes: b"entry".to_vec(),
+        };
+        Round {
+            number: 7,
+            files,
+            dirs: vec![DIR.into()],
+            then: vec![append],
+        }
+    }
+
+    fn only<T>(mut done: Vec<Completion<T>>) -> Completion<T> {
+        assert_eq!(done.len(), 1);
+        done.remove(0)
+    }
+
+    /// Waits for the wake of real threads.
+    fn threads(disk: Arc<dyn Disk>) -> (Threads<u32>, impl Fn()) {
+        let (sender, woken) = sync_channel(16);
+        let wake: Wake = Arc::new(move || sender.send(()).unwrap());
+        let threads = Threads::start(disk, Path::new(DIR), &wake).unwrap();
+        (threads, move || woken.recv().unwrap())
+    }
+
+    #[test]
+    fn a_round_makes_everything_durable() {
+        for count in [2, 40] {
+            let (sim, disk) = sim();
+            let mut lanes = Inline::<()>::new(Arc::clone(&disk), Path::new(DIR));
+            lanes.sync(round(&*disk, count));
+            assert!(matches!(only(lanes.completed()), Completion::Synced(7)));
+            assert!(lanes.completed().is_empty());
+            sim.crash(Survives::Nothing);
+            assert_eq!(sim.list(Path::new(DIR)).unwrap().len(), count + 1);
+            assert_eq!(
+                read_all(&sim, &Path::new(DIR).join("journal")).unwrap(),
+                b"entry"
+            );
+            assert_eq!(read_all(&sim, &Path::new(DIR).join("f1")).unwrap(), b"x");
+        }
+    }
+
+    #[test]
+    fn many_files_cost_one_sync() {
+        let (sim, disk) = sim();
+        let round = round(&*disk, 40);
+        let before = sim.operations();
+        assert!(matches!(
+            run::<()>(&*disk, Path::new(DIR), round),
+            Completion::Synced(7)
+        ));
+        assert_eq!(sim.operations() - before, 3);
+    }
+
+    #[test]
+    fn an_append_is_not_written_after_a_failed_sync() {
+        for count in [2, 40] {
+            let (sim, disk) = sim();
+            let round = round(&*disk, count);
+            sim.fail_at(sim.operations(), Fault::Io, Times::Once);
+            let Completion::SyncFailed(path, error) = run::<()>(&*disk, Path::new(DIR), round)
+            else {
+                panic!("the sync failed");
+            };
+            assert!(path.starts_with(DIR));
+            assert_eq!(super::super::errno(&error), Some(5));
+            assert!(
+                read_all(&sim, &Path::new(DIR).join("journal"))
+                    .unwrap()
+                    .is_empty()
+            );
+        }
+    }
+
+    #[test]
+    fn files_are_synced_side_by_side_where_the_whole_cannot_be() {
+        let (sim, disk) = sim();
+        let (first, _) = round(&*disk, 40).steps();
+        sync_side_by_side(&*disk, &first)
+            .map_err(|(_, error)| error)
+            .unwrap();
+        sim.crash(Survives::Nothing);
+        assert_eq!(sim.list(Path::new(DIR)).unwrap().len(), 41);
+    }
+
+    #[test]
+    fn a_failure_side_by_side_is_reported_with_its_path() {
+        let (sim, disk) = sim();
+        let (first, _) = round(&*disk, 40).steps();
+        sim.fail_at(sim.operations() + 20, Fault::Io, Times::Once);
+        let (path, _) = sync_side_by_side(&*disk, &first).unwrap_err();
+        assert!(path.starts_with(DIR));
+    }
+
+    #[test]
+    fn several_appends_to_a_file_are_synced_once() {
+        let (sim, disk) = sim();
+        let mut round = round(&*disk, 0);
+        let (file, path) = (Arc::clone(&round.then[0].file), round.then[0].path.clone());
+        round.then.push(Append {
+            file,
+            path: path.clone(),
+            position: 5,
+            bytes: b" two".to_vec(),
+        });
+        let before = sim.operations();
+        assert!(matches!(
+            run::<()>(&*disk, Path::new(DIR), round),
+            Completion::Synced(7)
+        ));
+        assert_eq!(sim.operations() - before, 4);
+        sim.crash(Survives::Nothing);
+        assert_eq!(read_all(&sim, &path).unwrap(), b"entry two");
+    }
+
+    #[test]
+    fn threads_finish_rounds_and_jobs_and_wake_the_loop() {
+        let (_, disk) = sim();
+        let (mut lanes, wait) = threads(Arc::clone(&disk));
+        lanes.sync(round(&*disk, 2));
+        wait();
+        assert!(matches!(only(lanes.completed()), Completion::Synced(7)));
+        lanes.work(Box::new(|| 1));
+        lanes.work(Box::new(|| 2));
+        wait();
+        wait();
+        let results: Vec<u32> = lanes
+            .completed()
+            .into_iter()
+            .map(|done| match done {
+                Completion::Worked(result) => result,
+                _ => panic!("no round was given"),
+            })
+            .collect();
+        assert_eq!(results, [1, 2]);
+    }
+
+    #[test]
+    fn a_panic_in_a_job_goes_on_in_the_loop() {
+        let (_, disk) = sim();
+        let (mut lanes, wait) = threads(disk);
+        lanes.work(Box::new(|| panic!("from the job")));
+        wait();
+        let panic = catch_unwind(AssertUnwindSafe(|| lanes.completed()))
+            .err()
+            .unwrap();
+        assert_eq!(panic.downcast_ref(), Some(&"from the job"));
+    }
+
+    #[test]
+    fn dropping_the_threads_finishes_what_was_queued() {
+        let (sim, disk) = sim();
+        let (mut lanes, _wait) = threads(Arc::clone(&disk));
+        lanes.sync(round(&*disk, 2));
+        drop(lanes);
+        sim.crash(Survives::Nothing);
+        assert_eq!(
+            read_all(&sim, &Path::new(DIR).join("journal")).unwrap(),
+            b"entry"
+        );
+    }
+}

@@ -9,10 +9,13 @@
 //!
 //! `real` is the operating system, `sim` a disk that forgets, tears and fails as a test's seed says.
 
+#[cfg(test)]
+mod conformance;
 mod error;
 pub mod lanes;
 mod map;
 mod real;
+pub mod sim;
 
 pub use error::{PathError, errno, is_full};
 pub use real::{Lock, LockError, RealDisk, Syncing};

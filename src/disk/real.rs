@@ -323,6 +323,7 @@ impl File for RealFile {
     }
 
     fn drop_cache(&self) -> io::Result<()> {
+        self.windows.forget();
         rustix::fs::fadvise(&self.file, 0, None, Advice::DontNeed)
             .map_err(|error| self.at("drop the cache of")(error.into()))
     }
