@@ -31,6 +31,8 @@ pub(super) const KEYS: &[Key] = &[
         "The send buffer of each socket; -1 leaves it to the system."),
     key("socket.request.max.bytes", Int(1, MAX), "104857600", Start, Honoured,
         "The largest request; a larger one closes the connection."),
+    key("queued.max.request.bytes", Long(MIN, MAX), "67108864", Start, Honoured,
+        "Bytes of requests that all connections hold; above it only the oldest unfinished one is read on; -1 is without a limit."),
     key("connections.max.idle.ms", Long(MIN, MAX), "600000", Start, Honoured,
         "A connection without traffic is closed after this time."),
     key("max.connections", Int(0, MAX), "10000", Live, Honoured,
@@ -165,8 +167,6 @@ pub(super) const KEYS: &[Key] = &[
     key("log.cleaner.min.compaction.lag.ms", Long(0, MAX), "0", Live, Later,
         "The shortest time that a record stays as it is."),
     // The limits of our own.
-    key("chronik.request.held.bytes", Size(65536, 1 << 30), "64mb", Start, Honoured,
-        "Bytes of unfinished requests, all connections; above it only the oldest is read on."),
     key("chronik.outbox.bytes", Size(4096, 1 << 30), "1mb", Start, Honoured,
         "Answers that wait for one connection; above it that connection is not read from."),
     key("chronik.outbox.pinned.bytes", Size(4096, 1 << 30), "16mb", Start, Honoured,

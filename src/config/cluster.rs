@@ -150,8 +150,6 @@ pub(super) const KEYS: &[Key] = &[
         "Threads for housekeeping; here one loop does it."),
     key("queued.max.requests", Int(1, MAX), "500", Start, Moot,
         "Requests that wait for a thread."),
-    key("queued.max.request.bytes", Long(MIN, MAX), "-1", Start, Moot,
-        "Bytes of requests that wait for a thread; here chronik.request.held.bytes."),
     key("fetch.purgatory.purge.interval.requests", Int(MIN, MAX), "1000", Start, Moot,
         "How often Kafka tidies its waiting requests."),
     key("producer.purgatory.purge.interval.requests", Int(MIN, MAX), "1000", Start, Moot,

@@ -12,7 +12,8 @@
 //!
 //! Names, types, ranges and defaults are those of Apache Kafka 4.3. What differs on purpose:
 //! `log.flush.interval.messages` and `flush.messages` default to 1, because an acknowledgement is a
-//! promise here; `group.initial.rebalance.delay.ms` to 0; `max.connections` to 10000; and the copies
+//! promise here; `group.initial.rebalance.delay.ms` to 0; `max.connections` to 10000 and
+//! `queued.max.request.bytes` to 64 MiB, because a small machine must stay one; and the copies
 //! that internal topics have to 1, because there is one broker.
 
 mod broker;

@@ -25,8 +25,8 @@ pub struct BrokerConfig {
     pub send_buffer_bytes: Option<usize>,
     /// `socket.request.max.bytes`.
     pub request_max_bytes: usize,
-    /// `connections.max.idle.ms`; `None` is never.
-    pub idle_ms: Option<i64>,
+    /// `connections.max.idle.ms`; `i64::MAX` is never.
+    pub idle_ms: i64,
     /// `max.connections`.
     pub max_connections: usize,
     /// `num.partitions`.
@@ -45,7 +45,7 @@ pub struct BrokerConfig {
     pub request_partitions: usize,
     /// `producer.id.expiration.ms`.
     pub producer_id_expiration_ms: i64,
-    /// `chronik.request.held.bytes`.
+    /// `queued.max.request.bytes`; `usize::MAX` is without a limit.
     pub request_held_bytes: usize,
     /// `chronik.outbox.bytes`.
     pub outbox_bytes: usize,
@@ -109,7 +109,7 @@ impl BrokerConfig {
             receive_buffer_bytes: unless_negative(of("socket.receive.buffer.bytes")),
             send_buffer_bytes: unless_negative(of("socket.send.buffer.bytes")),
             request_max_bytes: of("socket.request.max.bytes").number(),
-            idle_ms: unless_negative(of("connections.max.idle.ms")),
+            idle_ms: unless_negative(of("connections.max.idle.ms")).unwrap_or(i64::MAX),
             max_connections: of("max.connections").number(),
             num_partitions: of("num.partitions").number(),
             default_replication_factor: of("default.replication.factor").number(),
@@ -119,7 +119,8 @@ impl BrokerConfig {
             fetch_sessions: of("max.incremental.fetch.session.cache.slots").number(),
             request_partitions: of("max.request.partition.size.limit").number(),
             producer_id_expiration_ms: of("producer.id.expiration.ms").number(),
-            request_held_bytes: of("chronik.request.held.bytes").number(),
+            request_held_bytes: unless_negative(of("queued.max.request.bytes"))
+                .unwrap_or(usize::MAX),
             outbox_bytes: of("chronik.outbox.bytes").number(),
             outbox_pinned_bytes: of("chronik.outbox.pinned.bytes").number(),
             turn_requests: of("chronik.turn.requests").number(),
@@ -268,7 +269,7 @@ mod tests {
         let broker = BrokerConfig::default();
         assert_eq!(broker.request_max_bytes, 104_857_600);
         assert_eq!(broker.request_held_bytes, 64 << 20);
-        assert_eq!(broker.idle_ms, Some(600_000));
+        assert_eq!(broker.idle_ms, 600_000);
         assert_eq!(broker.listeners[0].port, 9092);
         assert_eq!(broker.advertised, []);
         let log = LogConfig::default();
