@@ -9,6 +9,8 @@ pub mod codec;
 pub mod error;
 pub mod frame;
 pub mod header;
+#[cfg(test)]
+mod samples;
 pub mod schema;
 #[cfg(test)]
 mod samples;
