@@ -232,6 +232,8 @@ pub struct LogConfig {
     pub timestamp_before_max_ms: i64,
     /// `message.timestamp.after.max.ms`.
     pub timestamp_after_max_ms: i64,
+    /// `compression.type`: a codec's name, or `producer` for what each producer chose.
+    pub compression_type: String,
     /// `flush.messages`: 1 means that an acknowledgement waits for the disk.
     pub flush_messages: i64,
     /// `flush.ms`.
@@ -259,6 +261,7 @@ impl LogConfig {
             },
             timestamp_before_max_ms: of("message.timestamp.before.max.ms").number(),
             timestamp_after_max_ms: of("message.timestamp.after.max.ms").number(),
+            compression_type: of("compression.type").text(),
             flush_messages: of("flush.messages").number(),
             flush_ms: of("flush.ms").number(),
         }

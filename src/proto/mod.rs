@@ -11,9 +11,9 @@ pub mod frame;
 pub mod header;
 #[cfg(test)]
 mod samples;
-pub mod schema;
 #[cfg(test)]
 mod samples;
+pub mod schema;
 mod uuid;
 pub(crate) mod wire;
 
