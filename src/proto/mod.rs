@@ -3,6 +3,7 @@
 pub mod batch;
 pub mod codec;
 pub mod error;
+pub mod legacy;
 #[cfg(test)]
 mod samples;
 
