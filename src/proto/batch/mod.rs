@@ -12,6 +12,8 @@
 
 mod builder;
 mod header;
+#[cfg(test)]
+mod oracle;
 mod record;
 mod varint;
 
@@ -150,6 +152,13 @@ pub fn crc_ok(batch: &[u8]) -> bool {
     batch.first_chunk().is_some_and(|header| {
         BatchHeader::from_bytes(header).crc == crc32c::crc32c(&batch[header::CHECKED_FROM..])
     })
+}
+
+/// The format number of the first entry, which stands at the same place in all formats; `None` if the bytes end
+/// before it.
+pub fn magic_of(records: &[u8]) -> Option<i8> {
+    let start = records.first_chunk::<MAGIC_PREFIX_BYTES>()?;
+    Some(i8::from_be_bytes([start[MAGIC_POSITION]]))
 }
 
 /// The bytes of the first batch, from its first 17.
@@ -318,6 +327,8 @@ mod tests {
         let mut patched = bytes.clone();
         for magic in [0, 1, 3, -1] {
             patched[MAGIC_POSITION] = i8::to_be_bytes(magic)[0];
+            assert_eq!(magic_of(&patched[..17]), Some(magic));
+            assert_eq!(magic_of(&patched[..16]), None);
             assert_eq!(
                 Batch::split_first(&patched).unwrap_err(),
                 BatchError::Magic(magic)

@@ -23,10 +23,10 @@ pub struct DownConversion {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Converted {
     /// The messages; empty if there were only control batches.
-    pub set: Vec<u8>,
-    /// The offset after the last record that was converted or left out: where to read on. `None` if there was no
-    /// whole batch.
-    pub next_offset: Option<i64>,
+    pub bytes: Vec<u8>,
+    /// The offset after the last record that was converted or left out: where to read on. It is the offset asked
+    /// for if there was no whole batch.
+    pub next_offset: i64,
 }
 
 /// Converts batches of format 2, in order, until the limit or the last whole batch. Offsets are kept, headers
@@ -36,8 +36,8 @@ pub struct Converted {
 /// converted before it, which is then the answer.
 pub fn to_message_set(batches: &[u8], wanted: &DownConversion) -> Result<Converted, LegacyError> {
     let mut converted = Converted {
-        set: Vec::new(),
-        next_offset: None,
+        bytes: Vec::new(),
+        next_offset: wanted.first_offset,
     };
     let mut rest = batches;
     loop {
@@ -49,7 +49,7 @@ pub fn to_message_set(batches: &[u8], wanted: &DownConversion) -> Result<Convert
         match add_batch(&mut converted, &batch, wanted) {
             Ok(Progress::All) => rest = next,
             Ok(Progress::Full) => return Ok(converted),
-            Err(LegacyError::UnsupportedCodec) if !converted.set.is_empty() => {
+            Err(LegacyError::UnsupportedCodec) if !converted.bytes.is_empty() => {
                 return Ok(converted);
             }
             Err(error) => return Err(error),
@@ -77,7 +77,7 @@ fn add_batch(
         add_wrapper(converted, batch, wanted)?
     };
     if let Progress::All = progress {
-        converted.next_offset = Some(header.next_offset());
+        converted.next_offset = header.next_offset();
     }
     Ok(progress)
 }
@@ -100,9 +100,9 @@ fn add_messages(
             return Ok(Progress::Full);
         }
         let timestamp = header.record_timestamp(record.timestamp_delta);
-        let set = &mut converted.set;
+        let set = &mut converted.bytes;
         style.write(set, offset, timestamp, record.key, record.value)?;
-        converted.next_offset = Some(offset.saturating_add(1));
+        converted.next_offset = offset.saturating_add(1);
     }
     Ok(Progress::All)
 }
@@ -130,7 +130,7 @@ fn add_wrapper(
     ) {
         return Ok(Progress::Full);
     }
-    let set = &mut converted.set;
+    let set = &mut converted.bytes;
     style.write(
         set,
         inner.last_offset,
@@ -201,7 +201,7 @@ fn offset_of(header: &BatchHeader, record: &Record<'_>) -> i64 {
 }
 
 fn has_room(converted: &Converted, size_bytes: usize, limit_bytes: usize) -> bool {
-    converted.set.is_empty() || size_bytes <= limit_bytes.saturating_sub(converted.set.len())
+    converted.bytes.is_empty() || size_bytes <= limit_bytes.saturating_sub(converted.bytes.len())
 }
 
 fn damaged(_: RecordError) -> LegacyError {
@@ -267,7 +267,7 @@ mod tests {
     }
 
     fn offsets(converted: &Converted) -> Vec<i64> {
-        read(&converted.set).iter().map(|seen| seen.0).collect()
+        read(&converted.bytes).iter().map(|seen| seen.0).collect()
     }
 
     /// Offsets 10, 11, 12.
@@ -291,8 +291,8 @@ mod tests {
                 ..all(i8::from(set.contains('1')))
             };
             let converted = to_message_set(&sample(batch), &wanted).unwrap();
-            assert_eq!(converted.set, sample(set), "{set}");
-            assert_eq!(converted.next_offset, Some(1005));
+            assert_eq!(converted.bytes, sample(set), "{set}");
+            assert_eq!(converted.next_offset, 1005);
         }
     }
 
@@ -314,7 +314,7 @@ mod tests {
                     let inner = wrapper.unwrap_set(1 << 10).unwrap().into_owned();
                     (wrapper.offset, wrapper.timestamp, wrapper.codec(), inner)
                 };
-                assert_eq!(open(&converted.set), open(&expected), "{codec:?} {magic}");
+                assert_eq!(open(&converted.bytes), open(&expected), "{codec:?} {magic}");
             }
         }
     }
@@ -329,10 +329,13 @@ mod tests {
         builder.push(3, Some(b""), None);
         let batch = builder.build(Some(1_700_000_000_777)).unwrap();
         let converted = to_message_set(&batch, &all(1)).unwrap();
-        assert_eq!(read(&converted.set), read(&sample("java-down1-lz4-append")));
-        let (wrapper, _) = Message::split_first(&converted.set).unwrap().unwrap();
+        assert_eq!(
+            read(&converted.bytes),
+            read(&sample("java-down1-lz4-append"))
+        );
+        let (wrapper, _) = Message::split_first(&converted.bytes).unwrap().unwrap();
         assert_eq!(wrapper.timestamp, 1_700_000_000_777);
-        assert_eq!(converted.set[17] & 0x0f, 0x0b);
+        assert_eq!(converted.bytes[17] & 0x0f, 0x0b);
     }
 
     #[test]
@@ -340,7 +343,7 @@ mod tests {
         let control = three(BatchBuilder::new(10).control());
         let data = three(BatchBuilder::new(13));
         let only = to_message_set(&control, &all(1)).unwrap();
-        assert_eq!((only.set.len(), only.next_offset), (0, Some(13)));
+        assert_eq!((only.bytes.len(), only.next_offset), (0, 13));
         let both = to_message_set(&[control, data].concat(), &all(1)).unwrap();
         assert_eq!(offsets(&both), [13, 14, 15]);
     }
@@ -349,8 +352,8 @@ mod tests {
     fn the_limit_stops_between_messages_but_lets_the_first_through() {
         let batches = [three(BatchBuilder::new(10)), three(BatchBuilder::new(13))].concat();
         let whole = to_message_set(&batches, &all(1)).unwrap();
-        let one_bytes = whole.set.len() / 6;
-        for limit_bytes in 0..=whole.set.len() {
+        let one_bytes = whole.bytes.len() / 6;
+        for limit_bytes in 0..=whole.bytes.len() {
             let wanted = DownConversion {
                 limit_bytes,
                 first_offset: 10,
@@ -358,8 +361,8 @@ mod tests {
             };
             let converted = to_message_set(&batches, &wanted).unwrap();
             let count = (limit_bytes / one_bytes).max(1);
-            assert_eq!(converted.set, whole.set[..count * one_bytes]);
-            assert_eq!(converted.next_offset, Some(10 + count as i64));
+            assert_eq!(converted.bytes, whole.bytes[..count * one_bytes]);
+            assert_eq!(converted.next_offset, 10 + count as i64);
         }
     }
 
@@ -375,7 +378,7 @@ mod tests {
         };
         let converted = to_message_set(&batches, &wanted).unwrap();
         assert_eq!(offsets(&converted), [10, 11, 12]);
-        assert_eq!(converted.next_offset, Some(13));
+        assert_eq!(converted.next_offset, 13);
         let capped = DownConversion {
             cap_bytes: 20,
             ..wanted
@@ -394,7 +397,7 @@ mod tests {
         let after = [three(BatchBuilder::new(10)), zstd].concat();
         let converted = to_message_set(&after, &all(1)).unwrap();
         assert_eq!(offsets(&converted), [10, 11, 12]);
-        assert_eq!(converted.next_offset, Some(13));
+        assert_eq!(converted.next_offset, 13);
     }
 
     #[test]
@@ -444,8 +447,8 @@ mod tests {
             }
             let batch = builder.build(None).unwrap();
             let converted = to_message_set(&batch, &all(magic)).unwrap();
-            assert_eq!(read(&converted.set), expected);
-            assert_eq!(converted.next_offset, Some(offset));
+            assert_eq!(read(&converted.bytes), expected);
+            assert_eq!(converted.next_offset, offset);
             let mut damaged = batch;
             let position = random.below(damaged.len());
             damaged[position] = random.next() as u8;

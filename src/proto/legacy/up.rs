@@ -7,21 +7,17 @@ use crate::proto::codec::Codec;
 
 /// Converts a whole message set into one batch of format 2 with base offset 0, as a broker does on Produce 0-2.
 ///
-/// All messages have the same format, and a wrapper stands alone. The records are compressed with `codec`, or
-/// with the wrapper's if none is given. `cap_bytes` bounds what a wrapper may decompress to. Records of format 0
+/// All messages have the same format, and a wrapper stands alone; its codec is kept. `cap_bytes` bounds what a
+/// wrapper may decompress to. Records of format 0
 /// have no timestamp (-1); a wrapper with log-append time gives its own to its records, and the batch counts as
 /// one with the producer's timestamps. A message cut off at the end of the set is ignored, as in Kafka.
-pub fn to_batch(
-    set: &[u8],
-    codec: Option<Codec>,
-    cap_bytes: usize,
-) -> Result<Vec<u8>, LegacyError> {
+pub fn to_batch(set: &[u8], cap_bytes: usize) -> Result<Vec<u8>, LegacyError> {
     let Some((first, rest)) = Message::split_first(set)? else {
         return Err(LegacyError::Invalid("a message set without a message"));
     };
-    let source = first.codec()?;
-    let mut builder = BatchBuilder::new(0).codec(codec.unwrap_or(source));
-    if source == Codec::None {
+    let codec = first.codec()?;
+    let mut builder = BatchBuilder::new(0).codec(codec);
+    if codec == Codec::None {
         push_plain(&mut builder, set, first.magic)?;
     } else if Message::split_first(rest)?.is_some() {
         return Err(LegacyError::Invalid("more than one compressed message set"));
@@ -155,7 +151,7 @@ mod tests {
     }
 
     fn is_invalid(set: &[u8]) -> bool {
-        matches!(to_batch(set, None, CAP_BYTES), Err(LegacyError::Invalid(_)))
+        matches!(to_batch(set, CAP_BYTES), Err(LegacyError::Invalid(_)))
     }
 
     #[test]
@@ -163,7 +159,7 @@ mod tests {
         let samples = [samples("java-set"), samples("python-set")].concat();
         assert_eq!(samples.len(), 15);
         for (name, set) in samples {
-            let batch = match to_batch(&set, None, CAP_BYTES) {
+            let batch = match to_batch(&set, CAP_BYTES) {
                 Err(LegacyError::UnsupportedCodec) => continue,
                 batch => batch.unwrap(),
             };
@@ -190,27 +186,11 @@ mod tests {
     }
 
     #[test]
-    fn the_caller_s_codec_is_taken_if_there_is_one() {
-        let set = sample("java-set1-none");
-        for codec in Codec::ALL {
-            let result = to_batch(&set, Some(codec), CAP_BYTES);
-            if !codec.is_built() {
-                assert_eq!(result, Err(LegacyError::UnsupportedCodec));
-                continue;
-            }
-            let batch = result.unwrap();
-            let header = *Batch::split_first(&batch).unwrap().0.header();
-            assert_eq!(header.attributes.codec(), Some(codec));
-            assert_eq!(records_of(&batch).len(), 3);
-        }
-    }
-
-    #[test]
     fn a_tail_that_was_cut_off_is_ignored_and_nothing_at_all_is_invalid() {
         let set = set_of(1, 3);
         let one_bytes = set.len() / 3;
         for cut in 0..set.len() {
-            let result = to_batch(&set[..cut], None, CAP_BYTES);
+            let result = to_batch(&set[..cut], CAP_BYTES);
             match cut / one_bytes {
                 0 => assert!(matches!(result, Err(LegacyError::Invalid(_)))),
                 whole => assert_eq!(records_of(&result.unwrap()).len(), whole),
@@ -232,10 +212,7 @@ mod tests {
     fn wrappers_that_no_broker_accepts_are_invalid() {
         let inner = set_of(1, 2);
         let good = wrapper(1, Codec::Gzip, 1, &inner);
-        assert_eq!(
-            records_of(&to_batch(&good, None, CAP_BYTES).unwrap()).len(),
-            2
-        );
+        assert_eq!(records_of(&to_batch(&good, CAP_BYTES).unwrap()).len(), 2);
         assert!(is_invalid(&good.repeat(2)), "two wrappers");
         assert!(
             is_invalid(&[&good[..], &inner].concat()),
@@ -276,7 +253,7 @@ mod tests {
         };
         style.write(&mut null, 0, 0, None, None).unwrap();
         assert!(is_invalid(&null), "no value");
-        let tight = to_batch(&good, None, inner.len() - 1);
+        let tight = to_batch(&good, inner.len() - 1);
         assert_eq!(tight, Err(LegacyError::TooLarge));
     }
 
@@ -298,12 +275,12 @@ mod tests {
         for position in 16..set.len() {
             let mut damaged = set.clone();
             damaged[position] ^= 0x40;
-            let result = to_batch(&damaged, None, CAP_BYTES);
+            let result = to_batch(&damaged, CAP_BYTES);
             assert!(matches!(result, Err(LegacyError::Corrupt(_))), "{position}");
         }
         let mut inner = set_of(1, 1);
         inner[20] ^= 1;
-        let result = to_batch(&wrapper(1, Codec::Gzip, 0, &inner), None, CAP_BYTES);
+        let result = to_batch(&wrapper(1, Codec::Gzip, 0, &inner), CAP_BYTES);
         assert!(matches!(result, Err(LegacyError::Corrupt(_))));
         let garbage = {
             let mut set = Vec::new();
@@ -314,7 +291,7 @@ mod tests {
             style.write(&mut set, 0, 0, None, Some(b"no gzip")).unwrap();
             set
         };
-        let result = to_batch(&garbage, None, CAP_BYTES);
+        let result = to_batch(&garbage, CAP_BYTES);
         assert!(matches!(result, Err(LegacyError::Corrupt(_))));
     }
 
@@ -349,14 +326,11 @@ mod tests {
                 Codec::None | Codec::Zstd => inner,
                 codec => wrapper(magic, codec, 0, &inner),
             };
-            assert_eq!(
-                records_of(&to_batch(&set, None, CAP_BYTES).unwrap()),
-                expected
-            );
+            assert_eq!(records_of(&to_batch(&set, CAP_BYTES).unwrap()), expected);
             let mut damaged = set;
             let position = random.below(damaged.len());
             damaged[position] = random.next() as u8;
-            let _ = to_batch(&damaged, None, CAP_BYTES);
+            let _ = to_batch(&damaged, CAP_BYTES);
         }
     }
 }
