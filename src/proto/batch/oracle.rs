@@ -34,7 +34,7 @@ impl Cursor<'_> {
             raw += u128::from(byte % 128) << (7 * group);
             if byte < 128 {
                 let magnitude = (raw / 2) as i128;
-                let value = if raw % 2 == 0 {
+                let value = if raw & 1 == 0 {
                     magnitude
                 } else {
                     -magnitude - 1
