@@ -14,17 +14,21 @@
 //! An operation is whatever changes or syncs something; looking (open, read, list) is counted apart.
 //! Files opened before a crash or a kill answer errors. All clones are the same disk; a fork is another.
 
+mod content;
 mod lanes;
+mod luck;
+mod names;
 mod world;
 
 pub use lanes::{Pending, SimLanes};
 
 use super::error::at;
 use super::{Disk, Entry, File, FileRef, Mode, View};
+use names::Id;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use world::{Id, World};
+use world::World;
 
 /// What an injected failure says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
