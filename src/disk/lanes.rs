@@ -1,6 +1,6 @@
 //! The two lanes beside the loop: `sync` for rounds and nothing else, `work` for everything that may take
-//! long. In the simulator both are queues of events that the seed orders (`sim`),
-//! in the daemon they are `threads`.
+//! long. In the simulator both are queues of events that the seed orders (`sim`), in the daemon they are
+//! `threads`.
 //!
 //! The order inside a round is the law that everything above stands on: the kernel may write pages in any
 //! order, so a decision (an append) may not even be in the page cache before what it decides about is

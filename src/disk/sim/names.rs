@@ -22,6 +22,7 @@ pub(super) struct Names {
 }
 
 impl Names {
+    /// Applies an atomic change that is not durable yet: names and what they lead to from now on.
     pub(super) fn change(&mut self, change: Vec<(Slot, Option<Id>)>) {
         apply_names(&mut self.live, &change);
         self.pending.push(change);
@@ -42,18 +43,19 @@ impl Names {
         }
         kept.reverse();
         self.pending = kept;
-        due.iter()
-            .rev()
-            .for_each(|change| apply_names(&mut self.durable, change));
+        for change in due.iter().rev() {
+            apply_names(&mut self.durable, change);
+        }
     }
 
+    /// Makes everything durable.
     pub(super) fn sync_all(&mut self) {
-        let pending = std::mem::take(&mut self.pending);
-        pending
-            .iter()
-            .for_each(|change| apply_names(&mut self.durable, change));
+        for change in std::mem::take(&mut self.pending) {
+            apply_names(&mut self.durable, &change);
+        }
     }
 
+    /// Keeps a subset of what is pending.
     pub(super) fn crash(&mut self, luck: &mut Luck, survives: Survives) {
         let pending = std::mem::take(&mut self.pending);
         let kept = luck.choose(pending.len(), survives);
@@ -63,10 +65,10 @@ impl Names {
         self.live = self.durable.clone();
     }
 
+    /// The names in a directory as processes see them, sorted.
     pub(super) fn in_dir(&self, dir: Id) -> impl Iterator<Item = (&str, Id)> {
-        let slots = self
-            .live
-            .range((dir, String::new())..(dir + 1, String::new()));
+        let (from, to) = ((dir, String::new()), (dir + 1, String::new()));
+        let slots = self.live.range(from..to);
         slots.map(|((_, name), id)| (name.as_str(), *id))
     }
 }
