@@ -1,9 +1,21 @@
 //! The two lanes beside the loop: `sync` for rounds and nothing else, `work` for everything that may take
-//! long. In the simulator both are queues of events that the seed orders.
+//! long. In the simulator both are queues of events that the seed orders (`sim_lanes`).
+//!
+//! The order inside a round is the law that everything above stands on: the kernel may write pages in any
+//! order, so a decision (an append) may not even be in the page cache before what it decides about is
+//! safe. A round that fails at any step is over: no later step of it is tried.
+//!
+//! An idle lane waits on a channel and costs nothing. A lane that has finished something calls the wake
+//! closure after the result can be taken. A panic in a lane goes on in the loop, at `completed`.
 
-use super::FileRef;
-use std::io;
-use std::path::PathBuf;
+use super::{Disk, FileRef};
+use std::io::{self, ErrorKind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 
 /// Bytes that may reach a file only after the round's other syncs (the journal's withheld entries).
 pub struct Append {
@@ -52,4 +64,446 @@ pub trait Lanes<T> {
     fn work(&mut self, job: Job<T>);
     /// Takes everything finished since the last call, in order of completion.
     fn completed(&mut self) -> Vec<Completion<T>>;
+}
+
+/// Called after every completion, from a lane's thread.
+pub type Wake = Arc<dyn Fn() + Send + Sync>;
+
+/// A path that could not be made durable, and why.
+pub(super) type Failure = (PathBuf, io::Error);
+
+/// One operation of a round.
+pub(super) enum Step {
+    SyncFile(FileRef, PathBuf),
+    SyncDir(PathBuf),
+    Write(Append),
+}
+
+impl Step {
+    /// Does it.
+    pub(super) fn run(&self, disk: &dyn Disk) -> Result<(), Failure> {
+        let (path, result) = match self {
+            Step::SyncFile(file, path) => (path, file.sync()),
+            Step::SyncDir(path) => (path, disk.sync_dir(path)),
+            Step::Write(append) => (
+                &append.path,
+                append.file.write_at(append.position, &[&append.bytes]),
+            ),
+        };
+        result.map_err(|error| (path.clone(), error))
+    }
+}
+
+impl Round {
+    /// What comes first, in any order, and what comes after all of that, in this order.
+    pub(super) fn steps(self) -> (Vec<Step>, Vec<Step>) {
+        let files = self
+            .files
+            .into_iter()
+            .map(|(file, path)| Step::SyncFile(file, path));
+        let first = files
+            .chain(self.dirs.into_iter().map(Step::SyncDir))
+            .collect();
+        let mut written: Vec<(FileRef, PathBuf)> = Vec::new();
+        for append in &self.then {
+            if !written.iter().any(|(_, path)| *path == append.path) {
+                written.push((Arc::clone(&append.file), append.path.clone()));
+            }
+        }
+        let syncs = written
+            .into_iter()
+            .map(|(file, path)| Step::SyncFile(file, path));
+        (
+            first,
+            self.then
+                .into_iter()
+                .map(Step::Write)
+                .chain(syncs)
+                .collect(),
+        )
+    }
+}
+
+/// From this many syncs in a round on, they are done together.
+const MANY: usize = 9;
+/// Threads that share the syncs of a round where the whole file system cannot be synced.
+const SYNC_THREADS: usize = 4;
+/// Enough for a few frames and a system call.
+const SYNC_STACK_BYTES: usize = 64 * 1024;
+/// Jobs compress and parse; only the pages that are touched count.
+const WORK_STACK_BYTES: usize = 2 * 1024 * 1024;
+
+/// Makes a round durable.
+fn run<T>(disk: &dyn Disk, root: &Path, round: Round) -> Completion<T> {
+    let number = round.number;
+    let (first, last) = round.steps();
+    let result = sync_all_of(disk, root, &first)
+        .and_then(|()| last.iter().try_for_each(|step| step.run(disk)));
+    match result {
+        Ok(()) => Completion::Synced(number),
+        Err((path, error)) => Completion::SyncFailed(path, error),
+    }
+}
+
+fn sync_all_of(disk: &dyn Disk, root: &Path, steps: &[Step]) -> Result<(), Failure> {
+    if steps.len() < MANY {
+        return steps.iter().try_for_each(|step| step.run(disk));
+    }
+    match disk.sync_all(root) {
+        Err(error) if error.kind() == ErrorKind::Unsupported => sync_side_by_side(disk, steps),
+        result => result.map_err(|error| (root.to_owned(), error)),
+    }
+}
+
+/// Shares the steps among a few threads that live as long as this call. A system that gives no thread
+/// makes it slower and nothing else.
+fn sync_side_by_side(disk: &dyn Disk, steps: &[Step]) -> Result<(), Failure> {
+    let next = AtomicUsize::new(0);
+    let failed = Mutex::new(None);
+    let share = || {
+        while let Some(step) = steps.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if let Err(failure) = step.run(disk) {
+                next.store(steps.len(), Ordering::Relaxed);
+                failed
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .get_or_insert(failure);
+            }
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 1..SYNC_THREADS {
+            let helper = thread::Builder::new()
+                .name("chronik-sync".into())
+                .stack_size(SYNC_STACK_BYTES);
+            let _ = helper.spawn_scoped(scope, share);
+        }
+        share();
+    });
+    failed
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner)
+        .map_or(Ok(()), Err)
+}
+
+/// What a lane's thread sends back: a completion, or the panic that took its place.
+type Done<T> = thread::Result<Completion<T>>;
+
+/// One thread and the queue before it. Dropping it lets the queue run empty and waits for the thread.
+struct Lane<J> {
+    queue: Option<Sender<J>>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl<J: Send + 'static> Lane<J> {
+    fn start<T: Send + 'static>(
+        thread: thread::Builder,
+        done: Sender<Done<T>>,
+        wake: Wake,
+        run: impl Fn(J) -> Completion<T> + Send + 'static,
+    ) -> io::Result<Lane<J>> {
+        let (queue, jobs) = channel();
+        let thread = thread.spawn(move || {
+            for job in jobs {
+                // A loop that is gone needs no results.
+                let _ = done.send(catch_unwind(AssertUnwindSafe(|| run(job))));
+                wake();
+            }
+        })?;
+        Ok(Lane {
+            queue: Some(queue),
+            thread: Some(thread),
+        })
+    }
+
+    fn push(&self, job: J) {
+        let sent = self
+            .queue
+            .as_ref()
+            .is_some_and(|queue| queue.send(job).is_ok());
+        assert!(sent, "a lane ends only after its queue");
+    }
+}
+
+impl<J> Drop for Lane<J> {
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Some(thread) = self.thread.take() {
+            // Panics of jobs were caught; there is nobody to tell of another.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The lanes of the daemon: the threads `chronik-sync` and `chronik-work`.
+pub struct Threads<T> {
+    sync: Lane<Round>,
+    work: Lane<Job<T>>,
+    done: Receiver<Done<T>>,
+}
+
+impl<T: Send + 'static> Threads<T> {
+    /// Starts both. `root` is the data directory, which is synced as a whole when a round has many files
+    /// and the disk allows it.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn start(disk: Arc<dyn Disk>, root: &Path, wake: &Wake) -> io::Result<Threads<T>> {
+        let (sender, done) = channel();
+        let thread = |name: &str, stack| thread::Builder::new().name(name.into()).stack_size(stack);
+        let root = root.to_owned();
+        let sync = Lane::start(
+            thread("chronik-sync", SYNC_STACK_BYTES),
+            sender.clone(),
+            Arc::clone(wake),
+            move |round| run(&*disk, &root, round),
+        )?;
+        let work = Lane::start(
+            thread("chronik-work", WORK_STACK_BYTES),
+            sender,
+            Arc::clone(wake),
+            |job: Job<T>| Completion::Worked(job()),
+        )?;
+        Ok(Threads { sync, work, done })
+    }
+}
+
+impl<T: Send + 'static> Lanes<T> for Threads<T> {
+    fn sync(&mut self, round: Round) {
+        self.sync.push(round);
+    }
+
+    fn work(&mut self, job: Job<T>) {
+        self.work.push(job);
+    }
+
+    fn completed(&mut self) -> Vec<Completion<T>> {
+        self.done
+            .try_iter()
+            .map(|done| done.unwrap_or_else(|panic| resume_unwind(panic)))
+            .collect()
+    }
+}
+
+/// Lanes without threads: everything is done when it is handed over. For `-t`, and for tests that are
+/// not about order.
+pub struct Inline<T> {
+    disk: Arc<dyn Disk>,
+    root: PathBuf,
+    done: Vec<Completion<T>>,
+}
+
+impl<T> Inline<T> {
+    /// Lanes over a disk; `root` as in [`Threads::start`].
+    #[must_use]
+    pub fn new(disk: Arc<dyn Disk>, root: &Path) -> Inline<T> {
+        Inline {
+            disk,
+            root: root.to_owned(),
+            done: Vec::new(),
+        }
+    }
+}
+
+impl<T> Lanes<T> for Inline<T> {
+    fn sync(&mut self, round: Round) {
+        self.done.push(run(&*self.disk, &self.root, round));
+    }
+
+    fn work(&mut self, job: Job<T>) {
+        self.done.push(Completion::Worked(job()));
+    }
+
+    fn completed(&mut self) -> Vec<Completion<T>> {
+        std::mem::take(&mut self.done)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sim::{Fault, SimDisk, Survives, Times};
+    use super::super::{Mode, read_all};
+    use super::*;
+    use std::sync::mpsc::sync_channel;
+
+    const DIR: &str = "/d";
+
+    fn sim() -> (SimDisk, Arc<dyn Disk>) {
+        let disk = SimDisk::new(1, Path::new(DIR));
+        (disk.clone(), Arc::new(disk))
+    }
+
+    /// A round over `count` files that hold one byte each, and one append.
+    fn round(disk: &dyn Disk, count: usize) -> Round {
+        let open = |path: &Path| disk.open(path, Mode::Create).unwrap();
+        let paths = (0..count).map(|index| Path::new(DIR).join(format!("f{index}")));
+        let files = paths.map(|path| (open(&path), path)).collect::<Vec<_>>();
+        files
+            .iter()
+            .for_each(|(file, _)| file.write_at(0, &[b"x"]).unwrap());
+        let path = Path::new(DIR).join("journal");
+        let append = Append {
+            file: open(&path),
+            path,
+            position: 0,
+            bytes: b"entry".to_vec(),
+        };
+        Round {
+            number: 7,
+            files,
+            dirs: vec![DIR.into()],
+            then: vec![append],
+        }
+    }
+
+    fn only<T>(mut done: Vec<Completion<T>>) -> Completion<T> {
+        assert_eq!(done.len(), 1);
+        done.remove(0)
+    }
+
+    /// Waits for the wake of real threads.
+    fn threads(disk: Arc<dyn Disk>) -> (Threads<u32>, impl Fn()) {
+        let (sender, woken) = sync_channel(16);
+        let wake: Wake = Arc::new(move || sender.send(()).unwrap());
+        let threads = Threads::start(disk, Path::new(DIR), &wake).unwrap();
+        (threads, move || woken.recv().unwrap())
+    }
+
+    #[test]
+    fn a_round_makes_everything_durable() {
+        for count in [2, 40] {
+            let (sim, disk) = sim();
+            let mut lanes = Inline::<()>::new(Arc::clone(&disk), Path::new(DIR));
+            lanes.sync(round(&*disk, count));
+            assert!(matches!(only(lanes.completed()), Completion::Synced(7)));
+            assert!(lanes.completed().is_empty());
+            sim.crash(Survives::Nothing);
+            assert_eq!(sim.list(Path::new(DIR)).unwrap().len(), count + 1);
+            assert_eq!(
+                read_all(&sim, &Path::new(DIR).join("journal")).unwrap(),
+                b"entry"
+            );
+            assert_eq!(read_all(&sim, &Path::new(DIR).join("f1")).unwrap(), b"x");
+        }
+    }
+
+    #[test]
+    fn many_files_cost_one_sync() {
+        let (sim, disk) = sim();
+        let round = round(&*disk, 40);
+        let before = sim.operations();
+        assert!(matches!(
+            run::<()>(&*disk, Path::new(DIR), round),
+            Completion::Synced(7)
+        ));
+        assert_eq!(sim.operations() - before, 3);
+    }
+
+    #[test]
+    fn an_append_is_not_written_after_a_failed_sync() {
+        for count in [2, 40] {
+            let (sim, disk) = sim();
+            let round = round(&*disk, count);
+            sim.fail_at(sim.operations(), Fault::Io, Times::Once);
+            let Completion::SyncFailed(path, error) = run::<()>(&*disk, Path::new(DIR), round)
+            else {
+                panic!("the sync failed");
+            };
+            assert!(path.starts_with(DIR));
+            assert_eq!(super::super::errno(&error), Some(5));
+            assert!(
+                read_all(&sim, &Path::new(DIR).join("journal"))
+                    .unwrap()
+                    .is_empty()
+            );
+        }
+    }
+
+    #[test]
+    fn files_are_synced_side_by_side_where_the_whole_cannot_be() {
+        let (sim, disk) = sim();
+        let (first, _) = round(&*disk, 40).steps();
+        sync_side_by_side(&*disk, &first)
+            .map_err(|(_, error)| error)
+            .unwrap();
+        sim.crash(Survives::Nothing);
+        assert_eq!(sim.list(Path::new(DIR)).unwrap().len(), 41);
+    }
+
+    #[test]
+    fn a_failure_side_by_side_is_reported_with_its_path() {
+        let (sim, disk) = sim();
+        let (first, _) = round(&*disk, 40).steps();
+        sim.fail_at(sim.operations() + 20, Fault::Io, Times::Once);
+        let (path, _) = sync_side_by_side(&*disk, &first).unwrap_err();
+        assert!(path.starts_with(DIR));
+    }
+
+    #[test]
+    fn several_appends_to_a_file_are_synced_once() {
+        let (sim, disk) = sim();
+        let mut round = round(&*disk, 0);
+        let (file, path) = (Arc::clone(&round.then[0].file), round.then[0].path.clone());
+        round.then.push(Append {
+            file,
+            path: path.clone(),
+            position: 5,
+            bytes: b" two".to_vec(),
+        });
+        let before = sim.operations();
+        assert!(matches!(
+            run::<()>(&*disk, Path::new(DIR), round),
+            Completion::Synced(7)
+        ));
+        assert_eq!(sim.operations() - before, 4);
+        sim.crash(Survives::Nothing);
+        assert_eq!(read_all(&sim, &path).unwrap(), b"entry two");
+    }
+
+    #[test]
+    fn threads_finish_rounds_and_jobs_and_wake_the_loop() {
+        let (_, disk) = sim();
+        let (mut lanes, wait) = threads(Arc::clone(&disk));
+        lanes.sync(round(&*disk, 2));
+        wait();
+        assert!(matches!(only(lanes.completed()), Completion::Synced(7)));
+        lanes.work(Box::new(|| 1));
+        lanes.work(Box::new(|| 2));
+        wait();
+        wait();
+        let results: Vec<u32> = lanes
+            .completed()
+            .into_iter()
+            .map(|done| match done {
+                Completion::Worked(result) => result,
+                _ => panic!("no round was given"),
+            })
+            .collect();
+        assert_eq!(results, [1, 2]);
+    }
+
+    #[test]
+    fn a_panic_in_a_job_goes_on_in_the_loop() {
+        let (_, disk) = sim();
+        let (mut lanes, wait) = threads(disk);
+        lanes.work(Box::new(|| panic!("from the job")));
+        wait();
+        let panic = catch_unwind(AssertUnwindSafe(|| lanes.completed()))
+            .err()
+            .unwrap();
+        assert_eq!(panic.downcast_ref(), Some(&"from the job"));
+    }
+
+    #[test]
+    fn dropping_the_threads_finishes_what_was_queued() {
+        let (sim, disk) = sim();
+        let (mut lanes, _wait) = threads(Arc::clone(&disk));
+        lanes.sync(round(&*disk, 2));
+        drop(lanes);
+        sim.crash(Survives::Nothing);
+        assert_eq!(
+            read_all(&sim, &Path::new(DIR).join("journal")).unwrap(),
+            b"entry"
+        );
+    }
 }
