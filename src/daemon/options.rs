@@ -162,13 +162,19 @@ fn settings(given: &Matches) -> Result<Settings, Exit> {
 }
 
 fn number(port: &str) -> Result<u16, Exit> {
-    port.parse()
-        .map_err(|_| usage(format!("{port} is no port: it wants a number from 0 to 65535")))
+    port.parse().map_err(|_| {
+        usage(format!(
+            "{port} is no port: it wants a number from 0 to 65535"
+        ))
+    })
 }
 
 /// `host`, `host:port`, `[address]:port` or an address of version 6; without a port, the bound one (0).
 fn host_and_port(address: &str) -> Result<(&str, u16), Exit> {
-    if let Some((host, port)) = address.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+    if let Some((host, port)) = address
+        .strip_prefix('[')
+        .and_then(|rest| rest.split_once(']'))
+    {
         return match port.strip_prefix(':') {
             Some(port) => Ok((host, number(port)?)),
             None => Ok((host, 0)),
@@ -212,7 +218,16 @@ mod tests {
 
     #[test]
     fn a_command_line_without_sense_is_a_usage_error() {
-        for line in ["-x", "stray", "-d", "-p http", "-p 65536", "-o novalue", "--ready-fd x", "-a b:c"] {
+        for line in [
+            "-x",
+            "stray",
+            "-d",
+            "-p http",
+            "-p 65536",
+            "-o novalue",
+            "--ready-fd x",
+            "-a b:c",
+        ] {
             assert!(read(line).is_err_and(|exit| exit.code == USAGE), "{line}");
         }
     }
@@ -226,7 +241,11 @@ mod tests {
             ("-b box -o listeners=PLAINTEXT://other:8", "other", 8),
         ] {
             let listener = broker(line).listeners.remove(0);
-            assert_eq!((listener.host.as_str(), listener.port), (host, port), "{line}");
+            assert_eq!(
+                (listener.host.as_str(), listener.port),
+                (host, port),
+                "{line}"
+            );
         }
     }
 
@@ -249,7 +268,9 @@ mod tests {
         assert_eq!(command(""), Command::Serve);
         assert_eq!(command("-t"), Command::Check { print: false });
         assert_eq!(command("-tT"), Command::Check { print: true });
-        assert!(matches!(command("-t -V"), Command::Print(text) if text.starts_with("chronikd 0.")));
+        assert!(
+            matches!(command("-t -V"), Command::Print(text) if text.starts_with("chronikd 0."))
+        );
         assert!(matches!(command("-h"), Command::Print(text) if text.contains("--ports-file")));
     }
 }
