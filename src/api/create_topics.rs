@@ -128,11 +128,11 @@ fn partition_count(broker: &Broker, topic: &CreatableTopic<'_>) -> Result<i32, R
     }
     let refusal = |code, message: &str| Err(Refusal::new(code, message));
     match (topic.replication_factor, topic.num_partitions) {
-        (..-1 | 0, _) => refusal(
+        (..=-2 | 0, _) => refusal(
             ErrorCode::INVALID_REPLICATION_FACTOR,
             "Replication factor must be larger than 0, or -1 to use the default value.",
         ),
-        (_, ..-1 | 0) => refusal(
+        (_, ..=-2 | 0) => refusal(
             ErrorCode::INVALID_PARTITIONS,
             "Number of partitions was set to an invalid non-positive value.",
         ),

@@ -146,7 +146,7 @@ fn append(
             code,
             ..
         }) => {
-            broker.fail(failure.path, failure.error);
+            broker.fail(failure.error);
             Err(code.into())
         }
         appended => appended,

@@ -31,7 +31,6 @@ use record::{Encoded, Record};
 pub use start::OpenError;
 use std::collections::BTreeMap;
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use topics::{Topic, Topics};
 use wait::{Key, Signal, Ticket};
@@ -46,12 +45,7 @@ pub enum Worked {
 
 /// Why the process must stop at once: a write or sync that cannot be taken back or tried again.
 #[derive(Debug)]
-pub struct Fatal {
-    /// The file, directory or file system.
-    pub path: PathBuf,
-    /// What the system said.
-    pub error: io::Error,
-}
+pub struct Fatal(pub io::Error);
 
 /// A late answer: an owned fact, which `api::answer` turns into bytes of the ticket's version.
 pub enum Fact {}
@@ -276,12 +270,9 @@ impl Broker {
                 self.synced(round, now);
                 Ok(())
             }
-            Completion::SyncFailed(path, error) => Err(Fatal { path, error }),
+            Completion::SyncFailed(_, error) => Err(Fatal(error)),
             Completion::Worked(Worked::Storage(done)) => {
-                self.storage.absorb(done, now).map_err(|f| Fatal {
-                    path: f.path,
-                    error: f.error,
-                })
+                self.storage.absorb(done, now).map_err(|f| Fatal(f.error))
             }
             Completion::Worked(Worked::Journal(done)) => match done {},
         }
@@ -322,8 +313,8 @@ impl Broker {
     }
 
     /// A handler met a failure that cannot be answered: the turn ends the process.
-    pub fn fail(&mut self, path: PathBuf, error: io::Error) {
-        self.failure.get_or_insert(Fatal { path, error });
+    pub fn fail(&mut self, error: io::Error) {
+        self.failure.get_or_insert(Fatal(error));
     }
 
     /// Changes that parked requests may be waiting for, since the last call.
@@ -362,7 +353,7 @@ impl Broker {
         };
         self.storage.gather(&mut round);
         if let Err(failure) = self.journal.gather(&mut round) {
-            self.fail(failure.path, failure.error);
+            self.fail(failure);
         }
         self.rounds.in_flight = Some(number);
         self.rounds.gathering += 1;

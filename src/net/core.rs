@@ -82,4 +82,11 @@ impl Core for Broker {
     fn synced_round(&self) -> u64 {
         Broker::synced_round(self)
     }
+    fn begin_close(&mut self, now: Now) -> Result<(), Fatal> {
+        Broker::begin_close(self, now);
+        Ok(())
+    }
+    fn closed(&self) -> bool {
+        Broker::closed(self)
+    }
 }

@@ -173,7 +173,7 @@ impl Core for Toy {
     fn absorb(&mut self, _now: Now, done: Completion<()>) -> Result<(), Fatal> {
         let number = match done {
             Completion::Synced(number) => number,
-            Completion::SyncFailed(path, error) => return Err(Fatal { path, error }),
+            Completion::SyncFailed(_, error) => return Err(Fatal(error)),
             Completion::Worked(()) => return Ok(()),
         };
         (self.synced, self.in_flight) = (number, false);

@@ -12,8 +12,6 @@ pub mod header;
 pub mod legacy;
 #[cfg(test)]
 mod samples;
-#[cfg(test)]
-mod samples;
 pub mod schema;
 mod uuid;
 pub(crate) mod wire;

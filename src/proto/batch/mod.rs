@@ -147,14 +147,6 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// The format number of the first entry, which stands at the same place in every format.
-#[must_use]
-pub fn magic_of(records: &[u8]) -> Option<i8> {
-    records
-        .get(MAGIC_POSITION)
-        .map(|&byte| i8::from_be_bytes([byte]))
-}
-
 /// Whether the checksum of a whole batch is right; `false` for bytes shorter than a header.
 pub fn crc_ok(batch: &[u8]) -> bool {
     batch.first_chunk().is_some_and(|header| {
