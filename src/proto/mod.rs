@@ -9,6 +9,7 @@ pub mod codec;
 pub mod error;
 pub mod frame;
 pub mod header;
+pub mod legacy;
 #[cfg(test)]
 mod samples;
 pub mod schema;

@@ -25,3 +25,28 @@ impl Random {
         (0..self.below(limit)).map(|_| self.next() as u8).collect()
     }
 }
+
+/// All samples of [`samples.txt`](samples.txt) whose names begin so, with their names.
+pub(in crate::proto) fn samples(prefix: &str) -> Vec<(&'static str, Vec<u8>)> {
+    include_str!("samples.txt")
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| line.split_once(' '))
+        .filter(|(name, _)| name.starts_with(prefix))
+        .map(|(name, digits)| (name, bytes_of(digits)))
+        .collect()
+}
+
+/// The sample with exactly this name.
+pub(in crate::proto) fn sample(name: &str) -> Vec<u8> {
+    let found = samples(name).into_iter().find(|(other, _)| *other == name);
+    found.unwrap_or_else(|| panic!("no sample {name}")).1
+}
+
+fn bytes_of(digits: &str) -> Vec<u8> {
+    let pairs = digits.as_bytes().chunks(2);
+    let pairs = pairs.map(|pair| std::str::from_utf8(pair).unwrap());
+    pairs
+        .map(|pair| u8::from_str_radix(pair, 16).unwrap())
+        .collect()
+}

@@ -141,14 +141,6 @@ impl Index {
         self.position_at(after)
     }
 
-    /// The first known beginning of a batch behind `position`.
-    pub(super) fn position_after(&self, position: u64) -> Option<u64> {
-        let after = self
-            .offsets
-            .partition_point(|e| u64::from(e.position) <= position);
-        self.offsets.get(after).map(|e| u64::from(e.position))
-    }
-
     fn position_at(&self, after: usize) -> u64 {
         let entry = after.checked_sub(1).map(|slot| self.offsets[slot]);
         entry.map_or(0, |e| u64::from(e.position))
@@ -285,8 +277,6 @@ mod tests {
             "batch 20..=29 ends below 30"
         );
         assert_eq!(index.position_before(99, u64::MAX), 0);
-        assert_eq!(index.position_after(250), Some(300));
-        assert_eq!(index.position_after(900), None);
     }
 
     #[test]

@@ -66,7 +66,6 @@ pub(super) struct Checkpoints {
 /// One partition's log.
 pub struct Log {
     pub(super) id: PartitionId,
-    pub(super) topic: Arc<str>,
     pub(super) dir: PathBuf,
     pub(super) disk: Arc<dyn Disk>,
     config: Arc<LogConfig>,
@@ -101,7 +100,7 @@ pub struct Log {
 
 impl Log {
     pub(super) fn new(
-        (id, topic, dir): (PartitionId, Arc<str>, PathBuf),
+        (id, dir): (PartitionId, PathBuf),
         disk: Arc<dyn Disk>,
         (config, leader_epoch): (Arc<LogConfig>, i32),
         parts: Parts,
@@ -109,7 +108,6 @@ impl Log {
         let end = parts.log_end;
         Log {
             id,
-            topic,
             dir,
             disk,
             config,

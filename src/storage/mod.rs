@@ -242,6 +242,12 @@ impl fmt::Display for ReadError {
 
 impl std::error::Error for ReadError {}
 
+impl From<Unavailable> for ReadError {
+    fn from(why: Unavailable) -> ReadError {
+        ReadError::Unavailable(why)
+    }
+}
+
 impl From<Failure> for ReadError {
     fn from(failure: Failure) -> ReadError {
         ReadError::Io(failure)
@@ -316,15 +322,20 @@ pub struct Storage {
 }
 
 impl Storage {
-    /// A storage that has not looked at its directory yet. `producer_id_expiration_ms` is how long an idle
-    /// producer is remembered.
+    /// A storage that has not looked at its directory yet. `leader_epoch` is the broker's, which all that
+    /// is appended will carry; `producer_id_expiration_ms` is how long an idle producer is remembered.
     #[must_use]
-    pub fn new(disk: Arc<dyn Disk>, root: PathBuf, producer_id_expiration_ms: i64) -> Storage {
+    pub fn new(
+        disk: Arc<dyn Disk>,
+        root: PathBuf,
+        leader_epoch: i32,
+        producer_id_expiration_ms: i64,
+    ) -> Storage {
         Storage {
             shelf: Shelf::new(Arc::clone(&disk)),
             disk,
             root,
-            leader_epoch: 0,
+            leader_epoch,
             producer_id_expiration_ms,
             slots: BTreeMap::new(),
             loading: 0,
@@ -441,6 +452,26 @@ impl Storage {
         })
     }
 
+    /// The first record at or after `timestamp_ms`.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn offset_for_time(
+        &mut self,
+        id: PartitionId,
+        timestamp_ms: i64,
+    ) -> Result<Option<TimedOffset>, ReadError> {
+        self.with_log(id, |log, shelf| log.offset_for_time(shelf, timestamp_ms))
+    }
+
+    /// The first record that has the greatest timestamp (ListOffsets -3).
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn max_timestamp(&mut self, id: PartitionId) -> Result<Option<TimedOffset>, ReadError> {
+        self.with_log(id, Log::max_timestamp)
+    }
+
     fn with_log<R>(
         &mut self,
         id: PartitionId,
@@ -448,9 +479,9 @@ impl Storage {
     ) -> Result<R, ReadError> {
         let found = match self.slots.get_mut(&id).map(|slot| &mut slot.state) {
             Some(State::Ready(log)) => read(log, &mut self.shelf),
-            Some(State::Loading) => Err(ReadError::Unavailable(Unavailable::Loading)),
-            Some(State::Damaged) => Err(ReadError::Unavailable(Unavailable::Damaged)),
-            None => Err(ReadError::Unavailable(Unavailable::Unknown)),
+            Some(State::Loading) => Err(Unavailable::Loading.into()),
+            Some(State::Damaged) => Err(Unavailable::Damaged.into()),
+            None => Err(Unavailable::Unknown.into()),
         };
         self.trim_shelf();
         found

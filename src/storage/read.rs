@@ -6,16 +6,14 @@
 //! begins there is an error. Payload goes to sockets as views; whatever looks at records reads through the
 //! descriptor.
 
-use super::heads::{Buffer, Head, Heads, Met};
-use super::index::Index;
+use super::heads::Head;
 use super::log::Log;
 use super::names::Kind;
 use super::segment::{Place, Segment, Span};
 use super::shelf::Shelf;
-use super::{Failure, Found, ReadError, TimedOffset, checkpoint};
-use crate::disk::{FileRef, Mode};
+use super::{Failure, Found, ReadError, TimedOffset};
+use crate::disk::FileRef;
 use crate::proto::batch::Batch;
-use std::borrow::Cow;
 use std::io;
 
 /// The greatest a batch may become when a look-up opens it.
@@ -158,94 +156,75 @@ impl Log {
     }
 
     /// The first record at or after `timestamp_ms`.
-    ///
-    /// # Errors
-    /// When the disk cannot be read.
-    pub fn offset_for_time(&self, timestamp_ms: i64) -> io::Result<Option<TimedOffset>> {
-        for segment in &self.segments[self.slot_of(self.log_start())..] {
-            let index = self.index_of(segment)?;
-            if segment.newest_with(&index) < timestamp_ms {
-                continue;
-            }
-            let position = index.position_before_offset(index.offset_before_time(timestamp_ms));
-            let found = self.first_at(segment, position, |ms| ms >= timestamp_ms)?;
-            if found.is_some() {
-                return Ok(found);
+    pub(super) fn offset_for_time(
+        &mut self,
+        shelf: &mut Shelf,
+        timestamp_ms: i64,
+    ) -> Result<Option<TimedOffset>, ReadError> {
+        for slot in self.slot_of(self.log_start())..self.segments.len() {
+            if self.newest_in(shelf, slot)? >= timestamp_ms {
+                let found = self.first_in(shelf, slot, timestamp_ms)?;
+                if found.is_some() {
+                    return Ok(found);
+                }
             }
         }
         Ok(None)
     }
 
-    /// The first record that has the greatest timestamp (ListOffsets -3).
-    ///
-    /// # Errors
-    /// When the disk cannot be read.
-    pub fn max_timestamp(&self) -> io::Result<Option<TimedOffset>> {
-        let mut newest: Option<(i64, &Segment)> = None;
-        for segment in &self.segments[self.slot_of(self.log_start())..] {
-            let timestamp_ms = segment.newest_with(&*self.index_of(segment)?);
+    /// The first record that has the greatest timestamp.
+    pub(super) fn max_timestamp(
+        &mut self,
+        shelf: &mut Shelf,
+    ) -> Result<Option<TimedOffset>, ReadError> {
+        let mut newest = None;
+        for slot in self.slot_of(self.log_start())..self.segments.len() {
+            let timestamp_ms = self.newest_in(shelf, slot)?;
             if timestamp_ms >= 0 && newest.is_none_or(|(ms, _)| timestamp_ms > ms) {
-                newest = Some((timestamp_ms, segment));
+                newest = Some((timestamp_ms, slot));
             }
         }
-        let Some((timestamp_ms, segment)) = newest else {
-            return Ok(None);
-        };
-        let index = self.index_of(segment)?;
-        let position = index.position_before_offset(index.offset_before_time(timestamp_ms));
-        self.first_at(segment, position, |ms| ms >= timestamp_ms)
-    }
-
-    /// The first record behind `position` whose time is `wanted`.
-    fn first_at(
-        &self,
-        segment: &Segment,
-        position: u64,
-        wanted: impl Fn(i64) -> bool,
-    ) -> io::Result<Option<TimedOffset>> {
-        let file = match segment.open_file() {
-            Some(file) => file,
-            None => self
-                .disk
-                .open(&segment.path(self.place(), Kind::Log), Mode::Read)?,
-        };
-        let mut buffer = Buffer::new();
-        let mut heads = Heads::new(&*file, &mut buffer, position, segment.len());
-        let served = |head: &Head| head.last_offset >= self.log_start() && !head.is_old;
-        while let Met::Batch(head) =
-            heads.find(|head| served(head) && wanted(head.max_timestamp_ms))?
-        {
-            let found = first_record(&file, &head, self.log_start(), &wanted)?;
-            if found.is_some() {
-                return Ok(found);
-            }
+        match newest {
+            Some((timestamp_ms, slot)) => self.first_in(shelf, slot, timestamp_ms),
+            None => Ok(None),
         }
-        Ok(None)
     }
 
-    fn place(&self) -> Place<'_> {
-        Place {
+    fn newest_in(&mut self, shelf: &Shelf, slot: usize) -> Result<i64, Failure> {
+        let place = Place {
             id: self.id,
             dir: &self.dir,
-        }
+        };
+        self.segments[slot].newest_ms(shelf, place)
     }
 
-    /// A segment's index, read for this once where it is not in memory.
-    fn index_of<'a>(&self, segment: &'a Segment) -> io::Result<Cow<'a, Index>> {
-        if let Some(index) = segment.index_in_memory() {
-            return Ok(Cow::Borrowed(index));
-        }
-        let read = |kind| {
-            let bytes = checkpoint::read_bytes(&*self.disk, &segment.path(self.place(), kind));
-            Ok::<_, io::Error>(bytes.map_err(|failure| failure.error)?.unwrap_or_default())
+    /// The first served record of a segment at or after a time.
+    fn first_in(
+        &mut self,
+        shelf: &mut Shelf,
+        slot: usize,
+        timestamp_ms: i64,
+    ) -> Result<Option<TimedOffset>, ReadError> {
+        let log_start = self.log_start();
+        let place = Place {
+            id: self.id,
+            dir: &self.dir,
         };
-        let (offsets, times) = (read(Kind::Index)?, read(Kind::TimeIndex)?);
-        Ok(Cow::Owned(Index::decode(
-            &offsets,
-            &times,
-            segment.len(),
-            u64::MAX,
-        )))
+        let segment = &mut self.segments[slot];
+        let mut position = segment.position_before_time(shelf, place, timestamp_ms)?;
+        let wanted = |head: &Head| {
+            head.max_timestamp_ms >= timestamp_ms && head.last_offset >= log_start && !head.is_old
+        };
+        while let Some(head) = segment.find_head(shelf, place, position, wanted)? {
+            let file = segment.file(shelf, place)?;
+            let found = first_record(&file, &head, log_start, timestamp_ms)
+                .map_err(|error| Failure::new(&segment.path(place, Kind::Log), error))?;
+            if found.is_some() {
+                return Ok(found);
+            }
+            position = head.end();
+        }
+        Ok(None)
     }
 }
 
@@ -258,13 +237,13 @@ enum Step {
     Stop,
 }
 
-/// The first record of a batch, from `log_start` on, whose time is `wanted`. Records that cannot be opened
-/// stand at the batch's first offset.
+/// The first record of a batch, from `log_start` on, at or after a time. Where the records cannot be opened
+/// the batch's first offset stands for them.
 fn first_record(
     file: &FileRef,
     head: &Head,
     log_start: i64,
-    wanted: impl Fn(i64) -> bool,
+    timestamp_ms: i64,
 ) -> io::Result<Option<TimedOffset>> {
     let mut bytes = vec![0; usize::try_from(head.size_bytes).map_err(io::Error::other)?];
     read_all(file, head.position, &mut bytes)?;
@@ -282,7 +261,7 @@ fn first_record(
     for record in batch.records(&records).map_while(Result::ok) {
         let timestamp = batch.header().record_timestamp(record.timestamp_delta);
         let offset = head.base_offset + i64::from(record.offset_delta);
-        if wanted(timestamp) && offset >= log_start {
+        if timestamp >= timestamp_ms && offset >= log_start {
             return Ok(Some(TimedOffset {
                 timestamp,
                 offset,

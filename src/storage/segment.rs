@@ -167,21 +167,27 @@ impl Segment {
         Ok(self.index.get_or_insert_default())
     }
 
-    /// The index, if it is in memory.
-    pub(super) fn index_in_memory(&self) -> Option<&Index> {
-        self.index.as_deref()
-    }
-
     /// The file, if it is open.
     pub(super) fn open_file(&self) -> Option<FileRef> {
         self.file.clone()
     }
 
-    /// The greatest timestamp, or -1, given the index.
-    pub(super) fn newest_with(&self, index: &Index) -> i64 {
-        self.newest
-            .0
-            .max(index.newest().map_or(-1, |(timestamp_ms, _)| timestamp_ms))
+    /// The greatest timestamp, or -1.
+    pub(super) fn newest_ms(&mut self, shelf: &Shelf, place: Place<'_>) -> Result<i64, Failure> {
+        self.index(shelf, place)?;
+        Ok(self.newest.0)
+    }
+
+    /// Where a look-up of `timestamp_ms` begins.
+    pub(super) fn position_before_time(
+        &mut self,
+        shelf: &Shelf,
+        place: Place<'_>,
+        timestamp_ms: i64,
+    ) -> Result<u64, Failure> {
+        let index = self.index(shelf, place)?;
+        let offset = index.offset_before_time(timestamp_ms);
+        Ok(index.position_before_offset(offset))
     }
 
     /// Appends one batch: its patched header, and the payload where it lies.

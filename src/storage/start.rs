@@ -28,7 +28,7 @@ use crate::disk::{Disk, Mode};
 use crate::proto::Uuid;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 /// Kafka's `file.delete.delay.ms`.
@@ -48,14 +48,8 @@ impl Storage {
     ///
     /// # Errors
     /// When the directory cannot be read or changed.
-    pub fn start(
-        &mut self,
-        known: Vec<Known>,
-        clean: bool,
-        leader_epoch: i32,
-        now: Now,
-    ) -> io::Result<()> {
-        self.start_without(known, &BTreeSet::new(), clean, leader_epoch, now)
+    pub fn start(&mut self, known: Vec<Known>, clean: bool, now: Now) -> io::Result<()> {
+        self.start_without(known, &BTreeSet::new(), clean, now)
     }
 
     /// The same, with the ids of topics of which the journal knows that they were deleted: their
@@ -68,10 +62,8 @@ impl Storage {
         known: Vec<Known>,
         deleted: &BTreeSet<Uuid>,
         clean: bool,
-        leader_epoch: i32,
         now: Now,
     ) -> io::Result<()> {
-        self.leader_epoch = leader_epoch;
         self.leaving.clear();
         self.points.recovery = self.read_offsets(names::RECOVERY_POINTS)?;
         self.points.starts = self.read_offsets(names::LOG_STARTS)?;
@@ -267,7 +259,7 @@ impl Storage {
         let name = names::dir(&slot.topic, id.partition);
         match result {
             Ok(parts) => {
-                let place = (id, Arc::clone(&slot.topic), self.root.join(name));
+                let place = (id, self.root.join(name));
                 let config = (Arc::clone(&slot.config), self.leader_epoch);
                 let log = Log::new(place, Arc::clone(&self.disk), config, parts);
                 slot.state = State::Ready(Box::new(log));
@@ -318,7 +310,7 @@ impl Storage {
             tail_bytes: 0,
             snapshots: Vec::new(),
         };
-        let place = (id, Arc::clone(topic), dir);
+        let place = (id, dir);
         let config = (Arc::clone(config), self.leader_epoch);
         let log = Log::new(place, Arc::clone(&self.disk), config, parts);
         if let Some(slot) = self.slots.get_mut(&id) {
@@ -414,7 +406,7 @@ impl Storage {
 }
 
 /// Removes a directory and its files. One that is already gone is fine.
-fn remove(disk: &dyn Disk, dir: &PathBuf) -> Result<(), Failure> {
+fn remove(disk: &dyn Disk, dir: &Path) -> Result<(), Failure> {
     let gone = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => Ok(()),
         _ => Err(Failure::new(dir, error)),

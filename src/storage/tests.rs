@@ -81,7 +81,7 @@ impl Room {
         let arc: Arc<dyn Disk> = Arc::new(disk.clone());
         let mut room = Room {
             lanes: SimLanes::new(&disk),
-            storage: Storage::new(arc, PathBuf::from("/data"), 86_400_000),
+            storage: Storage::new(arc, PathBuf::from("/data"), 1, 86_400_000),
             disk,
             config: Arc::new(config),
             partitions,
@@ -93,7 +93,7 @@ impl Room {
             topic_name: "t".into(),
             config: Arc::clone(&room.config),
         });
-        room.storage.start(known.collect(), clean, 1, now).unwrap();
+        room.storage.start(known.collect(), clean, now).unwrap();
         room
     }
 

@@ -12,6 +12,8 @@
 
 mod builder;
 mod header;
+#[cfg(test)]
+mod oracle;
 mod record;
 mod varint;
 
@@ -152,6 +154,13 @@ pub fn crc_ok(batch: &[u8]) -> bool {
     })
 }
 
+/// The format number of the first entry, which stands at the same place in all formats; `None` if the bytes end
+/// before it.
+pub fn magic_of(records: &[u8]) -> Option<i8> {
+    let start = records.first_chunk::<MAGIC_PREFIX_BYTES>()?;
+    Some(i8::from_be_bytes([start[MAGIC_POSITION]]))
+}
+
 /// The bytes of the first batch, from its first 17.
 fn batch_size(bytes: &[u8]) -> Result<usize, BatchError> {
     let Some(start) = bytes.first_chunk::<MAGIC_PREFIX_BYTES>() else {
@@ -179,7 +188,7 @@ fn batch_size(bytes: &[u8]) -> Result<usize, BatchError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::samples::Random;
+    use crate::proto::samples::{Random, sample, samples};
 
     fn two_batches() -> Vec<u8> {
         let mut first = BatchBuilder::new(100).leader_epoch(3).producer(7, 1, 40);
@@ -219,6 +228,58 @@ mod tests {
             Some(1)
         );
         assert_eq!(first.decompress(3), Err(CodecError::CapExceeded));
+    }
+
+    #[test]
+    fn batches_of_real_clients_are_read() {
+        let samples = [samples("java-batch-"), samples("python-batch-")].concat();
+        assert_eq!(samples.len(), 7);
+        for (name, bytes) in samples {
+            let (batch, rest) = Batch::split_first(&bytes).unwrap();
+            assert!(rest.is_empty() && batch.check_crc().is_ok(), "{name}");
+            let Ok(plain) = batch.decompress(1 << 10) else {
+                let codec = batch.header().attributes.codec();
+                assert!(codec.is_some_and(|codec| !codec.is_built()), "{name}");
+                continue;
+            };
+            let records: Vec<_> = batch.records(&plain).map(Result::unwrap).collect();
+            let fields: Vec<_> = records
+                .iter()
+                .map(|record| (record.key, record.value))
+                .collect();
+            let value = Some(&b"value value value value"[..]);
+            let expected = [
+                (Some(&b"key"[..]), value),
+                (None, Some(b"")),
+                (Some(b""), None),
+            ];
+            assert_eq!(fields, expected, "{name}");
+            let headers: Vec<_> = records[0].headers.iter().collect();
+            assert_eq!(headers, [(&b"h"[..], Some(&b"x"[..])), (b"n", None)]);
+            assert_eq!(
+                batch.header().next_offset() % 1000,
+                if name.starts_with('j') { 5 } else { 3 }
+            );
+        }
+    }
+
+    #[test]
+    fn an_uncompressed_batch_is_built_as_real_clients_build_it() {
+        for name in ["java-batch-none", "java-batch-append"] {
+            let mut builder = BatchBuilder::new(1000);
+            let headers = [("h", Some(&b"x"[..])), ("n", None)];
+            let value = Some(&b"value value value value"[..]);
+            builder.push_with_headers(1_700_000_000_100, Some(b"key"), value, &headers);
+            builder.push(1_700_000_000_300, None, Some(b""));
+            builder.skip_offsets(2);
+            builder.push(1_700_000_000_200, Some(b""), None);
+            let append_time_ms = name.ends_with("append").then_some(1_700_000_000_777);
+            assert_eq!(
+                builder.build(append_time_ms).unwrap(),
+                sample(name),
+                "{name}"
+            );
+        }
     }
 
     #[test]
@@ -266,6 +327,8 @@ mod tests {
         let mut patched = bytes.clone();
         for magic in [0, 1, 3, -1] {
             patched[MAGIC_POSITION] = i8::to_be_bytes(magic)[0];
+            assert_eq!(magic_of(&patched[..17]), Some(magic));
+            assert_eq!(magic_of(&patched[..16]), None);
             assert_eq!(
                 Batch::split_first(&patched).unwrap_err(),
                 BatchError::Magic(magic)
