@@ -339,7 +339,12 @@ fn model_crash(room: Room, oracle: &mut Oracle) -> Room {
         .max(room.storage.log(id(0)).unwrap().synced() as usize);
     let (disk, config) = (room.disk.clone(), (*room.config).clone());
     drop(room);
-    disk.crash(Survives::Some);
+    if disk.draw(3) == 0 {
+        // The process dies and the machine goes on: what was not synced is there, for now.
+        disk.kill();
+    } else {
+        disk.crash(Survives::Some);
+    }
     for _ in 0..disk.draw(3) {
         disk.cut_at(disk.draw(12));
         let mut room = Room::on_unsettled_or_dead(&disk, &config);
