@@ -4,9 +4,14 @@
 //! `schema` declares the messages. [`apis!`] below is the one list of what is spoken: dispatch, the answer
 //! to ApiVersions and the table in chronikd-protocol(7) follow it.
 
+pub mod batch;
+pub mod codec;
 pub mod error;
 pub mod frame;
 pub mod header;
+pub mod legacy;
+#[cfg(test)]
+mod samples;
 pub mod schema;
 mod uuid;
 pub(crate) mod wire;
