@@ -10,37 +10,59 @@ use super::{Call, Out};
 use crate::broker::Broker;
 use crate::broker::wait::Outcome;
 use crate::proto::error::ErrorCode;
-use crate::proto::header::{RequestHeader, write_response_header};
+use crate::proto::header::{RequestHeader, put_response_header};
 use crate::proto::schema::api_versions::{ApiVersion, ApiVersionsRequest, ApiVersionsResponse};
-use crate::proto::{self, ApiKey};
+use crate::proto::{self, ApiInfo, ApiKey};
 
-pub(super) fn handle(_: &mut Broker, call: &mut Call<'_, '_>, request: ApiVersionsRequest<'_>) -> Outcome {
-    let (name, version) = (request.client_software_name, request.client_software_version);
+pub(super) fn handle(
+    _: &mut Broker,
+    call: &mut Call<'_, '_>,
+    request: ApiVersionsRequest<'_>,
+) -> Outcome {
+    let (name, version) = (
+        request.client_software_name,
+        request.client_software_version,
+    );
     if call.version() >= 3 {
         if !is_software_name(name) || !is_software_name(version) {
             return call.reply(&failed(ErrorCode::INVALID_REQUEST, Vec::new()));
         }
         call.cx.peer.software = Some((name.to_owned(), version.to_owned()));
     }
-    let api_keys = ApiKey::ALL.iter().copied().map(row).collect();
-    call.reply(&ApiVersionsResponse { api_keys, ..Default::default() })
+    let api_keys = ApiKey::TABLE.iter().map(row).collect();
+    call.reply(&ApiVersionsResponse {
+        api_keys,
+        ..Default::default()
+    })
 }
 
 /// Answers a request of a version that we do not have.
 pub(super) fn unsupported(header: &RequestHeader<'_>, out: &mut Out) -> Outcome {
-    write_response_header(header, &mut out.bytes);
-    let response = failed(ErrorCode::UNSUPPORTED_VERSION, vec![row(ApiKey::ApiVersions)]);
-    proto::encode(&response, 0, false, &mut out.bytes);
-    Outcome::Done
+    put_response_header(header.api_key, 0, header.correlation_id, &mut out.bytes);
+    let response = failed(
+        ErrorCode::UNSUPPORTED_VERSION,
+        vec![row(&ApiKey::ApiVersions.info())],
+    );
+    match proto::encode(&response, 0, false, &mut out.bytes) {
+        Ok(_) => Outcome::Done,
+        Err(e) => Outcome::Close(e.0),
+    }
 }
 
 fn failed<'a>(error_code: ErrorCode, api_keys: Vec<ApiVersion>) -> ApiVersionsResponse<'a> {
-    ApiVersionsResponse { error_code, api_keys, ..Default::default() }
+    ApiVersionsResponse {
+        error_code,
+        api_keys,
+        ..Default::default()
+    }
 }
 
-fn row(api: ApiKey) -> ApiVersion {
-    let (min_version, max_version) = api.versions().into_inner();
-    ApiVersion { api_key: api.key(), min_version, max_version }
+fn row(api: &ApiInfo) -> ApiVersion {
+    ApiVersion {
+        api_key: api.key as i16,
+        min_version: api.min,
+        max_version: api.max,
+    }
 }
 
 /// `[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?`
@@ -48,7 +70,9 @@ fn is_software_name(name: &str) -> bool {
     let is_edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
     is_edge(name.chars().next())
         && is_edge(name.chars().last())
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '.')
+        && name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '.')
 }
 
 #[cfg(test)]

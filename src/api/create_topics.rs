@@ -17,15 +17,19 @@ use crate::config;
 use crate::proto::Uuid;
 use crate::proto::error::ErrorCode;
 use crate::proto::schema::create_topics::{
-    CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfigs, CreatableTopicResult, CreateTopicsRequest,
-    CreateTopicsResponse,
+    CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfigs, CreatableTopicResult,
+    CreateTopicsRequest, CreateTopicsResponse,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Kafka's bound on the partitions that one request may create.
 const MAX_PARTITIONS_PER_REQUEST: i64 = 10_000;
 
-pub(super) fn handle(broker: &mut Broker, call: &mut Call<'_, '_>, request: CreateTopicsRequest<'_>) -> Outcome {
+pub(super) fn handle(
+    broker: &mut Broker,
+    call: &mut Call<'_, '_>,
+    request: CreateTopicsRequest<'_>,
+) -> Outcome {
     let repeated = repeated_names(&request.topics);
     let excessive = total_partitions(broker, &request.topics) > MAX_PARTITIONS_PER_REQUEST;
     let mut topics = Vec::with_capacity(request.topics.len());
@@ -41,16 +45,24 @@ pub(super) fn handle(broker: &mut Broker, call: &mut Call<'_, '_>, request: Crea
     let twice = || Refusal::new(ErrorCode::INVALID_REQUEST, "Duplicate topic name.");
     topics.extend(repeated.into_iter().map(|name| refused(name, twice())));
     call.after(broker.topics().round());
-    call.reply(&CreateTopicsResponse { topics, ..Default::default() })
+    call.reply(&CreateTopicsResponse {
+        topics,
+        ..Default::default()
+    })
 }
 
 fn repeated_names<'a>(topics: &[CreatableTopic<'a>]) -> BTreeSet<&'a str> {
     let mut seen = BTreeSet::new();
-    topics.iter().map(|t| t.name).filter(|name| !seen.insert(*name)).collect()
+    topics
+        .iter()
+        .map(|t| t.name)
+        .filter(|name| !seen.insert(*name))
+        .collect()
 }
 
 fn total_partitions(broker: &Broker, topics: &[CreatableTopic<'_>]) -> i64 {
-    let wanted = |topic: &CreatableTopic<'_>| match (topic.assignments.len(), topic.num_partitions) {
+    let wanted = |topic: &CreatableTopic<'_>| match (topic.assignments.len(), topic.num_partitions)
+    {
         (0, -1) => i64::from(broker.config.num_partitions),
         (0, count) => i64::from(count.max(0)),
         (assigned, _) => i64::try_from(assigned).unwrap_or(i64::MAX),
@@ -65,11 +77,21 @@ fn create<'a>(
     validate_only: bool,
 ) -> Result<CreatableTopicResult<'a>, Refusal> {
     let settings = settings(topic)?;
-    let named = Creation { name: topic.name, partition_count: 0, settings };
+    let named = Creation {
+        name: topic.name,
+        partition_count: 0,
+        settings,
+    };
     topic_creation::check(broker, &named)?;
-    let creation = Creation { partition_count: partition_count(broker, topic)?, ..named };
+    let creation = Creation {
+        partition_count: partition_count(broker, topic)?,
+        ..named
+    };
     topic_creation::check(broker, &creation)?;
-    let (partition_count, configs) = (creation.partition_count, effective(broker, &creation.settings));
+    let (partition_count, configs) = (
+        creation.partition_count,
+        effective(broker, &creation.settings),
+    );
     let topic_id = match validate_only {
         true => broker.new_id(),
         false => topic_creation::create(broker, creation, call.cx.now)?,
@@ -93,7 +115,11 @@ fn settings(topic: &CreatableTopic<'_>) -> Result<BTreeMap<String, String>, Refu
             format!("Null value not supported for topic configs: {name}"),
         )),
     };
-    topic.configs.iter().map(|c| setting(c.name, c.value)).collect()
+    topic
+        .configs
+        .iter()
+        .map(|c| setting(c.name, c.value))
+        .collect()
 }
 
 fn partition_count(broker: &Broker, topic: &CreatableTopic<'_>) -> Result<i32, Refusal> {
@@ -102,11 +128,11 @@ fn partition_count(broker: &Broker, topic: &CreatableTopic<'_>) -> Result<i32, R
     }
     let refusal = |code, message: &str| Err(Refusal::new(code, message));
     match (topic.replication_factor, topic.num_partitions) {
-        (..-1 | 0, _) => refusal(
+        (..=-2 | 0, _) => refusal(
             ErrorCode::INVALID_REPLICATION_FACTOR,
             "Replication factor must be larger than 0, or -1 to use the default value.",
         ),
-        (_, ..-1 | 0) => refusal(
+        (_, ..=-2 | 0) => refusal(
             ErrorCode::INVALID_PARTITIONS,
             "Number of partitions was set to an invalid non-positive value.",
         ),
@@ -124,7 +150,8 @@ fn partition_count(broker: &Broker, topic: &CreatableTopic<'_>) -> Result<i32, R
 
 fn assigned_count(broker: &Broker, topic: &CreatableTopic<'_>) -> Result<i32, Refusal> {
     let counted = |what| {
-        let message = format!("A manual partition assignment was specified, but {what} was not set to -1.");
+        let message =
+            format!("A manual partition assignment was specified, but {what} was not set to -1.");
         Err(Refusal::new(ErrorCode::INVALID_REQUEST, message))
     };
     if topic.replication_factor != -1 {
@@ -133,15 +160,26 @@ fn assigned_count(broker: &Broker, topic: &CreatableTopic<'_>) -> Result<i32, Re
     if topic.num_partitions != -1 {
         return counted("numPartitions");
     }
-    let refusal = |message: String| Err(Refusal::new(ErrorCode::INVALID_REPLICA_ASSIGNMENT, message));
+    let refusal =
+        |message: String| Err(Refusal::new(ErrorCode::INVALID_REPLICA_ASSIGNMENT, message));
     let mut assigned = BTreeSet::new();
-    for CreatableReplicaAssignment { partition_index, broker_ids, .. } in &topic.assignments {
+    for CreatableReplicaAssignment {
+        partition_index,
+        broker_ids,
+        ..
+    } in &topic.assignments
+    {
         if !assigned.insert(*partition_index) {
-            return refusal(format!("Found multiple manual partition assignments for partition {partition_index}"));
+            return refusal(format!(
+                "Found multiple manual partition assignments for partition {partition_index}"
+            ));
         }
         check_replicas(broker.identity.node_id, broker_ids)?;
     }
-    let consecutive = assigned.iter().zip(0..).all(|(&number, expected)| number == expected);
+    let consecutive = assigned
+        .iter()
+        .zip(0..)
+        .all(|(&number, expected)| number == expected);
     if !consecutive {
         return refusal("partitions should be a consecutive 0-based integer sequence".to_owned());
     }
@@ -167,7 +205,10 @@ fn has_twice(replicas: &[i32], id: i32) -> bool {
     replicas.iter().filter(|&&replica| replica == id).count() > 1
 }
 
-fn effective<'a>(broker: &Broker, own: &BTreeMap<String, String>) -> Vec<CreatableTopicConfigs<'a>> {
+fn effective<'a>(
+    broker: &Broker,
+    own: &BTreeMap<String, String>,
+) -> Vec<CreatableTopicConfigs<'a>> {
     let row = |setting: config::Effective| CreatableTopicConfigs {
         name: setting.name.into(),
         value: setting.value.map(Into::into),
@@ -176,7 +217,10 @@ fn effective<'a>(broker: &Broker, own: &BTreeMap<String, String>) -> Vec<Creatab
         is_sensitive: false,
         ..Default::default()
     };
-    config::effective_topic_settings(&broker.config, own).into_iter().map(row).collect()
+    config::effective_topic_settings(&broker.config, own)
+        .into_iter()
+        .map(row)
+        .collect()
 }
 
 fn refused(name: &str, refusal: Refusal) -> CreatableTopicResult<'_> {

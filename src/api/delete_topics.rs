@@ -16,8 +16,15 @@ use crate::proto::schema::delete_topics::{
 };
 use std::collections::BTreeMap;
 
-pub(super) fn handle(broker: &mut Broker, call: &mut Call<'_, '_>, request: DeleteTopicsRequest<'_>) -> Outcome {
-    let by_name = |name| DeleteTopicState { name: Some(name), ..Default::default() };
+pub(super) fn handle(
+    broker: &mut Broker,
+    call: &mut Call<'_, '_>,
+    request: DeleteTopicsRequest<'_>,
+) -> Outcome {
+    let by_name = |name| DeleteTopicState {
+        name: Some(name),
+        ..Default::default()
+    };
     let mut asked: Vec<_> = request.topic_names.into_iter().map(by_name).collect();
     asked.extend(request.topics);
     let mut times_named = BTreeMap::new();
@@ -33,7 +40,10 @@ pub(super) fn handle(broker: &mut Broker, call: &mut Call<'_, '_>, request: Dele
         responses.push(result(topic, deleted));
     }
     call.after(broker.topics().round());
-    call.reply(&DeleteTopicsResponse { responses, ..Default::default() })
+    call.reply(&DeleteTopicsResponse {
+        responses,
+        ..Default::default()
+    })
 }
 
 fn check(
@@ -44,13 +54,22 @@ fn check(
 ) -> Result<Uuid, Refusal> {
     if !broker.config.delete_topic_enable {
         return Err(match version {
-            ..3 => Refusal::new(ErrorCode::INVALID_REQUEST, "This version does not support topic deletion."),
-            _ => Refusal::new(ErrorCode::TOPIC_DELETION_DISABLED, "Topic deletion is disabled."),
+            ..3 => Refusal::new(
+                ErrorCode::INVALID_REQUEST,
+                "This version does not support topic deletion.",
+            ),
+            _ => Refusal::new(
+                ErrorCode::TOPIC_DELETION_DISABLED,
+                "Topic deletion is disabled.",
+            ),
         });
     }
     let id = resolve(broker, topic)?;
     match times_named.get(&id) {
-        Some(2..) => Err(Refusal::new(ErrorCode::INVALID_REQUEST, "The topic is named more than once.")),
+        Some(2..) => Err(Refusal::new(
+            ErrorCode::INVALID_REQUEST,
+            "The topic is named more than once.",
+        )),
         _ => Ok(id),
     }
 }
@@ -58,9 +77,10 @@ fn check(
 fn resolve(broker: &Broker, topic: &DeleteTopicState<'_>) -> Result<Uuid, Refusal> {
     let refusal = |code, message| Err(Refusal::new(code, message));
     match (topic.name, topic.topic_id) {
-        (None, Uuid::ZERO) => {
-            refusal(ErrorCode::INVALID_REQUEST, "Neither topic name nor id were specified.")
-        }
+        (None, Uuid::ZERO) => refusal(
+            ErrorCode::INVALID_REQUEST,
+            "Neither topic name nor id were specified.",
+        ),
         (Some(name), Uuid::ZERO) => match broker.topics().by_name(name) {
             Some(topic) => Ok(topic.id),
             None => refusal(
@@ -70,18 +90,31 @@ fn resolve(broker: &Broker, topic: &DeleteTopicState<'_>) -> Result<Uuid, Refusa
         },
         (None, id) => match broker.topics().by_id(id) {
             Some(_) => Ok(id),
-            None => refusal(ErrorCode::UNKNOWN_TOPIC_ID, "This server does not host this topic ID."),
+            None => refusal(
+                ErrorCode::UNKNOWN_TOPIC_ID,
+                "This server does not host this topic ID.",
+            ),
         },
-        (Some(_), _) => {
-            refusal(ErrorCode::INVALID_REQUEST, "You may not specify both topic name and topic id.")
-        }
+        (Some(_), _) => refusal(
+            ErrorCode::INVALID_REQUEST,
+            "You may not specify both topic name and topic id.",
+        ),
     }
 }
 
-fn result<'a>(topic: &DeleteTopicState<'a>, deleted: Result<Uuid, Refusal>) -> DeletableTopicResult<'a> {
+fn result<'a>(
+    topic: &DeleteTopicState<'a>,
+    deleted: Result<Uuid, Refusal>,
+) -> DeletableTopicResult<'a> {
     let (topic_id, error_code, error_message) = match deleted {
         Ok(id) => (id, ErrorCode::NONE, None),
         Err(refusal) => (topic.topic_id, refusal.code, Some(refusal.message.into())),
     };
-    DeletableTopicResult { name: topic.name, topic_id, error_code, error_message, ..Default::default() }
+    DeletableTopicResult {
+        name: topic.name,
+        topic_id,
+        error_code,
+        error_message,
+        ..Default::default()
+    }
 }

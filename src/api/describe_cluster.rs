@@ -16,7 +16,11 @@ use crate::proto::schema::describe_cluster::{
 const BROKERS: i8 = 1;
 const CONTROLLERS: i8 = 2;
 
-pub(super) fn handle(broker: &mut Broker, call: &mut Call<'_, '_>, request: DescribeClusterRequest) -> Outcome {
+pub(super) fn handle(
+    broker: &mut Broker,
+    call: &mut Call<'_, '_>,
+    request: DescribeClusterRequest,
+) -> Outcome {
     let refused = match request.endpoint_type {
         BROKERS => None,
         CONTROLLERS => Some((
@@ -27,7 +31,11 @@ pub(super) fn handle(broker: &mut Broker, call: &mut Call<'_, '_>, request: Desc
     };
     if let Some((error_code, message)) = refused {
         let error_message = Some(message);
-        return call.reply(&DescribeClusterResponse { error_code, error_message, ..Default::default() });
+        return call.reply(&DescribeClusterResponse {
+            error_code,
+            error_message,
+            ..Default::default()
+        });
     }
     let (host, port) = endpoint(broker, call.cx.peer);
     let asked = request.include_cluster_authorized_operations;
@@ -42,7 +50,11 @@ pub(super) fn handle(broker: &mut Broker, call: &mut Call<'_, '_>, request: Desc
             rack: broker.config.broker_rack.as_deref(),
             is_fenced: false,
         }],
-        cluster_authorized_operations: if asked { CLUSTER_OPERATIONS } else { NO_OPERATIONS },
+        cluster_authorized_operations: if asked {
+            CLUSTER_OPERATIONS
+        } else {
+            NO_OPERATIONS
+        },
         ..Default::default()
     };
     call.reply(&response)

@@ -6,6 +6,7 @@
 //! * A cursor with a negative partition, or on a topic that is not asked for, is error 42; the response has
 //!   no field for it, so every topic carries it, as in Kafka.
 
+use super::topic_creation::absent_code;
 use super::{Call, TOPIC_OPERATIONS};
 use crate::broker::Broker;
 use crate::broker::wait::Outcome;
@@ -15,7 +16,6 @@ use crate::proto::schema::describe_topic_partitions::{
     DescribeTopicPartitionsResponsePartition, DescribeTopicPartitionsResponseTopic,
 };
 use crate::proto::wire::Maybe;
-use super::topic_creation::absent_code;
 use std::collections::BTreeSet;
 
 pub(super) fn handle(
@@ -30,11 +30,21 @@ pub(super) fn handle(
     if from_partition < 0 || !names_cursor {
         let refused = |name| topic(Some(name), ErrorCode::INVALID_REQUEST);
         let topics = named.into_iter().map(refused).collect();
-        return call.reply(&DescribeTopicPartitionsResponse { topics, ..Default::default() });
+        return call.reply(&DescribeTopicPartitionsResponse {
+            topics,
+            ..Default::default()
+        });
     }
     call.after(broker.topics().round());
-    let limit = request.response_partition_limit.min(broker.config.max_request_partition_size_limit).max(1);
-    let mut page = Page { left: limit, topics: Vec::new(), next: None };
+    let limit = request
+        .response_partition_limit
+        .min(broker.config.max_request_partition_size_limit)
+        .max(1);
+    let mut page = Page {
+        left: limit,
+        topics: Vec::new(),
+        next: None,
+    };
     let first = |name: &str| if name == from_name { from_partition } else { 0 };
     if named.is_empty() {
         for topic in broker.topics().from_name(from_name) {
@@ -46,7 +56,11 @@ pub(super) fn handle(
         }
     }
     let next_cursor = Maybe(page.next);
-    call.reply(&DescribeTopicPartitionsResponse { topics: page.topics, next_cursor, ..Default::default() })
+    call.reply(&DescribeTopicPartitionsResponse {
+        topics: page.topics,
+        next_cursor,
+        ..Default::default()
+    })
 }
 
 /// One answer in the making.
@@ -67,13 +81,21 @@ impl<'a> Page<'a> {
             return;
         };
         if self.left == 0 {
-            self.next = Some(Cursor { topic_name: name, partition_index: from, ..Default::default() });
+            self.next = Some(Cursor {
+                topic_name: name,
+                partition_index: from,
+                ..Default::default()
+            });
             return;
         }
         let end = known.partition_count.min(from.saturating_add(self.left));
         self.left -= (end - from).max(0);
         if end < known.partition_count {
-            self.next = Some(Cursor { topic_name: name, partition_index: end, ..Default::default() });
+            self.next = Some(Cursor {
+                topic_name: name,
+                partition_index: end,
+                ..Default::default()
+            });
         }
         self.topics.push(DescribeTopicPartitionsResponseTopic {
             topic_id: known.id,

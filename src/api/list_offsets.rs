@@ -9,7 +9,7 @@
 //! * v4+ carries the epoch that the client believes in, and is answered the record's epoch.
 //! * A partition that stands twice in the request is error 42.
 
-use super::{Call, epoch_error, unavailable};
+use super::{Call, check_epoch, unavailable};
 use crate::broker::Broker;
 use crate::broker::wait::Outcome;
 use crate::clock::Now;
@@ -18,7 +18,7 @@ use crate::proto::schema::list_offsets::{
     ListOffsetsPartition, ListOffsetsPartitionResponse, ListOffsetsRequest, ListOffsetsResponse,
     ListOffsetsTopic, ListOffsetsTopicResponse,
 };
-use crate::storage::{Log, TimedOffset};
+use crate::storage::{Log, PartitionId, ReadError, TimedOffset};
 use std::collections::BTreeSet;
 
 const LATEST: i64 = -1;
@@ -48,36 +48,65 @@ struct Asked {
     read_committed: bool,
 }
 
-pub(super) fn handle(broker: &mut Broker, call: &mut Call<'_, '_>, request: ListOffsetsRequest<'_>) -> Outcome {
-    let named = request.topics.iter().flat_map(|t| t.partitions.iter().map(|p| (t.name, p.partition_index)));
+pub(super) fn handle(
+    broker: &mut Broker,
+    call: &mut Call<'_, '_>,
+    request: ListOffsetsRequest<'_>,
+) -> Outcome {
+    let named = request
+        .topics
+        .iter()
+        .flat_map(|t| t.partitions.iter().map(|p| (t.name, p.partition_index)));
     let loading = broker.loading(named);
-    let timeout_ms = if call.version() >= 10 { request.timeout_ms } else { LOADING_TIMEOUT_MS };
+    let timeout_ms = if call.version() >= 10 {
+        request.timeout_ms
+    } else {
+        LOADING_TIMEOUT_MS
+    };
     if let Some(wait) = call.wait_for_loading(loading, timeout_ms) {
         return wait;
     }
-    let asked =
-        Asked { version: call.version(), now: call.cx.now, read_committed: request.isolation_level == 1 };
+    let asked = Asked {
+        version: call.version(),
+        now: call.cx.now,
+        read_committed: request.isolation_level == 1,
+    };
     let repeated = repeated(&request.topics);
     let mut answer = |name, partition: &ListOffsetsPartition| {
         let offset = match repeated.contains(&(name, partition.partition_index)) {
             true => Err(ErrorCode::INVALID_REQUEST),
             false => look_up(broker, &asked, name, partition),
         };
-        let failed = |error_code| ListOffsetsPartitionResponse { error_code, ..Default::default() };
+        let failed = |error_code| ListOffsetsPartitionResponse {
+            error_code,
+            ..Default::default()
+        };
         let found = offset.unwrap_or_else(failed);
-        ListOffsetsPartitionResponse { partition_index: partition.partition_index, ..found }
+        ListOffsetsPartitionResponse {
+            partition_index: partition.partition_index,
+            ..found
+        }
     };
     let topics = request.topics.iter().map(|topic| ListOffsetsTopicResponse {
         name: topic.name,
-        partitions: topic.partitions.iter().map(|p| answer(topic.name, p)).collect(),
+        partitions: topic
+            .partitions
+            .iter()
+            .map(|p| answer(topic.name, p))
+            .collect(),
     });
-    let response = ListOffsetsResponse { topics: topics.collect(), ..Default::default() };
+    let response = ListOffsetsResponse {
+        topics: topics.collect(),
+        ..Default::default()
+    };
     call.reply(&response)
 }
 
 fn repeated<'a>(topics: &[ListOffsetsTopic<'a>]) -> BTreeSet<(&'a str, i32)> {
     let mut seen = BTreeSet::new();
-    let named = topics.iter().flat_map(|t| t.partitions.iter().map(|p| (t.name, p.partition_index)));
+    let named = topics
+        .iter()
+        .flat_map(|t| t.partitions.iter().map(|p| (t.name, p.partition_index)));
     named.filter(|partition| !seen.insert(*partition)).collect()
 }
 
@@ -87,41 +116,81 @@ fn look_up(
     topic: &str,
     partition: &ListOffsetsPartition,
 ) -> Result<ListOffsetsPartitionResponse, ErrorCode> {
-    let special = SPECIAL.iter().find(|(time, _)| *time == partition.timestamp);
+    let special = SPECIAL
+        .iter()
+        .find(|(time, _)| *time == partition.timestamp);
     if partition.timestamp < 0 && special.is_none_or(|&(_, since)| asked.version < since) {
         return Err(ErrorCode::UNSUPPORTED_VERSION);
     }
-    let ours = broker.leader_epoch();
-    let log = broker.log(topic, partition.partition_index).map_err(unavailable)?;
-    match epoch_error(partition.current_leader_epoch, ours) {
-        ErrorCode::NONE => {}
-        error_code => return Err(error_code),
-    }
+    let id = broker
+        .find(topic, partition.partition_index)
+        .map_err(unavailable)?;
+    let log = broker.storage.log(id).map_err(unavailable)?;
+    check_epoch(partition.current_leader_epoch, broker.leader_epoch())?;
     if asked.version == 0 {
         let old_style_offsets = segment_bases(log, asked.now, partition);
-        return Ok(ListOffsetsPartitionResponse { old_style_offsets, ..Default::default() });
+        return Ok(ListOffsetsPartitionResponse {
+            old_style_offsets,
+            ..Default::default()
+        });
     }
-    let found = offset_at(log, asked, partition.timestamp, ours).map_err(|e| {
-        log::warn!("{topic}-{}: look-up by time failed: {e}", partition.partition_index);
-        ErrorCode::KAFKA_STORAGE_ERROR
+    let found = offset_at(broker, id, asked, partition.timestamp).map_err(|e| {
+        log::warn!(
+            "{topic}-{}: look-up by time failed: {e}",
+            partition.partition_index
+        );
+        e.code()
     })?;
-    let TimedOffset { timestamp, offset, leader_epoch } = found.unwrap_or(NOWHERE);
-    Ok(ListOffsetsPartitionResponse { timestamp, offset, leader_epoch, ..Default::default() })
+    let TimedOffset {
+        timestamp,
+        offset,
+        leader_epoch,
+    } = found.unwrap_or(NOWHERE);
+    Ok(ListOffsetsPartitionResponse {
+        timestamp,
+        offset,
+        leader_epoch,
+        ..Default::default()
+    })
 }
 
-const NOWHERE: TimedOffset = TimedOffset { timestamp: -1, offset: -1, leader_epoch: -1 };
+const NOWHERE: TimedOffset = TimedOffset {
+    timestamp: -1,
+    offset: -1,
+    leader_epoch: -1,
+};
 
-fn offset_at(log: &Log, asked: &Asked, time: i64, leader_epoch: i32) -> std::io::Result<Option<TimedOffset>> {
-    let end = if asked.read_committed { log.last_stable_offset() } else { log.high_watermark() };
+fn offset_at(
+    broker: &mut Broker,
+    id: PartitionId,
+    asked: &Asked,
+    time: i64,
+) -> Result<Option<TimedOffset>, ReadError> {
+    let leader_epoch = broker.leader_epoch();
+    let log = broker.storage.log(id)?;
+    let end = if asked.read_committed {
+        log.last_stable_offset()
+    } else {
+        log.high_watermark()
+    };
+    let below_end = |found: &TimedOffset| found.offset < end;
     let found = match time {
-        LATEST => Some(TimedOffset { offset: end, leader_epoch, ..NOWHERE }),
+        LATEST => Some(TimedOffset {
+            offset: end,
+            leader_epoch,
+            ..NOWHERE
+        }),
         EARLIEST | EARLIEST_LOCAL => {
             let offset = log.log_start();
-            Some(TimedOffset { offset, leader_epoch: log.epoch_of(offset), ..NOWHERE })
+            Some(TimedOffset {
+                offset,
+                leader_epoch: log.epoch_of(offset),
+                ..NOWHERE
+            })
         }
         LATEST_TIERED | EARLIEST_PENDING_UPLOAD => None,
-        MAX_TIMESTAMP => log.max_timestamp()?.filter(|found| found.offset < end),
-        time => log.offset_for_time(time)?.filter(|found| found.offset < end),
+        MAX_TIMESTAMP => broker.storage.max_timestamp(id)?.filter(below_end),
+        time => broker.storage.offset_for_time(id, time)?.filter(below_end),
     };
     Ok(found)
 }
@@ -135,8 +204,16 @@ fn segment_bases(log: &Log, now: Now, asked: &ListOffsetsPartition) -> Vec<i64> 
     let old_enough = match asked.timestamp {
         LATEST => bases.len(),
         EARLIEST => 1,
-        time => bases.iter().rposition(|&(_, modified_ms)| modified_ms <= time).map_or(0, |i| i + 1),
+        time => bases
+            .iter()
+            .rposition(|&(_, modified_ms)| modified_ms <= time)
+            .map_or(0, |i| i + 1),
     };
     let wanted = usize::try_from(asked.max_num_offsets).unwrap_or(0);
-    bases[..old_enough.min(bases.len())].iter().rev().take(wanted).map(|&(base, _)| base).collect()
+    bases[..old_enough.min(bases.len())]
+        .iter()
+        .rev()
+        .take(wanted)
+        .map(|&(base, _)| base)
+        .collect()
 }

@@ -16,16 +16,25 @@ use crate::broker::wait::Outcome;
 use crate::proto::Uuid;
 use crate::proto::error::ErrorCode;
 use crate::proto::schema::metadata::{
-    MetadataRequest, MetadataRequestTopic, MetadataResponse, MetadataResponseBroker, MetadataResponsePartition,
-    MetadataResponseTopic,
+    MetadataRequest, MetadataRequestTopic, MetadataResponse, MetadataResponseBroker,
+    MetadataResponsePartition, MetadataResponseTopic,
 };
 use std::collections::BTreeSet;
 
-pub(super) fn handle(broker: &mut Broker, call: &mut Call<'_, '_>, request: MetadataRequest<'_>) -> Outcome {
+pub(super) fn handle(
+    broker: &mut Broker,
+    call: &mut Call<'_, '_>,
+    request: MetadataRequest<'_>,
+) -> Outcome {
     let version = call.version();
-    let asked = request.topics.as_deref().filter(|topics| version > 0 || !topics.is_empty());
+    let asked = request
+        .topics
+        .as_deref()
+        .filter(|topics| version > 0 || !topics.is_empty());
     if let Some(topics) = asked
-        && topics.iter().any(|t| version < 12 && (t.name.is_none() || t.topic_id != Uuid::ZERO))
+        && topics
+            .iter()
+            .any(|t| version < 12 && (t.name.is_none() || t.topic_id != Uuid::ZERO))
     {
         return refuse(broker, call, topics);
     }
@@ -38,17 +47,32 @@ pub(super) fn handle(broker: &mut Broker, call: &mut Call<'_, '_>, request: Meta
         failed = create_absent(broker, call, topics);
     }
     call.after(broker.topics().round());
-    let topics = describe(broker, asked, &failed, request.include_topic_authorized_operations);
-    respond(broker, call, topics, request.include_cluster_authorized_operations)
+    let topics = describe(
+        broker,
+        asked,
+        &failed,
+        request.include_topic_authorized_operations,
+    );
+    respond(
+        broker,
+        call,
+        topics,
+        request.include_cluster_authorized_operations,
+    )
 }
 
 /// What v10 and v11 cannot express is error 42 for every topic named.
-fn refuse(broker: &Broker, call: &mut Call<'_, '_>, topics: &[MetadataRequestTopic<'_>]) -> Outcome {
-    let refused = |topic: &MetadataRequestTopic<'_>| MetadataResponseTopic {
-        name: Some(topic.name.unwrap_or("").to_owned().into()),
+fn refuse(
+    broker: &Broker,
+    call: &mut Call<'_, '_>,
+    topics: &[MetadataRequestTopic<'_>],
+) -> Outcome {
+    let named = topics.iter().map(|topic| topic.name.unwrap_or(""));
+    let refused = |name| MetadataResponseTopic {
+        name: Some(name),
         ..absent(ErrorCode::INVALID_REQUEST)
     };
-    let topics = topics.iter().map(refused).collect();
+    let topics = named.map(refused).collect();
     respond(broker, call, topics, false)
 }
 
@@ -59,7 +83,11 @@ fn create_absent<'t>(
     topics: &[MetadataRequestTopic<'t>],
 ) -> Vec<(&'t str, ErrorCode)> {
     let mut failed = Vec::new();
-    for name in topics.iter().filter_map(|t| t.name).collect::<BTreeSet<_>>() {
+    for name in topics
+        .iter()
+        .filter_map(|t| t.name)
+        .collect::<BTreeSet<_>>()
+    {
         if broker.topics().by_name(name).is_some() {
             continue;
         }
@@ -83,11 +111,19 @@ fn describe<'b>(
     let Some(asked) = asked else {
         return broker.topics().iter().map(known).collect();
     };
-    let ids: BTreeSet<Uuid> = asked.iter().map(|t| t.topic_id).filter(|&id| id != Uuid::ZERO).collect();
+    let ids: BTreeSet<Uuid> = asked
+        .iter()
+        .map(|t| t.topic_id)
+        .filter(|&id| id != Uuid::ZERO)
+        .collect();
     if !ids.is_empty() {
         let by_id = |topic_id: Uuid| match broker.topics().by_id(topic_id) {
             Some(topic) => known(topic),
-            None => MetadataResponseTopic { topic_id, name: None, ..absent(ErrorCode::UNKNOWN_TOPIC_ID) },
+            None => MetadataResponseTopic {
+                topic_id,
+                name: None,
+                ..absent(ErrorCode::UNKNOWN_TOPIC_ID)
+            },
         };
         return ids.into_iter().map(by_id).collect();
     }
@@ -95,15 +131,25 @@ fn describe<'b>(
     let by_name = |name: &'b str| match broker.topics().by_name(name) {
         Some(topic) => known(topic),
         None => {
-            let failure = failed.iter().find(|(failed, _)| *failed == name).map(|&(_, code)| code);
+            let failure = failed
+                .iter()
+                .find(|(failed, _)| *failed == name)
+                .map(|&(_, code)| code);
             let code = failure.unwrap_or_else(|| topic_creation::absent_code(name));
-            MetadataResponseTopic { name: Some(name.into()), ..absent(code) }
+            MetadataResponseTopic {
+                name: Some(name),
+                ..absent(code)
+            }
         }
     };
     names.into_iter().map(by_name).collect()
 }
 
-fn found<'b>(broker: &Broker, topic: &'b Topic, with_operations: bool) -> MetadataResponseTopic<'b> {
+fn found<'b>(
+    broker: &Broker,
+    topic: &'b Topic,
+    with_operations: bool,
+) -> MetadataResponseTopic<'b> {
     let node = broker.identity.node_id;
     let partition = |partition_index| MetadataResponsePartition {
         partition_index,
@@ -114,17 +160,24 @@ fn found<'b>(broker: &Broker, topic: &'b Topic, with_operations: bool) -> Metada
         ..Default::default()
     };
     MetadataResponseTopic {
-        name: Some((&*topic.name).into()),
+        name: Some(&topic.name),
         topic_id: topic.id,
         is_internal: topic.is_internal(),
         partitions: (0..topic.partition_count).map(partition).collect(),
-        topic_authorized_operations: if with_operations { TOPIC_OPERATIONS } else { NO_OPERATIONS },
+        topic_authorized_operations: if with_operations {
+            TOPIC_OPERATIONS
+        } else {
+            NO_OPERATIONS
+        },
         ..Default::default()
     }
 }
 
 fn absent<'a>(error_code: ErrorCode) -> MetadataResponseTopic<'a> {
-    MetadataResponseTopic { error_code, ..Default::default() }
+    MetadataResponseTopic {
+        error_code,
+        ..Default::default()
+    }
 }
 
 fn respond(
@@ -144,7 +197,11 @@ fn respond(
         cluster_id: Some(&broker.identity.cluster_id),
         controller_id: broker.identity.node_id,
         topics,
-        cluster_authorized_operations: if with_cluster_operations { CLUSTER_OPERATIONS } else { NO_OPERATIONS },
+        cluster_authorized_operations: if with_cluster_operations {
+            CLUSTER_OPERATIONS
+        } else {
+            NO_OPERATIONS
+        },
         ..Default::default()
     };
     call.reply(&response)

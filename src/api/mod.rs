@@ -22,7 +22,8 @@ use crate::broker::{Broker, Fact};
 use crate::clock::{Mono, Now};
 use crate::disk::View;
 use crate::proto::error::ErrorCode;
-use crate::proto::header::{RequestHeader, write_response_header};
+use crate::proto::header::{RequestHeader, put_response_header};
+use crate::proto::legacy::LegacyError;
 use crate::proto::{self, ApiKey, Malformed, Wire};
 use crate::storage::{PartitionId, Unavailable};
 use std::net::SocketAddr;
@@ -94,11 +95,25 @@ impl Call<'_, '_> {
 
     /// Writes a response whose `Records::Elsewhere` fields stand, in order, for these pieces.
     fn reply_with<'r, T: Wire<'r>>(&mut self, response: &T, payloads: Vec<Vec<View>>) -> Outcome {
-        write_response_header(&self.header, &mut self.out.bytes);
-        let cuts = proto::encode(response, self.version(), self.flexible, &mut self.out.bytes);
+        let RequestHeader {
+            api_key,
+            api_version,
+            correlation_id,
+            ..
+        } = self.header;
+        put_response_header(api_key, api_version, correlation_id, &mut self.out.bytes);
+        let cuts = match proto::encode(response, api_version, self.flexible, &mut self.out.bytes) {
+            Ok(cuts) => cuts,
+            Err(e) => {
+                log::error!("{}: a response cannot be written: {e}", api_key.info().name);
+                return Outcome::Close("a response that does not fit its encoding");
+            }
+        };
         assert_eq!(cuts.len(), payloads.len(), "every payload has its place");
         for (cut, views) in cuts.into_iter().zip(payloads) {
-            self.out.payloads.extend(views.into_iter().map(|view| (cut, view)));
+            self.out
+                .payloads
+                .extend(views.into_iter().map(|view| (cut, view)));
         }
         Outcome::Done
     }
@@ -110,7 +125,11 @@ impl Call<'_, '_> {
         }
         let until = self.cx.arrived.plus_ms(i64::from(timeout_ms));
         let on = loading.into_iter().map(Key::Partition).collect();
-        Some(Outcome::Retry(Wait { until, on, missing: usize::MAX }))
+        Some(Outcome::Retry(Wait {
+            until,
+            on,
+            missing: usize::MAX,
+        }))
     }
 }
 
@@ -119,31 +138,45 @@ pub fn handle(broker: &mut Broker, cx: &mut Cx<'_>, frame: &[u8], out: &mut Out)
     let Ok((header, body)) = RequestHeader::parse(frame) else {
         return Outcome::Close("a request header that makes no sense");
     };
-    let Some(api) = ApiKey::find(header.api_key) else {
-        return Outcome::Close("an unknown API");
-    };
+    let api = header.api_key.info();
     log::debug!(
         "{} key={} version={} from={} client_id={:?} correlation_id={}",
-        api.name(), header.api_key, header.api_version, cx.peer.remote, header.client_id, header.correlation_id
+        api.name,
+        api.key as i16,
+        header.api_version,
+        cx.peer.remote,
+        header.client_id,
+        header.correlation_id
     );
-    if !api.versions().contains(&header.api_version) {
-        return match api {
+    if !api.serves(header.api_version) {
+        return match api.key {
             ApiKey::ApiVersions => api_versions::unsupported(&header, out),
             _ => Outcome::Close("an unsupported version of an API"),
         };
     }
     let flexible = api.is_flexible(header.api_version);
-    let mut call = Call { cx, header, flexible, out };
-    dispatch(api, broker, &mut call, body)
+    let mut call = Call {
+        cx,
+        header,
+        flexible,
+        out,
+    };
+    dispatch(broker, &mut call, body)
         .unwrap_or(Outcome::Close("a request body that makes no sense"))
 }
 
-fn dispatch(api: ApiKey, broker: &mut Broker, call: &mut Call<'_, '_>, body: &[u8]) -> Result<Outcome, Malformed> {
+fn dispatch(
+    broker: &mut Broker,
+    call: &mut Call<'_, '_>,
+    body: &[u8],
+) -> Result<Outcome, Malformed> {
     let (version, flexible) = (call.version(), call.flexible);
     macro_rules! to {
-        ($handler:path) => { $handler(broker, call, proto::decode(body, version, flexible)?) };
+        ($handler:path) => {
+            $handler(broker, call, proto::decode(body, version, flexible)?)
+        };
     }
-    Ok(match api {
+    Ok(match call.header.api_key {
         ApiKey::Produce => to!(produce::handle),
         ApiKey::Fetch => to!(fetch::handle),
         ApiKey::ListOffsets => to!(list_offsets::handle),
@@ -173,8 +206,24 @@ const NO_OPERATIONS: i32 = i32::MIN;
 /// Where this client reaches us: as the settings say, else where it has connected to.
 fn endpoint(broker: &Broker, peer: &Peer) -> (String, i32) {
     match broker.config.advertised(&peer.listener) {
-        Some((host, port)) => (host.to_owned(), port.map_or(peer.local.port(), |port| port).into()),
-        None => (peer.local.ip().to_canonical().to_string(), peer.local.port().into()),
+        Some((host, port)) => (
+            host.to_owned(),
+            port.map_or(peer.local.port(), |port| port).into(),
+        ),
+        None => (
+            peer.local.ip().to_canonical().to_string(),
+            peer.local.port().into(),
+        ),
+    }
+}
+
+/// What a client is told when records cannot be converted between formats.
+fn legacy_code(error: &LegacyError) -> ErrorCode {
+    match error {
+        LegacyError::Corrupt(_) => ErrorCode::CORRUPT_MESSAGE,
+        LegacyError::Invalid(_) => ErrorCode::INVALID_RECORD,
+        LegacyError::UnsupportedCodec => ErrorCode::UNSUPPORTED_COMPRESSION_TYPE,
+        LegacyError::TooLarge => ErrorCode::MESSAGE_TOO_LARGE,
     }
 }
 
@@ -188,11 +237,11 @@ fn unavailable(why: Unavailable) -> ErrorCode {
 }
 
 /// Holds the leader epoch that a client believes in (-1 = none) against ours (KIP-320).
-fn epoch_error(believed: i32, ours: i32) -> ErrorCode {
+fn check_epoch(believed: i32, ours: i32) -> Result<(), ErrorCode> {
     match believed {
-        -1 => ErrorCode::NONE,
-        epoch if epoch < ours => ErrorCode::FENCED_LEADER_EPOCH,
-        epoch if epoch > ours => ErrorCode::UNKNOWN_LEADER_EPOCH,
-        _ => ErrorCode::NONE,
+        -1 => Ok(()),
+        epoch if epoch < ours => Err(ErrorCode::FENCED_LEADER_EPOCH),
+        epoch if epoch > ours => Err(ErrorCode::UNKNOWN_LEADER_EPOCH),
+        _ => Ok(()),
     }
 }

@@ -4,13 +4,12 @@
 //! * v2+ carries the epoch that the client believes in: 74 when older than ours, 75 when newer.
 //! * The current epoch ends at the log's end; an unknown one answers epoch -1 and offset -1 without error.
 
-use super::{Call, epoch_error, unavailable};
+use super::{Call, check_epoch, unavailable};
 use crate::broker::Broker;
 use crate::broker::wait::Outcome;
-use crate::proto::error::ErrorCode;
 use crate::proto::schema::offset_for_leader_epoch::{
-    EpochEndOffset, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse, OffsetForLeaderPartition,
-    OffsetForLeaderTopicResult,
+    EpochEndOffset, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse,
+    OffsetForLeaderPartition, OffsetForLeaderTopicResult,
 };
 
 /// How long a request waits for partitions that are being loaded: it carries no timeout of its own.
@@ -21,31 +20,51 @@ pub(super) fn handle(
     call: &mut Call<'_, '_>,
     request: OffsetForLeaderEpochRequest<'_>,
 ) -> Outcome {
-    let named = request.topics.iter().flat_map(|t| t.partitions.iter().map(|p| (t.topic, p.partition)));
+    let named = request
+        .topics
+        .iter()
+        .flat_map(|t| t.partitions.iter().map(|p| (t.topic, p.partition)));
     let loading = broker.loading(named);
     if let Some(wait) = call.wait_for_loading(loading, LOADING_TIMEOUT_MS) {
         return wait;
     }
-    let topics = request.topics.iter().map(|topic| OffsetForLeaderTopicResult {
-        topic: topic.topic,
-        partitions: topic.partitions.iter().map(|p| end_of_epoch(broker, topic.topic, p)).collect(),
+    let topics = request
+        .topics
+        .iter()
+        .map(|topic| OffsetForLeaderTopicResult {
+            topic: topic.topic,
+            partitions: topic
+                .partitions
+                .iter()
+                .map(|p| end_of_epoch(broker, topic.topic, p))
+                .collect(),
+            ..Default::default()
+        });
+    let response = OffsetForLeaderEpochResponse {
+        topics: topics.collect(),
         ..Default::default()
-    });
-    let response = OffsetForLeaderEpochResponse { topics: topics.collect(), ..Default::default() };
+    };
     call.reply(&response)
 }
 
 fn end_of_epoch(broker: &Broker, topic: &str, asked: &OffsetForLeaderPartition) -> EpochEndOffset {
-    let answer = EpochEndOffset { partition: asked.partition, ..Default::default() };
-    let log = match broker.log(topic, asked.partition) {
-        Ok(log) => log,
-        Err(why) => return EpochEndOffset { error_code: unavailable(why), ..answer },
-    };
-    let error_code = epoch_error(asked.current_leader_epoch, broker.leader_epoch());
-    if error_code != ErrorCode::NONE {
-        return EpochEndOffset { error_code, ..answer };
+    let log = broker.log(topic, asked.partition).map_err(unavailable);
+    let checked = log.and_then(|log| {
+        check_epoch(asked.current_leader_epoch, broker.leader_epoch())?;
+        Ok(log.end_of_epoch(asked.leader_epoch))
+    });
+    let partition = asked.partition;
+    match checked {
+        Ok((leader_epoch, end_offset)) => EpochEndOffset {
+            partition,
+            leader_epoch,
+            end_offset,
+            ..Default::default()
+        },
+        Err(error_code) => EpochEndOffset {
+            partition,
+            error_code,
+            ..Default::default()
+        },
     }
-    let (leader_epoch, end_offset) = log.end_of_epoch(asked.leader_epoch);
-    EpochEndOffset { leader_epoch, end_offset, ..answer }
 }
-

@@ -29,14 +29,21 @@ pub(super) struct Refusal {
 
 impl Refusal {
     pub(super) fn new(code: ErrorCode, message: impl Into<String>) -> Refusal {
-        Refusal { code, message: message.into() }
+        Refusal {
+            code,
+            message: message.into(),
+        }
     }
 }
 
 impl<'a> Creation<'a> {
     /// As auto-creation makes it.
     pub(super) fn with_defaults(config: &BrokerConfig, name: &'a str) -> Creation<'a> {
-        Creation { name, partition_count: config.num_partitions, settings: BTreeMap::new() }
+        Creation {
+            name,
+            partition_count: config.num_partitions,
+            settings: BTreeMap::new(),
+        }
     }
 }
 
@@ -59,10 +66,17 @@ pub(super) fn check(broker: &Broker, creation: &Creation<'_>) -> Result<(), Refu
         ));
     }
     for (key, value) in &creation.settings {
-        config::check_topic_setting(key, value).map_err(|why| Refusal::new(ErrorCode::INVALID_CONFIG, why))?;
+        config::check_topic_setting(key, value)
+            .map_err(|why| Refusal::new(ErrorCode::INVALID_CONFIG, why))?;
     }
-    let existing: i64 = broker.topics().iter().map(|t| i64::from(t.partition_count)).sum();
-    if existing + i64::from(creation.partition_count) > i64::from(broker.config.chronik_max_partitions) {
+    let existing: i64 = broker
+        .topics()
+        .iter()
+        .map(|t| i64::from(t.partition_count))
+        .sum();
+    if existing + i64::from(creation.partition_count)
+        > i64::from(broker.config.chronik_max_partitions)
+    {
         return Err(Refusal::new(
             ErrorCode::POLICY_VIOLATION,
             format!(
@@ -81,7 +95,13 @@ pub(super) fn create(
     now: Now,
 ) -> Result<crate::proto::Uuid, Refusal> {
     let id = broker.new_id();
-    match broker.create_topic(id, creation.name, creation.partition_count, creation.settings, now) {
+    match broker.create_topic(
+        id,
+        creation.name,
+        creation.partition_count,
+        creation.settings,
+        now,
+    ) {
         Ok(_) => Ok(id),
         Err(e) => {
             log::warn!("topic {} could not be created: {e}", creation.name);

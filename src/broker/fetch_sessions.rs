@@ -89,7 +89,13 @@ impl FetchSessions {
     #[must_use]
     pub fn new(slots: usize, eviction_ms: i64, seed: u64) -> FetchSessions {
         let last_id = i32::try_from(seed & 0x3fff_ffff).unwrap_or(0);
-        FetchSessions { sessions: BTreeMap::new(), by_use: BTreeSet::new(), slots, eviction_ms, last_id }
+        FetchSessions {
+            sessions: BTreeMap::new(),
+            by_use: BTreeSet::new(),
+            slots,
+            eviction_ms,
+            last_id,
+        }
     }
 
     /// What this fetch is.
@@ -102,7 +108,10 @@ impl FetchSessions {
             -1 => return Ok(Plan::Sessionless),
             _ => {}
         }
-        let session = self.sessions.get(&asked.session_id).ok_or(ErrorCode::FETCH_SESSION_ID_NOT_FOUND)?;
+        let session = self
+            .sessions
+            .get(&asked.session_id)
+            .ok_or(ErrorCode::FETCH_SESSION_ID_NOT_FOUND)?;
         if session.next_epoch != asked.epoch {
             return Err(ErrorCode::INVALID_FETCH_SESSION_EPOCH);
         }
@@ -115,13 +124,23 @@ impl FetchSessions {
     /// The partitions of an incremental fetch: the session's, changed and joined by those named in the
     /// request, without the forgotten ones.
     #[must_use]
-    pub fn merged(&self, session_id: i32, named: Vec<Wanted>, forgotten: &BTreeSet<(TopicRef, i32)>) -> Vec<Wanted> {
-        let known = self.sessions.get(&session_id).map_or(&[][..], |session| &session.partitions);
+    pub fn merged(
+        &self,
+        session_id: i32,
+        named: Vec<Wanted>,
+        forgotten: &BTreeSet<(TopicRef, i32)>,
+    ) -> Vec<Wanted> {
+        let known = self
+            .sessions
+            .get(&session_id)
+            .map_or(&[][..], |session| &session.partitions);
         if named.is_empty() && forgotten.is_empty() {
             return known.to_vec();
         }
-        let mut named: BTreeMap<(TopicRef, i32), Wanted> =
-            named.into_iter().map(|w| ((w.topic.clone(), w.partition), w)).collect();
+        let mut named: BTreeMap<(TopicRef, i32), Wanted> = named
+            .into_iter()
+            .map(|w| ((w.topic.clone(), w.partition), w))
+            .collect();
         let mut merged = Vec::with_capacity(known.len() + named.len());
         for old in known {
             let key = (old.topic.clone(), old.partition);
@@ -147,7 +166,11 @@ impl FetchSessions {
             }
             Plan::Open => {
                 self.end(asked.session_id);
-                if partitions.is_empty() { 0 } else { self.open(asked.by_id, partitions, now) }
+                if partitions.is_empty() {
+                    0
+                } else {
+                    self.open(asked.by_id, partitions, now)
+                }
             }
             Plan::Incremental | Plan::Sessionless => {
                 self.end(asked.session_id);
@@ -157,7 +180,9 @@ impl FetchSessions {
     }
 
     fn advance(&mut self, id: i32, partitions: Vec<Wanted>, now: Mono) {
-        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
         self.by_use.remove(&(session.last_used, id));
         self.by_use.insert((now, id));
         session.last_used = now;
@@ -176,7 +201,15 @@ impl FetchSessions {
             }
         };
         self.by_use.insert((now, id));
-        self.sessions.insert(id, Session { next_epoch: 1, by_id, last_used: now, partitions });
+        self.sessions.insert(
+            id,
+            Session {
+                next_epoch: 1,
+                by_id,
+                last_used: now,
+                partitions,
+            },
+        );
         id
     }
 
@@ -221,7 +254,11 @@ mod tests {
     }
 
     fn asked(session_id: i32, epoch: i32) -> Asked {
-        Asked { session_id, epoch, by_id: true }
+        Asked {
+            session_id,
+            epoch,
+            by_id: true,
+        }
     }
 
     #[test]
@@ -231,37 +268,80 @@ mod tests {
         assert_eq!(all.plan(opening), Ok(Plan::Open));
         let id = all.commit(opening, Plan::Open, vec![wanted(0, 5)], Mono(0));
         assert_ne!(id, 0);
-        assert_eq!(all.plan(asked(id, 2)), Err(ErrorCode::INVALID_FETCH_SESSION_EPOCH));
+        assert_eq!(
+            all.plan(asked(id, 2)),
+            Err(ErrorCode::INVALID_FETCH_SESSION_EPOCH)
+        );
         assert_eq!(all.plan(asked(id, 1)), Ok(Plan::Incremental));
-        assert_eq!(all.plan(asked(id, 1)), Ok(Plan::Incremental), "planning changes nothing");
-        assert_eq!(all.commit(asked(id, 1), Plan::Incremental, vec![wanted(0, 5)], Mono(1)), id);
+        assert_eq!(
+            all.plan(asked(id, 1)),
+            Ok(Plan::Incremental),
+            "planning changes nothing"
+        );
+        assert_eq!(
+            all.commit(asked(id, 1), Plan::Incremental, vec![wanted(0, 5)], Mono(1)),
+            id
+        );
         assert_eq!(all.plan(asked(id, 2)), Ok(Plan::Incremental));
         assert_eq!(
-            all.plan(Asked { by_id: false, ..asked(id, 2) }),
+            all.plan(Asked {
+                by_id: false,
+                ..asked(id, 2)
+            }),
             Err(ErrorCode::FETCH_SESSION_TOPIC_ID_ERROR)
         );
-        assert_eq!(all.plan(asked(id + 1, 2)), Err(ErrorCode::FETCH_SESSION_ID_NOT_FOUND));
-        assert_eq!(all.commit(asked(id, -1), Plan::Sessionless, vec![], Mono(2)), 0);
-        assert_eq!(all.plan(asked(id, 2)), Err(ErrorCode::FETCH_SESSION_ID_NOT_FOUND));
+        assert_eq!(
+            all.plan(asked(id + 1, 2)),
+            Err(ErrorCode::FETCH_SESSION_ID_NOT_FOUND)
+        );
+        assert_eq!(
+            all.commit(asked(id, -1), Plan::Sessionless, vec![], Mono(2)),
+            0
+        );
+        assert_eq!(
+            all.plan(asked(id, 2)),
+            Err(ErrorCode::FETCH_SESSION_ID_NOT_FOUND)
+        );
     }
 
     #[test]
     fn an_incremental_fetch_changes_adds_and_forgets_partitions() {
         let mut all = FetchSessions::new(10, 1000, 0);
-        let known = vec![wanted(0, 5), Wanted { told_high_watermark: 9, ..wanted(1, 6) }];
+        let known = vec![
+            wanted(0, 5),
+            Wanted {
+                told_high_watermark: 9,
+                ..wanted(1, 6)
+            },
+        ];
         let id = all.commit(asked(0, 0), Plan::Open, known, Mono(0));
         let forgotten = BTreeSet::from([(TopicRef::Id(Uuid([1; 16])), 0)]);
         let merged = all.merged(id, vec![wanted(1, 8), wanted(2, 0)], &forgotten);
-        assert_eq!(merged, [Wanted { told_high_watermark: 9, ..wanted(1, 8) }, wanted(2, 0)]);
+        assert_eq!(
+            merged,
+            [
+                Wanted {
+                    told_high_watermark: 9,
+                    ..wanted(1, 8)
+                },
+                wanted(2, 0)
+            ]
+        );
     }
 
     #[test]
     fn a_full_table_keeps_busy_sessions_and_ends_idle_ones() {
         let mut all = FetchSessions::new(1, 1000, 0);
         let first = all.commit(asked(0, 0), Plan::Open, vec![wanted(0, 0)], Mono(0));
-        assert_eq!(all.commit(asked(0, 0), Plan::Open, vec![wanted(0, 0)], Mono(999_999)), 0);
+        assert_eq!(
+            all.commit(asked(0, 0), Plan::Open, vec![wanted(0, 0)], Mono(999_999)),
+            0
+        );
         let second = all.commit(asked(0, 0), Plan::Open, vec![wanted(0, 0)], Mono(1_000_000));
         assert_ne!(second, 0);
-        assert_eq!(all.plan(asked(first, 1)), Err(ErrorCode::FETCH_SESSION_ID_NOT_FOUND));
+        assert_eq!(
+            all.plan(asked(first, 1)),
+            Err(ErrorCode::FETCH_SESSION_ID_NOT_FOUND)
+        );
     }
 }

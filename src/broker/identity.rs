@@ -31,19 +31,32 @@ impl Identity {
             Err(e) => return Err(e),
         };
         let invalid = |what: &str| {
-            io::Error::new(io::ErrorKind::InvalidData, format!("{}: {what}", path.display()))
+            io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("{}: {what}", path.display()),
+            )
         };
         let property = |name: &str| {
-            let line = text.lines().find_map(|line| line.trim().strip_prefix(name)?.strip_prefix('='));
-            line.map(str::trim).ok_or_else(|| invalid(&format!("has no {name}")))
+            let line = text
+                .lines()
+                .find_map(|line| line.trim().strip_prefix(name)?.strip_prefix('='));
+            line.map(str::trim)
+                .ok_or_else(|| invalid(&format!("has no {name}")))
         };
         if property("version")? != "1" {
             return Err(invalid("is of a version that this chronikd does not know"));
         }
-        let node_id = property("node.id")?.parse().map_err(|_| invalid("node.id is not a number"))?;
-        let directory_id =
-            property("directory.id")?.parse().map_err(|_| invalid("directory.id is not an id"))?;
-        Ok(Some(Identity { cluster_id: property("cluster.id")?.to_owned(), node_id, directory_id }))
+        let node_id = property("node.id")?
+            .parse()
+            .map_err(|_| invalid("node.id is not a number"))?;
+        let directory_id = property("directory.id")?
+            .parse()
+            .map_err(|_| invalid("directory.id is not an id"))?;
+        Ok(Some(Identity {
+            cluster_id: property("cluster.id")?.to_owned(),
+            node_id,
+            directory_id,
+        }))
     }
 
     /// Writes it durably.
@@ -51,7 +64,11 @@ impl Identity {
     /// # Errors
     /// What the disk says.
     pub fn store(&self, disk: &dyn Disk, root: &Path) -> io::Result<()> {
-        let Identity { cluster_id, node_id, directory_id } = self;
+        let Identity {
+            cluster_id,
+            node_id,
+            directory_id,
+        } = self;
         let text = format!(
             "version=1\ncluster.id={cluster_id}\nnode.id={node_id}\ndirectory.id={directory_id}\n"
         );

@@ -20,11 +20,10 @@ pub mod wait;
 
 use crate::clock::{Mono, Now};
 use crate::config::{BrokerConfig, LogConfig};
-use crate::disk::Disk;
 use crate::disk::lanes::{Completion, Job, Round};
 use crate::journal::{self, Journal};
 use crate::proto::Uuid;
-use crate::storage::{self, PartitionId, Storage};
+use crate::storage::{self, Log, PartitionId, Storage, Unavailable};
 use fetch_sessions::FetchSessions;
 use identity::Identity;
 use producer_ids::ProducerIds;
@@ -32,7 +31,6 @@ use record::{Encoded, Record};
 pub use start::OpenError;
 use std::collections::BTreeMap;
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use topics::{Topic, Topics};
 use wait::{Key, Signal, Ticket};
@@ -47,12 +45,7 @@ pub enum Worked {
 
 /// Why the process must stop at once: a write or sync that cannot be taken back or tried again.
 #[derive(Debug)]
-pub struct Fatal {
-    /// The file, directory or file system.
-    pub path: PathBuf,
-    /// What the system said.
-    pub error: io::Error,
-}
+pub struct Fatal(pub io::Error);
 
 /// A late answer: an owned fact, which `api::answer` turns into bytes of the ticket's version.
 pub enum Fact {}
@@ -110,6 +103,31 @@ impl Broker {
         &self.topics
     }
 
+    /// The log of a partition, by its topic's name.
+    ///
+    /// # Errors
+    /// Why there is none, or none now.
+    pub fn log(&self, topic: &str, partition: i32) -> Result<&Log, Unavailable> {
+        self.storage.log(self.find(topic, partition)?)
+    }
+
+    /// A partition, by its topic's name.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn find(&self, topic: &str, partition: i32) -> Result<PartitionId, Unavailable> {
+        let topic = self.topics.by_name(topic);
+        topic
+            .and_then(|topic| topic.partition(partition))
+            .ok_or(Unavailable::Unknown)
+    }
+
+    /// Those of the partitions that are still being loaded.
+    pub fn loading<'a>(&self, named: impl Iterator<Item = (&'a str, i32)>) -> Vec<PartitionId> {
+        let known = named.filter_map(|(topic, partition)| self.find(topic, partition).ok());
+        known.filter(|&id| self.storage.is_loading(id)).collect()
+    }
+
     /// The leader epoch of every partition.
     #[must_use]
     pub fn leader_epoch(&self) -> i32 {
@@ -148,10 +166,16 @@ impl Broker {
         let name: Arc<str> = name.into();
         let config = Arc::new(LogConfig::new(&self.config, &settings));
         for partition in 0..partition_count {
-            let at = PartitionId { topic: id, partition };
+            let at = PartitionId {
+                topic: id,
+                partition,
+            };
             if let Err(e) = self.storage.create(at, &name, &config, now) {
                 for partition in 0..=partition {
-                    let at = PartitionId { topic: id, partition };
+                    let at = PartitionId {
+                        topic: id,
+                        partition,
+                    };
                     self.storage.forget(at);
                     self.storage.delete_files(at, now);
                 }
@@ -159,7 +183,12 @@ impl Broker {
             }
         }
         let name = name.to_string();
-        Ok(self.commit(&[Record::Topic { id, name, partition_count, settings }]))
+        Ok(self.commit(&[Record::Topic {
+            id,
+            name,
+            partition_count,
+            settings,
+        }]))
     }
 
     /// Deletes a topic. It is gone at once; its files follow when the record is durable. Answers its round.
@@ -192,14 +221,27 @@ impl Broker {
     fn apply(&mut self, record: Record, round: u64) {
         match record {
             Record::Opened { boot, leader_epoch } => self.opened = (boot, leader_epoch),
-            Record::Topic { id, name, partition_count, settings } => {
+            Record::Topic {
+                id,
+                name,
+                partition_count,
+                settings,
+            } => {
                 let config = Arc::new(LogConfig::new(&self.config, &settings));
                 let name = name.into();
-                self.topics.insert(Topic { id, name, partition_count, settings, config });
+                self.topics.insert(Topic {
+                    id,
+                    name,
+                    partition_count,
+                    settings,
+                    config,
+                });
                 self.topics.round = round;
             }
             Record::TopicDeleted { id } => {
-                let Some(topic) = self.topics.remove(id) else { return };
+                let Some(topic) = self.topics.remove(id) else {
+                    return;
+                };
                 self.topics.round = round;
                 self.forget_partitions(&topic, round);
             }
@@ -210,7 +252,10 @@ impl Broker {
     fn forget_partitions(&mut self, topic: &Topic, round: u64) {
         for at in topic.partitions() {
             self.storage.forget(at);
-            self.signals.push(Signal { key: Key::Partition(at), bytes: usize::MAX });
+            self.signals.push(Signal {
+                key: Key::Partition(at),
+                bytes: usize::MAX,
+            });
         }
         self.deletions.push((round, topic.partitions().collect()));
     }
@@ -225,16 +270,20 @@ impl Broker {
                 self.synced(round, now);
                 Ok(())
             }
-            Completion::SyncFailed(path, error) => Err(Fatal { path, error }),
+            Completion::SyncFailed(_, error) => Err(Fatal(error)),
             Completion::Worked(Worked::Storage(done)) => {
-                self.storage.absorb(done, now).map_err(|f| Fatal { path: f.path, error: f.error })
+                self.storage.absorb(done, now).map_err(|f| Fatal(f.error))
             }
             Completion::Worked(Worked::Journal(done)) => match done {},
         }
     }
 
     fn synced(&mut self, round: u64, now: Now) {
-        assert_eq!(self.rounds.in_flight, Some(round), "rounds end one at a time, in order");
+        assert_eq!(
+            self.rounds.in_flight,
+            Some(round),
+            "rounds end one at a time, in order"
+        );
         self.rounds.in_flight = None;
         self.rounds.synced = round;
         self.storage.synced(round);
@@ -264,15 +313,18 @@ impl Broker {
     }
 
     /// A handler met a failure that cannot be answered: the turn ends the process.
-    pub fn fail(&mut self, path: PathBuf, error: io::Error) {
-        self.failure.get_or_insert(Fatal { path, error });
+    pub fn fail(&mut self, error: io::Error) {
+        self.failure.get_or_insert(Fatal(error));
     }
 
     /// Changes that parked requests may be waiting for, since the last call.
     pub fn take_signals(&mut self) -> Vec<Signal> {
         let mut signals = std::mem::take(&mut self.signals);
         let changed = self.storage.take_signals().into_iter();
-        signals.extend(changed.map(|(at, bytes)| Signal { key: Key::Partition(at), bytes }));
+        signals.extend(changed.map(|(at, bytes)| Signal {
+            key: Key::Partition(at),
+            bytes,
+        }));
         signals
     }
 
@@ -283,7 +335,8 @@ impl Broker {
 
     /// Jobs for the work lane, since the last call.
     pub fn take_jobs(&mut self) -> Vec<Job<Worked>> {
-        let wrap = |job: Job<storage::Done>| -> Job<Worked> { Box::new(move || Worked::Storage(job())) };
+        let wrap =
+            |job: Job<storage::Done>| -> Job<Worked> { Box::new(move || Worked::Storage(job())) };
         self.storage.take_jobs().into_iter().map(wrap).collect()
     }
 
@@ -294,9 +347,14 @@ impl Broker {
             return None;
         }
         let number = self.rounds.gathering;
-        let mut round = Round { number, ..Round::default() };
+        let mut round = Round {
+            number,
+            ..Round::default()
+        };
         self.storage.gather(&mut round);
-        self.journal.gather(&mut round);
+        if let Err(failure) = self.journal.gather(&mut round) {
+            self.fail(failure);
+        }
         self.rounds.in_flight = Some(number);
         self.rounds.gathering += 1;
         Some(round)
@@ -322,7 +380,9 @@ impl Broker {
                 self.journal.close();
                 self.closing = Closing::Journal(self.rounds.gathering);
             }
-            Closing::Journal(round) if self.rounds.synced >= round => self.closing = Closing::Closed,
+            Closing::Journal(round) if self.rounds.synced >= round => {
+                self.closing = Closing::Closed
+            }
             _ => {}
         }
     }

@@ -13,7 +13,8 @@
 //! ```
 
 use crate::journal::Change;
-use crate::proto::{self, Malformed, Uuid, wire};
+use crate::proto::wire::wire;
+use crate::proto::{self, Malformed, Uuid};
 use std::collections::BTreeMap;
 
 /// One journaled fact.
@@ -93,7 +94,10 @@ impl Encoded {
     /// The journal's view of it.
     #[must_use]
     pub fn change(&self) -> Change<'_> {
-        Change { key: &self.key, value: self.value.as_deref() }
+        Change {
+            key: &self.key,
+            value: self.value.as_deref(),
+        }
     }
 }
 
@@ -103,18 +107,43 @@ impl Record {
     pub fn encode(&self) -> Encoded {
         match self {
             Record::Opened { boot, leader_epoch } => {
-                let value = value(&OpenedValue { boot: *boot, leader_epoch: *leader_epoch });
-                Encoded { key: vec![OPENED], value }
+                let value = value(&OpenedValue {
+                    boot: *boot,
+                    leader_epoch: *leader_epoch,
+                });
+                Encoded {
+                    key: vec![OPENED],
+                    value,
+                }
             }
-            Record::Topic { id, name, partition_count, settings } => {
-                let settings = settings.iter().map(|(name, value)| SettingValue { name, value }).collect();
-                let value = value(&TopicValue { name, partition_count: *partition_count, settings });
-                Encoded { key: topic_key(*id), value }
+            Record::Topic {
+                id,
+                name,
+                partition_count,
+                settings,
+            } => {
+                let settings = settings
+                    .iter()
+                    .map(|(name, value)| SettingValue { name, value })
+                    .collect();
+                let value = value(&TopicValue {
+                    name,
+                    partition_count: *partition_count,
+                    settings,
+                });
+                Encoded {
+                    key: topic_key(*id),
+                    value,
+                }
             }
-            Record::TopicDeleted { id } => Encoded { key: topic_key(*id), value: None },
-            Record::ProducerIds { next } => {
-                Encoded { key: vec![PRODUCER_IDS], value: value(&ProducerIdsValue { next: *next }) }
-            }
+            Record::TopicDeleted { id } => Encoded {
+                key: topic_key(*id),
+                value: None,
+            },
+            Record::ProducerIds { next } => Encoded {
+                key: vec![PRODUCER_IDS],
+                value: value(&ProducerIdsValue { next: *next }),
+            },
         }
     }
 
@@ -123,7 +152,10 @@ impl Record {
     /// # Errors
     /// When the bytes are of no kind or version that this chronikd knows.
     pub fn decode(change: &Change<'_>) -> Result<Option<Record>, Malformed> {
-        let (kind, id) = change.key.split_first().ok_or(Malformed("journal key is empty"))?;
+        let (kind, id) = change
+            .key
+            .split_first()
+            .ok_or(Malformed("journal key is empty"))?;
         let record = match (*kind, change.value) {
             (TOPIC, None) => Record::TopicDeleted { id: topic_id(id)? },
             (_, None) => return Ok(None),
@@ -132,9 +164,21 @@ impl Record {
                 Record::Opened { boot, leader_epoch }
             }
             (TOPIC, Some(bytes)) => {
-                let TopicValue { name, partition_count, settings } = fields(bytes)?;
-                let settings = settings.iter().map(|s| (s.name.to_owned(), s.value.to_owned())).collect();
-                Record::Topic { id: topic_id(id)?, name: name.to_owned(), partition_count, settings }
+                let TopicValue {
+                    name,
+                    partition_count,
+                    settings,
+                } = fields(bytes)?;
+                let settings = settings
+                    .iter()
+                    .map(|s| (s.name.to_owned(), s.value.to_owned()))
+                    .collect();
+                Record::Topic {
+                    id: topic_id(id)?,
+                    name: name.to_owned(),
+                    partition_count,
+                    settings,
+                }
             }
             (PRODUCER_IDS, Some(bytes)) => {
                 let ProducerIdsValue { next } = fields(bytes)?;
@@ -151,17 +195,22 @@ fn topic_key(id: Uuid) -> Vec<u8> {
 }
 
 fn topic_id(key: &[u8]) -> Result<Uuid, Malformed> {
-    key.try_into().map(Uuid).map_err(|_| Malformed("journal key of a topic is not an id"))
+    key.try_into()
+        .map(Uuid)
+        .map_err(|_| Malformed("journal key of a topic is not an id"))
 }
 
 fn value<'a, T: proto::Wire<'a>>(fields: &T) -> Option<Vec<u8>> {
     let mut bytes = VERSION.to_be_bytes().to_vec();
-    proto::encode(fields, VERSION, true, &mut bytes);
+    proto::encode(fields, VERSION, true, &mut bytes)
+        .expect("names and settings are shorter than a string may be");
     Some(bytes)
 }
 
 fn fields<'a, T: proto::Wire<'a>>(value: &'a [u8]) -> Result<T, Malformed> {
-    let (version, body) = value.split_first_chunk().ok_or(Malformed("journal value is empty"))?;
+    let (version, body) = value
+        .split_first_chunk()
+        .ok_or(Malformed("journal value is empty"))?;
     match i16::from_be_bytes(*version) {
         VERSION => proto::decode(body, VERSION, true),
         _ => Err(Malformed("journal value of an unknown version")),
@@ -177,8 +226,16 @@ mod tests {
         let settings = BTreeMap::from([("retention.ms".to_owned(), "-1".to_owned())]);
         let id = Uuid([7; 16]);
         for record in [
-            Record::Opened { boot: 3, leader_epoch: 1 },
-            Record::Topic { id, name: "telemetry".to_owned(), partition_count: 12, settings },
+            Record::Opened {
+                boot: 3,
+                leader_epoch: 1,
+            },
+            Record::Topic {
+                id,
+                name: "telemetry".to_owned(),
+                partition_count: 12,
+                settings,
+            },
             Record::TopicDeleted { id },
             Record::ProducerIds { next: 2000 },
         ] {
@@ -188,14 +245,42 @@ mod tests {
 
     #[test]
     fn a_record_that_ends_early_or_is_unknown_is_refused() {
-        let whole = Record::Opened { boot: 3, leader_epoch: 1 }.encode();
+        let whole = Record::Opened {
+            boot: 3,
+            leader_epoch: 1,
+        }
+        .encode();
         let value = whole.value.as_deref().unwrap();
         for end in 0..value.len() {
-            assert!(Record::decode(&Change { key: &[OPENED], value: Some(&value[..end]) }).is_err());
+            assert!(
+                Record::decode(&Change {
+                    key: &[OPENED],
+                    value: Some(&value[..end])
+                })
+                .is_err()
+            );
         }
-        assert!(Record::decode(&Change { key: &[200], value: Some(value) }).is_err());
-        assert!(Record::decode(&Change { key: &[], value: None }).is_err());
+        assert!(
+            Record::decode(&Change {
+                key: &[200],
+                value: Some(value)
+            })
+            .is_err()
+        );
+        assert!(
+            Record::decode(&Change {
+                key: &[],
+                value: None
+            })
+            .is_err()
+        );
         let newer = [&[0, 9], &value[2..]].concat();
-        assert!(Record::decode(&Change { key: &[OPENED], value: Some(&newer) }).is_err());
+        assert!(
+            Record::decode(&Change {
+                key: &[OPENED],
+                value: Some(&newer)
+            })
+            .is_err()
+        );
     }
 }

@@ -15,8 +15,9 @@ use super::topics::Topics;
 use super::{Broker, Closing, IdSource, Rounds};
 use crate::clock::Now;
 use crate::config::BrokerConfig;
-use crate::disk::{Disk, lanes};
-use crate::journal::{self, Change, Journal};
+use crate::disk::Disk;
+use crate::disk::lanes::{Completion, Inline, Lanes, Round};
+use crate::journal::{self, Journal};
 use crate::storage::{Known, Storage};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -51,7 +52,8 @@ impl Broker {
         let identity = establish(&*disk, root, &config, &mut ids)?;
         let mut replayed = Vec::new();
         let mut refused = None;
-        let journal = Journal::open(Arc::clone(&disk), root, &mut |changes| {
+        let salt = ids.step();
+        let journal = Journal::open(Arc::clone(&disk), root, salt, &mut |changes| {
             for change in changes {
                 match Record::decode(change) {
                     Ok(record) => replayed.extend(record),
@@ -63,7 +65,12 @@ impl Broker {
         if let Some(why) = refused {
             return Err(OpenError::Record(why));
         }
-        let storage = Storage::new(Arc::clone(&disk), root.to_owned(), config.producer_id_expiration_ms);
+        let storage = Storage::new(
+            Arc::clone(&disk),
+            root.to_owned(),
+            0,
+            config.producer_id_expiration_ms,
+        );
         let slots = config.max_incremental_fetch_session_cache_slots;
         let mut broker = Broker {
             fetch_sessions: FetchSessions::new(slots, FETCH_SESSION_EVICTION_MS, seed),
@@ -74,7 +81,11 @@ impl Broker {
             producer_ids: ProducerIds::default(),
             journal,
             opened: (0, -1),
-            rounds: Rounds { gathering: 1, in_flight: None, synced: 0 },
+            rounds: Rounds {
+                gathering: 1,
+                in_flight: None,
+                synced: 0,
+            },
             deletions: Vec::new(),
             signals: Vec::new(),
             ids,
@@ -84,20 +95,28 @@ impl Broker {
         for record in replayed {
             broker.apply(record, 0);
         }
-        broker.begin(&*disk, root, now)?;
+        broker.begin(&disk, root, now)?;
         Ok(broker)
     }
 
     /// Steps 3 and 4.
-    fn begin(&mut self, disk: &dyn Disk, root: &Path, now: Now) -> Result<(), OpenError> {
+    fn begin(&mut self, disk: &Arc<dyn Disk>, root: &Path, now: Now) -> Result<(), OpenError> {
         let clean = self.journal.was_clean();
         let (boot, leader_epoch) = self.opened;
-        let leader_epoch = if clean && boot > 0 { leader_epoch } else { leader_epoch + 1 };
-        self.commit(&[Record::Opened { boot: boot + 1, leader_epoch }]);
-        let round = self.start_round().expect("the journal has a record to write");
-        let number = round.number;
-        lanes::run_round(disk, round).map_err(|(path, error)| OpenError::Io(path, error))?;
-        self.synced(number, now);
+        let leader_epoch = if clean && boot > 0 {
+            leader_epoch
+        } else {
+            leader_epoch + 1
+        };
+        self.commit(&[Record::Opened {
+            boot: boot + 1,
+            leader_epoch,
+        }]);
+        if let Some(round) = self.start_round() {
+            let number = round.number;
+            run(disk, root, round)?;
+            self.synced(number, now);
+        }
         self.deletions.clear();
         let known = self.topics.iter().flat_map(|topic| {
             topic.partitions().map(|id| Known {
@@ -108,7 +127,17 @@ impl Broker {
         });
         let known = known.collect();
         let io = |e| OpenError::Io(root.to_owned(), e);
-        self.storage.start(known, clean, leader_epoch, now).map_err(io)
+        self.storage.start(known, clean, now).map_err(io)
+    }
+}
+
+/// Runs one round here and now.
+fn run(disk: &Arc<dyn Disk>, root: &Path, round: Round) -> Result<(), OpenError> {
+    let mut lanes = Inline::<()>::new(Arc::clone(disk), root);
+    lanes.sync(round);
+    match lanes.completed().pop() {
+        Some(Completion::SyncFailed(path, error)) => Err(OpenError::Io(path, error)),
+        _ => Ok(()),
     }
 }
 
@@ -139,6 +168,8 @@ fn establish(
         node_id: config.node_id,
         directory_id: ids.next(),
     };
-    identity.store(disk, root).map_err(|e| OpenError::Io(root.to_owned(), e))?;
+    identity
+        .store(disk, root)
+        .map_err(|e| OpenError::Io(root.to_owned(), e))?;
     Ok(identity)
 }

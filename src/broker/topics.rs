@@ -25,7 +25,12 @@ impl Topic {
     /// The partition of that number, if the topic has it.
     #[must_use]
     pub fn partition(&self, partition: i32) -> Option<PartitionId> {
-        (0..self.partition_count).contains(&partition).then_some(PartitionId { topic: self.id, partition })
+        (0..self.partition_count)
+            .contains(&partition)
+            .then_some(PartitionId {
+                topic: self.id,
+                partition,
+            })
     }
 
     /// Every partition.
@@ -37,7 +42,10 @@ impl Topic {
     /// Kafka's own topics, which clients list apart.
     #[must_use]
     pub fn is_internal(&self) -> bool {
-        matches!(&*self.name, "__consumer_offsets" | "__transaction_state" | "__share_group_state")
+        matches!(
+            &*self.name,
+            "__consumer_offsets" | "__transaction_state" | "__share_group_state"
+        )
     }
 }
 
@@ -92,7 +100,8 @@ impl Topics {
     /// Adds a topic, or puts its newer form in place of the older.
     pub(super) fn insert(&mut self, topic: Topic) {
         self.names.insert(topic.id, Arc::clone(&topic.name));
-        self.unified.insert(unify(&topic.name), Arc::clone(&topic.name));
+        self.unified
+            .insert(unify(&topic.name), Arc::clone(&topic.name));
         self.by_name.insert(Arc::clone(&topic.name), topic);
     }
 
@@ -119,7 +128,9 @@ pub fn name_problem(name: &str) -> Option<String> {
     } else if name == "." || name == ".." {
         Some("Topic name is invalid: '.' or '..' is not allowed".to_owned())
     } else if name.len() > MAX_LENGTH {
-        Some(format!("Topic name is invalid: the length of '{name}' is longer than the max allowed length {MAX_LENGTH}"))
+        Some(format!(
+            "Topic name is invalid: the length of '{name}' is longer than the max allowed length {MAX_LENGTH}"
+        ))
     } else if !name.chars().all(legal) {
         Some(format!(
             "Topic name is invalid: '{name}' contains one or more characters other than \
@@ -136,7 +147,13 @@ mod tests {
 
     #[test]
     fn a_name_is_kafkas_or_refused() {
-        for good in ["a", "a.b_c-D9", "...", "__consumer_offsets", &"x".repeat(249)] {
+        for good in [
+            "a",
+            "a.b_c-D9",
+            "...",
+            "__consumer_offsets",
+            &"x".repeat(249),
+        ] {
             assert_eq!(name_problem(good), None, "{good}");
         }
         for bad in ["", ".", "..", "a/b", "a b", "ä", "a\0", &"x".repeat(250)] {

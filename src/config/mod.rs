@@ -23,12 +23,15 @@ mod listeners;
 mod parse;
 mod security;
 mod settings;
-pub mod topic;
+mod topic;
 mod values;
 mod views;
 
 pub use listeners::Listener;
 pub use settings::{Origin, Problem, Settings};
+pub use topic::{
+    Effective, TopicKey, check as check_topic_setting, effective as effective_topic_settings,
+};
 pub use values::{Kind, Value};
 pub use views::{BrokerConfig, LogConfig, SyncAll, TimestampType};
 
@@ -118,6 +121,11 @@ pub fn broker_keys() -> impl Iterator<Item = &'static Key> {
         .flatten()
 }
 
+/// Every key of topics.
+pub fn topic_keys() -> impl Iterator<Item = &'static TopicKey> {
+    topic::KEYS.iter()
+}
+
 /// The broker's key of this name.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static Key> {
@@ -162,7 +170,7 @@ mod tests {
 
     #[test]
     fn every_default_is_legal() {
-        for key in broker_keys().chain(topic::KEYS.iter().map(|row| &row.key)) {
+        for key in broker_keys().chain(topic_keys().map(|row| &row.key)) {
             if let Some(default) = key.default {
                 assert_eq!(
                     key.kind.parse(key.name, default).err(),
@@ -176,7 +184,7 @@ mod tests {
 
     #[test]
     fn every_row_has_one_sentence() {
-        for key in broker_keys().chain(topic::KEYS.iter().map(|row| &row.key)) {
+        for key in broker_keys().chain(topic_keys().map(|row| &row.key)) {
             assert!(
                 key.about.ends_with('.') && key.about.len() > 8,
                 "{}",

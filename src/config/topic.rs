@@ -18,77 +18,36 @@ pub struct TopicKey {
     pub synonyms: &'static [(&'static str, i64)],
 }
 
-/// Whose value is in force. The numbers are those of DescribeConfigs and CreateTopics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(i8)]
-pub enum Source {
-    /// The topic's own.
-    Topic = 1,
-    /// The broker's, by file, environment or command line.
-    Broker = 4,
-    /// Nobody's.
-    Default = 5,
-}
+/// The topic's own value, as CreateTopics and DescribeConfigs number sources.
+const DYNAMIC_TOPIC: i8 = 1;
+/// The broker's: from its file, environment or command line.
+const STATIC_BROKER: i8 = 4;
+/// Nobody's.
+const DEFAULT: i8 = 5;
 
 /// One setting of a topic as it is in force. None of them is read-only or secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct Effective {
     /// Its name.
     pub name: &'static str,
-    /// Its value.
-    pub value: String,
-    /// Whose it is.
-    pub source: Source,
+    /// Its value; there is always one.
+    pub value: Option<String>,
+    /// Whose it is: 1 the topic's, 4 the broker's, 5 the default.
+    pub source: i8,
 }
 
 /// The topic's key of this name.
 #[must_use]
-pub fn find(name: &str) -> Option<&'static TopicKey> {
+pub(super) fn find(name: &str) -> Option<&'static TopicKey> {
     KEYS.iter().find(|row| row.key.name == name)
 }
 
-/// Checks the settings that a client gives a topic, and answers them as they are to be kept; or says
-/// in Kafka's words what is wrong (error 40, INVALID_CONFIG). A repeated name counts with its last value.
-pub fn check<'a>(
-    broker: &BrokerConfig,
-    given: impl IntoIterator<Item = (&'a str, Option<&'a str>)>,
-) -> Result<BTreeMap<String, String>, String> {
-    let given: BTreeMap<&str, Option<&str>> = given.into_iter().collect();
-    let nulls: Vec<&str> = given
-        .iter()
-        .filter(|(_, value)| value.is_none())
-        .map(|(&name, _)| name)
-        .collect();
-    if !nulls.is_empty() {
-        return Err(format!(
-            "Null value not supported for topic configs: {}",
-            nulls.join(",")
-        ));
-    }
-    let mut own = BTreeMap::new();
-    for (name, value) in given {
-        let row = find(name).ok_or_else(|| format!("Unknown topic config name: {name}"))?;
-        let value = value.unwrap_or_default();
-        row.key.kind.parse(name, value)?;
-        own.insert(name.to_owned(), value.to_owned());
-    }
-    check_together(broker, &own)?;
-    Ok(own)
-}
-
-/// What no single setting shows.
-fn check_together(broker: &BrokerConfig, own: &BTreeMap<String, String>) -> Result<(), String> {
-    let lag = |name| match resolve(name, broker, own).0 {
-        Value::Number(ms) => ms,
-        _ => 0,
-    };
-    let (min, max) = (lag("min.compaction.lag.ms"), lag("max.compaction.lag.ms"));
-    if min > max {
-        return Err(format!(
-            "conflict topic config setting min.compaction.lag.ms ({min}) > max.compaction.lag.ms ({max})"
-        ));
-    }
-    if resolve("remote.storage.enable", broker, own).0 == Value::Boolean(true) {
+/// Checks one setting that a client gives a topic, or says in Kafka's words what is wrong (error 40,
+/// INVALID_CONFIG).
+pub fn check(name: &str, value: &str) -> Result<(), String> {
+    let row = find(name).ok_or_else(|| format!("Unknown topic config name: {name}"))?;
+    let value = row.key.kind.parse(name, value)?;
+    if name == "remote.storage.enable" && value.flag() {
         return Err("Tiered Storage functionality is disabled in the broker. \
                     Topic cannot be configured with remote log storage."
             .into());
@@ -98,16 +57,16 @@ fn check_together(broker: &BrokerConfig, own: &BTreeMap<String, String>) -> Resu
 
 /// Every setting of a topic with these settings of its own, by name.
 #[must_use]
-pub fn effective(broker: &BrokerConfig, own: &BTreeMap<String, String>) -> Vec<Entry> {
+pub fn effective(broker: &BrokerConfig, own: &BTreeMap<String, String>) -> Vec<Effective> {
     let entry = |row: &TopicKey| {
         let (value, source) = resolve(row.key.name, broker, own);
-        Entry {
+        Effective {
             name: row.key.name,
-            value: value.to_string(),
+            value: Some(value.to_string()),
             source,
         }
     };
-    let mut entries: Vec<Entry> = KEYS.iter().map(entry).collect();
+    let mut entries: Vec<Effective> = KEYS.iter().map(entry).collect();
     entries.sort_by_key(|entry| entry.name);
     entries
 }
@@ -121,27 +80,24 @@ pub(super) fn resolve(
     name: &str,
     broker: &BrokerConfig,
     own: &BTreeMap<String, String>,
-) -> (Value, Source) {
+) -> (Value, i8) {
     let row = find(name).expect("callers ask for keys of the table only");
     if let Some(value) = own
         .get(name)
         .and_then(|text| row.key.kind.parse(name, text).ok())
     {
-        return (value, Source::Topic);
+        return (value, DYNAMIC_TOPIC);
     }
     for &(synonym, factor) in row.synonyms {
         if broker.settings.explicit(synonym).is_some()
             && let Some(value) = broker.settings.value(synonym)
         {
-            return (scaled(value, factor), Source::Broker);
+            return (scaled(value, factor), STATIC_BROKER);
         }
     }
     let default = row.key.default.expect("every topic key has a default");
     let value = row.key.kind.parse(name, default);
-    (
-        value.expect("the table's defaults are legal"),
-        Source::Default,
-    )
+    (value.expect("the table's defaults are legal"), DEFAULT)
 }
 
 /// A value of the broker in the unit of the topic's. Below zero it means "never" in every unit.
@@ -159,7 +115,7 @@ const fn topic(key: Key, synonyms: &'static [(&'static str, i64)]) -> TopicKey {
 
 /// The rows.
 #[rustfmt::skip]
-pub const KEYS: &[TopicKey] = &[
+pub(super) const KEYS: &[TopicKey] = &[
     // Segments and indexes.
     topic(key("segment.bytes", Int(1048576, MAX), "1073741824", Live, Honoured,
             "A segment never grows beyond this."),
@@ -280,8 +236,8 @@ mod tests {
         BrokerConfig::new(all).expect("legal settings")
     }
 
-    fn fault(name: &str, value: Option<&str>) -> String {
-        check(&broker(&[]), [(name, value)]).expect_err(name)
+    fn fault(name: &str, value: &str) -> String {
+        check(name, value).expect_err(name)
     }
 
     #[test]
@@ -304,32 +260,14 @@ mod tests {
 
     #[test]
     fn what_a_topic_may_not_have_is_refused_in_kafka_s_words() {
-        assert_eq!(fault("nope", Some("1")), "Unknown topic config name: nope");
+        assert_eq!(fault("nope", "1"), "Unknown topic config name: nope");
         assert_eq!(
-            fault("retention.ms", None),
-            "Null value not supported for topic configs: retention.ms"
-        );
-        assert_eq!(
-            fault("segment.bytes", Some("100")),
+            fault("segment.bytes", "100"),
             "Invalid value 100 for configuration segment.bytes: Value must be at least 1048576"
         );
-        assert!(fault("remote.storage.enable", Some("true")).starts_with("Tiered Storage"));
-        let lags = [
-            ("min.compaction.lag.ms", Some("2")),
-            ("max.compaction.lag.ms", Some("1")),
-        ];
-        assert!(check(&broker(&[]), lags).is_err_and(|why| why.starts_with("conflict")));
-    }
-
-    #[test]
-    fn what_a_topic_may_have_is_kept() {
-        let given = [
-            ("cleanup.policy", Some("compact,delete")),
-            ("retention.ms", Some("-1")),
-        ];
-        let own = check(&broker(&[]), given).expect("legal");
-        assert_eq!(own["cleanup.policy"], "compact,delete");
-        assert_eq!(own.len(), 2);
+        assert!(fault("remote.storage.enable", "true").starts_with("Tiered Storage"));
+        assert_eq!(check("remote.storage.enable", "false"), Ok(()));
+        assert_eq!(check("cleanup.policy", "compact, delete"), Ok(()));
     }
 
     #[test]
@@ -339,12 +277,12 @@ mod tests {
         let entries = effective(&broker, &own);
         let entry = |name| {
             let entry = entries.iter().find(|entry| entry.name == name).expect(name);
-            (entry.value.as_str(), entry.source as i8)
+            (entry.value.as_deref(), entry.source)
         };
-        assert_eq!(entry("retention.ms"), ("5", 1));
-        assert_eq!(entry("segment.bytes"), ("2097152", 4));
-        assert_eq!(entry("flush.messages"), ("1", 5));
-        assert_eq!(entry("min.cleanable.dirty.ratio"), ("0.5", 5));
+        assert_eq!(entry("retention.ms"), (Some("5"), 1));
+        assert_eq!(entry("segment.bytes"), (Some("2097152"), 4));
+        assert_eq!(entry("flush.messages"), (Some("1"), 5));
+        assert_eq!(entry("min.cleanable.dirty.ratio"), (Some("0.5"), 5));
         assert_eq!(entries.len(), KEYS.len());
     }
 

@@ -5,28 +5,29 @@ use super::topic::resolve;
 use super::{Listener, Value, listeners};
 use std::collections::BTreeMap;
 
-/// The broker's settings, checked. Sizes are bytes, spans milliseconds; the names are Kafka's.
+/// The broker's settings that are honoured, checked. A field is named after its key and says nothing but
+/// what the key does not: sizes are bytes, spans milliseconds.
 #[derive(Clone, Debug)]
 pub struct BrokerConfig {
     /// `node.id`, else `broker.id`.
     pub node_id: i32,
     /// `broker.rack`.
-    pub rack: Option<String>,
+    pub broker_rack: Option<String>,
     /// `listeners`, without those of `controller.listener.names`; at least one.
     pub listeners: Vec<Listener>,
     /// `advertised.listeners`; a listener that is not among them is advertised as the address that each
     /// client connected to.
-    pub advertised: Vec<Listener>,
+    pub advertised_listeners: Vec<Listener>,
     /// `socket.listen.backlog.size`.
-    pub listen_backlog: i32,
+    pub socket_listen_backlog_size: i32,
     /// `socket.receive.buffer.bytes`; `None` leaves it to the system.
-    pub receive_buffer_bytes: Option<usize>,
+    pub socket_receive_buffer_bytes: Option<usize>,
     /// `socket.send.buffer.bytes`; `None` leaves it to the system.
-    pub send_buffer_bytes: Option<usize>,
+    pub socket_send_buffer_bytes: Option<usize>,
     /// `socket.request.max.bytes`.
-    pub request_max_bytes: usize,
+    pub socket_request_max_bytes: usize,
     /// `connections.max.idle.ms`; `i64::MAX` is never.
-    pub idle_ms: i64,
+    pub connections_max_idle_ms: i64,
     /// `max.connections`.
     pub max_connections: usize,
     /// `num.partitions`.
@@ -34,31 +35,35 @@ pub struct BrokerConfig {
     /// `default.replication.factor`.
     pub default_replication_factor: i32,
     /// `auto.create.topics.enable`.
-    pub auto_create_topics: bool,
+    pub auto_create_topics_enable: bool,
     /// `delete.topic.enable`.
-    pub delete_topic: bool,
+    pub delete_topic_enable: bool,
     /// `fetch.max.bytes`.
     pub fetch_max_bytes: i32,
     /// `max.incremental.fetch.session.cache.slots`.
-    pub fetch_sessions: usize,
+    pub max_incremental_fetch_session_cache_slots: usize,
     /// `max.request.partition.size.limit`.
-    pub request_partitions: usize,
+    pub max_request_partition_size_limit: i32,
     /// `producer.id.expiration.ms`.
     pub producer_id_expiration_ms: i64,
     /// `queued.max.request.bytes`; `usize::MAX` is without a limit.
-    pub request_held_bytes: usize,
+    pub queued_max_request_bytes: usize,
     /// `chronik.outbox.bytes`.
-    pub outbox_bytes: usize,
+    pub chronik_outbox_bytes: usize,
     /// `chronik.outbox.pinned.bytes`.
-    pub outbox_pinned_bytes: usize,
+    pub chronik_outbox_pinned_bytes: usize,
     /// `chronik.turn.requests`.
-    pub turn_requests: usize,
+    pub chronik_turn_requests: usize,
     /// `chronik.turn.bytes`.
-    pub turn_bytes: usize,
+    pub chronik_turn_bytes: usize,
+    /// `chronik.max.partitions`.
+    pub chronik_max_partitions: i32,
+    /// `chronik.convert.max.bytes`.
+    pub chronik_convert_max_bytes: usize,
     /// `chronik.map.windows`.
-    pub map_windows: usize,
+    pub chronik_map_windows: usize,
     /// `chronik.sync.filesystem`.
-    pub sync_all: SyncAll,
+    pub chronik_sync_filesystem: SyncAll,
     /// What all this was read from, and what topics fall back to.
     pub settings: Settings,
 }
@@ -96,37 +101,52 @@ impl BrokerConfig {
         })
     }
 
+    /// What to tell clients of this listener instead of the address that they connected to: a host, and a
+    /// port unless it is the bound one.
+    #[must_use]
+    pub fn advertised(&self, listener: &str) -> Option<(&str, Option<u16>)> {
+        let mut all = self.advertised_listeners.iter();
+        let told = all.find(|told| told.name == listener)?;
+        Some((&told.host, Some(told.port).filter(|&port| port != 0)))
+    }
+
     /// The fields, from settings whose values are legal one by one.
     fn read(settings: Settings) -> Result<BrokerConfig, String> {
         let of = |name| settings.value(name).expect("the row has a default");
         let listeners = bound(&settings)?;
         Ok(BrokerConfig {
             node_id: node_id(&settings),
-            rack: settings.value("broker.rack").map(Value::text),
-            advertised: advertised(&settings, &listeners)?,
+            broker_rack: settings.value("broker.rack").map(Value::text),
+            advertised_listeners: advertised(&settings, &listeners)?,
             listeners,
-            listen_backlog: of("socket.listen.backlog.size").number(),
-            receive_buffer_bytes: unless_negative(of("socket.receive.buffer.bytes")),
-            send_buffer_bytes: unless_negative(of("socket.send.buffer.bytes")),
-            request_max_bytes: of("socket.request.max.bytes").number(),
-            idle_ms: unless_negative(of("connections.max.idle.ms")).unwrap_or(i64::MAX),
+            socket_listen_backlog_size: of("socket.listen.backlog.size").number(),
+            socket_receive_buffer_bytes: unless_negative(of("socket.receive.buffer.bytes")),
+            socket_send_buffer_bytes: unless_negative(of("socket.send.buffer.bytes")),
+            socket_request_max_bytes: of("socket.request.max.bytes").number(),
+            connections_max_idle_ms: unless_negative(of("connections.max.idle.ms"))
+                .unwrap_or(i64::MAX),
             max_connections: of("max.connections").number(),
             num_partitions: of("num.partitions").number(),
             default_replication_factor: of("default.replication.factor").number(),
-            auto_create_topics: of("auto.create.topics.enable").flag(),
-            delete_topic: of("delete.topic.enable").flag(),
+            auto_create_topics_enable: of("auto.create.topics.enable").flag(),
+            delete_topic_enable: of("delete.topic.enable").flag(),
             fetch_max_bytes: of("fetch.max.bytes").number(),
-            fetch_sessions: of("max.incremental.fetch.session.cache.slots").number(),
-            request_partitions: of("max.request.partition.size.limit").number(),
+            max_incremental_fetch_session_cache_slots: of(
+                "max.incremental.fetch.session.cache.slots",
+            )
+            .number(),
+            max_request_partition_size_limit: of("max.request.partition.size.limit").number(),
             producer_id_expiration_ms: of("producer.id.expiration.ms").number(),
-            request_held_bytes: unless_negative(of("queued.max.request.bytes"))
+            queued_max_request_bytes: unless_negative(of("queued.max.request.bytes"))
                 .unwrap_or(usize::MAX),
-            outbox_bytes: of("chronik.outbox.bytes").number(),
-            outbox_pinned_bytes: of("chronik.outbox.pinned.bytes").number(),
-            turn_requests: of("chronik.turn.requests").number(),
-            turn_bytes: of("chronik.turn.bytes").number(),
-            map_windows: of("chronik.map.windows").number(),
-            sync_all: match of("chronik.sync.filesystem").text().as_str() {
+            chronik_outbox_bytes: of("chronik.outbox.bytes").number(),
+            chronik_outbox_pinned_bytes: of("chronik.outbox.pinned.bytes").number(),
+            chronik_turn_requests: of("chronik.turn.requests").number(),
+            chronik_turn_bytes: of("chronik.turn.bytes").number(),
+            chronik_max_partitions: of("chronik.max.partitions").number(),
+            chronik_convert_max_bytes: of("chronik.convert.max.bytes").number(),
+            chronik_map_windows: of("chronik.map.windows").number(),
+            chronik_sync_filesystem: match of("chronik.sync.filesystem").text().as_str() {
                 "always" => SyncAll::Always,
                 "never" => SyncAll::Never,
                 _ => SyncAll::Auto,
@@ -212,6 +232,8 @@ pub struct LogConfig {
     pub timestamp_before_max_ms: i64,
     /// `message.timestamp.after.max.ms`.
     pub timestamp_after_max_ms: i64,
+    /// `compression.type`: a codec's name, or `producer` for what each producer chose.
+    pub compression_type: String,
     /// `flush.messages`: 1 means that an acknowledgement waits for the disk.
     pub flush_messages: i64,
     /// `flush.ms`.
@@ -239,6 +261,7 @@ impl LogConfig {
             },
             timestamp_before_max_ms: of("message.timestamp.before.max.ms").number(),
             timestamp_after_max_ms: of("message.timestamp.after.max.ms").number(),
+            compression_type: of("compression.type").text(),
             flush_messages: of("flush.messages").number(),
             flush_ms: of("flush.ms").number(),
         }
@@ -267,11 +290,11 @@ mod tests {
     #[test]
     fn the_defaults_are_those_of_the_documents() {
         let broker = BrokerConfig::default();
-        assert_eq!(broker.request_max_bytes, 104_857_600);
-        assert_eq!(broker.request_held_bytes, 64 << 20);
-        assert_eq!(broker.idle_ms, 600_000);
+        assert_eq!(broker.socket_request_max_bytes, 104_857_600);
+        assert_eq!(broker.queued_max_request_bytes, 64 << 20);
+        assert_eq!(broker.connections_max_idle_ms, 600_000);
         assert_eq!(broker.listeners[0].port, 9092);
-        assert_eq!(broker.advertised, []);
+        assert_eq!(broker.advertised_listeners, []);
         let log = LogConfig::default();
         assert_eq!((log.flush_messages, log.flush_ms), (1, i64::MAX));
         assert_eq!(log.segment_ms, 604_800_000);
@@ -288,8 +311,8 @@ mod tests {
         .expect("legal");
         assert_eq!(broker.node_id, 7);
         assert_eq!(broker.listeners.len(), 1);
-        assert_eq!(broker.advertised[0].host, "localhost");
-        assert_eq!(broker.send_buffer_bytes, None);
+        assert_eq!(broker.advertised_listeners[0].host, "localhost");
+        assert_eq!(broker.socket_send_buffer_bytes, None);
     }
 
     #[test]

@@ -16,9 +16,11 @@ pub mod lanes;
 mod map;
 mod real;
 pub mod sim;
+mod threads;
 
 pub use error::{PathError, errno, is_full};
 pub use real::{Lock, LockError, RealDisk, Syncing};
+pub use threads::{Threads, Wake};
 
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};

@@ -166,7 +166,7 @@ impl<'a> Record<'a> {
 
     /// Its changes, or nothing if the bytes, though they verify, make no sense to this version.
     pub(super) fn changes(&self) -> Option<Vec<Change<'a>>> {
-        if self.header.flags & !CLOSED != 0 || self.body.len() % ALIGN != 0 {
+        if self.header.flags & !CLOSED != 0 || !self.body.len().is_multiple_of(ALIGN) {
             return None;
         }
         let mut rest = self.body;

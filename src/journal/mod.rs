@@ -168,38 +168,11 @@ impl Journal {
     }
 }
 
-/// An operation that failed, and on what.
-#[derive(Debug)]
-pub struct Failure {
-    /// File or directory.
-    pub path: PathBuf,
-    /// The system's answer.
-    pub error: io::Error,
-}
-
-impl Failure {
-    fn at(path: &Path) -> impl FnOnce(io::Error) -> Failure {
-        let path = path.to_path_buf();
-        move |error| Failure { path, error }
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.path.display(), self.error)
-    }
-}
-
 /// Why a journal was not opened.
 #[derive(Debug)]
 pub enum OpenError {
-    /// The system refused an operation.
-    Io {
-        /// File or directory.
-        path: PathBuf,
-        /// The system's answer.
-        error: io::Error,
-    },
+    /// The system refused an operation; the error names the file.
+    Io(io::Error),
     /// Something that had been durable does not verify.
     Damaged {
         /// The file.
@@ -218,16 +191,16 @@ pub enum OpenError {
     },
 }
 
-impl From<Failure> for OpenError {
-    fn from(Failure { path, error }: Failure) -> OpenError {
-        OpenError::Io { path, error }
+impl From<io::Error> for OpenError {
+    fn from(error: io::Error) -> OpenError {
+        OpenError::Io(error)
     }
 }
 
 impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            OpenError::Io { path, error } => write!(f, "{}: {error}", path.display()),
+            OpenError::Io(error) => error.fmt(f),
             OpenError::Damaged {
                 path,
                 position,

@@ -12,8 +12,9 @@
 use super::entry::{
     self, ALIGN, CLOSED, Change, FileHeader, HEADER_BYTES, HeaderFault, Record, RecordHeader,
 };
-use super::{Current, Failure, Journal, JournalFile, OpenError, Size};
+use super::{Current, Journal, JournalFile, OpenError, Size};
 use crate::disk::{Disk, FileRef, Mode};
+use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -35,7 +36,7 @@ pub(super) fn open(
     each: &mut dyn FnMut(&[Change<'_>]),
 ) -> Result<Journal, OpenError> {
     let dir = root.join("journal");
-    disk.create_dir(&dir).map_err(Failure::at(&dir))?;
+    disk.create_dir(&dir)?;
     let numbers = list(&*disk, &dir)?;
     let mut replay = Replay::new(each, numbers.is_empty());
     for (index, &number) in numbers.iter().enumerate() {
@@ -49,11 +50,11 @@ pub(super) fn open(
 /// The numbers of the files, 1, 2, 3 ...
 fn list(disk: &dyn Disk, dir: &Path) -> Result<Vec<u64>, OpenError> {
     let mut numbers = Vec::new();
-    for entry in disk.list(dir).map_err(Failure::at(dir))? {
+    for entry in disk.list(dir)? {
         let path = dir.join(&entry.name);
-        match entry.name.rsplit_once('.') {
-            Some((digits, "journal")) if is_number(digits) => numbers.extend(digits.parse::<u64>()),
-            Some((digits, "snapshot")) if is_number(digits) => return Err(refuse(disk, path)?),
+        match (path.extension().and_then(OsStr::to_str), number_of(&path)) {
+            (Some("journal"), Some(number)) => numbers.push(number),
+            (Some("snapshot"), Some(_)) => return Err(refuse(disk, path)?),
             _ => log::warn!("{} is no file of the journal", path.display()),
         }
     }
@@ -65,12 +66,15 @@ fn list(disk: &dyn Disk, dir: &Path) -> Result<Vec<u64>, OpenError> {
     Ok(numbers)
 }
 
-fn is_number(name: &str) -> bool {
-    name.len() == 20 && name.bytes().all(|byte| byte.is_ascii_digit())
+/// The number that a file is named by, with 20 digits.
+fn number_of(path: &Path) -> Option<u64> {
+    let stem = path.file_stem()?.to_str()?;
+    let is_number = stem.len() == 20 && stem.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| stem.parse().ok()).flatten()
 }
 
 /// A kind of file that only a newer version writes.
-fn refuse(disk: &dyn Disk, path: PathBuf) -> Result<OpenError, Failure> {
+fn refuse(disk: &dyn Disk, path: PathBuf) -> io::Result<OpenError> {
     let (_, image) = read(disk, &path, Mode::Read, false)?;
     match FileHeader::decode(&image) {
         Err(HeaderFault::Newer(version)) => Ok(OpenError::Newer { path, version }),
@@ -86,31 +90,24 @@ fn damaged(path: &Path, position: usize, why: &'static str) -> OpenError {
     }
 }
 
-/// Opens a file and reads all of it.
-fn read(
-    disk: &dyn Disk,
-    path: &Path,
-    mode: Mode,
-    cold: bool,
-) -> Result<(FileRef, Vec<u8>), Failure> {
-    let bytes = || {
-        let file = disk.open(path, mode)?;
-        if cold {
-            file.drop_cache()?;
-        }
-        let len = usize::try_from(file.len()?).map_err(|_| io::ErrorKind::FileTooLarge)?;
-        let mut image = vec![0; len];
-        let read = file.read_at(0, &mut image)?;
-        image.truncate(read);
-        Ok((file, image))
-    };
-    bytes().map_err(Failure::at(path))
+/// Opens a file and reads all of it, from the disk itself if `cold`.
+fn read(disk: &dyn Disk, path: &Path, mode: Mode, cold: bool) -> io::Result<(FileRef, Vec<u8>)> {
+    let file = disk.open(path, mode)?;
+    if cold {
+        file.drop_cache()?;
+    }
+    let len = usize::try_from(file.len()?).map_err(|_| io::ErrorKind::FileTooLarge)?;
+    let mut image = vec![0; len];
+    let count = file.read_at(0, &mut image)?;
+    image.truncate(count);
+    Ok((file, image))
 }
 
 /// What has been learned from the files read so far.
 struct Replay<'a> {
     each: &'a mut dyn FnMut(&[Change<'_>]),
-    files: Vec<Current>,
+    /// The last `OPEN_FILES` of them.
+    open: Vec<Current>,
     /// What is behind the last record, if it is not zeros.
     cut: Option<Leftover>,
     /// The last file, if it was never finished.
@@ -132,7 +129,7 @@ impl<'a> Replay<'a> {
     fn new(each: &'a mut dyn FnMut(&[Change<'_>]), is_new: bool) -> Replay<'a> {
         Replay {
             each,
-            files: Vec::new(),
+            open: Vec::new(),
             cut: None,
             unfinished: None,
             next_sequence: 1,
@@ -161,7 +158,10 @@ impl<'a> Replay<'a> {
         self.judge(&path, &image, end, seed)?;
         self.size.files += 1;
         self.size.bytes += image.len() as u64;
-        self.files.push(Current {
+        if self.open.len() == OPEN_FILES {
+            self.open.remove(0);
+        }
+        self.open.push(Current {
             file: JournalFile {
                 file,
                 path,
@@ -238,50 +238,45 @@ impl<'a> Replay<'a> {
     }
 
     /// Pass 3. Nothing is overwritten before its copy is durable.
-    fn repair(&self, disk: &dyn Disk, root: &Path) -> Result<(), Failure> {
+    fn repair(&self, disk: &dyn Disk, root: &Path) -> io::Result<()> {
         if let Some(cut) = &self.cut {
             cut.keep(disk, root)?;
-            let file = disk
-                .open(&cut.path, Mode::Write)
-                .map_err(Failure::at(&cut.path))?;
-            file.write_at(cut.position as u64, &[&vec![0; cut.bytes.len()]])
-                .map_err(Failure::at(&cut.path))?;
+            let file = disk.open(&cut.path, Mode::Write)?;
+            file.write_at(cut.position as u64, &[&vec![0; cut.bytes.len()]])?;
         }
         if let Some(unfinished) = &self.unfinished {
             if !unfinished.bytes.is_empty() {
                 unfinished.keep(disk, root)?;
             }
-            disk.remove_file(&unfinished.path)
-                .map_err(Failure::at(&unfinished.path))?;
+            disk.remove_file(&unfinished.path)?;
         }
         Ok(())
     }
 
     /// Pass 4. A file whose process was killed may be whole in the page cache and nowhere else; so may the
     /// mark of a clean stop.
-    fn sync(&self, disk: &dyn Disk, root: &Path, dir: &Path) -> Result<(), Failure> {
-        for Current { file, .. } in self.files.iter().rev().take(OPEN_FILES) {
-            file.file.sync().map_err(Failure::at(&file.path))?;
+    fn sync(&self, disk: &dyn Disk, root: &Path, dir: &Path) -> io::Result<()> {
+        for Current { file, .. } in &self.open {
+            file.file.sync()?;
         }
-        disk.sync_dir(dir).map_err(Failure::at(dir))?;
-        if self.files.is_empty() {
-            disk.sync_dir(root).map_err(Failure::at(root))?;
+        disk.sync_dir(dir)?;
+        if self.open.is_empty() {
+            disk.sync_dir(root)?;
         }
         Ok(())
     }
 
     fn finish(mut self, disk: Arc<dyn Disk>, dir: PathBuf, salt: u64) -> Journal {
-        let next_number = self.files.len() as u64 + 1;
         let ready = self
-            .files
+            .open
             .pop_if(|file| file.position == HEADER_BYTES as u64);
         Journal {
             disk,
             dir,
             salt,
-            current: self.files.pop(),
+            current: self.open.pop(),
             ready: ready.map(|file| file.file),
-            next_number,
+            next_number: self.size.files + 1,
             next_sequence: self.next_sequence,
             withheld: Vec::new(),
             withheld_groups: 0,
@@ -295,17 +290,16 @@ impl<'a> Replay<'a> {
 
 impl Leftover {
     /// Copies the bytes to `<root>/quarantine/`, durably, under a name that is not yet taken.
-    fn keep(&self, disk: &dyn Disk, root: &Path) -> Result<(), Failure> {
+    fn keep(&self, disk: &dyn Disk, root: &Path) -> io::Result<()> {
         let dir = root.join("quarantine");
-        disk.create_dir(&dir).map_err(Failure::at(&dir))?;
+        disk.create_dir(&dir)?;
         let stem = self.path.file_stem().unwrap_or_default().to_string_lossy();
         let name = format!("{stem}.journal-{}", self.position);
         let (path, file) = create_unused(disk, &dir, &name)?;
         file.write_at(0, &[&self.bytes])
-            .and_then(|()| file.sync())
-            .map_err(Failure::at(&path))?;
+            .and_then(|()| file.sync())?;
         for dir in [&*dir, root] {
-            disk.sync_dir(dir).map_err(Failure::at(dir))?;
+            disk.sync_dir(dir)?;
         }
         log::warn!(
             "{}: {} bytes from {} on were cut off by an unclean stop; they are kept in {}",
@@ -319,7 +313,7 @@ impl Leftover {
 }
 
 /// An earlier start that was cut off itself may have left the plain name.
-fn create_unused(disk: &dyn Disk, dir: &Path, name: &str) -> Result<(PathBuf, FileRef), Failure> {
+fn create_unused(disk: &dyn Disk, dir: &Path, name: &str) -> io::Result<(PathBuf, FileRef)> {
     let mut path = dir.join(name);
     let mut attempt = 1;
     loop {
@@ -329,7 +323,7 @@ fn create_unused(disk: &dyn Disk, dir: &Path, name: &str) -> Result<(PathBuf, Fi
                 attempt += 1;
                 path = dir.join(format!("{name}.{attempt}"));
             }
-            Err(error) => return Err(Failure { path, error }),
+            Err(error) => return Err(error),
         }
     }
 }

@@ -5,7 +5,7 @@
 //! round, before the round's records.
 
 use super::entry::{self, CLOSED, Change, FileHeader, HEADER_BYTES};
-use super::{Current, Failure, Journal, JournalFile};
+use super::{Current, Journal, JournalFile};
 use crate::disk::lanes::{Append, Round};
 use crate::disk::{FileRef, Mode};
 use std::io;
@@ -56,7 +56,7 @@ impl Journal {
     ///
     /// # Panics
     /// When the round before is still in flight, because the new records would say that it is durable.
-    pub fn gather(&mut self, round: &mut Round) -> Result<(), Failure> {
+    pub fn gather(&mut self, round: &mut Round) -> io::Result<()> {
         self.make_ready(round);
         if !self.needs_round() {
             return Ok(());
@@ -107,7 +107,7 @@ impl Journal {
     }
 
     /// A file without records and with room for what is withheld.
-    fn next_file(&mut self, round: &mut Round) -> Result<JournalFile, Failure> {
+    fn next_file(&mut self, round: &mut Round) -> io::Result<JournalFile> {
         let bytes = (HEADER_BYTES + self.withheld.len()) as u64;
         if let Some(file) = &mut self.ready {
             self.size.bytes += file.grow(bytes)?;
@@ -120,20 +120,17 @@ impl Journal {
 
     /// Makes the file of the next number with room for `len` bytes. The round syncs it and its name before
     /// any record can be in it.
-    fn make_file(&mut self, len: u64, round: &mut Round) -> Result<JournalFile, Failure> {
+    fn make_file(&mut self, len: u64, round: &mut Round) -> io::Result<JournalFile> {
         let header = FileHeader {
             number: self.next_number,
             salt: self.salt,
         };
         let path = self.dir.join(entry::file_name(header.number));
-        let file = self
-            .disk
-            .open(&path, Mode::CreateNew)
-            .map_err(Failure::at(&path))?;
+        let file = self.disk.open(&path, Mode::CreateNew)?;
         if let Err(error) = fill(&file, header, len) {
             // An unfinished file is worth nothing; the next start would remove it too.
             let _ = self.disk.remove_file(&path);
-            return Err(Failure { path, error });
+            return Err(error);
         }
         self.next_number += 1;
         self.size.files += 1;
@@ -163,12 +160,10 @@ fn fill(file: &FileRef, header: FileHeader, len: u64) -> io::Result<()> {
 impl JournalFile {
     /// Reserves what one large round needs beyond the end; its write makes the file longer. Answers by how
     /// much.
-    fn grow(&mut self, len: u64) -> Result<u64, Failure> {
+    fn grow(&mut self, len: u64) -> io::Result<u64> {
         let more = len.saturating_sub(self.len);
         if more > 0 {
-            self.file
-                .reserve(self.len, more)
-                .map_err(Failure::at(&self.path))?;
+            self.file.reserve(self.len, more)?;
             self.len = len;
         }
         Ok(more)

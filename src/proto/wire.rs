@@ -406,6 +406,17 @@ pub enum Records<'a> {
     },
 }
 
+impl<'a> Records<'a> {
+    /// The bytes, if they stand in the message and are not null.
+    #[must_use]
+    pub fn bytes(&self) -> Option<&'a [u8]> {
+        match *self {
+            Records::Here(bytes) => bytes,
+            Records::Elsewhere { .. } => None,
+        }
+    }
+}
+
 impl Default for Records<'_> {
     fn default() -> Self {
         Records::Here(None)

@@ -19,18 +19,33 @@ use crate::broker::fetch_sessions::{Asked, Plan, TopicRef, Wanted};
 use crate::broker::wait::{Key, Outcome, Wait};
 use crate::clock::Mono;
 use crate::proto::error::ErrorCode;
-use crate::proto::schema::fetch::{FetchRequest, FetchResponse, FetchableTopicResponse, PartitionData};
+use crate::proto::schema::fetch::{
+    FetchRequest, FetchResponse, FetchableTopicResponse, PartitionData,
+};
 use crate::proto::{Records, Uuid};
 use crate::storage::PartitionId;
 use read::{Limits, Read};
 use std::collections::BTreeSet;
 
-pub(super) fn handle(broker: &mut Broker, call: &mut Call<'_, '_>, request: FetchRequest<'_>) -> Outcome {
+pub(super) fn handle(
+    broker: &mut Broker,
+    call: &mut Call<'_, '_>,
+    request: FetchRequest<'_>,
+) -> Outcome {
     let by_id = call.version() >= 13;
-    let asked = Asked { session_id: request.session_id, epoch: request.session_epoch, by_id };
+    let asked = Asked {
+        session_id: request.session_id,
+        epoch: request.session_epoch,
+        by_id,
+    };
     let plan = match broker.fetch_sessions.plan(asked) {
         Ok(plan) => plan,
-        Err(error_code) => return call.reply(&FetchResponse { error_code, ..Default::default() }),
+        Err(error_code) => {
+            return call.reply(&FetchResponse {
+                error_code,
+                ..Default::default()
+            });
+        }
     };
     let wanted = wanted(broker, &request, asked, plan);
     let at: Vec<_> = wanted.iter().map(|w| locate(broker, w)).collect();
@@ -41,7 +56,9 @@ pub(super) fn handle(broker: &mut Broker, call: &mut Call<'_, '_>, request: Fetc
     call.after(broker.topics().round());
     let reads = read::all(broker, &wanted, &at, &limits);
     let (kept, answered) = settle(plan, wanted, reads);
-    let session_id = broker.fetch_sessions.commit(asked, plan, kept, call.cx.now.mono);
+    let session_id = broker
+        .fetch_sessions
+        .commit(asked, plan, kept, call.cx.now.mono);
     respond(call, session_id, answered)
 }
 
@@ -71,17 +88,32 @@ fn wanted(broker: &Broker, request: &FetchRequest<'_>, asked: Asked, plan: Plan)
     let mut forgotten = BTreeSet::new();
     for topic in &request.forgotten_topics_data {
         let topic_ref = topic_ref(topic.topic, topic.topic_id);
-        forgotten.extend(topic.partitions.iter().map(|&partition| (topic_ref.clone(), partition)));
+        forgotten.extend(
+            topic
+                .partitions
+                .iter()
+                .map(|&partition| (topic_ref.clone(), partition)),
+        );
     }
-    broker.fetch_sessions.merged(asked.session_id, named, &forgotten)
+    broker
+        .fetch_sessions
+        .merged(asked.session_id, named, &forgotten)
 }
 
 fn locate(broker: &Broker, wanted: &Wanted) -> Result<PartitionId, ErrorCode> {
     let topic = match &wanted.topic {
-        TopicRef::Name(name) => broker.topics().by_name(name).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
-        TopicRef::Id(id) => broker.topics().by_id(*id).ok_or(ErrorCode::UNKNOWN_TOPIC_ID),
+        TopicRef::Name(name) => broker
+            .topics()
+            .by_name(name)
+            .ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
+        TopicRef::Id(id) => broker
+            .topics()
+            .by_id(*id)
+            .ok_or(ErrorCode::UNKNOWN_TOPIC_ID),
     };
-    topic?.partition(wanted.partition).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
+    topic?
+        .partition(wanted.partition)
+        .ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
 }
 
 /// Waits, if there is too little and time is left. Looks at positions only, and reads nothing.
@@ -96,7 +128,9 @@ fn wait(
     if call.cx.last_call || request.max_wait_ms <= 0 || wanted.is_empty() {
         return None;
     }
-    let min_bytes = usize::try_from(request.min_bytes).unwrap_or(0).min(limits.max_bytes);
+    let min_bytes = usize::try_from(request.min_bytes)
+        .unwrap_or(0)
+        .min(limits.max_bytes);
     let mut found_bytes = 0usize;
     let mut is_loading = false;
     for (wanted, at) in wanted.iter().zip(at) {
@@ -111,13 +145,21 @@ fn wait(
     }
     let on = at.iter().flatten().copied().map(Key::Partition).collect();
     let until: Mono = call.cx.arrived.plus_ms(request.max_wait_ms.into());
-    let missing = if is_loading { usize::MAX } else { min_bytes - found_bytes };
+    let missing = if is_loading {
+        usize::MAX
+    } else {
+        min_bytes - found_bytes
+    };
     Some(Outcome::Retry(Wait { until, on, missing }))
 }
 
 /// Decides which partitions are answered, and what the session remembers: partitions with data go to the
 /// end, so that the others are read first next time.
-fn settle(plan: Plan, wanted: Vec<Wanted>, reads: Vec<Read>) -> (Vec<Wanted>, Vec<(TopicRef, i32, Read)>) {
+fn settle(
+    plan: Plan,
+    wanted: Vec<Wanted>,
+    reads: Vec<Read>,
+) -> (Vec<Wanted>, Vec<(TopicRef, i32, Read)>) {
     let (mut kept, mut busy, mut answered) = (Vec::new(), Vec::new(), Vec::new());
     for (mut wanted, read) in wanted.into_iter().zip(reads) {
         let is_news = plan != Plan::Incremental
@@ -142,8 +184,14 @@ fn settle(plan: Plan, wanted: Vec<Wanted>, reads: Vec<Read>) -> (Vec<Wanted>, Ve
     (kept, answered)
 }
 
-fn respond(call: &mut Call<'_, '_>, session_id: i32, mut answered: Vec<(TopicRef, i32, Read)>) -> Outcome {
-    let views = answered.iter_mut().map(|(_, _, read)| std::mem::take(&mut read.views));
+fn respond(
+    call: &mut Call<'_, '_>,
+    session_id: i32,
+    mut answered: Vec<(TopicRef, i32, Read)>,
+) -> Outcome {
+    let views = answered
+        .iter_mut()
+        .map(|(_, _, read)| std::mem::take(&mut read.views));
     let payloads = views.filter(|views| !views.is_empty()).collect();
     let mut responses: Vec<FetchableTopicResponse<'_>> = Vec::new();
     for neighbours in answered.chunk_by(|(a, ..), (b, ..)| a == b) {
@@ -151,10 +199,23 @@ fn respond(call: &mut Call<'_, '_>, session_id: i32, mut answered: Vec<(TopicRef
             TopicRef::Name(name) => (&**name, Uuid::ZERO),
             TopicRef::Id(id) => ("", *id),
         };
-        let partitions = neighbours.iter().map(|(_, partition, read)| partition_data(*partition, read));
-        responses.push(FetchableTopicResponse { topic, topic_id, partitions: partitions.collect() });
+        let partitions = neighbours
+            .iter()
+            .map(|(_, partition, read)| partition_data(*partition, read));
+        responses.push(FetchableTopicResponse {
+            topic,
+            topic_id,
+            partitions: partitions.collect(),
+        });
     }
-    call.reply_with(&FetchResponse { session_id, responses, ..Default::default() }, payloads)
+    call.reply_with(
+        &FetchResponse {
+            session_id,
+            responses,
+            ..Default::default()
+        },
+        payloads,
+    )
 }
 
 fn partition_data<'a>(partition_index: i32, read: &Read) -> PartitionData<'a> {
@@ -169,7 +230,7 @@ fn partition_data<'a>(partition_index: i32, read: &Read) -> PartitionData<'a> {
             0 => Records::Here(Some(&[])),
             length => Records::Elsewhere { length },
         },
-        diverging_epoch: read.diverging.unwrap_or_default(),
+        diverging_epoch: read.diverging.clone().unwrap_or_default(),
         ..Default::default()
     }
 }

@@ -8,12 +8,12 @@
 //!   which such clients cannot have, is error 76; below v10 so is a topic that asks for zstd.
 //! * Up to v5 clients do not know error 56 and get 6.
 
-use crate::api::{epoch_error, unavailable};
+use crate::api::{check_epoch, legacy_code, unavailable};
 use crate::broker::Broker;
 use crate::broker::fetch_sessions::Wanted;
 use crate::disk::View;
 use crate::proto::error::ErrorCode;
-use crate::proto::legacy::{self, DownError};
+use crate::proto::legacy::{self, DownConversion};
 use crate::proto::schema::fetch::{EpochEndOffset, FetchRequest};
 use crate::storage::{Log, PartitionId, ReadError};
 
@@ -46,7 +46,11 @@ impl Limits {
 
     /// Readers see what lies below this offset.
     fn end(&self, log: &Log) -> i64 {
-        if self.read_committed { log.last_stable_offset() } else { log.high_watermark() }
+        if self.read_committed {
+            log.last_stable_offset()
+        } else {
+            log.high_watermark()
+        }
     }
 }
 
@@ -81,9 +85,16 @@ impl Read {
 
 /// How many bytes the partition could give, or `None` when it has something to say at once: an error, or
 /// that the log has gone another way.
-pub(super) fn available(broker: &Broker, id: PartitionId, wanted: &Wanted, limits: &Limits) -> Option<usize> {
+pub(super) fn available(
+    broker: &Broker,
+    id: PartitionId,
+    wanted: &Wanted,
+    limits: &Limits,
+) -> Option<usize> {
     let log = broker.storage.log(id).ok()?;
-    check(broker, log, wanted, limits).ok().filter(Option::is_none)?;
+    check(broker, log, wanted, limits)
+        .ok()
+        .filter(Option::is_none)?;
     let found = log.available(wanted.fetch_offset, limits.end(log));
     Some(found.min(usize::try_from(wanted.max_bytes).unwrap_or(0).max(1)))
 }
@@ -134,17 +145,32 @@ fn one(
         bytes: 0,
         views: Vec::new(),
     };
-    if diverging.is_some() {
+    if read.diverging.is_some() {
         return Ok(read);
     }
     let until = limits.end(log);
     let max_bytes = usize::try_from(wanted.max_bytes).unwrap_or(0).min(left);
     read.views = match limits.old_magic() {
-        None => views(broker, id, wanted.fetch_offset, until, max_bytes, at_least_one)?,
+        None => views(
+            broker,
+            id,
+            wanted.fetch_offset,
+            until,
+            max_bytes,
+            at_least_one,
+        )?,
         Some(magic) => {
             let set = message_set(broker, id, wanted.fetch_offset, until, max_bytes, magic)?;
-            let set = if at_least_one { set } else { cut(set, max_bytes) };
-            if set.is_empty() { Vec::new() } else { vec![View::owned(set)] }
+            let set = if at_least_one {
+                set
+            } else {
+                cut(set, max_bytes)
+            };
+            if set.is_empty() {
+                Vec::new()
+            } else {
+                vec![View::owned(set)]
+            }
         }
     };
     read.bytes = read.views.iter().map(View::len).sum();
@@ -158,14 +184,13 @@ fn check(
     wanted: &Wanted,
     limits: &Limits,
 ) -> Result<Option<EpochEndOffset>, ErrorCode> {
-    match epoch_error(wanted.current_leader_epoch, broker.leader_epoch()) {
-        ErrorCode::NONE => {}
-        error_code => return Err(error_code),
-    }
-    if limits.version < 10 && log.config().compression_type == Some(crate::proto::codec::Codec::Zstd) {
+    check_epoch(wanted.current_leader_epoch, broker.leader_epoch())?;
+    if limits.version < 10 && log.config().compression_type == "zstd" {
         return Err(ErrorCode::UNSUPPORTED_COMPRESSION_TYPE);
     }
-    if !(log.log_start()..=log.log_end()).contains(&wanted.fetch_offset) && wanted.last_fetched_epoch < 0 {
+    if !(log.log_start()..=log.log_end()).contains(&wanted.fetch_offset)
+        && wanted.last_fetched_epoch < 0
+    {
         return Err(ErrorCode::OFFSET_OUT_OF_RANGE);
     }
     if wanted.last_fetched_epoch < 0 {
@@ -192,7 +217,10 @@ fn views(
     max_bytes: usize,
     at_least_one: bool,
 ) -> Result<Vec<View>, ErrorCode> {
-    match broker.storage.read(id, from, until, max_bytes, at_least_one) {
+    match broker
+        .storage
+        .read(id, from, until, max_bytes, at_least_one)
+    {
         Ok(found) => Ok(found.views),
         Err(e) => Err(read_failure(id, &e)),
     }
@@ -213,11 +241,14 @@ fn message_set(
         if batches.is_empty() {
             break;
         }
-        let converted = legacy::to_message_set(&batches, from, magic, broker.config.chronik_convert_max_bytes);
-        let converted = converted.map_err(|e| match e {
-            DownError::Zstd => ErrorCode::UNSUPPORTED_COMPRESSION_TYPE,
-            _ => ErrorCode::CORRUPT_MESSAGE,
-        })?;
+        let cap_bytes = broker.config.chronik_convert_max_bytes;
+        let wanted = DownConversion {
+            magic,
+            first_offset: from,
+            limit_bytes: max_bytes,
+            cap_bytes,
+        };
+        let converted = legacy::to_message_set(&batches, &wanted).map_err(|e| legacy_code(&e))?;
         if !converted.bytes.is_empty() {
             return Ok(converted.bytes);
         }
@@ -232,6 +263,10 @@ fn cut(mut set: Vec<u8>, max_bytes: usize) -> Vec<u8> {
 }
 
 fn read_failure(id: PartitionId, error: &ReadError) -> ErrorCode {
-    log::warn!("partition {} of topic id {} could not be read: {error}", id.partition, id.topic);
+    log::warn!(
+        "partition {} of topic id {} could not be read: {error}",
+        id.partition,
+        id.topic
+    );
     error.code()
 }
