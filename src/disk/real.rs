@@ -31,6 +31,30 @@ pub enum Syncing {
     Nothing,
 }
 
+/// Where files live, as far as it matters for the worth of a sync.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileSystem {
+    /// On a disk of this machine, or so it says.
+    Local,
+    /// In memory: gone with the power.
+    Memory,
+    /// On another machine: as good as its promises.
+    Network,
+}
+
+/// `f_type` of statfs(2) for what is not local.
+const NOT_LOCAL: [(u32, FileSystem); 9] = [
+    (0x0102_1994, FileSystem::Memory),  // tmpfs
+    (0x8584_58F6, FileSystem::Memory),  // ramfs
+    (0x0000_6969, FileSystem::Network), // NFS
+    (0x0000_517B, FileSystem::Network), // SMB
+    (0xFF53_4D42, FileSystem::Network), // CIFS
+    (0xFE53_4D42, FileSystem::Network), // SMB 2
+    (0x0102_1997, FileSystem::Network), // 9P
+    (0x00C3_6400, FileSystem::Network), // Ceph
+    (0x5346_414F, FileSystem::Network), // AFS
+];
+
 /// The operating system.
 pub struct RealDisk {
     syncing: Syncing,
@@ -86,6 +110,18 @@ impl RealDisk {
         Ok(Lock { _file: file })
     }
 
+    /// What holds `dir`, for a warning at start.
+    ///
+    /// # Errors
+    /// Those of statfs(2).
+    pub fn file_system(&self, dir: &Path) -> io::Result<FileSystem> {
+        let found = rustix::fs::statfs(dir).map_err(|error| at("stat", dir)(error.into()))?;
+        // The magic numbers have 32 bits; the type of the field differs between machines.
+        let magic = found.f_type as u32;
+        let known = NOT_LOCAL.iter().find(|(number, _)| *number == magic);
+        Ok(known.map_or(FileSystem::Local, |(_, kind)| *kind))
+    }
+
     fn whole_is_safe(&self, dir: &Path) -> io::Result<bool> {
         Ok(match self.syncing {
             Syncing::Nothing => true,
@@ -103,7 +139,7 @@ fn holder(file: &mut fs::File) -> Option<u32> {
     text.trim().parse().ok()
 }
 
-/// A directory that is ours until this is dropped.
+/// A directory that is ours until this and the disk that gave it are dropped.
 #[derive(Debug)]
 pub struct Lock {
     _file: Arc<fs::File>,
