@@ -339,6 +339,17 @@ fn the_whole_file_system_is_synced_only_where_that_is_allowed() {
 }
 
 #[test]
+fn a_file_elsewhere_ends_syncing_the_whole() {
+    let scratch = Scratch::new();
+    let disk = RealDisk::new(Syncing::Nothing);
+    let _lock = disk.lock(&scratch.0).unwrap();
+    disk.open(&scratch.0.join("f"), Mode::Create).unwrap();
+    disk.sync_all(&scratch.0).unwrap();
+    disk.open(Path::new("/proc/version"), Mode::Read).unwrap();
+    assert_eq!(kind(disk.sync_all(&scratch.0)), ErrorKind::Unsupported);
+}
+
+#[test]
 fn memory_is_told_from_disks() {
     let disk = RealDisk::new(Syncing::Each);
     // Every Linux has devtmpfs or a tmpfs there, and it has the number of tmpfs.
