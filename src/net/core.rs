@@ -80,9 +80,8 @@ impl Core for Broker {
     fn synced_round(&self) -> u64 {
         Broker::synced_round(self)
     }
-    fn begin_close(&mut self, now: Now) -> Result<(), Fatal> {
+    fn begin_close(&mut self, now: Now) {
         Broker::begin_close(self, now);
-        Ok(())
     }
     fn closed(&self) -> bool {
         Broker::closed(self)
