@@ -60,6 +60,8 @@
 
 mod entry;
 mod replay;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use crate::disk::{Disk, FileRef};
