@@ -1,19 +1,15 @@
 //! The two lanes beside the loop: `sync` for rounds and nothing else, `work` for everything that may take
-//! long. In the simulator both are queues of events that the seed orders (`sim_lanes`).
+//! long. In the simulator both are queues of events that the seed orders (`sim`), in the daemon they are
+//! `threads`.
 //!
 //! The order inside a round is the law that everything above stands on: the kernel may write pages in any
 //! order, so a decision (an append) may not even be in the page cache before what it decides about is
-//! safe. A round that fails at any step is over: no later step of it is tried.
-//!
-//! An idle lane waits on a channel and costs nothing. A lane that has finished something calls the wake
-//! closure after the result can be taken. A panic in a lane goes on in the loop, at `completed`.
+//! safe. A round that fails at any step is over: nothing more of it is written.
 
 use super::{Disk, FileRef};
 use std::io::{self, ErrorKind};
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
@@ -65,9 +61,6 @@ pub trait Lanes<T> {
     /// Takes everything finished since the last call, in order of completion.
     fn completed(&mut self) -> Vec<Completion<T>>;
 }
-
-/// Called after every completion, from a lane's thread.
-pub type Wake = Arc<dyn Fn() + Send + Sync>;
 
 /// A path that could not be made durable, and why.
 pub(super) type Failure = (PathBuf, io::Error);
@@ -129,12 +122,10 @@ const MANY: usize = 9;
 /// Threads that share the syncs of a round where the whole file system cannot be synced.
 const SYNC_THREADS: usize = 4;
 /// Enough for a few frames and a system call.
-const SYNC_STACK_BYTES: usize = 64 * 1024;
-/// Jobs compress and parse; only the pages that are touched count.
-const WORK_STACK_BYTES: usize = 2 * 1024 * 1024;
+pub(super) const SYNC_STACK_BYTES: usize = 64 * 1024;
 
 /// Makes a round durable.
-fn run<T>(disk: &dyn Disk, root: &Path, round: Round) -> Completion<T> {
+pub(super) fn run<T>(disk: &dyn Disk, root: &Path, round: Round) -> Completion<T> {
     let number = round.number;
     let (first, last) = round.steps();
     let result = sync_all_of(disk, root, &first)
@@ -186,105 +177,6 @@ fn sync_side_by_side(disk: &dyn Disk, steps: &[Step]) -> Result<(), Failure> {
         .map_or(Ok(()), Err)
 }
 
-/// What a lane's thread sends back: a completion, or the panic that took its place.
-type Done<T> = thread::Result<Completion<T>>;
-
-/// One thread and the queue before it. Dropping it lets the queue run empty and waits for the thread.
-struct Lane<J> {
-    queue: Option<Sender<J>>,
-    thread: Option<thread::JoinHandle<()>>,
-}
-
-impl<J: Send + 'static> Lane<J> {
-    fn start<T: Send + 'static>(
-        thread: thread::Builder,
-        done: Sender<Done<T>>,
-        wake: Wake,
-        run: impl Fn(J) -> Completion<T> + Send + 'static,
-    ) -> io::Result<Lane<J>> {
-        let (queue, jobs) = channel();
-        let thread = thread.spawn(move || {
-            for job in jobs {
-                // A loop that is gone needs no results.
-                let _ = done.send(catch_unwind(AssertUnwindSafe(|| run(job))));
-                wake();
-            }
-        })?;
-        Ok(Lane {
-            queue: Some(queue),
-            thread: Some(thread),
-        })
-    }
-
-    fn push(&self, job: J) {
-        let sent = self
-            .queue
-            .as_ref()
-            .is_some_and(|queue| queue.send(job).is_ok());
-        assert!(sent, "a lane ends only after its queue");
-    }
-}
-
-impl<J> Drop for Lane<J> {
-    fn drop(&mut self) {
-        self.queue = None;
-        if let Some(thread) = self.thread.take() {
-            // Panics of jobs were caught; there is nobody to tell of another.
-            let _ = thread.join();
-        }
-    }
-}
-
-/// The lanes of the daemon: the threads `chronik-sync` and `chronik-work`.
-pub struct Threads<T> {
-    sync: Lane<Round>,
-    work: Lane<Job<T>>,
-    done: Receiver<Done<T>>,
-}
-
-impl<T: Send + 'static> Threads<T> {
-    /// Starts both. `root` is the data directory, which is synced as a whole when a round has many files
-    /// and the disk allows it.
-    ///
-    /// # Errors
-    /// When the system gives no thread.
-    pub fn start(disk: Arc<dyn Disk>, root: &Path, wake: &Wake) -> io::Result<Threads<T>> {
-        let (sender, done) = channel();
-        let thread = |name: &str, stack| thread::Builder::new().name(name.into()).stack_size(stack);
-        let root = root.to_owned();
-        let sync = Lane::start(
-            thread("chronik-sync", SYNC_STACK_BYTES),
-            sender.clone(),
-            Arc::clone(wake),
-            move |round| run(&*disk, &root, round),
-        )?;
-        let work = Lane::start(
-            thread("chronik-work", WORK_STACK_BYTES),
-            sender,
-            Arc::clone(wake),
-            |job: Job<T>| Completion::Worked(job()),
-        )?;
-        Ok(Threads { sync, work, done })
-    }
-}
-
-impl<T: Send + 'static> Lanes<T> for Threads<T> {
-    fn sync(&mut self, round: Round) {
-        self.sync.push(round);
-    }
-
-    fn work(&mut self, job: Job<T>) {
-        self.work.push(job);
-    }
-
-    fn completed(&mut self) -> Vec<Completion<T>> {
-        self.done
-            .try_iter()
-            .map(|done| done.unwrap_or_else(|panic| resume_unwind(panic)))
-            .collect()
-    }
-}
-
 /// Lanes without threads: everything is done when it is handed over. For `-t`, and for tests that are
 /// not about order.
 pub struct Inline<T> {
@@ -294,7 +186,7 @@ pub struct Inline<T> {
 }
 
 impl<T> Inline<T> {
-    /// Lanes over a disk; `root` as in [`Threads::start`].
+    /// Lanes over a disk; `root` as in `Threads::start`.
     #[must_use]
     pub fn new(disk: Arc<dyn Disk>, root: &Path) -> Inline<T> {
         Inline {
@@ -316,5 +208,138 @@ impl<T> Lanes<T> for Inline<T> {
 
     fn completed(&mut self) -> Vec<Completion<T>> {
         std::mem::take(&mut self.done)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sim::{Fault, SimDisk, Survives, Times};
+    use super::super::{Mode, read_all};
+    use super::*;
+
+    const DIR: &str = "/d";
+
+    fn sim() -> (SimDisk, Arc<dyn Disk>) {
+        let disk = SimDisk::new(1, Path::new(DIR));
+        (disk.clone(), Arc::new(disk))
+    }
+
+    /// A round over `count` files that hold one byte each, and one append.
+    fn round(disk: &dyn Disk, count: usize) -> Round {
+        let open = |path: &Path| disk.open(path, Mode::Create).unwrap();
+        let paths = (0..count).map(|index| Path::new(DIR).join(format!("f{index}")));
+        let files = paths.map(|path| (open(&path), path)).collect::<Vec<_>>();
+        files
+            .iter()
+            .for_each(|(file, _)| file.write_at(0, &[b"x"]).unwrap());
+        let path = Path::new(DIR).join("journal");
+        let append = Append {
+            file: open(&path),
+            path,
+            position: 0,
+            bytes: b"entry".to_vec(),
+        };
+        Round {
+            number: 7,
+            files,
+            dirs: vec![DIR.into()],
+            then: vec![append],
+        }
+    }
+
+    fn only<T>(mut done: Vec<Completion<T>>) -> Completion<T> {
+        assert_eq!(done.len(), 1);
+        done.remove(0)
+    }
+
+    #[test]
+    fn a_round_makes_everything_durable() {
+        for count in [2, 40] {
+            let (sim, disk) = sim();
+            let mut lanes = Inline::<()>::new(Arc::clone(&disk), Path::new(DIR));
+            lanes.sync(round(&*disk, count));
+            assert!(matches!(only(lanes.completed()), Completion::Synced(7)));
+            assert!(lanes.completed().is_empty());
+            sim.crash(Survives::Nothing);
+            assert_eq!(sim.list(Path::new(DIR)).unwrap().len(), count + 1);
+            assert_eq!(
+                read_all(&sim, &Path::new(DIR).join("journal")).unwrap(),
+                b"entry"
+            );
+            assert_eq!(read_all(&sim, &Path::new(DIR).join("f1")).unwrap(), b"x");
+        }
+    }
+
+    #[test]
+    fn many_files_cost_one_sync() {
+        let (sim, disk) = sim();
+        let round = round(&*disk, 40);
+        let before = sim.operations();
+        assert!(matches!(
+            run::<()>(&*disk, Path::new(DIR), round),
+            Completion::Synced(7)
+        ));
+        assert_eq!(sim.operations() - before, 3);
+    }
+
+    #[test]
+    fn an_append_is_not_written_after_a_failed_sync() {
+        for count in [2, 40] {
+            let (sim, disk) = sim();
+            let round = round(&*disk, count);
+            sim.fail_at(sim.operations(), Fault::Io, Times::Once);
+            let Completion::SyncFailed(path, error) = run::<()>(&*disk, Path::new(DIR), round)
+            else {
+                panic!("the sync failed");
+            };
+            assert!(path.starts_with(DIR));
+            assert_eq!(super::super::errno(&error), Some(5));
+            assert!(
+                read_all(&sim, &Path::new(DIR).join("journal"))
+                    .unwrap()
+                    .is_empty()
+            );
+        }
+    }
+
+    #[test]
+    fn files_are_synced_side_by_side_where_the_whole_cannot_be() {
+        let (sim, disk) = sim();
+        let (first, _) = round(&*disk, 40).steps();
+        sync_side_by_side(&*disk, &first)
+            .map_err(|(_, error)| error)
+            .unwrap();
+        sim.crash(Survives::Nothing);
+        assert_eq!(sim.list(Path::new(DIR)).unwrap().len(), 41);
+    }
+
+    #[test]
+    fn a_failure_side_by_side_is_reported_with_its_path() {
+        let (sim, disk) = sim();
+        let (first, _) = round(&*disk, 40).steps();
+        sim.fail_at(sim.operations() + 20, Fault::Io, Times::Once);
+        let (path, _) = sync_side_by_side(&*disk, &first).unwrap_err();
+        assert!(path.starts_with(DIR));
+    }
+
+    #[test]
+    fn several_appends_to_a_file_are_synced_once() {
+        let (sim, disk) = sim();
+        let mut round = round(&*disk, 0);
+        let (file, path) = (Arc::clone(&round.then[0].file), round.then[0].path.clone());
+        round.then.push(Append {
+            file,
+            path: path.clone(),
+            position: 5,
+            bytes: b" two".to_vec(),
+        });
+        let before = sim.operations();
+        assert!(matches!(
+            run::<()>(&*disk, Path::new(DIR), round),
+            Completion::Synced(7)
+        ));
+        assert_eq!(sim.operations() - before, 4);
+        sim.crash(Survives::Nothing);
+        assert_eq!(read_all(&sim, &path).unwrap(), b"entry two");
     }
 }

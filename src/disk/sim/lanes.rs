@@ -134,3 +134,118 @@ impl<T> Lanes<T> for SimLanes<T> {
         std::mem::take(&mut self.queues().done)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Fault, Survives, Times};
+    use super::*;
+    use crate::disk::lanes::Append;
+    use crate::disk::{Disk, Mode, read_all};
+    use std::path::Path;
+
+    fn path(name: &str) -> std::path::PathBuf {
+        Path::new("/d").join(name)
+    }
+
+    /// Two dirty files and an append, handed over.
+    fn started(seed: u64) -> (SimDisk, SimLanes<&'static str>) {
+        let disk = SimDisk::new(seed, Path::new("/d"));
+        let open = |name: &str| (disk.open(&path(name), Mode::Create).unwrap(), path(name));
+        let (files, journal) = (vec![open("a"), open("b")], open("journal"));
+        disk.sync_dir(Path::new("/d")).unwrap();
+        files
+            .iter()
+            .for_each(|(file, _)| file.write_at(0, &[b"x"]).unwrap());
+        let (file, path) = journal;
+        let then = vec![Append {
+            file,
+            path,
+            position: 0,
+            bytes: b"entry".to_vec(),
+        }];
+        let mut lanes = SimLanes::new(&disk);
+        lanes.sync(Round {
+            number: 3,
+            files,
+            dirs: Vec::new(),
+            then,
+        });
+        (disk, lanes)
+    }
+
+    #[test]
+    fn nothing_happens_until_it_is_run() {
+        let (_, mut lanes) = started(1);
+        lanes.work(Box::new(|| "first"));
+        lanes.work(Box::new(|| "second"));
+        assert!(lanes.completed().is_empty());
+        assert_eq!(
+            lanes.pending(),
+            Pending {
+                sync_steps: 5,
+                jobs: 2
+            }
+        );
+        assert!(lanes.run_work());
+        assert!(matches!(
+            lanes.completed()[..],
+            [Completion::Worked("first")]
+        ));
+        assert!(lanes.run_sync() && lanes.run_work());
+        let done = lanes.completed();
+        assert!(matches!(
+            done[..],
+            [Completion::Synced(3), Completion::Worked("second")]
+        ));
+        assert!(!lanes.run_sync() && !lanes.run_work());
+        assert_eq!(
+            lanes.pending(),
+            Pending {
+                sync_steps: 0,
+                jobs: 0
+            }
+        );
+    }
+
+    #[test]
+    fn no_append_survives_without_what_it_stands_on() {
+        for seed in 0..300 {
+            let (disk, lanes) = started(seed);
+            (0..disk.draw(6)).for_each(|_| assert!(lanes.step_sync()));
+            disk.crash(Survives::Some);
+            let read = |name: &str| read_all(&disk, &path(name)).unwrap();
+            if !read("journal").is_empty() {
+                assert_eq!(
+                    (read("a"), read("b")),
+                    (b"x".to_vec(), b"x".to_vec()),
+                    "seed {seed}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn files_of_a_round_are_synced_in_any_order() {
+        let first_synced = |seed| {
+            let (disk, lanes) = started(seed);
+            lanes.step_sync();
+            disk.crash(Survives::Nothing);
+            read_all(&disk, &path("a")).unwrap().len()
+        };
+        let orders: std::collections::BTreeSet<usize> = (0..20).map(first_synced).collect();
+        assert_eq!(orders.len(), 2);
+    }
+
+    #[test]
+    fn a_failed_step_ends_the_round() {
+        let (disk, mut lanes) = started(1);
+        disk.fail_at(disk.operations() + 1, Fault::Io, Times::Once);
+        assert!(lanes.run_sync());
+        assert!(matches!(
+            lanes.completed()[..],
+            [Completion::SyncFailed(..)]
+        ));
+        assert!(read_all(&disk, &path("journal")).unwrap().is_empty());
+        assert_eq!(lanes.pending().sync_steps, 0);
+    }
+}

@@ -14,17 +14,21 @@
 //! An operation is whatever changes or syncs something; looking (open, read, list) is counted apart.
 //! Files opened before a crash or a kill answer errors. All clones are the same disk; a fork is another.
 
+mod content;
 mod lanes;
+mod luck;
+mod names;
 mod world;
 
 pub use lanes::{Pending, SimLanes};
 
 use super::error::at;
 use super::{Disk, Entry, File, FileRef, Mode, View};
+use names::Id;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use world::{Id, World};
+use world::World;
 
 /// What an injected failure says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -266,5 +270,325 @@ impl File for SimFile {
     fn view(&self, position: u64, len: usize) -> io::Result<Vec<View>> {
         self.with("view", |world, id| world.view(id, position, len))
             .map(|bytes| vec![View::owned(bytes)])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{errno, is_full, read_all, replace};
+    use super::*;
+    use std::collections::BTreeSet;
+
+    const DIR: &str = "/data/chronik";
+
+    fn disk(seed: u64) -> SimDisk {
+        SimDisk::new(seed, Path::new(DIR))
+    }
+
+    fn path(name: &str) -> PathBuf {
+        Path::new(DIR).join(name)
+    }
+
+    fn create(disk: &SimDisk, name: &str) -> FileRef {
+        disk.open(&path(name), Mode::CreateNew).unwrap()
+    }
+
+    /// A file whose name is durable.
+    fn durable(disk: &SimDisk, name: &str) -> FileRef {
+        let file = create(disk, name);
+        disk.sync_dir(Path::new(DIR)).unwrap();
+        file
+    }
+
+    fn names(disk: &SimDisk) -> Vec<String> {
+        let entries = disk.list(Path::new(DIR)).unwrap();
+        entries.into_iter().map(|entry| entry.name).collect()
+    }
+
+    fn read(disk: &SimDisk, name: &str) -> Vec<u8> {
+        read_all(disk, &path(name)).unwrap()
+    }
+
+    #[test]
+    fn bytes_need_a_sync_of_their_file() {
+        let disk = disk(1);
+        let file = durable(&disk, "f");
+        file.write_at(0, &[b"synced"]).unwrap();
+        file.sync().unwrap();
+        file.write_at(6, &[b" and not"]).unwrap();
+        let everything = disk.fork(1);
+        everything.crash(Survives::Everything);
+        assert_eq!(read(&everything, "f"), b"synced and not");
+        disk.crash(Survives::Nothing);
+        assert_eq!(read(&disk, "f"), b"synced");
+    }
+
+    #[test]
+    fn lengths_need_a_sync_of_their_file() {
+        let disk = disk(1);
+        let file = durable(&disk, "f");
+        file.write_at(0, &[b"abcdef"]).unwrap();
+        file.sync().unwrap();
+        file.set_len(3).unwrap();
+        let kept = disk.fork(1);
+        kept.crash(Survives::Everything);
+        assert_eq!(read(&kept, "f"), b"abc");
+        disk.crash(Survives::Nothing);
+        assert_eq!(read(&disk, "f"), b"abcdef");
+    }
+
+    #[test]
+    fn names_need_a_sync_of_their_directory() {
+        let disk = disk(1);
+        let file = create(&disk, "f");
+        file.write_at(0, &[b"x"]).unwrap();
+        file.sync().unwrap();
+        disk.crash(Survives::Nothing);
+        assert!(names(&disk).is_empty());
+
+        drop(durable(&disk, "g"));
+        disk.remove_file(&path("g")).unwrap();
+        assert!(names(&disk).is_empty());
+        disk.crash(Survives::Nothing);
+        assert_eq!(names(&disk), ["g"]);
+    }
+
+    #[test]
+    fn a_directory_needs_a_sync_of_its_parent() {
+        let disk = disk(1);
+        disk.create_dir(&path("t-0")).unwrap();
+        create(&disk, "t-0/f");
+        disk.sync_dir(&path("t-0")).unwrap();
+        disk.crash(Survives::Nothing);
+        assert!(names(&disk).is_empty());
+    }
+
+    #[test]
+    fn names_are_lost_each_by_itself() {
+        let left: BTreeSet<Vec<String>> = (0..200)
+            .map(|seed| {
+                let disk = disk(seed);
+                ["a", "b", "c"]
+                    .iter()
+                    .for_each(|name| drop(create(&disk, name)));
+                disk.crash(Survives::Some);
+                names(&disk)
+            })
+            .collect();
+        assert_eq!(left.len(), 8, "every subset of three names");
+    }
+
+    #[test]
+    fn a_write_is_torn_at_sectors_and_nowhere_else() {
+        let mut images = BTreeSet::new();
+        for seed in 0..300 {
+            let disk = disk(seed);
+            durable(&disk, "f").write_at(412, &[&[7; 1_000]]).unwrap();
+            disk.crash(Survives::Some);
+            let mut image = read(&disk, "f");
+            image.resize(1_412, 0);
+            let sectors = [&image[412..512], &image[512..1_024], &image[1_024..]];
+            for sector in sectors {
+                assert!(sector.iter().all(|byte| *byte == sector[0]), "seed {seed}");
+            }
+            images.insert(sectors.map(|sector| sector[0]));
+        }
+        assert_eq!(images.len(), 8, "every subset of three sectors");
+    }
+
+    #[test]
+    fn a_file_may_have_grown_without_its_bytes() {
+        let grown = (0..200).filter(|seed| {
+            let disk = disk(*seed);
+            durable(&disk, "f").write_at(0, &[&[7; 100]]).unwrap();
+            disk.crash(Survives::Some);
+            read(&disk, "f") == [0; 100]
+        });
+        assert!(grown.count() > 0);
+    }
+
+    #[test]
+    fn replace_leaves_the_old_content_or_the_new_wherever_it_is_cut() {
+        let mut seen = BTreeSet::new();
+        for seed in 0..50 {
+            for cut in 0.. {
+                let disk = disk(seed);
+                replace(&disk, &path("f"), b"old").unwrap();
+                let start = disk.operations();
+                disk.cut_at(start + cut);
+                let done = replace(&disk, &path("f"), b"new content").is_ok();
+                disk.crash(Survives::Some);
+                let content = read(&disk, "f");
+                assert!(
+                    [&b"old"[..], b"new content"].contains(&&content[..]),
+                    "seed {seed} cut {cut}"
+                );
+                assert!(!done || content == b"new content");
+                seen.insert((cut, content));
+                if done {
+                    assert_eq!(cut, 6, "one cut at every operation of replace");
+                    break;
+                }
+            }
+        }
+        for content in [&b"old"[..], b"new content"] {
+            assert!(
+                seen.contains(&(4, content.to_vec())),
+                "the rename is the operation that decides"
+            );
+        }
+    }
+
+    #[test]
+    fn a_rename_before_the_sync_can_lose_both_contents() {
+        let lost = (0..200).filter(|seed| {
+            let disk = disk(*seed);
+            replace(&disk, &path("f"), b"old").unwrap();
+            create(&disk, "g").write_at(0, &[b"new"]).unwrap();
+            disk.rename(&path("g"), &path("f")).unwrap();
+            disk.crash(Survives::Some);
+            !["old", "new"]
+                .map(str::as_bytes)
+                .contains(&&read(&disk, "f")[..])
+        });
+        assert!(lost.count() > 0);
+    }
+
+    #[test]
+    fn a_synced_rename_carries_the_changes_that_it_stands_on() {
+        let disk = disk(1);
+        disk.create_dir(&path("to")).unwrap();
+        disk.sync_dir(Path::new(DIR)).unwrap();
+        create(&disk, "f");
+        disk.rename(&path("f"), &path("to/f")).unwrap();
+        disk.sync_dir(&path("to")).unwrap();
+        disk.crash(Survives::Everything);
+        assert_eq!(names(&disk), ["to"]);
+        assert_eq!(read(&disk, "to/f"), b"");
+    }
+
+    #[test]
+    fn a_failed_sync_forgets_pages_that_are_still_seen() {
+        let mut lost = 0;
+        for seed in 0..50 {
+            let disk = disk(seed);
+            let file = durable(&disk, "f");
+            file.write_at(0, &[b"acknowledged?"]).unwrap();
+            disk.fail_at(disk.operations(), Fault::Io, Times::Once);
+            assert_eq!(errno(&file.sync().unwrap_err()), Some(5));
+            file.sync().unwrap();
+            assert_eq!(read(&disk, "f"), b"acknowledged?");
+            file.drop_cache().unwrap();
+            lost += u32::from(read(&disk, "f") != b"acknowledged?");
+        }
+        assert!(lost > 10);
+    }
+
+    #[test]
+    fn dropping_the_cache_keeps_what_is_still_to_be_written() {
+        let disk = disk(1);
+        let file = durable(&disk, "f");
+        file.write_at(0, &[b"abc"]).unwrap();
+        file.drop_cache().unwrap();
+        assert_eq!(read(&disk, "f"), b"abc");
+    }
+
+    #[test]
+    fn an_operation_fails_once_or_forever() {
+        let disk = disk(1);
+        let file = durable(&disk, "f");
+        disk.fail_at(disk.operations() + 1, Fault::Io, Times::Once);
+        let results = [0; 3].map(|_| file.write_at(0, &[b"x"]).is_ok());
+        assert_eq!(results, [true, false, true]);
+        disk.fail_at(disk.operations() + 1, Fault::Full, Times::Forever);
+        let results = [0; 3].map(|_| file.write_at(0, &[b"x"]).is_ok());
+        assert_eq!(results, [true, false, false]);
+        assert!(is_full(&file.reserve(0, 1).unwrap_err()));
+        disk.heal();
+        file.write_at(0, &[b"x"]).unwrap();
+        disk.fail_read_at(disk.reads(), Fault::Io, Times::Once);
+        assert_eq!(errno(&file.read_at(0, &mut [0]).unwrap_err()), Some(5));
+        assert_eq!(file.read_at(0, &mut [0]).unwrap(), 1);
+    }
+
+    #[test]
+    fn a_write_that_fails_may_have_written_a_part() {
+        let lens: BTreeSet<u64> = (0..50)
+            .map(|seed| {
+                let disk = disk(seed);
+                let file = durable(&disk, "f");
+                disk.fail_at(disk.operations(), Fault::Io, Times::Once);
+                file.write_at(0, &[b"abc", b"def"]).unwrap_err();
+                file.len().unwrap()
+            })
+            .collect();
+        assert_eq!(lens, (0..6).collect());
+    }
+
+    #[test]
+    fn a_full_disk_takes_what_fits() {
+        let disk = disk(1);
+        disk.set_capacity(Some(100));
+        let file = durable(&disk, "f");
+        file.write_at(0, &[&[1; 60]]).unwrap();
+        assert_eq!(disk.free_bytes(Path::new(DIR)).unwrap(), 40);
+        assert!(is_full(&file.write_at(60, &[&[2; 50]]).unwrap_err()));
+        assert_eq!(file.len().unwrap(), 100);
+        file.write_at(0, &[&[3; 100]]).unwrap();
+        file.set_len(60).unwrap();
+        file.reserve(60, 40).unwrap();
+        assert!(is_full(
+            &create(&disk, "g").write_at(0, &[b"x"]).unwrap_err()
+        ));
+        file.write_at(60, &[&[2; 40]]).unwrap();
+        disk.remove_file(&path("f")).unwrap();
+        assert_eq!(disk.free_bytes(Path::new(DIR)).unwrap(), 100);
+    }
+
+    #[test]
+    fn after_the_cut_everything_fails_until_the_crash() {
+        let disk = disk(1);
+        let file = durable(&disk, "f");
+        disk.cut_at(disk.operations());
+        file.write_at(0, &[b"x"]).unwrap_err();
+        file.sync().unwrap_err();
+        file.read_at(0, &mut [0]).unwrap_err();
+        disk.list(Path::new(DIR)).unwrap_err();
+        assert!(disk.open(&path("g"), Mode::Create).is_err());
+        let kept = disk.fork(2);
+        kept.crash(Survives::Everything);
+        assert_eq!(
+            (names(&kept), read(&kept, "f")),
+            (vec!["f".to_owned()], b"x".to_vec())
+        );
+        disk.crash(Survives::Nothing);
+        assert_eq!(read(&disk, "f"), b"");
+        assert_eq!(disk.operations(), 0);
+        file.write_at(0, &[b"from a dead process"]).unwrap_err();
+    }
+
+    #[test]
+    fn a_killed_process_leaves_what_it_wrote_to_the_next() {
+        let disk = disk(1);
+        let file = durable(&disk, "f");
+        file.write_at(0, &[b"x"]).unwrap();
+        disk.kill();
+        file.write_at(0, &[b"y"]).unwrap_err();
+        assert_eq!(read(&disk, "f"), b"x");
+        disk.crash(Survives::Nothing);
+        assert_eq!(read(&disk, "f"), b"");
+    }
+
+    #[test]
+    fn the_same_seed_has_the_same_luck() {
+        let image = |seed| {
+            let disk = disk(seed);
+            let file = durable(&disk, "f");
+            (0..20u8).for_each(|n| file.write_at(u64::from(n) * 300, &[&[n; 700]]).unwrap());
+            disk.crash(Survives::Some);
+            read(&disk, "f")
+        };
+        assert!((0..20).all(|seed| image(seed) == image(seed)));
+        assert!((0..20).map(image).collect::<BTreeSet<_>>().len() > 10);
     }
 }

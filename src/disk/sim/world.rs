@@ -1,4 +1,4 @@
-//! The model behind the simulated disk.
+//! The model behind the simulated disk: names (`names`), bytes (`content`), and what befalls them.
 //!
 //! ```text
 //! names   live = durable + pending    a pending change is one rename, creation or removal, atomic in itself
@@ -9,19 +9,16 @@
 //! durable then is what is live. A failed sync breaks the equation on purpose: it forgets changes that are
 //! still seen.
 
-use super::super::{Entry, Mode};
+use super::content::{Change, Content, to_usize};
+use super::luck::Luck;
+use super::names::{Id, Names, Slot};
 use super::{Fault, Survives, Times};
+use crate::disk::{Entry, Mode};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind};
 use std::path::{Component, Path};
 
-pub(super) type Id = u64;
-/// A directory and a name in it.
-type Slot = (Id, String);
-
 const ROOT: Id = 0;
-/// A disk writes this much or nothing.
-const SECTOR_BYTES: usize = 512;
 /// What `free_bytes` answers when there is no limit.
 const ENDLESS_BYTES: u64 = 1 << 40;
 const EIO: i32 = 5;
@@ -66,197 +63,6 @@ enum Fate {
     Failed(io::Error),
     /// The machine stops while it runs.
     Cut,
-}
-
-/// Names: every directory of the tree in one map.
-#[derive(Clone, Default)]
-struct Names {
-    live: BTreeMap<Slot, Id>,
-    durable: BTreeMap<Slot, Id>,
-    pending: Vec<Vec<(Slot, Option<Id>)>>,
-}
-
-impl Names {
-    fn change(&mut self, change: Vec<(Slot, Option<Id>)>) {
-        apply_names(&mut self.live, &change);
-        self.pending.push(change);
-    }
-
-    /// Makes durable what touches a directory, and before it whatever touched the same names.
-    fn sync(&mut self, dir: Id) {
-        let mut touched = BTreeSet::new();
-        let (mut due, mut kept) = (Vec::new(), Vec::new());
-        for change in std::mem::take(&mut self.pending).into_iter().rev() {
-            let is_due = change
-                .iter()
-                .any(|(slot, _)| slot.0 == dir || touched.contains(slot));
-            if is_due {
-                touched.extend(change.iter().map(|(slot, _)| slot.clone()));
-            }
-            if is_due { &mut due } else { &mut kept }.push(change);
-        }
-        kept.reverse();
-        self.pending = kept;
-        due.iter()
-            .rev()
-            .for_each(|change| apply_names(&mut self.durable, change));
-    }
-
-    fn sync_all(&mut self) {
-        let pending = std::mem::take(&mut self.pending);
-        pending
-            .iter()
-            .for_each(|change| apply_names(&mut self.durable, change));
-    }
-
-    fn crash(&mut self, luck: &mut Luck, survives: Survives) {
-        let pending = std::mem::take(&mut self.pending);
-        let kept = luck.choose(pending.len(), survives);
-        for (change, _) in pending.iter().zip(kept).filter(|(_, kept)| *kept) {
-            apply_names(&mut self.durable, change);
-        }
-        self.live = self.durable.clone();
-    }
-
-    fn in_dir(&self, dir: Id) -> impl Iterator<Item = (&str, Id)> {
-        let slots = self
-            .live
-            .range((dir, String::new())..(dir + 1, String::new()));
-        slots.map(|((_, name), id)| (name.as_str(), *id))
-    }
-}
-
-/// Applies one atomic change. A thing has one name: when an earlier rename of it was lost, a later one
-/// takes the old name away all the same.
-fn apply_names(names: &mut BTreeMap<Slot, Id>, change: &[(Slot, Option<Id>)]) {
-    for (slot, target) in change {
-        match target {
-            None => {
-                names.remove(slot);
-            }
-            Some(id) => {
-                names.retain(|_, named| named != id);
-                names.insert(slot.clone(), *id);
-            }
-        }
-    }
-}
-
-#[derive(Clone)]
-enum Change {
-    Write(u64, Vec<u8>),
-    Length(u64),
-}
-
-impl Change {
-    fn apply(&self, image: &mut Vec<u8>) {
-        match self {
-            Change::Write(position, bytes) => put(image, *position, bytes),
-            Change::Length(len) => image.resize(to_usize(*len), 0),
-        }
-    }
-
-    /// Applies the sectors that the seed picks.
-    fn tear(&self, image: &mut Vec<u8>, luck: &mut Luck) {
-        let Change::Write(position, bytes) = self else {
-            return self.apply(image);
-        };
-        let first = SECTOR_BYTES - to_usize(*position) % SECTOR_BYTES;
-        let (head, rest) = bytes.split_at(first.min(bytes.len()));
-        let sectors: Vec<&[u8]> = std::iter::once(head)
-            .chain(rest.chunks(SECTOR_BYTES))
-            .collect();
-        let kept = luck.choose(sectors.len(), Survives::Some);
-        let mut position = *position;
-        for (sector, kept) in sectors.into_iter().zip(kept) {
-            if kept {
-                put(image, position, sector);
-            }
-            position += sector.len() as u64;
-        }
-    }
-
-    /// A file may have grown although the bytes never came: it reads as zeros.
-    fn grow_only(&self, image: &mut Vec<u8>) {
-        if let Change::Write(position, bytes) = self {
-            let end = to_usize(*position) + bytes.len();
-            image.resize(end.max(image.len()), 0);
-        }
-    }
-}
-
-fn put(image: &mut Vec<u8>, position: u64, bytes: &[u8]) {
-    let start = to_usize(position);
-    let end = start + bytes.len();
-    image.resize(end.max(image.len()), 0);
-    image[start..end].copy_from_slice(bytes);
-}
-
-fn to_usize(position: u64) -> usize {
-    usize::try_from(position).expect("a simulated file fits into memory")
-}
-
-#[derive(Clone, Default)]
-struct Content {
-    live: Vec<u8>,
-    durable: Vec<u8>,
-    pending: Vec<Change>,
-    /// The end of the space that is reserved: now, and as of the last sync.
-    reserved: u64,
-    reserved_durable: u64,
-    viewed_end: u64,
-}
-
-impl Content {
-    fn change(&mut self, change: Change) {
-        change.apply(&mut self.live);
-        self.pending.push(change);
-    }
-
-    fn sync(&mut self) {
-        for change in std::mem::take(&mut self.pending) {
-            change.apply(&mut self.durable);
-        }
-        self.reserved_durable = self.reserved;
-    }
-
-    /// A sync that fails: some changes came through, the others never will, and both are seen.
-    fn forget(&mut self, luck: &mut Luck) {
-        for change in std::mem::take(&mut self.pending) {
-            if luck.coin() {
-                change.tear(&mut self.durable, luck);
-            }
-        }
-    }
-
-    fn drop_cache(&mut self) {
-        self.live.clone_from(&self.durable);
-        self.pending
-            .iter()
-            .for_each(|change| change.apply(&mut self.live));
-    }
-
-    fn crash(&mut self, luck: &mut Luck, survives: Survives) {
-        let pending = std::mem::take(&mut self.pending);
-        let kept = luck.choose(pending.len(), survives);
-        for (change, kept) in pending.iter().zip(kept) {
-            match (kept, survives) {
-                (true, Survives::Some) if luck.coin() => change.tear(&mut self.durable, luck),
-                (true, _) => change.apply(&mut self.durable),
-                (false, Survives::Some) if luck.below(4) == 0 => {
-                    change.grow_only(&mut self.durable);
-                }
-                (false, _) => {}
-            }
-        }
-        self.live.clone_from(&self.durable);
-        self.reserved = self.reserved_durable;
-    }
-
-    /// Bytes that count against the capacity.
-    fn size(&self) -> u64 {
-        self.reserved.max(self.live.len() as u64)
-    }
 }
 
 /// Everything on the disk, and what shall happen to it.
@@ -675,50 +481,4 @@ fn names_of(path: &Path) -> impl DoubleEndedIterator<Item = &str> {
         Component::Normal(name) => name.to_str(),
         _ => None,
     })
-}
-
-/// Numbers from a seed: xorshift64*, good enough to pick and never to keep a secret.
-#[derive(Clone)]
-pub(super) struct Luck(u64);
-
-impl Luck {
-    fn new(seed: u64) -> Luck {
-        // Zero is the one state that xorshift never leaves.
-        Luck(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 32
-    }
-
-    /// Below `bound`; 0 when that is 0.
-    pub(super) fn below(&mut self, bound: u64) -> u64 {
-        self.next().checked_rem(bound).unwrap_or(0)
-    }
-
-    fn coin(&mut self) -> bool {
-        self.below(2) == 0
-    }
-
-    /// Which of `count` things survive. Of the subsets, none, all and a prefix come up often, because
-    /// that is what disks do most.
-    fn choose(&mut self, count: usize, survives: Survives) -> Vec<bool> {
-        let shape = match survives {
-            Survives::Nothing => 0,
-            Survives::Everything => 1,
-            Survives::Some => self.below(6),
-        };
-        match shape {
-            0 => vec![false; count],
-            1 => vec![true; count],
-            2 => {
-                let prefix = self.below(count as u64 + 1);
-                (0..count as u64).map(|index| index < prefix).collect()
-            }
-            _ => (0..count).map(|_| self.coin()).collect(),
-        }
-    }
 }
