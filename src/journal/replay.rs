@@ -13,7 +13,7 @@ use super::entry::{
     self, ALIGN, CLOSED, Change, FileHeader, HEADER_BYTES, HeaderFault, Record, RecordHeader,
 };
 use super::{Current, Journal, JournalFile, OpenError, Size};
-use crate::disk::{Disk, FileRef, Mode};
+use crate::disk::{Disk, FileRef, Mode, read_all};
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -75,8 +75,7 @@ fn number_of(path: &Path) -> Option<u64> {
 
 /// A kind of file that only a newer version writes.
 fn refuse(disk: &dyn Disk, path: PathBuf) -> io::Result<OpenError> {
-    let (_, image) = read(disk, &path, Mode::Read, false)?;
-    match FileHeader::decode(&image) {
+    match FileHeader::decode(&read_all(disk, &path)?) {
         Err(HeaderFault::Newer(version)) => Ok(OpenError::Newer { path, version }),
         _ => Ok(damaged(&path, 0, NO_HEADER)),
     }
@@ -90,9 +89,9 @@ fn damaged(path: &Path, position: usize, why: &'static str) -> OpenError {
     }
 }
 
-/// Opens a file and reads all of it, from the disk itself if `cold`.
-fn read(disk: &dyn Disk, path: &Path, mode: Mode, cold: bool) -> io::Result<(FileRef, Vec<u8>)> {
-    let file = disk.open(path, mode)?;
+/// Opens a file for writing and reads all of it, from the disk itself if `cold`.
+fn read(disk: &dyn Disk, path: &Path, cold: bool) -> io::Result<(FileRef, Vec<u8>)> {
+    let file = disk.open(path, Mode::Write)?;
     if cold {
         file.drop_cache()?;
     }
@@ -147,7 +146,7 @@ impl<'a> Replay<'a> {
         later: usize,
     ) -> Result<(), OpenError> {
         let path = dir.join(entry::file_name(number));
-        let (file, image) = read(disk, &path, Mode::Write, later < OPEN_FILES)?;
+        let (file, image) = read(disk, &path, later < OPEN_FILES)?;
         let header = match FileHeader::decode(&image) {
             Ok(header) if header.number == number => header,
             Err(HeaderFault::Newer(version)) => return Err(OpenError::Newer { path, version }),

@@ -2,9 +2,9 @@
 //! replayed is a prefix of what was appended, and holds every group whose round was synced.
 
 use super::{Change, Done, Journal, OpenError};
-use crate::disk::lanes::{Completion, Lanes, Round};
+use crate::disk::lanes::{Append, Completion, Lanes, Round};
 use crate::disk::sim::{Fault, SimDisk, SimLanes, Survives, Times};
-use crate::disk::{Disk, Mode};
+use crate::disk::{Disk, Mode, RealDisk, Syncing, remove_tree};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -26,6 +26,11 @@ pub(super) fn open(disk: &SimDisk) -> Result<(Journal, Vec<Group>), OpenError> {
 /// Replayed groups that must be there whatever the disk does to what is not synced.
 pub(super) fn reopened(disk: &SimDisk) -> (Journal, Vec<Group>) {
     open(disk).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn owned(changes: &[Change<'_>]) -> Group {
+    let own = |change: &Change<'_>| (change.key.to_vec(), change.value.map(<[u8]>::to_vec));
+    changes.iter().map(own).collect()
 }
 
 pub(super) fn disk(seed: u64) -> SimDisk {
@@ -300,4 +305,43 @@ fn nothing_is_written_while_nothing_changes() {
         assert!(sync(&mut journal, &disk, number));
     }
     assert_eq!(disk.operations(), before);
+}
+
+#[test]
+fn the_real_disk_gives_back_what_it_was_given() {
+    let name = format!("chronikd-journal-{}", std::process::id());
+    let (root, disk) = (
+        std::env::temp_dir().join(name),
+        RealDisk::new(Syncing::Each),
+    );
+    disk.create_dir(&root).unwrap();
+    let disk: Arc<dyn Disk> = Arc::new(disk);
+    let mut given = Vec::new();
+    for life in 0..3 {
+        let mut groups = Vec::new();
+        let mut journal = Journal::open(Arc::clone(&disk), &root, life, &mut |changes| {
+            groups.push(owned(changes));
+        })
+        .unwrap();
+        assert_eq!(groups, given);
+        for number in 1..5 {
+            given.push(group(given.len(), 300_000));
+            append(&mut journal, &given[given.len() - 1]);
+            let mut round = Round::default();
+            journal.gather(&mut round).unwrap();
+            for Append {
+                file,
+                position,
+                bytes,
+                ..
+            } in round.then
+            {
+                file.write_at(position, &[&bytes]).unwrap();
+                file.sync().unwrap();
+            }
+            journal.synced(0);
+            assert_eq!(journal.last_sequence(), life * 4 + number);
+        }
+    }
+    remove_tree(&*disk, &root).unwrap();
 }
