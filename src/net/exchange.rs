@@ -37,6 +37,8 @@ use std::io::IoSlice;
 const LINGER_MS: i64 = 1_000;
 /// What an inbox holds at first.
 const READ_BYTES: usize = 64 * 1024;
+/// Bytes that are read ahead while there are whole frames to be handled.
+const AHEAD_BYTES: usize = 192 * 1024;
 /// The least that one read makes room for.
 const LEAST_READ_BYTES: usize = 16 * 1024;
 
@@ -155,7 +157,7 @@ impl<C: Core> Exchange<C> {
             Part::Run => self.run_ready(now),
             Part::Expire => self.expire(now),
             Part::Tick => self.core.tick(now)?,
-            Part::Settle => self.settle(now)?,
+            Part::Settle => self.settle(now),
             Part::Sync => self.sync(),
         }
         Ok(())
@@ -172,9 +174,14 @@ impl<C: Core> Exchange<C> {
         all.into_iter().flatten().min()
     }
 
-    /// Whether the next turn is wanted at once: a connection has requests that this turn did not come to.
+    /// Whether the next turn is wanted at once: a connection has requests that this turn did not come to,
+    /// or a stop has just been asked for.
     pub fn has_ready(&self) -> bool {
-        self.stop == Stop::No && (!self.ready.is_empty() || self.budget.is_late())
+        match self.stop {
+            Stop::No => !self.ready.is_empty() || self.budget.is_late(),
+            Stop::Asked => true,
+            Stop::Begun => false,
+        }
     }
 }
 
@@ -231,7 +238,7 @@ impl<C: Core> Exchange<C> {
         }
     }
 
-    fn settle(&mut self, now: Now) -> Result<(), Fatal> {
+    fn settle(&mut self, now: Now) {
         loop {
             for signal in self.core.take_signals() {
                 self.parking.signal(&mut self.conns, signal);
@@ -249,9 +256,8 @@ impl<C: Core> Exchange<C> {
         }
         if self.stop == Stop::Asked {
             self.stop = Stop::Begun;
-            self.core.begin_close(now)?;
+            self.core.begin_close(now);
         }
-        Ok(())
     }
 
     fn sync(&mut self) {
@@ -394,16 +400,15 @@ impl<C: Core> Exchange<C> {
         let Some(conn) = self.conns.get_mut(id) else {
             return;
         };
+        let has_frame = conn.inbox.frame(self.limits.request_bytes) != Ok(None);
         match conn.phase {
-            Phase::Ready if conn.inbox.frame(self.limits.request_bytes) != Ok(None) => {
-                if !conn.queued && !conn.outbox.is_full() {
-                    conn.queued = true;
-                    self.ready.push_back(id);
-                }
-            }
-            Phase::Ready if conn.ended => conn.phase = Phase::Closing,
+            Phase::Ready if conn.ended && !has_frame => conn.phase = Phase::Closing,
             Phase::Owed if conn.hung_up => conn.phase = Phase::Dead,
             _ => {}
+        }
+        if has_frame && !conn.queued && conn.is_runnable() {
+            conn.queued = true;
+            self.ready.push_back(id);
         }
         if matches!(conn.phase, Phase::Closing | Phase::Lingering | Phase::Dead) {
             conn.inbox = Inbox::default();
@@ -505,8 +510,9 @@ impl<C: Core> Exchange<C> {
             return false;
         };
         match conn.phase {
-            Phase::Ready if self.stop == Stop::No => {
-                !conn.queued && !conn.ended && !conn.outbox.is_full() && self.budget.allows(conn)
+            Phase::Ready if self.stop == Stop::No && !conn.ended => {
+                let enough = conn.queued && conn.inbox.buffered_bytes() >= AHEAD_BYTES;
+                !enough && !conn.outbox.is_full() && self.budget.allows(conn)
             }
             Phase::Lingering => !conn.ended,
             _ => false,
@@ -588,6 +594,14 @@ impl<C: Core> Exchange<C> {
         self.conns
             .get(id)
             .map_or((0, 0), |conn| conn.outbox.gather(synced, limit, slices))
+    }
+
+    /// Whether `gather` would find anything.
+    pub fn is_flushable(&self, id: ConnId) -> bool {
+        let synced = self.core.synced_round();
+        self.conns
+            .get(id)
+            .is_some_and(|conn| conn.outbox.is_flushable(synced))
     }
 
     /// So many bytes of what was gathered have left.

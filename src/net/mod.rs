@@ -12,15 +12,24 @@ mod budget;
 mod conn;
 mod core;
 pub mod exchange;
+mod listen;
 mod outbox;
 mod pace;
 mod park;
+pub mod server;
+mod signals;
 mod stranger;
 #[cfg(test)]
 mod toy;
+mod transport;
+mod wake;
 
 pub use self::core::Core;
 pub use exchange::Exchange;
+pub use listen::{BindError, Listen};
+pub use server::{Exit, Server};
+pub use signals::Notice;
+pub use wake::{Bell, Poller};
 
 /// What connections may take. Each is a key of chronikd.conf(5).
 #[derive(Clone, Debug)]

@@ -20,7 +20,6 @@ use crate::config::{LogConfig, TimestampType};
 use crate::proto::batch::{self, Batch, BatchError, BatchHeader, RecordSummary, Stamp};
 use crate::proto::codec::Codec;
 use crate::proto::error::ErrorCode;
-use std::borrow::Cow;
 
 /// The greatest a batch may become where it has to be opened.
 const MAX_UNCOMPRESSED_BYTES: usize = 128 * 1024 * 1024;
@@ -93,7 +92,7 @@ fn check_size(batch: &Batch<'_>, config: &LogConfig) -> Result<(), Refused> {
     let size = batch.as_bytes().len();
     let refuse = |code, limit: u32, key| {
         let message = format!("the batch has {size} bytes, {key} allows {limit}");
-        Err(Refused::new(code, Cow::from(message)))
+        Err(Refused::new(code, message))
     };
     if size > config.max_message_bytes as usize {
         let limit = config.max_message_bytes;
@@ -115,7 +114,7 @@ fn check_flags(header: &BatchHeader) -> Result<(), Refused> {
     }
     if header.attributes.is_transactional() {
         let message = "the batch is part of no transaction";
-        return Err(Refused::new(ErrorCode::INVALID_TXN_STATE, message.into()));
+        return Err(Refused::new(ErrorCode::INVALID_TXN_STATE, message));
     }
     Ok(())
 }
@@ -125,14 +124,17 @@ fn summarize(batch: &Batch<'_>, must_open: bool) -> Result<RecordSummary, Refuse
     let header = batch.header();
     let Some(codec) = header.attributes.codec() else {
         let message = "the codec is not known";
-        return Err(Refused::new(ErrorCode::UNSUPPORTED_COMPRESSION_TYPE, message.into()));
+        return Err(Refused::new(
+            ErrorCode::UNSUPPORTED_COMPRESSION_TYPE,
+            message,
+        ));
     };
     if codec != Codec::None && !must_open {
         return of_header(header);
     }
     let records = batch
         .decompress(MAX_UNCOMPRESSED_BYTES)
-        .map_err(|error| Refused::new(ErrorCode::CORRUPT_MESSAGE, error.to_string().into()))?;
+        .map_err(|error| Refused::new(ErrorCode::CORRUPT_MESSAGE, error.to_string()))?;
     batch::check_produced(header, &records).map_err(|error| {
         let message = error.to_string();
         bad_record(ErrorCode::INVALID_RECORD, error.index, message)
@@ -142,7 +144,9 @@ fn summarize(batch: &Batch<'_>, must_open: bool) -> Result<RecordSummary, Refuse
 /// What can be said of compressed records without opening them.
 fn of_header(header: &BatchHeader) -> Result<RecordSummary, Refused> {
     if header.record_count <= 0 || header.last_offset_delta != header.record_count - 1 {
-        return Err(invalid("the record count does not agree with the last offset"));
+        return Err(invalid(
+            "the record count does not agree with the last offset",
+        ));
     }
     let stamp = |index, timestamp_ms| {
         (timestamp_ms != batch::NO_TIMESTAMP).then_some(Stamp {
@@ -195,15 +199,19 @@ fn check_bounds(summary: &RecordSummary, config: &LogConfig, now_ms: i64) -> Res
         "timestamp {} is not within [{earliest}, {latest}]",
         stamp.timestamp_ms
     );
-    Err(bad_record(ErrorCode::INVALID_TIMESTAMP, stamp.index, message))
+    Err(bad_record(
+        ErrorCode::INVALID_TIMESTAMP,
+        stamp.index,
+        message,
+    ))
 }
 
 fn invalid(message: &'static str) -> Refused {
-    Refused::new(ErrorCode::INVALID_RECORD, message.into())
+    Refused::new(ErrorCode::INVALID_RECORD, message)
 }
 
 fn corrupt(message: &'static str) -> Refused {
-    Refused::new(ErrorCode::CORRUPT_MESSAGE, message.into())
+    Refused::new(ErrorCode::CORRUPT_MESSAGE, message)
 }
 
 /// One record is to blame.
@@ -214,6 +222,6 @@ fn bad_record(code: ErrorCode, index: i32, message: impl Into<String>) -> Refuse
     };
     Refused {
         record_errors: vec![(index, Some(message.into()))],
-        ..Refused::new(code, summary.into())
+        ..Refused::new(code, summary)
     }
 }

@@ -151,8 +151,7 @@ pub(super) fn replace(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result<(), 
 /// Makes the name of `path` durable.
 pub(super) fn sync_parent(disk: &dyn Disk, path: &Path) -> Result<(), Failure> {
     let dir = path.parent().unwrap_or(Path::new("."));
-    disk.sync_dir(dir)
-        .map_err(|error| Failure::new(dir, error))
+    disk.sync_dir(dir).map_err(|error| Failure::new(dir, error))
 }
 
 #[cfg(test)]
@@ -162,7 +161,10 @@ mod tests {
     #[test]
     fn offsets_come_back() {
         let text = encode_offsets([("telemetry", 0, 99818), ("x.y_z-1", 3, i64::MAX)].into_iter());
-        assert_eq!(text, "0\n2\ntelemetry 0 99818\nx.y_z-1 3 9223372036854775807\n");
+        assert_eq!(
+            text,
+            "0\n2\ntelemetry 0 99818\nx.y_z-1 3 9223372036854775807\n"
+        );
         let offsets = decode_offsets(&text).unwrap();
         assert_eq!(offsets[&("telemetry".to_owned(), 0)], 99818);
         assert_eq!(offsets.len(), 2);
@@ -183,7 +185,13 @@ mod tests {
 
     #[test]
     fn a_wrong_version_count_or_line_is_refused() {
-        for text in ["1\n0\n", "0\n2\na 0 1\n", "0\n1\na 0\n", "0\nx\n", "0\n1\na b c\n"] {
+        for text in [
+            "1\n0\n",
+            "0\n2\na 0 1\n",
+            "0\n1\na 0\n",
+            "0\nx\n",
+            "0\n1\na b c\n",
+        ] {
             assert!(decode_offsets(text).is_err(), "{text:?}");
         }
         assert!(decode_epochs("0\n1\n7\n").is_err());
@@ -193,6 +201,9 @@ mod tests {
     fn the_topic_id_comes_back_and_a_foreign_version_does_not() {
         let id = Uuid([7; 16]);
         assert_eq!(decode_metadata(&encode_metadata(id)), Some(id));
-        assert_eq!(decode_metadata("version: 7\ntopic_id: AAAAAAAAAAAAAAAAAAAAAA"), None);
+        assert_eq!(
+            decode_metadata("version: 7\ntopic_id: AAAAAAAAAAAAAAAAAAAAAA"),
+            None
+        );
     }
 }

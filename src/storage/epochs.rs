@@ -98,7 +98,10 @@ mod tests {
     fn the_epoch_of_an_offset_is_that_of_the_line_before_it() {
         let epochs = sample();
         let found: Vec<_> = [9, 10, 19, 20, 49, 50, 99].map(|o| epochs.at(o)).into();
-        assert_eq!(found, [None, Some(1), Some(1), Some(3), Some(3), Some(7), Some(7)]);
+        assert_eq!(
+            found,
+            [None, Some(1), Some(1), Some(3), Some(3), Some(7), Some(7)]
+        );
     }
 
     #[test]
@@ -113,7 +116,11 @@ mod tests {
         let epochs = sample();
         let end = |epoch| epochs.end_of(epoch, 9, 100);
         assert_eq!(end(1), (1, 20));
-        assert_eq!(end(2), (1, 20), "no batch in epoch 2: the one before ended there");
+        assert_eq!(
+            end(2),
+            (1, 20),
+            "no batch in epoch 2: the one before ended there"
+        );
         assert_eq!(end(3), (3, 50));
         assert_eq!(end(7), (7, 100), "epoch 9 has not written yet");
         assert_eq!(end(9), (9, 100));

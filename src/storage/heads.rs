@@ -216,7 +216,11 @@ mod tests {
     fn batch(offset: i64, records: i32, value_bytes: usize) -> Vec<u8> {
         let mut builder = BatchBuilder::new(offset);
         for record in 0..records {
-            builder.push(1000 + offset + i64::from(record), None, Some(&vec![7; value_bytes]));
+            builder.push(
+                1000 + offset + i64::from(record),
+                None,
+                Some(&vec![7; value_bytes]),
+            );
         }
         builder.build(None).unwrap()
     }
@@ -243,8 +247,14 @@ mod tests {
             .collect();
         let (found, met) = walk(bytes.clone(), 0);
         assert!(matches!(met, Met::End));
-        let offsets: Vec<(i64, i64)> = found.iter().map(|h| (h.base_offset, h.last_offset)).collect();
-        assert_eq!(offsets, [(0, 1), (2, 3), (4, 5), (6, 7), (8, 9), (10, 11), (12, 13)]);
+        let offsets: Vec<(i64, i64)> = found
+            .iter()
+            .map(|h| (h.base_offset, h.last_offset))
+            .collect();
+        assert_eq!(
+            offsets,
+            [(0, 1), (2, 3), (4, 5), (6, 7), (8, 9), (10, 11), (12, 13)]
+        );
         assert_eq!(found[6].end(), bytes.len() as u64);
         assert_eq!(found[3].max_timestamp_ms, 1007);
         let (later, _) = walk(bytes, found[2].position);
@@ -258,14 +268,22 @@ mod tests {
         for len in second + 1..whole.len() {
             let (found, met) = walk(whole[..len].to_vec(), 0);
             assert_eq!(found.len(), 1);
-            assert!(matches!(met, Met::Broken(at) if at == second as u64), "{len}");
+            assert!(
+                matches!(met, Met::Broken(at) if at == second as u64),
+                "{len}"
+            );
         }
     }
 
     #[test]
     fn zeros_nonsense_and_falling_offsets_are_broken() {
         let good = batch(5, 1, 10);
-        for tail in [vec![0; 100], vec![255; 100], batch(4, 1, 10), batch(5, 1, 10)] {
+        for tail in [
+            vec![0; 100],
+            vec![255; 100],
+            batch(4, 1, 10),
+            batch(5, 1, 10),
+        ] {
             let (found, met) = walk([good.clone(), tail].concat(), 0);
             assert_eq!(found.len(), 1);
             assert!(matches!(met, Met::Broken(at) if at == good.len() as u64));

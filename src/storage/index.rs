@@ -101,7 +101,10 @@ impl Index {
 
     /// Adds an offset entry if it keeps the order; position 0 needs none.
     fn push_offset(&mut self, offset: u32, position: u32) -> bool {
-        let last = self.offsets.last().map_or((None, 0), |e| (Some(e.offset), e.position));
+        let last = self
+            .offsets
+            .last()
+            .map_or((None, 0), |e| (Some(e.offset), e.position));
         let rises = last.0.is_none_or(|last| offset > last) && position > last.1;
         if rises {
             self.offsets.push(OffsetEntry { offset, position });
@@ -138,14 +141,6 @@ impl Index {
         self.position_at(after)
     }
 
-    /// The first known beginning of a batch behind `position`.
-    pub(super) fn position_after(&self, position: u64) -> Option<u64> {
-        let after = self
-            .offsets
-            .partition_point(|e| u64::from(e.position) <= position);
-        self.offsets.get(after).map(|e| u64::from(e.position))
-    }
-
     fn position_at(&self, after: usize) -> u64 {
         let entry = after.checked_sub(1).map(|slot| self.offsets[slot]);
         entry.map_or(0, |e| u64::from(e.position))
@@ -156,7 +151,9 @@ impl Index {
         let after = self
             .times
             .partition_point(|e| e.timestamp_ms <= timestamp_ms);
-        after.checked_sub(1).map_or(0, |slot| self.times[slot].offset)
+        after
+            .checked_sub(1)
+            .map_or(0, |slot| self.times[slot].offset)
     }
 
     /// The last time entry: the greatest timestamp that is known.
@@ -175,6 +172,15 @@ impl Index {
     /// Whether the files hold all entries.
     pub(super) fn is_stored(&self) -> bool {
         self.stored == (self.offsets.len(), self.times.len())
+    }
+
+    /// The lengths of the files, as far as they are believed.
+    pub(super) fn stored_bytes(&self) -> (u64, u64) {
+        let (offsets, times) = self.stored;
+        (
+            (offsets * OFFSET_ENTRY_BYTES) as u64,
+            (times * TIME_ENTRY_BYTES) as u64,
+        )
     }
 
     /// The entries that the files do not hold.
@@ -265,10 +271,12 @@ mod tests {
     fn positions_are_bounded_by_position_and_by_offset() {
         let index = sample();
         assert_eq!(index.position_before(250, u64::MAX), 200);
-        assert_eq!(index.position_before(900, 30), 200, "batch 20..=29 ends below 30");
+        assert_eq!(
+            index.position_before(900, 30),
+            200,
+            "batch 20..=29 ends below 30"
+        );
         assert_eq!(index.position_before(99, u64::MAX), 0);
-        assert_eq!(index.position_after(250), Some(300));
-        assert_eq!(index.position_after(900), None);
     }
 
     #[test]
@@ -302,7 +310,10 @@ mod tests {
         assert_eq!(second.offsets, (72, vec![0, 0, 0, 109, 0, 0, 3, 232]));
         assert_eq!(second.times.0, 9 * 12);
         let offsets = [first.offsets.1, second.offsets.1].concat();
-        assert_eq!(Index::decode(&offsets, &[], 2000, u64::MAX).offsets.len(), 10);
+        assert_eq!(
+            Index::decode(&offsets, &[], 2000, u64::MAX).offsets.len(),
+            10
+        );
     }
 
     #[test]
@@ -317,16 +328,31 @@ mod tests {
         assert_eq!(Index::decode(&offsets, &[], 500, u64::MAX).offsets.len(), 4);
         assert_eq!(Index::decode(&offsets, &times, 1000, 40).stored, (3, 3));
         offsets[16..24].copy_from_slice(&[0, 0, 0, 1, 0, 0, 0, 1]);
-        assert_eq!(Index::decode(&offsets, &[], 1000, u64::MAX).offsets.len(), 2);
-        assert_eq!(Index::decode(&offsets[..13], &[], 1000, u64::MAX).offsets.len(), 1);
-        assert!(Index::decode(&[0; 80], &[0; 12], 1000, u64::MAX).newest().is_some_and(|n| n == (0, 0)));
+        assert_eq!(
+            Index::decode(&offsets, &[], 1000, u64::MAX).offsets.len(),
+            2
+        );
+        assert_eq!(
+            Index::decode(&offsets[..13], &[], 1000, u64::MAX)
+                .offsets
+                .len(),
+            1
+        );
+        assert!(
+            Index::decode(&[0; 80], &[0; 12], 1000, u64::MAX)
+                .newest()
+                .is_some_and(|n| n == (0, 0))
+        );
     }
 
     #[test]
     fn a_full_index_says_so_and_keeps_the_last_slot_of_the_times() {
         let index = sample();
         assert!(index.is_full(9 * 8));
-        assert!(index.is_full(10 * 12), "9 entries and one kept leave no slot");
+        assert!(
+            index.is_full(10 * 12),
+            "9 entries and one kept leave no slot"
+        );
         assert!(!index.is_full(11 * 12));
     }
 }

@@ -126,7 +126,14 @@ mod tests {
         ] {
             assert_eq!(parse_file(name), None, "{name}");
         }
-        for name in ["topic", "topic-", "-1", "topic-01", "topic-+1", "t-9999999999"] {
+        for name in [
+            "topic",
+            "topic-",
+            "-1",
+            "topic-01",
+            "topic-+1",
+            "t-9999999999",
+        ] {
             assert_eq!(parse_dir(name), None, "{name}");
         }
     }

@@ -140,9 +140,7 @@ impl Producers {
         if first == add_sequence(last, 1) {
             return Verdict::Next;
         }
-        Verdict::OutOfOrder(format!(
-            "producer {id} sends sequence {first} after {last}"
-        ))
+        Verdict::OutOfOrder(format!("producer {id} sends sequence {first} after {last}"))
     }
 
     /// Remembers a batch that has been appended; its header carries the assigned offset. Also for
@@ -271,14 +269,17 @@ fn encode_entry(out: &mut Vec<u8>, id: i64, producer: &Producer, sent: Sent) {
 
 fn duplicate_of(known: &Producer, batch: &BatchHeader) -> Option<Verdict> {
     let same = |sent: &&Sent| {
-        sent.first_sequence() == batch.base_sequence
-            && sent.last_sequence == batch.last_sequence()
+        sent.first_sequence() == batch.base_sequence && sent.last_sequence == batch.last_sequence()
     };
-    known.batches().iter().find(same).map(|s| Verdict::Duplicate {
-        first_offset: s.last_offset - i64::from(s.delta),
-        last_offset: s.last_offset,
-        timestamp_ms: s.timestamp_ms,
-    })
+    known
+        .batches()
+        .iter()
+        .find(same)
+        .map(|s| Verdict::Duplicate {
+            first_offset: s.last_offset - i64::from(s.delta),
+            last_offset: s.last_offset,
+            timestamp_ms: s.timestamp_ms,
+        })
 }
 
 fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
@@ -344,12 +345,21 @@ mod tests {
     #[test]
     fn a_new_epoch_begins_at_zero_and_an_old_one_is_fenced() {
         let mut producers = sample();
-        assert!(matches!(producers.check(&batch(1, 4, 14, 1, 0)), Verdict::OutOfOrder(_)));
+        assert!(matches!(
+            producers.check(&batch(1, 4, 14, 1, 0)),
+            Verdict::OutOfOrder(_)
+        ));
         assert_eq!(producers.check(&batch(1, 4, 0, 1, 0)), Verdict::Next);
-        assert!(matches!(producers.check(&batch(1, 2, 14, 1, 0)), Verdict::Fenced(_)));
+        assert!(matches!(
+            producers.check(&batch(1, 2, 14, 1, 0)),
+            Verdict::Fenced(_)
+        ));
         producers.note(&batch(1, 4, 0, 1, 200), Mono(0));
         let before = producers.check(&batch(1, 3, 12, 2, 0));
-        assert!(matches!(before, Verdict::Fenced(_)), "no duplicate from an old epoch");
+        assert!(
+            matches!(before, Verdict::Fenced(_)),
+            "no duplicate from an old epoch"
+        );
     }
 
     #[test]
@@ -362,7 +372,13 @@ mod tests {
         let mut producers = Producers::default();
         producers.note(&batch(1, 0, i32::MAX - 1, 4, 50), Mono(0));
         let again = producers.check(&batch(1, 0, i32::MAX - 1, 4, 0));
-        assert!(matches!(again, Verdict::Duplicate { first_offset: 50, .. }));
+        assert!(matches!(
+            again,
+            Verdict::Duplicate {
+                first_offset: 50,
+                ..
+            }
+        ));
         assert_eq!(producers.check(&batch(1, 0, 2, 1, 0)), Verdict::Next);
         producers.note(&batch(2, 0, i32::MAX, 1, 60), Mono(0));
         assert_eq!(producers.check(&batch(2, 0, 0, 1, 0)), Verdict::Next);

@@ -58,10 +58,9 @@ pub(super) struct Segment {
 }
 
 impl Segment {
-    /// A segment that has just been created, with its open file.
-    pub(super) fn fresh(base: i64, file: Option<FileRef>, now_ms: i64) -> Segment {
+    /// A segment that is about to be created.
+    pub(super) fn fresh(base: i64, now_ms: i64) -> Segment {
         let mut segment = Segment::found(base, 0, now_ms);
-        segment.file = file;
         segment.index = Some(Box::default());
         segment
     }
@@ -83,8 +82,14 @@ impl Segment {
         }
     }
 
+    /// Gives a fresh segment its file.
+    pub(super) fn set_file(&mut self, file: FileRef) {
+        self.file = Some(file);
+    }
+
     /// Gives a found segment the index that recovery made of it.
-    pub(super) fn with_index(mut self, index: Index) -> Segment {
+    pub(super) fn with_index(mut self, index: Index, newest: (i64, i64)) -> Segment {
+        self.newest = newest;
         self.set_index(index);
         self
     }
@@ -99,7 +104,9 @@ impl Segment {
 
     /// When it was last appended to, as well as that is known (ListOffsets 0 asks).
     pub(super) fn modified_ms(&self) -> i64 {
-        let known = self.modified_ms.or((self.newest.0 >= 0).then_some(self.newest.0));
+        let known = self
+            .modified_ms
+            .or((self.newest.0 >= 0).then_some(self.newest.0));
         known.unwrap_or(self.created_ms)
     }
 
@@ -160,10 +167,27 @@ impl Segment {
         Ok(self.index.get_or_insert_default())
     }
 
-    /// The greatest timestamp and the last offset of the first batch that has it; (-1, base) without one.
-    pub(super) fn newest(&mut self, shelf: &Shelf, place: Place<'_>) -> Result<(i64, i64), Failure> {
+    /// The file, if it is open.
+    pub(super) fn open_file(&self) -> Option<FileRef> {
+        self.file.clone()
+    }
+
+    /// The greatest timestamp, or -1.
+    pub(super) fn newest_ms(&mut self, shelf: &Shelf, place: Place<'_>) -> Result<i64, Failure> {
         self.index(shelf, place)?;
-        Ok(self.newest)
+        Ok(self.newest.0)
+    }
+
+    /// Where a look-up of `timestamp_ms` begins.
+    pub(super) fn position_before_time(
+        &mut self,
+        shelf: &Shelf,
+        place: Place<'_>,
+        timestamp_ms: i64,
+    ) -> Result<u64, Failure> {
+        let index = self.index(shelf, place)?;
+        let offset = index.offset_before_time(timestamp_ms);
+        Ok(index.position_before_offset(offset))
     }
 
     /// Appends one batch: its patched header, and the payload where it lies.
@@ -177,8 +201,11 @@ impl Segment {
         payload: &[u8],
         (interval_bytes, now_ms): (u64, i64),
     ) -> Result<(), (Failure, bool)> {
-        let file = self.file(shelf, place).map_err(|failure| (failure, false))?;
-        self.index(shelf, place).map_err(|failure| (failure, false))?;
+        let file = self
+            .file(shelf, place)
+            .map_err(|failure| (failure, false))?;
+        self.index(shelf, place)
+            .map_err(|failure| (failure, false))?;
         let size_bytes = (HEADER_BYTES + payload.len()) as u64;
         self.reserve(&file, size_bytes);
         if let Err(error) = file.write_at(self.len, &[&batch.to_bytes(), payload]) {
@@ -212,7 +239,10 @@ impl Segment {
     fn reserve(&mut self, file: &FileRef, more_bytes: u64) {
         let needed = self.len + more_bytes;
         if needed > self.reserved {
-            let ahead = self.len.clamp(RESERVE_MIN_BYTES, RESERVE_MAX_BYTES).max(more_bytes);
+            let ahead = self
+                .len
+                .clamp(RESERVE_MIN_BYTES, RESERVE_MAX_BYTES)
+                .max(more_bytes);
             let _ = file.reserve(self.len, ahead);
             self.reserved = self.len + ahead;
         }
@@ -314,20 +344,13 @@ impl Segment {
         offset: i64,
     ) -> Result<Option<Head>, ReadError> {
         let relative = self.relative(offset);
+        let wanted = |head: &Head| head.last_offset >= offset;
         let position = self.index(shelf, place)?.position_before_offset(relative);
-        self.find_head(shelf, place, position, |head| head.last_offset >= offset)
-    }
-
-    /// Where a look-up of `timestamp_ms` begins.
-    pub(super) fn position_before_time(
-        &mut self,
-        shelf: &Shelf,
-        place: Place<'_>,
-        timestamp_ms: i64,
-    ) -> Result<u64, Failure> {
-        let index = self.index(shelf, place)?;
-        let offset = index.offset_before_time(timestamp_ms);
-        Ok(index.position_before_offset(offset))
+        match self.find_head(shelf, place, position, wanted) {
+            // The damage may be the index's.
+            Err(ReadError::Damaged) if position > 0 => self.find_head(shelf, place, 0, wanted),
+            found => found,
+        }
     }
 
     /// The whole batches behind and including `first` that end before the offset `until` and within
