@@ -266,7 +266,7 @@ public class Client {
             Long timestamp = args.text("ts", null) == null ? null : Long.valueOf(args.number("ts", 0) + i);
             long size = args.number("size", 1 + i * i * 37 % 3000);
             byte[] key = i % 5 == 4 ? null : utf8(args.topic() + "-" + i);
-            byte[] value = i % 7 == 6 ? null : value(args.topic(), i, (int) size);
+            byte[] value = i % 7 == 6 && i % 5 != 4 ? null : value(args.topic(), i, (int) size);
             return new ProducerRecord<>(
                 args.topic(), args.partition().partition(), timestamp, key, value, headers(args));
         }
