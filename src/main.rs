@@ -1,3 +1,61 @@
 //! The daemon: flags, logging, signals, run.
 
-fn main() {}
+mod daemon;
+
+use daemon::data_dir::DataDir;
+use daemon::exit::{self, Exit};
+use daemon::notices::{self, PidFile};
+use daemon::options::{self, Command, Options};
+use daemon::{check, logger, process, serve, settings};
+use log::LevelFilter;
+use std::env;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let Err(exit) = run() else {
+        return ExitCode::SUCCESS;
+    };
+    match log::max_level() {
+        LevelFilter::Off => eprintln!("chronikd: {}", exit.text),
+        _ => log::error!("{}", exit.text),
+    }
+    ExitCode::from(exit.code)
+}
+
+fn run() -> Result<(), Exit> {
+    let options = options::parse(&words()?)?;
+    match &options.command {
+        Command::Print(text) => notices::print(text),
+        Command::Check { print } => check::run(&options, *print)?,
+        Command::Serve => serve(&options)?,
+    }
+    Ok(())
+}
+
+/// The command line without the program's name.
+fn words() -> Result<Vec<String>, Exit> {
+    let word = |word: std::ffi::OsString| {
+        word.into_string()
+            .map_err(|word| Exit::new(exit::USAGE, format!("{} is not UTF-8", word.display())))
+    };
+    env::args_os().skip(1).map(word).collect()
+}
+
+fn serve(options: &Options) -> Result<(), Exit> {
+    logger::start(options.level, options.log_file.as_deref())
+        .map_err(|error| Exit::io(exit::CANNOT_CREATE, "cannot log to the file", &error))?;
+    process::stop_at_panics(exit::SOFTWARE);
+    let config = settings::check(settings::gather(options)?)?;
+    let seed = process::seed()?;
+    let home = DataDir::open(options, config.chronik_sync_filesystem, seed)?;
+    let version = env!("CARGO_PKG_VERSION");
+    let (pid, data) = (std::process::id(), home.path.display());
+    log::info!("chronikd {version} starting pid={pid} data={data}");
+    process::warn_as_root();
+    let _pid_file = options
+        .pid_file
+        .as_deref()
+        .map(PidFile::write)
+        .transpose()?;
+    serve::run(options, config, &home, seed)
+}

@@ -1,9 +1,31 @@
-//! One file for each API. This one dispatches: decode, call, encode.
+//! One file for each API; this one dispatches: find the API, decode, call, encode.
+//!
+//! A handler is a plain function of the broker, the call and the decoded request. It ends with
+//! `call.reply(..)`, or says what the request waits for. It changes nothing before that, for a request
+//! that waits is asked again.
 
-use crate::broker::wait::{ConnId, Outcome, Ticket};
+mod api_versions;
+mod create_topics;
+mod delete_topics;
+mod describe_cluster;
+mod describe_topic_partitions;
+mod fetch;
+mod init_producer_id;
+mod list_offsets;
+mod metadata;
+mod offset_for_leader_epoch;
+mod produce;
+mod topic_creation;
+
+use crate::broker::wait::{ConnId, Key, Outcome, Ticket, Wait};
 use crate::broker::{Broker, Fact};
 use crate::clock::{Mono, Now};
 use crate::disk::View;
+use crate::proto::error::ErrorCode;
+use crate::proto::header::{RequestHeader, put_response_header};
+use crate::proto::legacy::LegacyError;
+use crate::proto::{self, ApiKey, Malformed, Wire};
+use crate::storage::{PartitionId, Unavailable};
 use std::net::SocketAddr;
 
 /// What is known of a connection, beside its bytes.
@@ -48,12 +70,178 @@ pub struct Out {
     pub round: u64,
 }
 
+/// One request on its way to its answer.
+struct Call<'a, 'c> {
+    cx: &'a mut Cx<'c>,
+    header: RequestHeader<'a>,
+    flexible: bool,
+    out: &'a mut Out,
+}
+
+impl Call<'_, '_> {
+    fn version(&self) -> i16 {
+        self.header.api_version
+    }
+
+    /// The reply must not leave before that round is durable.
+    fn after(&mut self, round: u64) {
+        self.out.round = self.out.round.max(round);
+    }
+
+    /// Writes the response: the request is done.
+    fn reply<'r, T: Wire<'r>>(&mut self, response: &T) -> Outcome {
+        self.reply_with(response, Vec::new())
+    }
+
+    /// Writes a response whose `Records::Elsewhere` fields stand, in order, for these pieces.
+    fn reply_with<'r, T: Wire<'r>>(&mut self, response: &T, payloads: Vec<Vec<View>>) -> Outcome {
+        let RequestHeader {
+            api_key,
+            api_version,
+            correlation_id,
+            ..
+        } = self.header;
+        put_response_header(api_key, api_version, correlation_id, &mut self.out.bytes);
+        let cuts = match proto::encode(response, api_version, self.flexible, &mut self.out.bytes) {
+            Ok(cuts) => cuts,
+            Err(e) => {
+                log::error!("{}: a response cannot be written: {e}", api_key.info().name);
+                return Outcome::Close("a response that does not fit its encoding");
+            }
+        };
+        assert_eq!(cuts.len(), payloads.len(), "every payload has its place");
+        for (cut, views) in cuts.into_iter().zip(payloads) {
+            self.out
+                .payloads
+                .extend(views.into_iter().map(|view| (cut, view)));
+        }
+        Outcome::Done
+    }
+
+    /// Waits for partitions that are still being loaded, unless it has waited long enough.
+    fn wait_for_loading(&self, loading: Vec<PartitionId>, timeout_ms: i32) -> Option<Outcome> {
+        if loading.is_empty() || self.cx.last_call || timeout_ms <= 0 {
+            return None;
+        }
+        let until = self.cx.arrived.plus_ms(i64::from(timeout_ms));
+        let on = loading.into_iter().map(Key::Partition).collect();
+        Some(Outcome::Retry(Wait {
+            until,
+            on,
+            missing: usize::MAX,
+        }))
+    }
+}
+
 /// Handles one request: `frame` is a whole frame without its length.
-pub fn handle(_broker: &mut Broker, _cx: &mut Cx<'_>, _frame: &[u8], _out: &mut Out) -> Outcome {
-    Outcome::Close("not yet")
+pub fn handle(broker: &mut Broker, cx: &mut Cx<'_>, frame: &[u8], out: &mut Out) -> Outcome {
+    let Ok((header, body)) = RequestHeader::parse(frame) else {
+        return Outcome::Close("a request header that makes no sense");
+    };
+    let api = header.api_key.info();
+    log::debug!(
+        "{} key={} version={} from={} client_id={:?} correlation_id={}",
+        api.name,
+        api.key as i16,
+        header.api_version,
+        cx.peer.remote,
+        header.client_id,
+        header.correlation_id
+    );
+    if !api.serves(header.api_version) {
+        return match api.key {
+            ApiKey::ApiVersions => api_versions::unsupported(&header, out),
+            _ => Outcome::Close("an unsupported version of an API"),
+        };
+    }
+    let flexible = api.is_flexible(header.api_version);
+    let mut call = Call {
+        cx,
+        header,
+        flexible,
+        out,
+    };
+    dispatch(broker, &mut call, body)
+        .unwrap_or(Outcome::Close("a request body that makes no sense"))
+}
+
+fn dispatch(
+    broker: &mut Broker,
+    call: &mut Call<'_, '_>,
+    body: &[u8],
+) -> Result<Outcome, Malformed> {
+    let (version, flexible) = (call.version(), call.flexible);
+    macro_rules! to {
+        ($handler:path) => {
+            $handler(broker, call, proto::decode(body, version, flexible)?)
+        };
+    }
+    Ok(match call.header.api_key {
+        ApiKey::Produce => to!(produce::handle),
+        ApiKey::Fetch => to!(fetch::handle),
+        ApiKey::ListOffsets => to!(list_offsets::handle),
+        ApiKey::Metadata => to!(metadata::handle),
+        ApiKey::ApiVersions => to!(api_versions::handle),
+        ApiKey::CreateTopics => to!(create_topics::handle),
+        ApiKey::DeleteTopics => to!(delete_topics::handle),
+        ApiKey::InitProducerId => to!(init_producer_id::handle),
+        ApiKey::OffsetForLeaderEpoch => to!(offset_for_leader_epoch::handle),
+        ApiKey::DescribeCluster => to!(describe_cluster::handle),
+        ApiKey::DescribeTopicPartitions => to!(describe_topic_partitions::handle),
+    })
 }
 
 /// Writes a late answer in the ticket's version.
 pub fn answer(_ticket: &Ticket, fact: Fact, _out: &mut Out) {
     match fact {}
+}
+
+/// The cluster operations that everybody may perform without an authorizer, as Kafka's bit set.
+const CLUSTER_OPERATIONS: i32 = 8096;
+/// Likewise of a topic.
+const TOPIC_OPERATIONS: i32 = 3576;
+/// "Not asked for."
+const NO_OPERATIONS: i32 = i32::MIN;
+
+/// Where this client reaches us: as the settings say, else where it has connected to.
+fn endpoint(broker: &Broker, peer: &Peer) -> (String, i32) {
+    match broker.config.advertised(&peer.listener) {
+        Some((host, port)) => (
+            host.to_owned(),
+            port.map_or(peer.local.port(), |port| port).into(),
+        ),
+        None => (
+            peer.local.ip().to_canonical().to_string(),
+            peer.local.port().into(),
+        ),
+    }
+}
+
+/// What a client is told when records cannot be converted between formats.
+fn legacy_code(error: &LegacyError) -> ErrorCode {
+    match error {
+        LegacyError::Corrupt(_) => ErrorCode::CORRUPT_MESSAGE,
+        LegacyError::Invalid(_) => ErrorCode::INVALID_RECORD,
+        LegacyError::UnsupportedCodec => ErrorCode::UNSUPPORTED_COMPRESSION_TYPE,
+        LegacyError::TooLarge => ErrorCode::MESSAGE_TOO_LARGE,
+    }
+}
+
+/// What a client is told about a partition that cannot be used now.
+fn unavailable(why: Unavailable) -> ErrorCode {
+    match why {
+        Unavailable::Unknown => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+        Unavailable::Loading => ErrorCode::NOT_LEADER_OR_FOLLOWER,
+        Unavailable::Damaged => ErrorCode::KAFKA_STORAGE_ERROR,
+    }
+}
+
+/// Holds the leader epoch that a client believes in (-1 = none) against ours (KIP-320).
+fn check_epoch(believed: i32, ours: i32) -> Result<(), ErrorCode> {
+    match believed {
+        -1 => Ok(()),
+        epoch if epoch < ours => Err(ErrorCode::FENCED_LEADER_EPOCH),
+        epoch if epoch > ours => Err(ErrorCode::UNKNOWN_LEADER_EPOCH),
+        _ => Ok(()),
+    }
 }

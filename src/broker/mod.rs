@@ -1,69 +1,443 @@
-//! What is true now, in memory.
+//! What is true now, in memory; every change that must last goes through the journal.
+//!
+//! The broker is pure: it is given the moment (`Now`), the disk and a seed, and it hands out what is to be
+//! done beside it: rounds for the sync lane, jobs for the work lane, signals for parked requests.
+//!
+//! **Journaled** state (topics, producer ids, the leader epoch) changes only in `apply`, which live operation
+//! and replay share. **Transient** state (fetch sessions, waits) is never replayed.
+//!
+//! A *round* is one group commit. Everything written between two starts of rounds belongs to the round
+//! being gathered; a reply is tagged with the highest round among what it wrote and what it read, and leaves
+//! when that round is durable.
 
+pub mod fetch_sessions;
+pub mod identity;
+pub mod producer_ids;
+pub mod record;
+mod start;
+pub mod topics;
 pub mod wait;
 
 use crate::clock::{Mono, Now};
+use crate::config::{BrokerConfig, LogConfig};
 use crate::disk::lanes::{Completion, Job, Round};
+use crate::journal::{self, Journal};
+use crate::proto::Uuid;
+use crate::storage::{self, Log, PartitionId, Storage, Unavailable};
+use fetch_sessions::FetchSessions;
+use identity::Identity;
+use producer_ids::ProducerIds;
+use record::{Encoded, Record};
+pub use start::OpenError;
+use std::collections::BTreeMap;
 use std::io;
-use std::path::PathBuf;
-use wait::{Signal, Ticket};
+use std::sync::Arc;
+use topics::{Topic, Topics};
+use wait::{Key, Signal, Ticket};
 
 /// What a job of the work lane brings back.
 pub enum Worked {
     /// For the storage room.
-    Storage(crate::storage::Done),
+    Storage(storage::Done),
     /// For the journal.
-    Journal(crate::journal::Done),
+    Journal(journal::Done),
 }
 
 /// Why the process must stop at once: a write or sync that cannot be taken back or tried again.
 #[derive(Debug)]
-pub struct Fatal {
-    /// The file, directory or file system.
-    pub path: PathBuf,
-    /// What the system said.
-    pub error: io::Error,
-}
+pub struct Fatal(pub io::Error);
 
 /// A late answer: an owned fact, which `api::answer` turns into bytes of the ticket's version.
 pub enum Fact {}
 
-/// Everything the broker knows and does. Pure: no clock, no socket, no randomness.
-pub struct Broker {}
+/// Everything the broker knows and does.
+pub struct Broker {
+    /// The settings it runs with.
+    pub config: Arc<BrokerConfig>,
+    /// Who it is.
+    pub identity: Identity,
+    /// The partitions' logs.
+    pub storage: Storage,
+    /// Fetch sessions.
+    pub fetch_sessions: FetchSessions,
+    topics: Topics,
+    producer_ids: ProducerIds,
+    journal: Journal,
+    /// The newest `Opened` record: start count and leader epoch.
+    opened: (i64, i32),
+    rounds: Rounds,
+    /// Partitions of deleted topics, whose files go when that round is durable.
+    deletions: Vec<(u64, Vec<PartitionId>)>,
+    signals: Vec<Signal>,
+    ids: IdSource,
+    closing: Closing,
+    failure: Option<Fatal>,
+}
+
+/// The counter of sync rounds.
+#[derive(Debug)]
+struct Rounds {
+    /// What is written now becomes durable with this round.
+    gathering: u64,
+    /// The round in the sync lane.
+    in_flight: Option<u64>,
+    /// The newest durable round.
+    synced: u64,
+}
+
+/// How far a clean stop has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Closing {
+    No,
+    /// The storage writes its last checkpoints.
+    Storage,
+    /// The journal's closing record is in this round.
+    Journal(u64),
+    Closed,
+}
 
 impl Broker {
+    /// The topics.
+    #[must_use]
+    pub fn topics(&self) -> &Topics {
+        &self.topics
+    }
+
+    /// The log of a partition, by its topic's name.
+    ///
+    /// # Errors
+    /// Why there is none, or none now.
+    pub fn log(&self, topic: &str, partition: i32) -> Result<&Log, Unavailable> {
+        self.storage.log(self.find(topic, partition)?)
+    }
+
+    /// A partition, by its topic's name.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn find(&self, topic: &str, partition: i32) -> Result<PartitionId, Unavailable> {
+        let topic = self.topics.by_name(topic);
+        topic
+            .and_then(|topic| topic.partition(partition))
+            .ok_or(Unavailable::Unknown)
+    }
+
+    /// Those of the partitions that are still being loaded.
+    pub fn loading<'a>(&self, named: impl Iterator<Item = (&'a str, i32)>) -> Vec<PartitionId> {
+        let known = named.filter_map(|(topic, partition)| self.find(topic, partition).ok());
+        known.filter(|&id| self.storage.is_loading(id)).collect()
+    }
+
+    /// The leader epoch of every partition.
+    #[must_use]
+    pub fn leader_epoch(&self) -> i32 {
+        self.opened.1
+    }
+
+    /// The round that makes durable what is written now.
+    #[must_use]
+    pub fn gathering_round(&self) -> u64 {
+        self.rounds.gathering
+    }
+
+    /// The newest round that is durable: replies tagged with a higher one must wait.
+    #[must_use]
+    pub fn synced_round(&self) -> u64 {
+        self.rounds.synced
+    }
+
+    /// An id that nothing has had before.
+    pub fn new_id(&mut self) -> Uuid {
+        self.ids.next()
+    }
+
+    /// Creates a topic: its directories first, then the record that makes it true. Answers its round.
+    ///
+    /// # Errors
+    /// What the disk says; then nothing has been created.
+    pub fn create_topic(
+        &mut self,
+        id: Uuid,
+        name: &str,
+        partition_count: i32,
+        settings: BTreeMap<String, String>,
+        now: Now,
+    ) -> io::Result<u64> {
+        let name: Arc<str> = name.into();
+        let config = Arc::new(LogConfig::new(&self.config, &settings));
+        for partition in 0..partition_count {
+            let at = PartitionId {
+                topic: id,
+                partition,
+            };
+            if let Err(e) = self.storage.create(at, &name, &config, now) {
+                for partition in 0..=partition {
+                    let at = PartitionId {
+                        topic: id,
+                        partition,
+                    };
+                    self.storage.forget(at);
+                    self.storage.delete_files(at, now);
+                }
+                return Err(e);
+            }
+        }
+        let name = name.to_string();
+        Ok(self.commit(&[Record::Topic {
+            id,
+            name,
+            partition_count,
+            settings,
+        }]))
+    }
+
+    /// Deletes a topic. It is gone at once; its files follow when the record is durable. Answers its round.
+    pub fn delete_topic(&mut self, id: Uuid) -> u64 {
+        self.commit(&[Record::TopicDeleted { id }])
+    }
+
+    /// A producer id that nobody has had, and the round that the answer has to wait for.
+    pub fn new_producer_id(&mut self) -> (i64, u64) {
+        loop {
+            match self.producer_ids.take() {
+                Ok(taken) => return taken,
+                Err(next) => self.commit(&[Record::ProducerIds { next }]),
+            };
+        }
+    }
+
+    /// Journals facts as one atomic group and makes them true. Answers the round that they belong to.
+    fn commit(&mut self, records: &[Record]) -> u64 {
+        let encoded: Vec<Encoded> = records.iter().map(Record::encode).collect();
+        let changes: Vec<_> = encoded.iter().map(Encoded::change).collect();
+        self.journal.append(&changes);
+        let round = self.rounds.gathering;
+        for record in records {
+            self.apply(record.clone(), round);
+        }
+        round
+    }
+
+    fn apply(&mut self, record: Record, round: u64) {
+        match record {
+            Record::Opened { boot, leader_epoch } => self.opened = (boot, leader_epoch),
+            Record::Topic {
+                id,
+                name,
+                partition_count,
+                settings,
+            } => {
+                let config = Arc::new(LogConfig::new(&self.config, &settings));
+                let name = name.into();
+                self.topics.insert(Topic {
+                    id,
+                    name,
+                    partition_count,
+                    settings,
+                    config,
+                });
+                self.topics.round = round;
+            }
+            Record::TopicDeleted { id } => {
+                let Some(topic) = self.topics.remove(id) else {
+                    return;
+                };
+                self.topics.round = round;
+                self.forget_partitions(&topic, round);
+            }
+            Record::ProducerIds { next } => self.producer_ids.reserved(next, round),
+        }
+    }
+
+    fn forget_partitions(&mut self, topic: &Topic, round: u64) {
+        for at in topic.partitions() {
+            self.storage.forget(at);
+            self.signals.push(Signal {
+                key: Key::Partition(at),
+                bytes: usize::MAX,
+            });
+        }
+        self.deletions.push((round, topic.partitions().collect()));
+    }
+
     /// Takes in what a lane has finished.
-    pub fn absorb(&mut self, _now: Now, _done: Completion<Worked>) -> Result<(), Fatal> {
-        Ok(())
+    ///
+    /// # Errors
+    /// When a sync or a write has failed for good: the process must stop.
+    pub fn absorb(&mut self, now: Now, done: Completion<Worked>) -> Result<(), Fatal> {
+        match done {
+            Completion::Synced(round) => {
+                self.synced(round, now);
+                Ok(())
+            }
+            Completion::SyncFailed(_, error) => Err(Fatal(error)),
+            Completion::Worked(Worked::Storage(done)) => {
+                self.storage.absorb(done, now).map_err(|f| Fatal(f.error))
+            }
+            Completion::Worked(Worked::Journal(done)) => match done {},
+        }
     }
-    /// Fires what is due.
-    pub fn tick(&mut self, _now: Now) -> Result<(), Fatal> {
-        Ok(())
+
+    fn synced(&mut self, round: u64, now: Now) {
+        assert_eq!(
+            self.rounds.in_flight,
+            Some(round),
+            "rounds end one at a time, in order"
+        );
+        self.rounds.in_flight = None;
+        self.rounds.synced = round;
+        self.storage.synced(round);
+        self.journal.synced(round);
+        let durable = self.deletions.partition_point(|&(at, _)| at <= round);
+        for (_, partitions) in self.deletions.drain(..durable) {
+            for at in partitions {
+                self.storage.delete_files(at, now);
+            }
+        }
     }
+
+    /// Fires what is due, and carries a clean stop on.
+    ///
+    /// # Errors
+    /// When a write of this turn has failed for good: the process must stop.
+    pub fn tick(&mut self, now: Now) -> Result<(), Fatal> {
+        self.storage.tick(now);
+        self.advance_close();
+        self.failure.take().map_or(Ok(()), Err)
+    }
+
     /// When `tick` is wanted next.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Mono> {
-        None
+        self.storage.next_deadline()
     }
+
+    /// A handler met a failure that cannot be answered: the turn ends the process.
+    pub fn fail(&mut self, error: io::Error) {
+        self.failure.get_or_insert(Fatal(error));
+    }
+
     /// Changes that parked requests may be waiting for, since the last call.
     pub fn take_signals(&mut self) -> Vec<Signal> {
-        Vec::new()
+        let mut signals = std::mem::take(&mut self.signals);
+        let changed = self.storage.take_signals().into_iter();
+        signals.extend(changed.map(|(at, bytes)| Signal {
+            key: Key::Partition(at),
+            bytes,
+        }));
+        signals
     }
+
     /// Late answers, since the last call.
     pub fn take_paid(&mut self) -> Vec<(Ticket, Fact)> {
         Vec::new()
     }
+
     /// Jobs for the work lane, since the last call.
     pub fn take_jobs(&mut self) -> Vec<Job<Worked>> {
-        Vec::new()
+        let wrap =
+            |job: Job<storage::Done>| -> Job<Worked> { Box::new(move || Worked::Storage(job())) };
+        self.storage.take_jobs().into_iter().map(wrap).collect()
     }
+
     /// The next sync round, if anything needs one and none is in flight.
     pub fn start_round(&mut self) -> Option<Round> {
-        None
+        let needed = self.storage.needs_round() || self.journal.needs_round();
+        if !needed || self.rounds.in_flight.is_some() {
+            return None;
+        }
+        let number = self.rounds.gathering;
+        let mut round = Round {
+            number,
+            ..Round::default()
+        };
+        self.storage.gather(&mut round);
+        if let Err(failure) = self.journal.gather(&mut round) {
+            self.fail(failure);
+        }
+        self.rounds.in_flight = Some(number);
+        self.rounds.gathering += 1;
+        Some(round)
     }
-    /// The newest round that is durable: replies tagged with a higher one must wait.
+
+    /// Begins a clean stop. Requests must not be handled any more; turns go on until `closed`.
+    pub fn begin_close(&mut self, now: Now) {
+        if self.closing == Closing::No {
+            self.storage.begin_close(now);
+            self.closing = Closing::Storage;
+        }
+    }
+
+    /// Everything is on disk, the closing record too.
     #[must_use]
-    pub fn synced_round(&self) -> u64 {
-        0
+    pub fn closed(&self) -> bool {
+        self.closing == Closing::Closed
+    }
+
+    fn advance_close(&mut self) {
+        match self.closing {
+            Closing::Storage if self.storage.closed() && self.rounds.in_flight.is_none() => {
+                self.journal.close();
+                self.closing = Closing::Journal(self.rounds.gathering);
+            }
+            Closing::Journal(round) if self.rounds.synced >= round => {
+                self.closing = Closing::Closed
+            }
+            _ => {}
+        }
+    }
+
+    /// What an operator who asks for a report is told, as one line of facts.
+    #[must_use]
+    pub fn report(&self) -> String {
+        let topics = self.topics.iter().count();
+        let partitions: i64 = self
+            .topics
+            .iter()
+            .map(|t| i64::from(t.partition_count))
+            .sum();
+        let journal = self.journal.size();
+        format!(
+            "report topics={topics} partitions={partitions} loading={} leader_epoch={} synced_round={} \
+             journal_bytes={} journal_entries={}",
+            self.storage.loading(),
+            self.leader_epoch(),
+            self.rounds.synced,
+            journal.bytes,
+            journal.entries
+        )
+    }
+
+    /// What must hold between turns.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn check_invariants(&self) {
+        self.storage.check_invariants();
+        assert!(self.rounds.synced < self.rounds.gathering);
+        assert!(self.topics.round() <= self.rounds.gathering);
+    }
+}
+
+/// Random ids out of one seed: two steps of SplitMix64 each, shaped as version-4 UUIDs.
+#[derive(Debug)]
+struct IdSource(u64);
+
+impl IdSource {
+    fn next(&mut self) -> Uuid {
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&self.step().to_be_bytes());
+        bytes[8..].copy_from_slice(&self.step().to_be_bytes());
+        bytes[6] = bytes[6] & 0x0f | 0x40;
+        bytes[8] = bytes[8] & 0x3f | 0x80;
+        Uuid(bytes)
+    }
+
+    fn step(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
     }
 }

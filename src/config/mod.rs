@@ -1,43 +1,202 @@
 //! Broker and topic settings: one table, and typed views of it for the rooms that obey them.
+//!
+//! A key is a row of a table: name, kind (type and legal values), default, whether it may change while
+//! the broker runs, what chronikd does with it, and one sentence. The same rows read the settings file,
+//! check what a client sends, and answer what is in force. `broker`, `groups`, `security` and `cluster`
+//! hold the broker's keys by theme; `topic` holds a topic's keys with the broker keys they fall back to.
+//!
+//! ```text
+//! file, environment, command line -> Settings (text and origin) -> BrokerConfig (typed, checked)
+//!                                    a topic's own settings -----> LogConfig    (typed)
+//! ```
+//!
+//! Names, types, ranges and defaults are those of Apache Kafka 4.3. What differs on purpose:
+//! `log.flush.interval.messages` and `flush.messages` default to 1, because an acknowledgement is a
+//! promise here; `group.initial.rebalance.delay.ms` to 0; `max.connections` to 10000 and
+//! `queued.max.request.bytes` to 64 MiB, because a small machine must stay one; and the copies
+//! that internal topics have to 1, because there is one broker.
 
-/// Which time a record carries (`message.timestamp.type`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum TimestampType {
-    /// The producer's.
-    #[default]
-    CreateTime,
-    /// The broker's, at append.
-    LogAppendTime,
+mod broker;
+mod cluster;
+mod groups;
+mod listeners;
+mod parse;
+mod security;
+mod settings;
+mod topic;
+mod values;
+mod views;
+
+pub use listeners::Listener;
+pub use settings::{Origin, Problem, Settings};
+pub use topic::{
+    Effective, TopicKey, check as check_topic_setting, effective as effective_topic_settings,
+};
+pub use values::{Kind, Value};
+pub use views::{BrokerConfig, LogConfig, SyncAll, TimestampType};
+
+/// Whether a setting may change while the broker runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// At any time.
+    Live,
+    /// Only with a restart.
+    Start,
 }
 
-/// The settings of one topic as its logs obey them: the topic's own where set, else the broker's.
-/// Sizes are bytes, spans milliseconds; the names are Kafka's topic settings.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LogConfig {
-    /// `segment.bytes`: a segment never grows beyond this.
-    pub segment_bytes: u32,
-    /// `segment.ms`: a segment is closed at this age (by record time).
-    pub segment_ms: i64,
-    /// `segment.jitter.ms`: taken off `segment_ms` at random.
-    pub segment_jitter_ms: i64,
-    /// `index.interval.bytes`: one index entry for so many bytes of log.
-    pub index_interval_bytes: u32,
-    /// `segment.index.bytes`: the largest index file; a full one closes the segment.
-    pub segment_index_bytes: u32,
-    /// `max.message.bytes`: the largest batch.
-    pub max_message_bytes: u32,
-    /// `cleanup.policy` has `compact`.
-    pub compact: bool,
-    /// `cleanup.policy` has `delete`.
-    pub delete: bool,
-    /// `message.timestamp.type`.
-    pub timestamp_type: TimestampType,
-    /// `message.timestamp.before.max.ms`.
-    pub timestamp_before_max_ms: i64,
-    /// `message.timestamp.after.max.ms`.
-    pub timestamp_after_max_ms: i64,
-    /// `flush.messages`: 1 means that an acknowledgement waits for the disk.
-    pub flush_messages: i64,
-    /// `flush.ms`.
-    pub flush_ms: i64,
+/// What chronikd does with a setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tier {
+    /// It obeys.
+    Honoured,
+    /// It accepts the setting, and will obey in a later version.
+    Later,
+    /// It accepts the setting, which has no meaning on a single broker without a Java machine.
+    Moot,
+}
+
+/// One setting: a row of the table.
+#[derive(Debug)]
+pub struct Key {
+    /// Kafka's name, or `chronik.` and a name of our own.
+    pub name: &'static str,
+    /// Type and legal values.
+    pub kind: Kind,
+    /// The value that holds when nobody sets one, as text; `None` is Kafka's null.
+    pub default: Option<&'static str>,
+    /// When a change takes effect.
+    pub change: Change,
+    /// What chronikd does with it.
+    pub tier: Tier,
+    /// What it is for: one sentence.
+    pub about: &'static str,
+}
+
+/// No lower end, in a row: the type's own holds.
+const MIN: i64 = i64::MIN;
+/// No upper end, in a row: the type's own holds.
+const MAX: i64 = i64::MAX;
+
+/// A row with a default.
+const fn key(
+    name: &'static str,
+    kind: Kind,
+    default: &'static str,
+    change: Change,
+    tier: Tier,
+    about: &'static str,
+) -> Key {
+    Key {
+        name,
+        kind,
+        default: Some(default),
+        change,
+        tier,
+        about,
+    }
+}
+
+/// A row whose default is null.
+const fn unset(
+    name: &'static str,
+    kind: Kind,
+    change: Change,
+    tier: Tier,
+    about: &'static str,
+) -> Key {
+    Key {
+        name,
+        kind,
+        default: None,
+        change,
+        tier,
+        about,
+    }
+}
+
+/// Every key of the broker, theme by theme.
+pub fn broker_keys() -> impl Iterator<Item = &'static Key> {
+    [broker::KEYS, groups::KEYS, security::KEYS, cluster::KEYS]
+        .into_iter()
+        .flatten()
+}
+
+/// Every key of topics.
+pub fn topic_keys() -> impl Iterator<Item = &'static TopicKey> {
+    topic::KEYS.iter()
+}
+
+/// The broker's key of this name.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Key> {
+    broker_keys().find(|key| key.name == name)
+}
+
+/// The key whose name needs the fewest edits to become `name`, if there is one that a slip of the
+/// fingers could explain.
+#[must_use]
+pub fn nearest(name: &str) -> Option<&'static str> {
+    let (edits, best) = broker_keys()
+        .map(|key| (distance(key.name, name), key.name))
+        .min()?;
+    (edits <= 2 + name.len() / 8).then_some(best)
+}
+
+/// Levenshtein's distance in bytes.
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.bytes().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.bytes().enumerate() {
+            let replace = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = replace.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn no_key_has_two_rows() {
+        let names: BTreeSet<_> = broker_keys().map(|key| key.name).collect();
+        assert_eq!(names.len(), broker_keys().count());
+    }
+
+    #[test]
+    fn every_default_is_legal() {
+        for key in broker_keys().chain(topic_keys().map(|row| &row.key)) {
+            if let Some(default) = key.default {
+                assert_eq!(
+                    key.kind.parse(key.name, default).err(),
+                    None,
+                    "{}",
+                    key.name
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn every_row_has_one_sentence() {
+        for key in broker_keys().chain(topic_keys().map(|row| &row.key)) {
+            assert!(
+                key.about.ends_with('.') && key.about.len() > 8,
+                "{}",
+                key.name
+            );
+        }
+    }
+
+    #[test]
+    fn a_slip_finds_its_key_and_a_stranger_finds_none() {
+        assert_eq!(nearest("log.retenton.hours"), Some("log.retention.hours"));
+        assert_eq!(nearest("num.partition"), Some("num.partitions"));
+        assert_eq!(nearest("completely.unlike.anything"), None);
+    }
 }

@@ -1,9 +1,17 @@
 //! The two lanes beside the loop: `sync` for rounds and nothing else, `work` for everything that may take
-//! long. In the simulator both are queues of events that the seed orders.
+//! long. In the simulator both are queues of events that the seed orders (`sim`), in the daemon they are
+//! `threads`.
+//!
+//! The order inside a round is the law that everything above stands on: the kernel may write pages in any
+//! order, so a decision (an append) may not even be in the page cache before what it decides about is
+//! safe. A round that fails at any step is over: nothing more of it is written.
 
-use super::FileRef;
-use std::io;
-use std::path::PathBuf;
+use super::{Disk, FileRef};
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 
 /// Bytes that may reach a file only after the round's other syncs (the journal's withheld entries).
 pub struct Append {
@@ -52,4 +60,286 @@ pub trait Lanes<T> {
     fn work(&mut self, job: Job<T>);
     /// Takes everything finished since the last call, in order of completion.
     fn completed(&mut self) -> Vec<Completion<T>>;
+}
+
+/// A path that could not be made durable, and why.
+pub(super) type Failure = (PathBuf, io::Error);
+
+/// One operation of a round.
+pub(super) enum Step {
+    SyncFile(FileRef, PathBuf),
+    SyncDir(PathBuf),
+    Write(Append),
+}
+
+impl Step {
+    /// Does it.
+    pub(super) fn run(&self, disk: &dyn Disk) -> Result<(), Failure> {
+        let (path, result) = match self {
+            Step::SyncFile(file, path) => (path, file.sync()),
+            Step::SyncDir(path) => (path, disk.sync_dir(path)),
+            Step::Write(append) => (
+                &append.path,
+                append.file.write_at(append.position, &[&append.bytes]),
+            ),
+        };
+        result.map_err(|error| (path.clone(), error))
+    }
+}
+
+impl Round {
+    /// What comes first, in any order, and what comes after all of that, in this order.
+    pub(super) fn steps(self) -> (Vec<Step>, Vec<Step>) {
+        let files = self
+            .files
+            .into_iter()
+            .map(|(file, path)| Step::SyncFile(file, path));
+        let first = files
+            .chain(self.dirs.into_iter().map(Step::SyncDir))
+            .collect();
+        let mut written: Vec<(FileRef, PathBuf)> = Vec::new();
+        for append in &self.then {
+            if !written.iter().any(|(_, path)| *path == append.path) {
+                written.push((Arc::clone(&append.file), append.path.clone()));
+            }
+        }
+        let syncs = written
+            .into_iter()
+            .map(|(file, path)| Step::SyncFile(file, path));
+        (
+            first,
+            self.then
+                .into_iter()
+                .map(Step::Write)
+                .chain(syncs)
+                .collect(),
+        )
+    }
+}
+
+/// From this many syncs in a round on, they are done together.
+const MANY: usize = 9;
+/// Threads that share the syncs of a round where the whole file system cannot be synced.
+const SYNC_THREADS: usize = 4;
+/// Enough for a few frames and a system call.
+pub(super) const SYNC_STACK_BYTES: usize = 64 * 1024;
+
+/// Makes a round durable.
+pub(super) fn run<T>(disk: &dyn Disk, root: &Path, round: Round) -> Completion<T> {
+    let number = round.number;
+    let (first, last) = round.steps();
+    let result = sync_all_of(disk, root, &first)
+        .and_then(|()| last.iter().try_for_each(|step| step.run(disk)));
+    match result {
+        Ok(()) => Completion::Synced(number),
+        Err((path, error)) => Completion::SyncFailed(path, error),
+    }
+}
+
+fn sync_all_of(disk: &dyn Disk, root: &Path, steps: &[Step]) -> Result<(), Failure> {
+    if steps.len() < MANY {
+        return steps.iter().try_for_each(|step| step.run(disk));
+    }
+    match disk.sync_all(root) {
+        Err(error) if error.kind() == ErrorKind::Unsupported => sync_side_by_side(disk, steps),
+        result => result.map_err(|error| (root.to_owned(), error)),
+    }
+}
+
+/// Shares the steps among a few threads that live as long as this call. A system that gives no thread
+/// makes it slower and nothing else.
+fn sync_side_by_side(disk: &dyn Disk, steps: &[Step]) -> Result<(), Failure> {
+    let next = AtomicUsize::new(0);
+    let failed = Mutex::new(None);
+    let share = || {
+        while let Some(step) = steps.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if let Err(failure) = step.run(disk) {
+                next.store(steps.len(), Ordering::Relaxed);
+                failed
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .get_or_insert(failure);
+            }
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 1..SYNC_THREADS {
+            let helper = thread::Builder::new()
+                .name("chronik-sync".into())
+                .stack_size(SYNC_STACK_BYTES);
+            let _ = helper.spawn_scoped(scope, share);
+        }
+        share();
+    });
+    failed
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner)
+        .map_or(Ok(()), Err)
+}
+
+/// Lanes without threads: everything is done when it is handed over. For `-t`, and for tests that are
+/// not about order.
+pub struct Inline<T> {
+    disk: Arc<dyn Disk>,
+    root: PathBuf,
+    done: Vec<Completion<T>>,
+}
+
+impl<T> Inline<T> {
+    /// Lanes over a disk; `root` as in `Threads::start`.
+    #[must_use]
+    pub fn new(disk: Arc<dyn Disk>, root: &Path) -> Inline<T> {
+        Inline {
+            disk,
+            root: root.to_owned(),
+            done: Vec::new(),
+        }
+    }
+}
+
+impl<T> Lanes<T> for Inline<T> {
+    fn sync(&mut self, round: Round) {
+        self.done.push(run(&*self.disk, &self.root, round));
+    }
+
+    fn work(&mut self, job: Job<T>) {
+        self.done.push(Completion::Worked(job()));
+    }
+
+    fn completed(&mut self) -> Vec<Completion<T>> {
+        std::mem::take(&mut self.done)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sim::{Fault, SimDisk, Survives, Times};
+    use super::super::{Mode, read_all};
+    use super::*;
+
+    const DIR: &str = "/d";
+
+    fn sim() -> (SimDisk, Arc<dyn Disk>) {
+        let disk = SimDisk::new(1, Path::new(DIR));
+        (disk.clone(), Arc::new(disk))
+    }
+
+    /// A round over `count` files that hold one byte each, and one append.
+    fn round(disk: &dyn Disk, count: usize) -> Round {
+        let open = |path: &Path| disk.open(path, Mode::Create).unwrap();
+        let paths = (0..count).map(|index| Path::new(DIR).join(format!("f{index}")));
+        let files = paths.map(|path| (open(&path), path)).collect::<Vec<_>>();
+        files
+            .iter()
+            .for_each(|(file, _)| file.write_at(0, &[b"x"]).unwrap());
+        let path = Path::new(DIR).join("journal");
+        let append = Append {
+            file: open(&path),
+            path,
+            position: 0,
+            bytes: b"entry".to_vec(),
+        };
+        Round {
+            number: 7,
+            files,
+            dirs: vec![DIR.into()],
+            then: vec![append],
+        }
+    }
+
+    fn only<T>(mut done: Vec<Completion<T>>) -> Completion<T> {
+        assert_eq!(done.len(), 1);
+        done.remove(0)
+    }
+
+    #[test]
+    fn a_round_makes_everything_durable() {
+        for count in [2, 40] {
+            let (sim, disk) = sim();
+            let mut lanes = Inline::<()>::new(Arc::clone(&disk), Path::new(DIR));
+            lanes.sync(round(&*disk, count));
+            assert!(matches!(only(lanes.completed()), Completion::Synced(7)));
+            assert!(lanes.completed().is_empty());
+            sim.crash(Survives::Nothing);
+            assert_eq!(sim.list(Path::new(DIR)).unwrap().len(), count + 1);
+            assert_eq!(
+                read_all(&sim, &Path::new(DIR).join("journal")).unwrap(),
+                b"entry"
+            );
+            assert_eq!(read_all(&sim, &Path::new(DIR).join("f1")).unwrap(), b"x");
+        }
+    }
+
+    #[test]
+    fn many_files_cost_one_sync() {
+        let (sim, disk) = sim();
+        let round = round(&*disk, 40);
+        let before = sim.operations();
+        assert!(matches!(
+            run::<()>(&*disk, Path::new(DIR), round),
+            Completion::Synced(7)
+        ));
+        assert_eq!(sim.operations() - before, 3);
+    }
+
+    #[test]
+    fn an_append_is_not_written_after_a_failed_sync() {
+        for count in [2, 40] {
+            let (sim, disk) = sim();
+            let round = round(&*disk, count);
+            sim.fail_at(sim.operations(), Fault::Io, Times::Once);
+            let Completion::SyncFailed(path, error) = run::<()>(&*disk, Path::new(DIR), round)
+            else {
+                panic!("the sync failed");
+            };
+            assert!(path.starts_with(DIR));
+            assert_eq!(super::super::errno(&error), Some(5));
+            assert!(
+                read_all(&sim, &Path::new(DIR).join("journal"))
+                    .unwrap()
+                    .is_empty()
+            );
+        }
+    }
+
+    #[test]
+    fn files_are_synced_side_by_side_where_the_whole_cannot_be() {
+        let (sim, disk) = sim();
+        let (first, _) = round(&*disk, 40).steps();
+        sync_side_by_side(&*disk, &first)
+            .map_err(|(_, error)| error)
+            .unwrap();
+        sim.crash(Survives::Nothing);
+        assert_eq!(sim.list(Path::new(DIR)).unwrap().len(), 41);
+    }
+
+    #[test]
+    fn a_failure_side_by_side_is_reported_with_its_path() {
+        let (sim, disk) = sim();
+        let (first, _) = round(&*disk, 40).steps();
+        sim.fail_at(sim.operations() + 20, Fault::Io, Times::Once);
+        let (path, _) = sync_side_by_side(&*disk, &first).unwrap_err();
+        assert!(path.starts_with(DIR));
+    }
+
+    #[test]
+    fn several_appends_to_a_file_are_synced_once() {
+        let (sim, disk) = sim();
+        let mut round = round(&*disk, 0);
+        let (file, path) = (Arc::clone(&round.then[0].file), round.then[0].path.clone());
+        round.then.push(Append {
+            file,
+            path: path.clone(),
+            position: 5,
+            bytes: b" two".to_vec(),
+        });
+        let before = sim.operations();
+        assert!(matches!(
+            run::<()>(&*disk, Path::new(DIR), round),
+            Completion::Synced(7)
+        ));
+        assert_eq!(sim.operations() - before, 4);
+        sim.crash(Survives::Nothing);
+        assert_eq!(read_all(&sim, &path).unwrap(), b"entry two");
+    }
 }

@@ -9,10 +9,21 @@
 //!
 //! `real` is the operating system, `sim` a disk that forgets, tears and fails as a test's seed says.
 
+#[cfg(test)]
+mod conformance;
+mod error;
 pub mod lanes;
+mod map;
+mod real;
+pub mod sim;
+mod threads;
 
-use std::io;
-use std::path::Path;
+pub use error::{PathError, errno, is_full};
+pub use real::{FileSystem, Lock, LockError, RealDisk, Syncing};
+pub use threads::{Threads, Wake};
+
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// How to open a file.
@@ -77,7 +88,9 @@ pub trait File: Send + Sync {
     fn is_empty(&self) -> io::Result<bool> {
         Ok(self.len()? == 0)
     }
-    /// Cuts or extends (with zeros). A file that has ever been viewed is not cut: see `view`.
+    /// Cuts or extends (with zeros); what was reserved behind the length is given back. A length below
+    /// the end of what was viewed through this file is refused (`InvalidInput`), because a window may
+    /// be mapped there: write a new file and rename it instead.
     fn set_len(&self, len: u64) -> io::Result<()>;
     /// Makes the bytes and the length durable (fdatasync).
     fn sync(&self) -> io::Result<()>;
@@ -86,8 +99,8 @@ pub trait File: Send + Sync {
     fn reserve(&self, position: u64, len: u64) -> io::Result<()>;
     /// Forgets the clean cached pages, so that the next read asks the disk.
     fn drop_cache(&self) -> io::Result<()>;
-    /// Bytes for a socket, without copying where the system can. The range must lie inside the file.
-    /// May return fewer parts than windows touched; their lengths add up to `len`.
+    /// Bytes for a socket, without copying where the system can. The range must lie inside the file
+    /// (`InvalidInput` otherwise) and must not be written again. The lengths of the parts add up to `len`.
     fn view(&self, position: u64, len: usize) -> io::Result<Vec<View>>;
 }
 
@@ -143,6 +156,54 @@ impl View {
     pub fn bytes(&self) -> &[u8] {
         &(*self.source).as_ref()[self.start..self.start + self.len]
     }
+}
+
+/// Reads a small file whole.
+///
+/// # Errors
+/// Those of the disk; `NotFound` when there is no such file.
+pub fn read_all(disk: &dyn Disk, path: &Path) -> io::Result<Vec<u8>> {
+    let file = disk.open(path, Mode::Read)?;
+    let len = usize::try_from(file.len()?)
+        .map_err(|_| error::at("read", path)(ErrorKind::FileTooLarge.into()))?;
+    let mut bytes = vec![0; len];
+    let count = file.read_at(0, &mut bytes)?;
+    bytes.truncate(count);
+    Ok(bytes)
+}
+
+/// Gives a small file new content that is durable on return. Whenever the machine stops, the file has
+/// the old content or the new one; at worst a `.tmp` file is left beside it.
+///
+/// # Errors
+/// Those of the disk; then the old content stands.
+pub fn replace(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".tmp");
+    let tmp = PathBuf::from(name);
+    let file = disk.open(&tmp, Mode::Create)?;
+    file.set_len(0)?;
+    file.write_at(0, &[bytes])?;
+    file.sync()?;
+    disk.rename(&tmp, path)?;
+    let dir = path.parent().filter(|dir| *dir != Path::new(""));
+    disk.sync_dir(dir.unwrap_or(Path::new(".")))
+}
+
+/// Removes a directory with everything in it. Nothing is made durable.
+///
+/// # Errors
+/// Those of the disk; then a part is left.
+pub fn remove_tree(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
+    for entry in disk.list(dir)? {
+        let path = dir.join(&entry.name);
+        if entry.is_dir {
+            remove_tree(disk, &path)?;
+        } else {
+            disk.remove_file(&path)?;
+        }
+    }
+    disk.remove_dir(dir)
 }
 
 impl std::fmt::Debug for View {

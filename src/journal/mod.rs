@@ -1,4 +1,226 @@
-//! The broker's memory on disk. Knows entries, not their meaning.
+//! The broker's memory on disk: an append-only state journal. Knows entries, not their meaning.
+//!
+//! ```text
+//! <root>/journal/00000000000000000001.journal   closed: full, never written again
+//!                00000000000000000002.journal   current: takes the next round
+//!                00000000000000000003.journal   ready: header and zeros, made before it is needed
+//!                <20 digits>.snapshot           reserved: newest value of every key up to that file
+//!
+//! file     header | record | record | ... | zeros to the end           (numbers are big-endian)
+//!
+//! header   0  magic "chronikd"          record   0  sequence, u64: 1, 2, 3 ... without a gap
+//!          8  kind, u16: 1 journal               8  index in its round, u32
+//!             (2 snapshot, reserved)            12  length of the body, u32: a multiple of 8
+//!         10  version, u16: 1                   16  CRC-32C of the body
+//!         12  CRC-32C of bytes 0..12            20  flags, u32: 1 closed; all others are zero
+//!         16  number, u64: that of the name     24  count of changes, u32
+//!         24  salt, u64                         28  CRC-32C of number, salt and bytes 0..28
+//!         32  zeros, for later use              32  body: the changes, then 0 to 7 zeros
+//!         60  CRC-32C of bytes 0..60
+//!
+//! change   length of the key, u32 | length of the value, i32: -1 is a tombstone | key | value
+//! ```
+//!
+//! A record is an atomic **group** of changes, absolute values and never deltas, so that a group may be
+//! replayed twice and the newest value of a key is all that counts. Number and salt are mixed into every
+//! record's checksum: what an older file left on the same blocks does not verify, and neither does a
+//! value that a client made up to look like a record, because the salt is random.
+//!
+//! # Sizes
+//! A file has 1 MiB, reserved and zero-filled when it is made, so that syncing a small append changes no
+//! metadata. 1 MiB is what a broker with one topic pays; it is read in about a millisecond, and at 10,000
+//! commits a second one is filled in a second, so that the few milliseconds of making the next one vanish.
+//! That next one is made when the current one is half full: on a full disk half a file is left for commits
+//! and deletions when `is_short` begins to answer true. A round that is larger than a file gets a file of
+//! its own size; a group has at most `MAX_GROUP_BYTES`.
+//!
+//! # Rounds
+//! Groups are withheld in memory until a round takes all of them as **one append into one file**. At most
+//! one round is in flight. So every record before a round was synced when the round was written, and each
+//! record says where its round began (`sequence - index`): a record that verifies is proof that everything
+//! before its round once was on the disk. A round makes at most one file, whose zeros and name are synced
+//! before the round's records are written, so names never reach the disk out of order.
+//!
+//! # The end of the journal
+//! 1. It ends where a record is not the next one: checksums, sequence.
+//! 2. Behind the end there are only zeros, unless the last round was cut off. That part is copied into
+//!    `quarantine/`, logged in one line, and overwritten with zeros, before anything is appended: an old
+//!    record behind a new one would otherwise come back to life.
+//! 3. It is **damage** instead, and the start is refused, if the part holds a record of a later round, or if
+//!    a later file holds anything: then what does not verify had been synced.
+//! 4. A last file without a valid header and with zeros behind it was never finished, and is removed.
+//!
+//! A damaged last round cannot be told from a cut one and is treated as that. Records before it in its own
+//! round stay; they were never promised, and nothing speaks against them.
+//!
+//! # How to change the format
+//! The first 16 bytes of a file are the same in every version. Whatever else changes, even the use of a
+//! reserved byte or flag, raises `version`; a reader keeps reading the versions before its own, writes only
+//! its own, begins a new file for that, and refuses newer ones before it has touched anything.
+
+mod entry;
+mod replay;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use crate::disk::{Disk, FileRef};
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub use entry::{Change, MAX_GROUP_BYTES, group_bytes};
 
 /// What a job of the work lane brings back to the journal.
 pub enum Done {}
+
+/// The open journal: what is withheld, and the file that takes it next.
+pub struct Journal {
+    disk: Arc<dyn Disk>,
+    /// `<root>/journal`.
+    dir: PathBuf,
+    /// Goes into the files that this process makes.
+    salt: u64,
+    /// The file of the last record; none while there is no record.
+    current: Option<Current>,
+    /// The next file, made ahead of need.
+    ready: Option<JournalFile>,
+    next_number: u64,
+    next_sequence: u64,
+    /// Records in the order of their sequence; their header checksums wait for a file.
+    withheld: Vec<u8>,
+    withheld_groups: u32,
+    /// The round that holds records which are not yet durable.
+    in_flight: Option<u64>,
+    clean: bool,
+    short: bool,
+    size: Size,
+}
+
+/// What the journal holds, for status and for deciding when to compact.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Size {
+    /// Files, those made ahead of need included.
+    pub files: u64,
+    /// Bytes of these files.
+    pub bytes: u64,
+    /// Groups, those withheld included.
+    pub groups: u64,
+    /// Changes in these groups.
+    pub entries: u64,
+}
+
+/// One file of the journal, open for writing.
+struct JournalFile {
+    file: FileRef,
+    path: PathBuf,
+    /// Number and salt, as every record's checksum begins.
+    seed: u32,
+    len: u64,
+}
+
+/// The file that is written.
+struct Current {
+    file: JournalFile,
+    /// Where the next record goes. Behind it there are only zeros.
+    position: u64,
+}
+
+impl Journal {
+    /// Opens or creates `<root>/journal/` and hands every group, in order, to `each`. When it returns, all
+    /// that was replayed is durable, and a tail that was cut off is in `<root>/quarantine/`.
+    ///
+    /// `salt` is a random number; it goes into the files that this process makes.
+    ///
+    /// # Errors
+    /// `Damaged` and `Newer` leave the disk untouched.
+    pub fn open(
+        disk: Arc<dyn Disk>,
+        root: &Path,
+        salt: u64,
+        each: &mut dyn FnMut(&[Change<'_>]),
+    ) -> Result<Journal, OpenError> {
+        replay::open(disk, root, salt, each)
+    }
+
+    /// Whether the journal ended in the mark of a clean stop when it was opened; also true for a new one.
+    #[must_use]
+    pub fn was_clean(&self) -> bool {
+        self.clean
+    }
+
+    /// Whether the next file could not be made for want of space. What makes the state grow should be
+    /// refused now; commits, aborts and deletions have room for another half file at least.
+    #[must_use]
+    pub fn is_short(&self) -> bool {
+        self.short
+    }
+
+    /// What the journal holds.
+    #[must_use]
+    pub fn size(&self) -> Size {
+        self.size
+    }
+
+    /// The sequence of the newest group, withheld or written; 0 while there is none.
+    #[must_use]
+    pub fn last_sequence(&self) -> u64 {
+        self.next_sequence - 1
+    }
+}
+
+/// Why a journal was not opened.
+#[derive(Debug)]
+pub enum OpenError {
+    /// The system refused an operation; the error names the file.
+    Io(io::Error),
+    /// Something that had been durable does not verify.
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Byte position in the file.
+        position: u64,
+        /// What is wrong there.
+        why: &'static str,
+    },
+    /// Written by a newer chronikd.
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// The version of its format.
+        version: u16,
+    },
+}
+
+impl From<io::Error> for OpenError {
+    fn from(error: io::Error) -> OpenError {
+        OpenError::Io(error)
+    }
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            OpenError::Io(error) => error.fmt(f),
+            OpenError::Damaged {
+                path,
+                position,
+                why,
+            } => write!(
+                f,
+                "{} is damaged at byte {position}: {why}; nothing was changed",
+                path.display()
+            ),
+            OpenError::Newer { path, version } => write!(
+                f,
+                "{} has format version {version}, written by a newer chronikd; this one reads up to version \
+                 {}; nothing was changed",
+                path.display(),
+                entry::VERSION
+            ),
+        }
+    }
+}
+
+impl std::error::Error for OpenError {}

@@ -1,6 +1,75 @@
 //! Partitions on disk. Knows batches, not requests.
+//!
+//! ```text
+//! <data directory>/
+//!   telemetry-3/                            a partition (names, checkpoint)
+//!     partition.metadata                    the id of its topic
+//!     leader-epoch-checkpoint               which epoch wrote which offsets (epochs)
+//!     00000000000000000000.log              a segment: record batches (segment, heads)
+//!     00000000000000000000.index            offset -> position         (index)
+//!     00000000000000000000.timeindex        time -> offset             (index)
+//!     00000000000000099818.log              the active segment
+//!     00000000000000120000.snapshot         the producers before that offset (producer_state)
+//!   recovery-point-offset-checkpoint        how far each partition is on disk (checkpoint)
+//!   log-start-offset-checkpoint             where each begins, if not at its first segment
+//!   quarantine/                             cut tails, directories of nobody's (recovery, start)
+//! ```
+//!
+//! All of it is in Apache Kafka's own formats, so Kafka's tools read the directory and another broker can
+//! take it along. `.txnindex` comes with transactions.
+//!
+//! The offsets of a log, and who moves them:
+//!
+//! | offset | moved by |
+//! |---|---|
+//! | log start | DeleteRecords and retention, forward only |
+//! | last stable offset | follows the high watermark; open transactions will hold it back |
+//! | high watermark | the end of a sync round when acknowledgements are durable, an append when flush is relaxed |
+//! | synced | the end of a sync round |
+//! | log end | an append, after its write has succeeded |
+//!
+//! Invariants, asserted by [`Storage::check_invariants`]:
+//! * log start <= last stable offset <= high watermark <= log end; synced <= log end;
+//! * high watermark = synced when acknowledgements are durable (`flush.messages` = 1), = log end when flush is
+//!   relaxed. A topic that changes from relaxed to durable keeps what its readers have seen.
+//!
+//! [`Storage`] is the face of the room. The loop calls it; `take_jobs` and `gather` hand work to the lanes, and
+//! `absorb` and `synced` bring it back. No clock is read here.
 
+mod append;
+mod checkpoint;
+mod epochs;
+mod flush;
+mod heads;
+mod index;
+mod log;
+mod names;
+mod producer_state;
+mod read;
+mod recovery;
+mod scan;
+mod segment;
+mod shelf;
+mod start;
+#[cfg(test)]
+mod tests;
+
+use self::log::Parts;
+use crate::clock::{Mono, Now};
+use crate::config::LogConfig;
+use crate::disk::lanes::Job;
+use crate::disk::{Disk, FileRef, View};
 use crate::proto::Uuid;
+use crate::proto::error::ErrorCode;
+use shelf::Shelf;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub use self::log::Log;
 
 /// One partition of one topic, by the topic's id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -11,5 +80,464 @@ pub struct PartitionId {
     pub partition: i32,
 }
 
+/// A partition that the journal knows.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// Which.
+    pub id: PartitionId,
+    /// The topic's name, of which its directory's name is made.
+    pub topic_name: Arc<str>,
+    /// What its log obeys.
+    pub config: Arc<LogConfig>,
+}
+
+/// Who appends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Origin {
+    /// A produce request: nothing is believed. Coordinators, who write control batches, come later.
+    Client,
+}
+
+/// A batch has been appended, now or before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// The offset of its first record.
+    pub base_offset: i64,
+    /// The broker's time where the topic wants that, else -1.
+    pub log_append_time_ms: i64,
+    /// The first offset that is served.
+    pub log_start_offset: i64,
+    /// The sync round that the answer must wait for; 0: none.
+    pub round: u64,
+    /// It is a retry of a batch that was appended before.
+    pub duplicate: bool,
+}
+
+/// A batch was not appended, and nothing has changed.
+#[derive(Debug)]
+pub struct Refused {
+    /// What the producer is told.
+    pub code: ErrorCode,
+    /// A sentence for it.
+    pub message: Option<Cow<'static, str>>,
+    /// Records that are to blame: index in the batch, and why.
+    pub record_errors: Vec<(i32, Option<String>)>,
+    /// The disk failed in a way that cannot be answered: the process must stop.
+    pub failure: Option<Failure>,
+}
+
+impl Refused {
+    /// A refusal with a sentence.
+    #[must_use]
+    pub fn new(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Refused {
+        Refused {
+            message: Some(message.into()),
+            ..Refused::from(code)
+        }
+    }
+}
+
+impl From<ErrorCode> for Refused {
+    fn from(code: ErrorCode) -> Refused {
+        Refused {
+            code,
+            message: None,
+            record_errors: Vec::new(),
+            failure: None,
+        }
+    }
+}
+
+/// Batches that were read, whole ones only.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// Where they lie, in order.
+    pub views: Vec<View>,
+    /// All their bytes.
+    pub bytes: usize,
+}
+
+/// A record found by its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimedOffset {
+    /// Its timestamp in ms since 1970.
+    pub timestamp: i64,
+    /// Its offset.
+    pub offset: i64,
+    /// The epoch that wrote it, or -1.
+    pub leader_epoch: i32,
+}
+
+/// Why a partition's log cannot be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unavailable {
+    /// There is no such partition.
+    Unknown,
+    /// It is being loaded.
+    Loading,
+    /// Its directory is gone or cannot be understood; the log line at its loading says why.
+    Damaged,
+}
+
+impl Unavailable {
+    /// What a client is told.
+    #[must_use]
+    pub fn code(self) -> ErrorCode {
+        match self {
+            Unavailable::Unknown => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+            Unavailable::Loading => ErrorCode::NOT_LEADER_OR_FOLLOWER,
+            Unavailable::Damaged => ErrorCode::KAFKA_STORAGE_ERROR,
+        }
+    }
+}
+
+/// Why nothing could be read. Nothing has changed, and other offsets may well be readable.
+#[derive(Debug)]
+pub enum ReadError {
+    /// There is no log.
+    Unavailable(Unavailable),
+    /// The offset lies outside the log.
+    OutOfRange,
+    /// There is no batch where one should be.
+    Damaged,
+    /// There are records of message format 0 or 1, which an old Kafka wrote.
+    OldFormat,
+    /// The disk did not answer.
+    Io(Failure),
+}
+
+impl ReadError {
+    /// What a client is told.
+    #[must_use]
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            ReadError::Unavailable(why) => why.code(),
+            ReadError::OutOfRange => ErrorCode::OFFSET_OUT_OF_RANGE,
+            ReadError::Damaged | ReadError::OldFormat | ReadError::Io(_) => {
+                ErrorCode::KAFKA_STORAGE_ERROR
+            }
+        }
+    }
+
+    fn into_failure(self, path: &Path) -> Failure {
+        match self {
+            ReadError::Io(failure) => failure,
+            other => Failure::new(path, io::Error::other(other.to_string())),
+        }
+    }
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ReadError::Unavailable(why) => write!(f, "the log is not available ({why:?})"),
+            ReadError::OutOfRange => write!(f, "the offset lies outside the log"),
+            ReadError::Damaged => write!(f, "the log is damaged there"),
+            ReadError::OldFormat => write!(f, "the log has message format 0 or 1 there"),
+            ReadError::Io(failure) => failure.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for ReadError {}
+
+impl From<Unavailable> for ReadError {
+    fn from(why: Unavailable) -> ReadError {
+        ReadError::Unavailable(why)
+    }
+}
+
+impl From<Failure> for ReadError {
+    fn from(failure: Failure) -> ReadError {
+        ReadError::Io(failure)
+    }
+}
+
+/// A file or directory that failed, and what the system said.
+#[derive(Debug)]
+pub struct Failure {
+    /// Which.
+    pub path: PathBuf,
+    /// What the system said.
+    pub error: io::Error,
+}
+
+impl Failure {
+    fn new(path: &Path, error: io::Error) -> Failure {
+        Failure {
+            path: path.to_owned(),
+            error,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path.display(), self.error)
+    }
+}
+
+impl std::error::Error for Failure {}
+
 /// What a job of the work lane brings back to the storage.
-pub enum Done {}
+pub struct Done(Outcome);
+
+enum Outcome {
+    Loaded(PartitionId, Result<Parts, recovery::Trouble>),
+    Checkpointed(flush::Checkpointed),
+    Pointed(Result<(), Failure>),
+    Removed(Result<(), Failure>),
+}
+
+/// A partition, as far as it is there.
+struct Slot {
+    topic: Arc<str>,
+    config: Arc<LogConfig>,
+    state: State,
+}
+
+enum State {
+    Loading,
+    Ready(Box<Log>),
+    Damaged,
+}
+
+/// All partitions of a data directory.
+pub struct Storage {
+    disk: Arc<dyn Disk>,
+    root: PathBuf,
+    leader_epoch: i32,
+    producer_id_expiration_ms: i64,
+    slots: BTreeMap<PartitionId, Slot>,
+    loading: usize,
+    shelf: Shelf,
+    rounds: flush::Rounds,
+    points: flush::Points,
+    leaving: BTreeMap<PartitionId, start::Leaving>,
+    removals: BTreeSet<(Mono, PathBuf)>,
+    jobs: Vec<Job<Done>>,
+    signals: Vec<(PartitionId, usize)>,
+    closing: bool,
+}
+
+impl Storage {
+    /// A storage that has not looked at its directory yet. `leader_epoch` is the broker's, which all that
+    /// is appended will carry; `producer_id_expiration_ms` is how long an idle producer is remembered.
+    #[must_use]
+    pub fn new(
+        disk: Arc<dyn Disk>,
+        root: PathBuf,
+        leader_epoch: i32,
+        producer_id_expiration_ms: i64,
+    ) -> Storage {
+        Storage {
+            shelf: Shelf::new(Arc::clone(&disk)),
+            disk,
+            root,
+            leader_epoch,
+            producer_id_expiration_ms,
+            slots: BTreeMap::new(),
+            loading: 0,
+            rounds: flush::Rounds::default(),
+            points: flush::Points::default(),
+            leaving: BTreeMap::new(),
+            removals: BTreeSet::new(),
+            jobs: Vec::new(),
+            signals: Vec::new(),
+            closing: false,
+        }
+    }
+
+    /// A partition's log.
+    ///
+    /// # Errors
+    /// When it is not there, or not yet.
+    pub fn log(&self, id: PartitionId) -> Result<&Log, Unavailable> {
+        match &self.slots.get(&id).ok_or(Unavailable::Unknown)?.state {
+            State::Loading => Err(Unavailable::Loading),
+            State::Ready(log) => Ok(log),
+            State::Damaged => Err(Unavailable::Damaged),
+        }
+    }
+
+    fn log_mut(&mut self, id: PartitionId) -> Result<&mut Log, Unavailable> {
+        match &mut self.slots.get_mut(&id).ok_or(Unavailable::Unknown)?.state {
+            State::Loading => Err(Unavailable::Loading),
+            State::Ready(log) => Ok(log),
+            State::Damaged => Err(Unavailable::Damaged),
+        }
+    }
+
+    /// Whether the partition is being loaded. When it is done, its key is signalled.
+    #[must_use]
+    pub fn is_loading(&self, id: PartitionId) -> bool {
+        matches!(self.log(id), Err(Unavailable::Loading))
+    }
+
+    /// How many partitions are being loaded.
+    #[must_use]
+    pub fn loading(&self) -> usize {
+        self.loading
+    }
+
+    /// The logs that are there, in the order of their ids.
+    pub fn logs(&self) -> impl Iterator<Item = &Log> {
+        self.slots.values().filter_map(|slot| match &slot.state {
+            State::Ready(log) => Some(&**log),
+            _ => None,
+        })
+    }
+
+    /// Appends one batch, or finds that it was appended before.
+    ///
+    /// # Errors
+    /// Nothing has changed; `append` in this room's tree lists the reasons.
+    pub fn append(
+        &mut self,
+        id: PartitionId,
+        now: Now,
+        records: &[u8],
+        origin: Origin,
+    ) -> Result<Appended, Refused> {
+        let Origin::Client = origin;
+        let round = self.rounds.gathering;
+        let slot = self.slots.get_mut(&id).map(|slot| &mut slot.state);
+        let log = match slot {
+            Some(State::Ready(log)) => log,
+            Some(State::Loading) => return Err(Unavailable::Loading.code().into()),
+            Some(State::Damaged) => return Err(Unavailable::Damaged.code().into()),
+            None => return Err(Unavailable::Unknown.code().into()),
+        };
+        let batch = append::check(records, log.config(), now)?;
+        let appended = log.append(&mut self.shelf, now, &batch, round)?;
+        if !appended.duplicate {
+            self.after_append(id, batch.header.size_bytes(), now);
+        }
+        Ok(appended)
+    }
+
+    /// Whole batches from the one that holds `from`, each ending before `until`, within `max_bytes`; the
+    /// first one whatever its size if `at_least_one` (KIP-74).
+    ///
+    /// # Errors
+    /// When nothing can be read there.
+    pub fn read(
+        &mut self,
+        id: PartitionId,
+        from: i64,
+        until: i64,
+        max_bytes: usize,
+        at_least_one: bool,
+    ) -> Result<Found, ReadError> {
+        self.with_log(id, |log, shelf| {
+            log.read(shelf, (from, until), (max_bytes, at_least_one))
+        })
+    }
+
+    /// The same as [`Storage::read`], as bytes that may be looked at.
+    ///
+    /// # Errors
+    /// When nothing can be read there.
+    pub fn read_raw(
+        &mut self,
+        id: PartitionId,
+        from: i64,
+        until: i64,
+        max_bytes: usize,
+        at_least_one: bool,
+    ) -> Result<Vec<u8>, ReadError> {
+        self.with_log(id, |log, shelf| {
+            log.read_raw(shelf, (from, until), (max_bytes, at_least_one))
+        })
+    }
+
+    /// The first record at or after `timestamp_ms`.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn offset_for_time(
+        &mut self,
+        id: PartitionId,
+        timestamp_ms: i64,
+    ) -> Result<Option<TimedOffset>, ReadError> {
+        self.with_log(id, |log, shelf| log.offset_for_time(shelf, timestamp_ms))
+    }
+
+    /// The first record that has the greatest timestamp (ListOffsets -3).
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn max_timestamp(&mut self, id: PartitionId) -> Result<Option<TimedOffset>, ReadError> {
+        self.with_log(id, Log::max_timestamp)
+    }
+
+    fn with_log<R>(
+        &mut self,
+        id: PartitionId,
+        read: impl FnOnce(&mut Log, &mut Shelf) -> Result<R, ReadError>,
+    ) -> Result<R, ReadError> {
+        let found = match self.slots.get_mut(&id).map(|slot| &mut slot.state) {
+            Some(State::Ready(log)) => read(log, &mut self.shelf),
+            Some(State::Loading) => Err(Unavailable::Loading.into()),
+            Some(State::Damaged) => Err(Unavailable::Damaged.into()),
+            None => Err(Unavailable::Unknown.into()),
+        };
+        self.trim_shelf();
+        found
+    }
+
+    /// Closes files while there are too many.
+    fn trim_shelf(&mut self) {
+        let slots = &mut self.slots;
+        self.shelf.trim(|id, base| {
+            let Some(State::Ready(log)) = slots.get_mut(&id).map(|slot| &mut slot.state) else {
+                return true;
+            };
+            let slot = log.slot_of(base);
+            log.segments[slot].base() != base || log.segments[slot].close_if_idle()
+        });
+    }
+
+    /// Partitions with news for waiting requests since the last call, and how many bytes each.
+    pub fn take_signals(&mut self) -> Vec<(PartitionId, usize)> {
+        std::mem::take(&mut self.signals)
+    }
+
+    /// Jobs for the work lane since the last call; they must run in this order.
+    pub fn take_jobs(&mut self) -> Vec<Job<Done>> {
+        std::mem::take(&mut self.jobs)
+    }
+
+    /// Gives a partition the settings that its topic has now.
+    pub fn set_config(&mut self, id: PartitionId, config: &Arc<LogConfig>) {
+        let round = self.rounds.gathering;
+        let Some(slot) = self.slots.get_mut(&id) else {
+            return;
+        };
+        slot.config = Arc::clone(config);
+        if let State::Ready(log) = &mut slot.state {
+            let (must_sync, bytes) = log.set_config(Arc::clone(config), round);
+            if bytes > 0 {
+                self.signals.push((id, bytes));
+            }
+            if must_sync {
+                self.flush(id);
+            }
+        }
+    }
+
+    /// What must hold between turns.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn check_invariants(&self) {
+        self.logs().for_each(Log::check_invariants);
+        let loading = self.slots.values();
+        let loading = loading.filter(|slot| matches!(slot.state, State::Loading));
+        assert_eq!(loading.count(), self.loading);
+    }
+}
+
+/// Files that the next round syncs, each with its path for messages.
+type Files = Vec<(FileRef, PathBuf)>;

@@ -1,0 +1,208 @@
+//! Metadata (3), versions 0-13: the broker, the cluster's id, and topics with their partitions.
+//!
+//! * Null topics (v1+), or none in v0, mean all of them.
+//! * A topic that is asked for by name and absent is created when the settings and the request (v4+) allow
+//!   it, and answered at once: Apache Kafka answers 3 first and creates it meanwhile.
+//! * v10-v11 carry topic ids in answers only; v12+ may ask by id: an unknown one is error 100 with a null
+//!   name and the id echoed. Where ids are asked for, names beside them are not looked at, as in Kafka.
+//! * Authorized operations are real bit sets where asked for (v8+; the cluster's only up to v10).
+//! * A partition that is still being loaded is shown like any other: its requests wait.
+
+use super::topic_creation::{self, Creation};
+use super::{CLUSTER_OPERATIONS, Call, NO_OPERATIONS, TOPIC_OPERATIONS, endpoint};
+use crate::broker::Broker;
+use crate::broker::topics::Topic;
+use crate::broker::wait::Outcome;
+use crate::proto::Uuid;
+use crate::proto::error::ErrorCode;
+use crate::proto::schema::metadata::{
+    MetadataRequest, MetadataRequestTopic, MetadataResponse, MetadataResponseBroker,
+    MetadataResponsePartition, MetadataResponseTopic,
+};
+use std::collections::BTreeSet;
+
+pub(super) fn handle(
+    broker: &mut Broker,
+    call: &mut Call<'_, '_>,
+    request: MetadataRequest<'_>,
+) -> Outcome {
+    let version = call.version();
+    let asked = request
+        .topics
+        .as_deref()
+        .filter(|topics| version > 0 || !topics.is_empty());
+    if let Some(topics) = asked
+        && topics
+            .iter()
+            .any(|t| version < 12 && (t.name.is_none() || t.topic_id != Uuid::ZERO))
+    {
+        return refuse(broker, call, topics);
+    }
+    let may_create = request.allow_auto_topic_creation && broker.config.auto_create_topics_enable;
+    let mut failed = Vec::new();
+    if let Some(topics) = asked
+        && may_create
+        && !topics.iter().any(|t| t.topic_id != Uuid::ZERO)
+    {
+        failed = create_absent(broker, call, topics);
+    }
+    call.after(broker.topics().round());
+    let topics = describe(
+        broker,
+        asked,
+        &failed,
+        request.include_topic_authorized_operations,
+    );
+    respond(
+        broker,
+        call,
+        topics,
+        request.include_cluster_authorized_operations,
+    )
+}
+
+/// What v10 and v11 cannot express is error 42 for every topic named.
+fn refuse(
+    broker: &Broker,
+    call: &mut Call<'_, '_>,
+    topics: &[MetadataRequestTopic<'_>],
+) -> Outcome {
+    let named = topics.iter().map(|topic| topic.name.unwrap_or(""));
+    let refused = |name| MetadataResponseTopic {
+        name: Some(name),
+        ..absent(ErrorCode::INVALID_REQUEST)
+    };
+    let topics = named.map(refused).collect();
+    respond(broker, call, topics, false)
+}
+
+/// Creates the topics that are named and absent. Answers those that could not be created, and why.
+fn create_absent<'t>(
+    broker: &mut Broker,
+    call: &Call<'_, '_>,
+    topics: &[MetadataRequestTopic<'t>],
+) -> Vec<(&'t str, ErrorCode)> {
+    let mut failed = Vec::new();
+    for name in topics
+        .iter()
+        .filter_map(|t| t.name)
+        .collect::<BTreeSet<_>>()
+    {
+        if broker.topics().by_name(name).is_some() {
+            continue;
+        }
+        let creation = Creation::with_defaults(&broker.config, name);
+        let created = topic_creation::check(broker, &creation)
+            .and_then(|()| topic_creation::create(broker, creation, call.cx.now));
+        if let Err(refused) = created {
+            failed.push((name, refused.code));
+        }
+    }
+    failed
+}
+
+fn describe<'b>(
+    broker: &'b Broker,
+    asked: Option<&[MetadataRequestTopic<'b>]>,
+    failed: &[(&str, ErrorCode)],
+    with_operations: bool,
+) -> Vec<MetadataResponseTopic<'b>> {
+    let known = |topic: &'b Topic| found(broker, topic, with_operations);
+    let Some(asked) = asked else {
+        return broker.topics().iter().map(known).collect();
+    };
+    let ids: BTreeSet<Uuid> = asked
+        .iter()
+        .map(|t| t.topic_id)
+        .filter(|&id| id != Uuid::ZERO)
+        .collect();
+    if !ids.is_empty() {
+        let by_id = |topic_id: Uuid| match broker.topics().by_id(topic_id) {
+            Some(topic) => known(topic),
+            None => MetadataResponseTopic {
+                topic_id,
+                name: None,
+                ..absent(ErrorCode::UNKNOWN_TOPIC_ID)
+            },
+        };
+        return ids.into_iter().map(by_id).collect();
+    }
+    let names: BTreeSet<&'b str> = asked.iter().filter_map(|t| t.name).collect();
+    let by_name = |name: &'b str| match broker.topics().by_name(name) {
+        Some(topic) => known(topic),
+        None => {
+            let failure = failed
+                .iter()
+                .find(|(failed, _)| *failed == name)
+                .map(|&(_, code)| code);
+            let code = failure.unwrap_or_else(|| topic_creation::absent_code(name));
+            MetadataResponseTopic {
+                name: Some(name),
+                ..absent(code)
+            }
+        }
+    };
+    names.into_iter().map(by_name).collect()
+}
+
+fn found<'b>(
+    broker: &Broker,
+    topic: &'b Topic,
+    with_operations: bool,
+) -> MetadataResponseTopic<'b> {
+    let node = broker.identity.node_id;
+    let partition = |partition_index| MetadataResponsePartition {
+        partition_index,
+        leader_id: node,
+        leader_epoch: broker.leader_epoch(),
+        replica_nodes: vec![node],
+        isr_nodes: vec![node],
+        ..Default::default()
+    };
+    MetadataResponseTopic {
+        name: Some(&topic.name),
+        topic_id: topic.id,
+        is_internal: topic.is_internal(),
+        partitions: (0..topic.partition_count).map(partition).collect(),
+        topic_authorized_operations: if with_operations {
+            TOPIC_OPERATIONS
+        } else {
+            NO_OPERATIONS
+        },
+        ..Default::default()
+    }
+}
+
+fn absent<'a>(error_code: ErrorCode) -> MetadataResponseTopic<'a> {
+    MetadataResponseTopic {
+        error_code,
+        ..Default::default()
+    }
+}
+
+fn respond(
+    broker: &Broker,
+    call: &mut Call<'_, '_>,
+    topics: Vec<MetadataResponseTopic<'_>>,
+    with_cluster_operations: bool,
+) -> Outcome {
+    let (host, port) = endpoint(broker, call.cx.peer);
+    let response = MetadataResponse {
+        brokers: vec![MetadataResponseBroker {
+            node_id: broker.identity.node_id,
+            host: &host,
+            port,
+            rack: broker.config.broker_rack.as_deref(),
+        }],
+        cluster_id: Some(&broker.identity.cluster_id),
+        controller_id: broker.identity.node_id,
+        topics,
+        cluster_authorized_operations: if with_cluster_operations {
+            CLUSTER_OPERATIONS
+        } else {
+            NO_OPERATIONS
+        },
+        ..Default::default()
+    };
+    call.reply(&response)
+}

@@ -1,0 +1,123 @@
+//! The rules of creating a topic, for CreateTopics and for Metadata with auto-creation. The messages are
+//! Kafka's, for people search for them.
+
+use crate::broker::Broker;
+use crate::broker::topics::name_problem;
+use crate::clock::Now;
+use crate::config::{self, BrokerConfig};
+use crate::proto::error::ErrorCode;
+use std::collections::BTreeMap;
+use std::io;
+
+/// A topic that shall be.
+#[derive(Debug)]
+pub(super) struct Creation<'a> {
+    /// Its name, unchecked.
+    pub(super) name: &'a str,
+    /// At least 1.
+    pub(super) partition_count: i32,
+    /// Its own settings, unchecked.
+    pub(super) settings: BTreeMap<String, String>,
+}
+
+/// Why a request, or a part of it, is not done.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) code: ErrorCode,
+    pub(super) message: String,
+}
+
+impl Refusal {
+    pub(super) fn new(code: ErrorCode, message: impl Into<String>) -> Refusal {
+        Refusal {
+            code,
+            message: message.into(),
+        }
+    }
+}
+
+impl<'a> Creation<'a> {
+    /// As auto-creation makes it.
+    pub(super) fn with_defaults(config: &BrokerConfig, name: &'a str) -> Creation<'a> {
+        Creation {
+            name,
+            partition_count: config.num_partitions,
+            settings: BTreeMap::new(),
+        }
+    }
+}
+
+/// Whether the topic may be created; nothing is changed.
+pub(super) fn check(broker: &Broker, creation: &Creation<'_>) -> Result<(), Refusal> {
+    let name = creation.name;
+    if broker.topics().by_name(name).is_some() {
+        return Err(Refusal::new(
+            ErrorCode::TOPIC_ALREADY_EXISTS,
+            format!("Topic '{name}' already exists."),
+        ));
+    }
+    if let Some(problem) = name_problem(name) {
+        return Err(Refusal::new(ErrorCode::INVALID_TOPIC_EXCEPTION, problem));
+    }
+    if let Some(other) = broker.topics().colliding(name) {
+        return Err(Refusal::new(
+            ErrorCode::INVALID_TOPIC_EXCEPTION,
+            format!("Topic '{name}' collides with existing topic: {other}"),
+        ));
+    }
+    for (key, value) in &creation.settings {
+        config::check_topic_setting(key, value)
+            .map_err(|why| Refusal::new(ErrorCode::INVALID_CONFIG, why))?;
+    }
+    let existing: i64 = broker
+        .topics()
+        .iter()
+        .map(|t| i64::from(t.partition_count))
+        .sum();
+    if existing + i64::from(creation.partition_count)
+        > i64::from(broker.config.chronik_max_partitions)
+    {
+        return Err(Refusal::new(
+            ErrorCode::POLICY_VIOLATION,
+            format!(
+                "Creating {} partitions would exceed chronik.max.partitions={}.",
+                creation.partition_count, broker.config.chronik_max_partitions
+            ),
+        ));
+    }
+    Ok(())
+}
+
+/// Creates a checked topic. Answers its id.
+pub(super) fn create(
+    broker: &mut Broker,
+    creation: Creation<'_>,
+    now: Now,
+) -> Result<crate::proto::Uuid, Refusal> {
+    let id = broker.new_id();
+    match broker.create_topic(
+        id,
+        creation.name,
+        creation.partition_count,
+        creation.settings,
+        now,
+    ) {
+        Ok(_) => Ok(id),
+        Err(e) => {
+            log::warn!("topic {} could not be created: {e}", creation.name);
+            let what = match e.kind() {
+                io::ErrorKind::StorageFull => "The disk is full.".to_owned(),
+                _ => format!("The disk refused: {e}"),
+            };
+            Err(Refusal::new(ErrorCode::KAFKA_STORAGE_ERROR, what))
+        }
+    }
+}
+
+/// What a client is told of a topic that does not exist and is not created.
+pub(super) fn absent_code(name: &str) -> ErrorCode {
+    match name_problem(name) {
+        Some(_) => ErrorCode::INVALID_TOPIC_EXCEPTION,
+        None => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+    }
+}

@@ -1,0 +1,77 @@
+//! Who this broker is: `meta.properties` in the data directory, in Kafka's name and syntax.
+
+use crate::disk::{self, Disk};
+use crate::proto::Uuid;
+use std::io;
+use std::path::Path;
+
+/// The ids that a data directory carries for life.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Names the cluster: 22 characters of URL-safe base64.
+    pub cluster_id: String,
+    /// The broker's id, `node.id`.
+    pub node_id: i32,
+    /// Names the directory (KIP-858).
+    pub directory_id: Uuid,
+}
+
+const FILE: &str = "meta.properties";
+
+impl Identity {
+    /// Reads the identity of a data directory.
+    ///
+    /// # Errors
+    /// `InvalidData` with a sentence when the file is not one that we may use.
+    pub fn load(disk: &dyn Disk, root: &Path) -> io::Result<Option<Identity>> {
+        let path = root.join(FILE);
+        let text = match disk::read_all(disk, &path) {
+            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(e),
+        };
+        let invalid = |what: &str| {
+            io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("{}: {what}", path.display()),
+            )
+        };
+        let property = |name: &str| {
+            let line = text
+                .lines()
+                .find_map(|line| line.trim().strip_prefix(name)?.strip_prefix('='));
+            line.map(str::trim)
+                .ok_or_else(|| invalid(&format!("has no {name}")))
+        };
+        if property("version")? != "1" {
+            return Err(invalid("is of a version that this chronikd does not know"));
+        }
+        let node_id = property("node.id")?
+            .parse()
+            .map_err(|_| invalid("node.id is not a number"))?;
+        let directory_id = property("directory.id")?
+            .parse()
+            .map_err(|_| invalid("directory.id is not an id"))?;
+        Ok(Some(Identity {
+            cluster_id: property("cluster.id")?.to_owned(),
+            node_id,
+            directory_id,
+        }))
+    }
+
+    /// Writes it durably.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn store(&self, disk: &dyn Disk, root: &Path) -> io::Result<()> {
+        let Identity {
+            cluster_id,
+            node_id,
+            directory_id,
+        } = self;
+        let text = format!(
+            "version=1\ncluster.id={cluster_id}\nnode.id={node_id}\ndirectory.id={directory_id}\n"
+        );
+        disk::replace(disk, &root.join(FILE), text.as_bytes())
+    }
+}

@@ -1,0 +1,205 @@
+//! From a data directory to a running broker.
+//!
+//! 1. The identity is read, or written on the first start.
+//! 2. The journal is replayed into `apply`.
+//! 3. `Opened` is journaled and made durable, before anything listens: after a stop that was not clean the
+//!    leader epoch rises, so that clients notice that records they never had acknowledged may be gone.
+//! 4. The storage matches directories against topics and queues the loading of every partition; until
+//!    one is loaded, requests for it wait, and metadata is answered all the same.
+
+use super::fetch_sessions::FetchSessions;
+use super::identity::Identity;
+use super::producer_ids::ProducerIds;
+use super::record::Record;
+use super::topics::Topics;
+use super::{Broker, Closing, IdSource, Rounds};
+use crate::clock::Now;
+use crate::config::BrokerConfig;
+use crate::disk::Disk;
+use crate::disk::lanes::{Completion, Inline, Lanes, Round};
+use crate::journal::{self, Journal};
+use crate::proto::{Malformed, Uuid};
+use crate::storage::{Known, Storage};
+use std::collections::BTreeSet;
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Why a data directory cannot be served.
+#[derive(Debug)]
+pub enum OpenError {
+    /// The journal is damaged, newer than this chronikd, or unreadable.
+    Journal(journal::OpenError),
+    /// A journal record that verifies and yet makes no sense.
+    Record(Malformed),
+    /// `meta.properties` belongs to another broker, or makes no sense; a sentence.
+    Identity(String),
+    /// A file operation failed.
+    Io(io::Error),
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            OpenError::Journal(error) => error.fmt(f),
+            OpenError::Record(error) => {
+                write!(f, "a record of the journal makes no sense: {error}")
+            }
+            OpenError::Identity(sentence) => f.write_str(sentence),
+            OpenError::Io(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for OpenError {}
+
+impl Broker {
+    /// Opens a data directory, which must exist and be locked by the caller.
+    ///
+    /// # Errors
+    /// See `OpenError`; nothing has been changed that would matter to a later start.
+    pub fn open(
+        disk: Arc<dyn Disk>,
+        root: &Path,
+        config: Arc<BrokerConfig>,
+        seed: u64,
+        now: Now,
+    ) -> Result<Broker, OpenError> {
+        let mut ids = IdSource(seed);
+        let identity = establish(&*disk, root, &config, &mut ids)?;
+        let mut replayed = Vec::new();
+        let mut refused = None;
+        let salt = ids.step();
+        let journal = Journal::open(Arc::clone(&disk), root, salt, &mut |changes| {
+            for change in changes {
+                match Record::decode(change) {
+                    Ok(record) => replayed.extend(record),
+                    Err(e) => refused = Some(e),
+                }
+            }
+        })
+        .map_err(OpenError::Journal)?;
+        if let Some(why) = refused {
+            return Err(OpenError::Record(why));
+        }
+        let opened = next_start(&replayed, journal.was_clean());
+        let storage = Storage::new(
+            Arc::clone(&disk),
+            root.to_owned(),
+            opened.1,
+            config.producer_id_expiration_ms,
+        );
+        let slots = config.max_incremental_fetch_session_cache_slots;
+        let mut broker = Broker {
+            fetch_sessions: FetchSessions::new(slots, FETCH_SESSION_EVICTION_MS, seed),
+            config,
+            identity,
+            storage,
+            topics: Topics::default(),
+            producer_ids: ProducerIds::default(),
+            journal,
+            opened,
+            rounds: Rounds {
+                gathering: 1,
+                in_flight: None,
+                synced: 0,
+            },
+            deletions: Vec::new(),
+            signals: Vec::new(),
+            ids,
+            closing: Closing::No,
+            failure: None,
+        };
+        for record in replayed
+            .into_iter()
+            .filter(|r| !matches!(r, Record::Opened { .. }))
+        {
+            broker.apply(record, 0);
+        }
+        broker.begin(&disk, root, now)?;
+        Ok(broker)
+    }
+
+    /// Steps 3 and 4.
+    fn begin(&mut self, disk: &Arc<dyn Disk>, root: &Path, now: Now) -> Result<(), OpenError> {
+        let (boot, leader_epoch) = self.opened;
+        self.commit(&[Record::Opened { boot, leader_epoch }]);
+        if let Some(round) = self.start_round() {
+            let number = round.number;
+            run(disk, root, round)?;
+            self.synced(number, now);
+        }
+        let partitions = self
+            .deletions
+            .drain(..)
+            .flat_map(|(_, partitions)| partitions);
+        let deleted: BTreeSet<Uuid> = partitions.map(|id| id.topic).collect();
+        let known = self.topics.iter().flat_map(|topic| {
+            topic.partitions().map(|id| Known {
+                id,
+                topic_name: Arc::clone(&topic.name),
+                config: Arc::clone(&topic.config),
+            })
+        });
+        let known = known.collect();
+        let clean = self.journal.was_clean();
+        self.storage
+            .start_without(known, &deleted, clean, now)
+            .map_err(OpenError::Io)
+    }
+}
+
+/// Start count and leader epoch of this start: the epoch rises on the first, and after a stop that was not
+/// clean.
+fn next_start(replayed: &[Record], clean: bool) -> (i64, i32) {
+    let last = replayed.iter().rev().find_map(|record| match record {
+        Record::Opened { boot, leader_epoch } => Some((*boot, *leader_epoch)),
+        _ => None,
+    });
+    match last {
+        None => (1, 0),
+        Some((boot, leader_epoch)) => (boot + 1, leader_epoch + i32::from(!clean)),
+    }
+}
+
+/// Runs one round here and now.
+fn run(disk: &Arc<dyn Disk>, root: &Path, round: Round) -> Result<(), OpenError> {
+    let mut lanes = Inline::<()>::new(Arc::clone(disk), root);
+    lanes.sync(round);
+    match lanes.completed().pop() {
+        Some(Completion::SyncFailed(_, error)) => Err(OpenError::Io(error)),
+        _ => Ok(()),
+    }
+}
+
+/// `min.incremental.fetch.session.eviction.ms`, which Kafka has as a constant too.
+const FETCH_SESSION_EVICTION_MS: i64 = 120_000;
+
+fn establish(
+    disk: &dyn Disk,
+    root: &Path,
+    config: &BrokerConfig,
+    ids: &mut IdSource,
+) -> Result<Identity, OpenError> {
+    let load = |e: io::Error| match e.kind() {
+        io::ErrorKind::InvalidData => OpenError::Identity(e.to_string()),
+        _ => OpenError::Io(e),
+    };
+    if let Some(identity) = Identity::load(disk, root).map_err(load)? {
+        if identity.node_id != config.node_id {
+            return Err(OpenError::Identity(format!(
+                "the data directory belongs to node.id {}, but the settings say {}",
+                identity.node_id, config.node_id
+            )));
+        }
+        return Ok(identity);
+    }
+    let identity = Identity {
+        cluster_id: ids.next().to_string(),
+        node_id: config.node_id,
+        directory_id: ids.next(),
+    };
+    identity.store(disk, root).map_err(OpenError::Io)?;
+    Ok(identity)
+}

@@ -1,0 +1,163 @@
+//! The topics: names, ids, partitions, settings. Changed only by `Broker::apply`.
+
+use crate::config::LogConfig;
+use crate::proto::Uuid;
+use crate::storage::PartitionId;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A topic as the journal has it.
+#[derive(Clone, Debug)]
+pub struct Topic {
+    /// Its id: never zero, never used again, new when a name is used again.
+    pub id: Uuid,
+    /// Its name.
+    pub name: Arc<str>,
+    /// How many partitions, numbered from 0.
+    pub partition_count: i32,
+    /// The settings of its own.
+    pub settings: BTreeMap<String, String>,
+    /// The settings that its logs obey: its own where set, else the broker's.
+    pub config: Arc<LogConfig>,
+}
+
+impl Topic {
+    /// The partition of that number, if the topic has it.
+    #[must_use]
+    pub fn partition(&self, partition: i32) -> Option<PartitionId> {
+        (0..self.partition_count)
+            .contains(&partition)
+            .then_some(PartitionId {
+                topic: self.id,
+                partition,
+            })
+    }
+
+    /// Every partition.
+    pub fn partitions(&self) -> impl Iterator<Item = PartitionId> + use<> {
+        let topic = self.id;
+        (0..self.partition_count).map(move |partition| PartitionId { topic, partition })
+    }
+
+    /// Kafka's own topics, which clients list apart.
+    #[must_use]
+    pub fn is_internal(&self) -> bool {
+        matches!(
+            &*self.name,
+            "__consumer_offsets" | "__transaction_state" | "__share_group_state"
+        )
+    }
+}
+
+/// All topics, by name and by id.
+#[derive(Debug, Default)]
+pub struct Topics {
+    by_name: BTreeMap<Arc<str>, Topic>,
+    names: BTreeMap<Uuid, Arc<str>>,
+    /// Names with every '.' as '_': metric names cannot tell the two apart, so topics may not differ
+    /// in nothing else.
+    unified: BTreeMap<String, Arc<str>>,
+    /// The sync round of the newest change: who reads topics answers no earlier.
+    pub(super) round: u64,
+}
+
+impl Topics {
+    /// The topic of that name.
+    #[must_use]
+    pub fn by_name(&self, name: &str) -> Option<&Topic> {
+        self.by_name.get(name)
+    }
+
+    /// The topic of that id.
+    #[must_use]
+    pub fn by_id(&self, id: Uuid) -> Option<&Topic> {
+        self.by_name.get(self.names.get(&id)?)
+    }
+
+    /// The topics in the order of their names, from the first that is not before `from`.
+    pub fn from_name(&self, from: &str) -> impl Iterator<Item = &Topic> {
+        let from = (std::ops::Bound::Included(from), std::ops::Bound::Unbounded);
+        self.by_name.range::<str, _>(from).map(|(_, topic)| topic)
+    }
+
+    /// All topics in the order of their names.
+    pub fn iter(&self) -> impl Iterator<Item = &Topic> {
+        self.by_name.values()
+    }
+
+    /// The sync round that a reply which shows topics has to wait for.
+    #[must_use]
+    pub fn round(&self) -> u64 {
+        self.round
+    }
+
+    /// The existing topic whose name differs only by '.' and '_', or is the same.
+    #[must_use]
+    pub fn colliding(&self, name: &str) -> Option<&Arc<str>> {
+        self.unified.get(&unify(name))
+    }
+
+    /// Adds a topic, or puts its newer form in place of the older.
+    pub(super) fn insert(&mut self, topic: Topic) {
+        self.names.insert(topic.id, Arc::clone(&topic.name));
+        self.unified
+            .insert(unify(&topic.name), Arc::clone(&topic.name));
+        self.by_name.insert(Arc::clone(&topic.name), topic);
+    }
+
+    /// Forgets a topic.
+    pub(super) fn remove(&mut self, id: Uuid) -> Option<Topic> {
+        let name = self.names.remove(&id)?;
+        self.unified.remove(&unify(&name));
+        self.by_name.remove(&name)
+    }
+}
+
+fn unify(name: &str) -> String {
+    name.replace('.', "_")
+}
+
+/// Why a name cannot be a topic's, in Kafka's words (org.apache.kafka.common.internals.Topic), or
+/// `None` when it can. The rule keeps names harmless as directory names.
+#[must_use]
+pub fn name_problem(name: &str) -> Option<String> {
+    const MAX_LENGTH: usize = 249;
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if name.is_empty() {
+        Some("Topic name is invalid: the empty string is not allowed".to_owned())
+    } else if name == "." || name == ".." {
+        Some("Topic name is invalid: '.' or '..' is not allowed".to_owned())
+    } else if name.len() > MAX_LENGTH {
+        Some(format!(
+            "Topic name is invalid: the length of '{name}' is longer than the max allowed length {MAX_LENGTH}"
+        ))
+    } else if !name.chars().all(legal) {
+        Some(format!(
+            "Topic name is invalid: '{name}' contains one or more characters other than \
+             ASCII alphanumerics, '.', '_' and '-'"
+        ))
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_kafkas_or_refused() {
+        for good in [
+            "a",
+            "a.b_c-D9",
+            "...",
+            "__consumer_offsets",
+            &"x".repeat(249),
+        ] {
+            assert_eq!(name_problem(good), None, "{good}");
+        }
+        for bad in ["", ".", "..", "a/b", "a b", "ä", "a\0", &"x".repeat(250)] {
+            assert!(name_problem(bad).is_some(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,353 @@
+//! The settings as the rooms obey them: numbers and flags with names.
+
+use super::settings::{Problem, Settings};
+use super::topic::resolve;
+use super::{Listener, Value, listeners};
+use std::collections::BTreeMap;
+
+/// The broker's settings that are honoured, checked. A field is named after its key and says nothing but
+/// what the key does not: sizes are bytes, spans milliseconds.
+#[derive(Clone, Debug)]
+pub struct BrokerConfig {
+    /// `node.id`, else `broker.id`.
+    pub node_id: i32,
+    /// `broker.rack`.
+    pub broker_rack: Option<String>,
+    /// `listeners`, without those of `controller.listener.names`; at least one.
+    pub listeners: Vec<Listener>,
+    /// `advertised.listeners`; a listener that is not among them is advertised as the address that each
+    /// client connected to.
+    pub advertised_listeners: Vec<Listener>,
+    /// `socket.listen.backlog.size`.
+    pub socket_listen_backlog_size: i32,
+    /// `socket.receive.buffer.bytes`; `None` leaves it to the system.
+    pub socket_receive_buffer_bytes: Option<usize>,
+    /// `socket.send.buffer.bytes`; `None` leaves it to the system.
+    pub socket_send_buffer_bytes: Option<usize>,
+    /// `socket.request.max.bytes`.
+    pub socket_request_max_bytes: usize,
+    /// `connections.max.idle.ms`; `i64::MAX` is never.
+    pub connections_max_idle_ms: i64,
+    /// `max.connections`.
+    pub max_connections: usize,
+    /// `num.partitions`.
+    pub num_partitions: i32,
+    /// `default.replication.factor`.
+    pub default_replication_factor: i32,
+    /// `auto.create.topics.enable`.
+    pub auto_create_topics_enable: bool,
+    /// `delete.topic.enable`.
+    pub delete_topic_enable: bool,
+    /// `fetch.max.bytes`.
+    pub fetch_max_bytes: i32,
+    /// `max.incremental.fetch.session.cache.slots`.
+    pub max_incremental_fetch_session_cache_slots: usize,
+    /// `max.request.partition.size.limit`.
+    pub max_request_partition_size_limit: i32,
+    /// `producer.id.expiration.ms`.
+    pub producer_id_expiration_ms: i64,
+    /// `queued.max.request.bytes`; `usize::MAX` is without a limit.
+    pub queued_max_request_bytes: usize,
+    /// `chronik.outbox.bytes`.
+    pub chronik_outbox_bytes: usize,
+    /// `chronik.outbox.pinned.bytes`.
+    pub chronik_outbox_pinned_bytes: usize,
+    /// `chronik.turn.requests`.
+    pub chronik_turn_requests: usize,
+    /// `chronik.turn.bytes`.
+    pub chronik_turn_bytes: usize,
+    /// `chronik.max.partitions`.
+    pub chronik_max_partitions: i32,
+    /// `chronik.convert.max.bytes`.
+    pub chronik_convert_max_bytes: usize,
+    /// `chronik.map.windows`.
+    pub chronik_map_windows: usize,
+    /// `chronik.sync.filesystem`.
+    pub chronik_sync_filesystem: SyncAll,
+    /// What all this was read from, and what topics fall back to.
+    pub settings: Settings,
+}
+
+/// Whether a sync round may sync the whole file system instead of many files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SyncAll {
+    /// Where that is safe and cheaper.
+    #[default]
+    Auto,
+    /// Yes: the user vouches for the file system.
+    Always,
+    /// No.
+    Never,
+}
+
+impl Default for BrokerConfig {
+    /// The defaults of the table.
+    fn default() -> Self {
+        BrokerConfig::new(Settings::default()).expect("the table's defaults are legal")
+    }
+}
+
+impl BrokerConfig {
+    /// Checks the settings; the errors are those that keep the broker from starting.
+    pub fn new(settings: Settings) -> Result<BrokerConfig, Vec<Problem>> {
+        let mut errors = settings.problems();
+        errors.retain(|problem| problem.level == log::Level::Error);
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        BrokerConfig::read(settings).map_err(|text| {
+            let level = log::Level::Error;
+            vec![Problem { level, text }]
+        })
+    }
+
+    /// What to tell clients of this listener instead of the address that they connected to: a host, and a
+    /// port unless it is the bound one.
+    #[must_use]
+    pub fn advertised(&self, listener: &str) -> Option<(&str, Option<u16>)> {
+        let mut all = self.advertised_listeners.iter();
+        let told = all.find(|told| told.name == listener)?;
+        Some((&told.host, Some(told.port).filter(|&port| port != 0)))
+    }
+
+    /// The fields, from settings whose values are legal one by one.
+    fn read(settings: Settings) -> Result<BrokerConfig, String> {
+        let of = |name| settings.value(name).expect("the row has a default");
+        let listeners = bound(&settings)?;
+        Ok(BrokerConfig {
+            node_id: node_id(&settings),
+            broker_rack: settings.value("broker.rack").map(Value::text),
+            advertised_listeners: advertised(&settings, &listeners)?,
+            listeners,
+            socket_listen_backlog_size: of("socket.listen.backlog.size").number(),
+            socket_receive_buffer_bytes: unless_negative(of("socket.receive.buffer.bytes")),
+            socket_send_buffer_bytes: unless_negative(of("socket.send.buffer.bytes")),
+            socket_request_max_bytes: of("socket.request.max.bytes").number(),
+            connections_max_idle_ms: unless_negative(of("connections.max.idle.ms"))
+                .unwrap_or(i64::MAX),
+            max_connections: of("max.connections").number(),
+            num_partitions: of("num.partitions").number(),
+            default_replication_factor: of("default.replication.factor").number(),
+            auto_create_topics_enable: of("auto.create.topics.enable").flag(),
+            delete_topic_enable: of("delete.topic.enable").flag(),
+            fetch_max_bytes: of("fetch.max.bytes").number(),
+            max_incremental_fetch_session_cache_slots: of(
+                "max.incremental.fetch.session.cache.slots",
+            )
+            .number(),
+            max_request_partition_size_limit: of("max.request.partition.size.limit").number(),
+            producer_id_expiration_ms: of("producer.id.expiration.ms").number(),
+            queued_max_request_bytes: unless_negative(of("queued.max.request.bytes"))
+                .unwrap_or(usize::MAX),
+            chronik_outbox_bytes: of("chronik.outbox.bytes").number(),
+            chronik_outbox_pinned_bytes: of("chronik.outbox.pinned.bytes").number(),
+            chronik_turn_requests: of("chronik.turn.requests").number(),
+            chronik_turn_bytes: of("chronik.turn.bytes").number(),
+            chronik_max_partitions: of("chronik.max.partitions").number(),
+            chronik_convert_max_bytes: of("chronik.convert.max.bytes").number(),
+            chronik_map_windows: of("chronik.map.windows").number(),
+            chronik_sync_filesystem: match of("chronik.sync.filesystem").text().as_str() {
+                "always" => SyncAll::Always,
+                "never" => SyncAll::Never,
+                _ => SyncAll::Auto,
+            },
+            settings,
+        })
+    }
+}
+
+/// Kafka's -1 for "without".
+fn unless_negative<T: TryFrom<i64>>(value: Value) -> Option<T> {
+    let number: i64 = value.number();
+    T::try_from(number).ok().filter(|_| number >= 0)
+}
+
+/// `node.id`, or `broker.id` where only that is set.
+fn node_id(settings: &Settings) -> i32 {
+    let number = |name| settings.value(name).map_or(-1, Value::number);
+    let old: i32 = number("broker.id");
+    if settings.explicit("node.id").is_none() && old >= 0 {
+        return old;
+    }
+    number("node.id")
+}
+
+fn bound(settings: &Settings) -> Result<Vec<Listener>, String> {
+    let protocols = settings.value("listener.security.protocol.map");
+    let protocols = protocols.map(Value::text).unwrap_or_default();
+    let bound = clients(settings, "listeners")?;
+    listeners::check_bound(&bound, &protocols).map_err(|why| format!("listeners: {why}"))?;
+    Ok(bound)
+}
+
+fn advertised(settings: &Settings, bound: &[Listener]) -> Result<Vec<Listener>, String> {
+    let name = "advertised.listeners";
+    let advertised = clients(settings, name)?;
+    listeners::check_advertised(&advertised, bound).map_err(|why| format!("{name}: {why}"))?;
+    Ok(advertised)
+}
+
+/// The listeners of a setting, without those for controllers.
+fn clients(settings: &Settings, name: &str) -> Result<Vec<Listener>, String> {
+    let words = |name| settings.value(name).map(Value::list).unwrap_or_default();
+    let controllers = words("controller.listener.names");
+    let mut found = listeners::parse(&words(name)).map_err(|why| format!("{name}: {why}"))?;
+    found.retain(|listener| !controllers.contains(&listener.name));
+    Ok(found)
+}
+
+/// Which time a record carries (`message.timestamp.type`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TimestampType {
+    /// The producer's.
+    #[default]
+    CreateTime,
+    /// The broker's, at append.
+    LogAppendTime,
+}
+
+/// The settings of one topic as its logs obey them: the topic's own where set, else the broker's.
+/// Sizes are bytes, spans milliseconds; the names are Kafka's topic settings.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogConfig {
+    /// `segment.bytes`: a segment never grows beyond this.
+    pub segment_bytes: u32,
+    /// `segment.ms`: a segment is closed at this age (by record time).
+    pub segment_ms: i64,
+    /// `segment.jitter.ms`: taken off `segment_ms` at random.
+    pub segment_jitter_ms: i64,
+    /// `index.interval.bytes`: one index entry for so many bytes of log.
+    pub index_interval_bytes: u32,
+    /// `segment.index.bytes`: the largest index file; a full one closes the segment.
+    pub segment_index_bytes: u32,
+    /// `max.message.bytes`: the largest batch.
+    pub max_message_bytes: u32,
+    /// `cleanup.policy` has `compact`.
+    pub compact: bool,
+    /// `cleanup.policy` has `delete`.
+    pub delete: bool,
+    /// `message.timestamp.type`.
+    pub timestamp_type: TimestampType,
+    /// `message.timestamp.before.max.ms`.
+    pub timestamp_before_max_ms: i64,
+    /// `message.timestamp.after.max.ms`.
+    pub timestamp_after_max_ms: i64,
+    /// `compression.type`: a codec's name, or `producer` for what each producer chose.
+    pub compression_type: String,
+    /// `flush.messages`: 1 means that an acknowledgement waits for the disk.
+    pub flush_messages: i64,
+    /// `flush.ms`.
+    pub flush_ms: i64,
+}
+
+impl LogConfig {
+    /// The settings of a topic that has `own` set (see `topic::check`).
+    #[must_use]
+    pub fn new(broker: &BrokerConfig, own: &BTreeMap<String, String>) -> LogConfig {
+        let of = |name| resolve(name, broker, own).0;
+        let policies = of("cleanup.policy").list();
+        LogConfig {
+            segment_bytes: of("segment.bytes").number(),
+            segment_ms: of("segment.ms").number(),
+            segment_jitter_ms: of("segment.jitter.ms").number(),
+            index_interval_bytes: of("index.interval.bytes").number(),
+            segment_index_bytes: of("segment.index.bytes").number(),
+            max_message_bytes: of("max.message.bytes").number(),
+            compact: policies.iter().any(|policy| policy == "compact"),
+            delete: policies.iter().any(|policy| policy == "delete"),
+            timestamp_type: match of("message.timestamp.type").text().as_str() {
+                "LogAppendTime" => TimestampType::LogAppendTime,
+                _ => TimestampType::CreateTime,
+            },
+            timestamp_before_max_ms: of("message.timestamp.before.max.ms").number(),
+            timestamp_after_max_ms: of("message.timestamp.after.max.ms").number(),
+            compression_type: of("compression.type").text(),
+            flush_messages: of("flush.messages").number(),
+            flush_ms: of("flush.ms").number(),
+        }
+    }
+}
+
+impl Default for LogConfig {
+    /// The defaults of the table.
+    fn default() -> Self {
+        LogConfig::new(&BrokerConfig::default(), &BTreeMap::new())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Origin;
+
+    fn broker(file: &str) -> Result<BrokerConfig, Vec<String>> {
+        let mut settings = Settings::default();
+        settings.add_file("f", file).expect("legal properties");
+        BrokerConfig::new(settings)
+            .map_err(|problems| problems.into_iter().map(|problem| problem.text).collect())
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_documents() {
+        let broker = BrokerConfig::default();
+        assert_eq!(broker.socket_request_max_bytes, 104_857_600);
+        assert_eq!(broker.queued_max_request_bytes, 64 << 20);
+        assert_eq!(broker.connections_max_idle_ms, 600_000);
+        assert_eq!(broker.listeners[0].port, 9092);
+        assert_eq!(broker.advertised_listeners, []);
+        let log = LogConfig::default();
+        assert_eq!((log.flush_messages, log.flush_ms), (1, i64::MAX));
+        assert_eq!(log.segment_ms, 604_800_000);
+        assert!(log.delete && !log.compact);
+    }
+
+    #[test]
+    fn a_stock_file_of_kafka_works() {
+        let broker = broker(
+            "process.roles=broker,controller\nnode.id=7\nlisteners=PLAINTEXT://:9092,CONTROLLER://:9093\n\
+             advertised.listeners=PLAINTEXT://localhost:9092,CONTROLLER://localhost:9093\n\
+             controller.listener.names=CONTROLLER\nsocket.send.buffer.bytes=-1\n",
+        )
+        .expect("legal");
+        assert_eq!(broker.node_id, 7);
+        assert_eq!(broker.listeners.len(), 1);
+        assert_eq!(broker.advertised_listeners[0].host, "localhost");
+        assert_eq!(broker.socket_send_buffer_bytes, None);
+    }
+
+    #[test]
+    fn the_older_name_of_the_node_id_counts_when_it_is_alone() {
+        assert_eq!(broker("broker.id=3").expect("legal").node_id, 3);
+        assert_eq!(broker("broker.id=3\nnode.id=4").expect("legal").node_id, 4);
+    }
+
+    #[test]
+    fn what_keeps_the_broker_from_starting_is_told() {
+        assert_eq!(
+            broker("\nnum.partitions=0").expect_err("below 1"),
+            ["f:2: Invalid value 0 for configuration num.partitions: Value must be at least 1"]
+        );
+        let faults = broker("listeners=SSL://:9093").expect_err("no TLS yet");
+        assert_eq!(faults, ["listeners: SSL: SSL cannot be used yet"]);
+        assert!(broker("advertised.listeners=PLAINTEXT://0.0.0.0:1").is_err());
+    }
+
+    #[test]
+    fn a_topic_obeys_its_own_settings_first() {
+        let mut settings = Settings::default();
+        settings.set("message.max.bytes", "5000", Origin::CommandLine);
+        settings.set("log.roll.hours", "1", Origin::CommandLine);
+        let broker = BrokerConfig::new(settings).expect("legal");
+        let own = [
+            ("cleanup.policy", "compact"),
+            ("message.timestamp.type", "LogAppendTime"),
+            ("flush.messages", "9223372036854775807"),
+        ];
+        let own = own.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let log = LogConfig::new(&broker, &BTreeMap::from(own));
+        assert_eq!((log.max_message_bytes, log.segment_ms), (5000, 3_600_000));
+        assert_eq!((log.compact, log.delete), (true, false));
+        assert_eq!(log.timestamp_type, TimestampType::LogAppendTime);
+        assert_eq!(log.flush_messages, i64::MAX);
+    }
+}

@@ -1,0 +1,40 @@
+//! gzip, as RFC 1952 has it: any number of members one after the other, which Java's reader takes as one stream.
+//!
+//! Every member's checksum is verified. Bytes behind the last member that begin no other are refused.
+
+use std::io::Write;
+
+use flate2::Compression;
+use flate2::bufread::MultiGzDecoder;
+use flate2::write::GzEncoder;
+
+use super::{CodecError, read_capped};
+
+pub(super) fn decompress(input: &[u8], cap_bytes: usize) -> Result<Vec<u8>, CodecError> {
+    read_capped(MultiGzDecoder::new(input), cap_bytes)
+}
+
+pub(super) fn compress(input: &[u8]) -> Result<Vec<u8>, CodecError> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    let written = encoder.write_all(input).and_then(|()| encoder.finish());
+    written.or(Err(CodecError::Corrupt))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_one_after_the_other_are_one_stream() {
+        let two = [compress(b"one, ").unwrap(), compress(b"two").unwrap()].concat();
+        assert_eq!(decompress(&two, 8).unwrap(), b"one, two");
+        assert_eq!(decompress(&two, 7), Err(CodecError::CapExceeded));
+    }
+
+    #[test]
+    fn bytes_behind_the_last_member_are_refused() {
+        let mut bytes = compress(b"one").unwrap();
+        bytes.extend(b"xx");
+        assert_eq!(decompress(&bytes, 100), Err(CodecError::Corrupt));
+    }
+}

@@ -1,0 +1,21 @@
+//! The messages, as data: one file for each API, holding its request and its response in every version served.
+//!
+//! Structs and fields have the names of Kafka's message definitions (`common/message/*.json` of Kafka 4.3, and of 3.9
+//! for versions that Kafka 4 has dropped), fields in snake case. Definitions of both releases are one declaration
+//! here. Three readings are common to all files:
+//!
+//! * A field whose definition allows null in some version is an `Option` in all of them, and is read leniently.
+//! * A field that a version lacks has its default when read, and is left out when written.
+//! * Versions beside a field are those of its API, given only where they differ from its struct's.
+
+pub mod api_versions;
+pub mod create_topics;
+pub mod delete_topics;
+pub mod describe_cluster;
+pub mod describe_topic_partitions;
+pub mod fetch;
+pub mod init_producer_id;
+pub mod list_offsets;
+pub mod metadata;
+pub mod offset_for_leader_epoch;
+pub mod produce;

@@ -1,0 +1,667 @@
+//! Kafka's primitive encodings, and the one macro that declares a message.
+//!
+//! A message is a run of fields. Two dialects of the same primitives exist, and a message version speaks
+//! one of them throughout ("flexible", KIP-482):
+//!
+//! ```text
+//!                 classic                     flexible
+//! string, null    i16 length, -1              uvarint length + 1, 0
+//! bytes, array    i32 length, -1              uvarint length + 1, 0
+//! struct          fields                      fields, uvarint count of tags, (uvarint tag, uvarint size, value)*
+//! null struct     i8 -1, else i8 1 and the struct (KIP-893), in both
+//! ```
+//!
+//! What holds for the reader, because its input comes from strangers:
+//!
+//! 1. Nothing is read past the end, and no length or count is believed: a count must fit into the bytes
+//!    that are left, each element taking at least its type's `MIN_SIZE`.
+//! 2. A type that could take no bytes at all cannot be an array's element; it does not compile.
+//! 3. An array first reserves at most [`RESERVED_BYTES`]; it grows beyond that with elements that were read.
+//!    Messages nest at most four arrays deep, so claims alone never cost more than 64 KiB.
+//! 4. Strings are UTF-8 and at most 32,767 bytes long, in either dialect, as in Apache Kafka.
+//!
+//! The writer checks what it writes by the same bounds, and so never emits a length that wrapped.
+
+use super::Uuid;
+use std::borrow::Cow;
+use std::fmt;
+
+/// What one array may reserve before its first element has been read.
+const RESERVED_BYTES: usize = 16 * 1024;
+
+/// The longest string, in bytes.
+const MAX_STRING_BYTES: usize = i16::MAX as usize;
+
+/// The bytes are not the message they claim to be, or a message does not fit its encoding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Malformed(pub &'static str);
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl std::error::Error for Malformed {}
+
+/// The result of reading.
+pub(crate) type Result<T> = std::result::Result<T, Malformed>;
+
+/// Text of a response: borrowed where it stands somewhere, owned where the broker makes it up.
+pub type Text<'a> = Cow<'a, str>;
+
+/// Reads a message of that version. Bytes behind it are ignored, as Apache Kafka ignores them.
+///
+/// # Errors
+/// When the bytes are no such message.
+pub fn decode<'a, T: Wire<'a>>(bytes: &'a [u8], version: i16, flexible: bool) -> Result<T> {
+    T::read(&mut Reader::new(bytes, version, flexible))
+}
+
+/// Appends a message in that version and returns the cuts: for each [`Records::Elsewhere`], in order, the
+/// index in `out` before which those bytes belong. Fields that the version lacks are left out.
+///
+/// # Errors
+/// When a string or array is too long to be written; `out` is then as it was.
+pub fn encode<'a, T: Wire<'a>>(
+    message: &T,
+    version: i16,
+    flexible: bool,
+    out: &mut Vec<u8>,
+) -> Result<Vec<usize>> {
+    let start = out.len();
+    let mut writer = Writer {
+        out,
+        version,
+        flexible,
+        cuts: Vec::new(),
+        fault: None,
+    };
+    message.write(&mut writer);
+    match writer.fault {
+        None => Ok(writer.cuts),
+        Some(fault) => {
+            out.truncate(start);
+            Err(fault)
+        }
+    }
+}
+
+/// Something with an encoding in Kafka's protocol.
+pub trait Wire<'a>: Sized {
+    /// A lower bound, in bytes, of the encoding in any version and dialect.
+    const MIN_SIZE: usize;
+    /// Reads one value.
+    ///
+    /// # Errors
+    /// When the bytes are no such value.
+    fn read(r: &mut Reader<'a>) -> Result<Self>;
+    /// Appends the value.
+    fn write(&self, w: &mut Writer<'_>);
+}
+
+/// A cursor over one message. It knows the version that it reads, so that fields need not be told.
+pub struct Reader<'a> {
+    bytes: &'a [u8],
+    pub(crate) version: i16,
+    pub(super) flexible: bool,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(bytes: &'a [u8], version: i16, flexible: bool) -> Self {
+        Reader {
+            bytes,
+            version,
+            flexible,
+        }
+    }
+
+    /// What has not been read.
+    pub(super) fn rest(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// The next `count` bytes.
+    fn take(&mut self, count: usize) -> Result<&'a [u8]> {
+        let (head, tail) = self.bytes.split_at_checked(count).ok_or(ENDS_EARLY)?;
+        self.bytes = tail;
+        Ok(head)
+    }
+
+    fn chunk<const N: usize>(&mut self) -> Result<[u8; N]> {
+        let (head, tail) = self.bytes.split_first_chunk().ok_or(ENDS_EARLY)?;
+        self.bytes = tail;
+        Ok(*head)
+    }
+
+    /// At most five bytes, seven bits each, the lowest first.
+    fn uvarint(&mut self) -> Result<u32> {
+        let mut value = 0u64;
+        for shift in [0, 7, 14, 21, 28] {
+            let [byte] = self.chunk()?;
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                return u32::try_from(value).map_err(|_| Malformed("varint above 32 bits"));
+            }
+        }
+        Err(Malformed("varint of more than five bytes"))
+    }
+
+    /// A length as the dialect writes it, `classic` reading the other form; `None` is null.
+    fn length(&mut self, classic: impl Fn(&mut Self) -> Result<i32>) -> Result<Option<usize>> {
+        let length = if self.flexible {
+            i64::from(self.uvarint()?) - 1
+        } else {
+            i64::from(classic(self)?)
+        };
+        match usize::try_from(length) {
+            Ok(length) => Ok(Some(length)),
+            Err(_) if length == -1 => Ok(None),
+            Err(_) => Err(Malformed("negative length")),
+        }
+    }
+
+    fn string(&mut self) -> Result<Option<&'a str>> {
+        let Some(length) = self.length(|r| i16::read(r).map(i32::from))? else {
+            return Ok(None);
+        };
+        if length > MAX_STRING_BYTES {
+            return Err(LONG_STRING);
+        }
+        let text = std::str::from_utf8(self.take(length)?);
+        text.map(Some).map_err(|_| Malformed("string is not UTF-8"))
+    }
+
+    fn byte_string(&mut self) -> Result<Option<&'a [u8]>> {
+        let length = self.length(i32::read)?;
+        length.map(|length| self.take(length)).transpose()
+    }
+
+    fn array<T: Wire<'a>>(&mut self) -> Result<Option<Vec<T>>> {
+        const { assert!(T::MIN_SIZE > 0, "an element may take no bytes at all") };
+        let Some(count) = self.length(i32::read)? else {
+            return Ok(None);
+        };
+        if count > self.bytes.len() / T::MIN_SIZE {
+            return Err(Malformed("array is longer than its message"));
+        }
+        let reserved = RESERVED_BYTES / size_of::<T>().max(1);
+        let mut items = Vec::with_capacity(count.min(reserved));
+        for _ in 0..count {
+            items.push(T::read(self)?);
+        }
+        Ok(Some(items))
+    }
+
+    /// The tagged fields that end a flexible struct, in any order; `known` passes over those it does not know.
+    pub(crate) fn tags(
+        &mut self,
+        mut known: impl FnMut(u32, &mut Reader<'a>) -> Result<()>,
+    ) -> Result<()> {
+        if !self.flexible {
+            return Ok(());
+        }
+        for _ in 0..self.uvarint()? {
+            let tag = self.uvarint()?;
+            let size = self.uvarint()? as usize;
+            let bytes = self.take(size)?;
+            known(tag, &mut Reader { bytes, ..*self })?;
+        }
+        Ok(())
+    }
+}
+
+const ENDS_EARLY: Malformed = Malformed("message ends early");
+const LONG_STRING: Malformed = Malformed("string above 32767 bytes");
+
+/// Appends one message to `out`.
+pub struct Writer<'o> {
+    out: &'o mut Vec<u8>,
+    pub(crate) version: i16,
+    flexible: bool,
+    /// Where bytes that are elsewhere belong, in rising order.
+    cuts: Vec<usize>,
+    /// The first value that did not fit; what was written since is of no use.
+    fault: Option<Malformed>,
+}
+
+impl Writer<'_> {
+    fn uvarint(&mut self, mut value: u32) {
+        while value >= 0x80 {
+            self.out.push(value as u8 | 0x80);
+            value >>= 7;
+        }
+        self.out.push(value as u8);
+    }
+
+    fn string(&mut self, text: Option<&str>) {
+        let length = match text.map(str::len) {
+            Some(length) if length > MAX_STRING_BYTES => return self.fail(LONG_STRING),
+            Some(length) => length as i16,
+            None => -1,
+        };
+        if self.flexible {
+            self.uvarint((i32::from(length) + 1) as u32);
+        } else {
+            length.write(self);
+        }
+        self.out.extend_from_slice(text.unwrap_or("").as_bytes());
+    }
+
+    /// The length of bytes, or the count of an array.
+    fn length(&mut self, length: Option<usize>) {
+        let length = match length.map(i32::try_from) {
+            Some(Ok(length)) => length,
+            Some(Err(_)) => return self.fail(Malformed("array or bytes above 2147483647")),
+            None => -1,
+        };
+        if self.flexible {
+            self.uvarint(length.wrapping_add(1) as u32);
+        } else {
+            length.write(self);
+        }
+    }
+
+    fn byte_string(&mut self, bytes: Option<&[u8]>) {
+        self.length(bytes.map(<[u8]>::len));
+        self.out.extend_from_slice(bytes.unwrap_or(&[]));
+    }
+
+    fn array<'a, T: Wire<'a>>(&mut self, items: Option<&[T]>) {
+        self.length(items.map(<[T]>::len));
+        for item in items.unwrap_or(&[]) {
+            item.write(self);
+        }
+    }
+
+    /// Begins the tagged fields with a count of zero, and says where the count stands; `None` in the classic
+    /// dialect, which has no tags. No struct has as many as 128, so the count is always this one byte.
+    pub(crate) fn open_tags(&mut self) -> Option<usize> {
+        self.flexible.then(|| {
+            self.out.push(0);
+            self.out.len() - 1
+        })
+    }
+
+    /// Appends a tagged field; its size, known last, is turned round to stand before its value.
+    pub(crate) fn tag<'a, T: Wire<'a>>(&mut self, count_at: usize, tag: u32, value: &T) {
+        self.out[count_at] += 1;
+        self.uvarint(tag);
+        let start = self.out.len();
+        value.write(self);
+        let end = self.out.len();
+        self.uvarint(u32::try_from(end - start).unwrap_or(u32::MAX));
+        let size_bytes = self.out.len() - end;
+        self.out[start..].rotate_right(size_bytes);
+    }
+
+    fn fail(&mut self, fault: Malformed) {
+        self.fault.get_or_insert(fault);
+    }
+}
+
+macro_rules! numbers {
+    ($($number:ty)*) => { $(
+        impl Wire<'_> for $number {
+            const MIN_SIZE: usize = size_of::<$number>();
+            fn read(r: &mut Reader<'_>) -> Result<Self> {
+                r.chunk().map(<$number>::from_be_bytes)
+            }
+            fn write(&self, w: &mut Writer<'_>) {
+                w.out.extend_from_slice(&self.to_be_bytes());
+            }
+        }
+    )* };
+}
+numbers! { i8 i16 i32 i64 u16 f64 }
+
+impl Wire<'_> for bool {
+    const MIN_SIZE: usize = 1;
+    fn read(r: &mut Reader<'_>) -> Result<Self> {
+        i8::read(r).map(|byte| byte != 0)
+    }
+    fn write(&self, w: &mut Writer<'_>) {
+        w.out.push(u8::from(*self));
+    }
+}
+
+impl Wire<'_> for Uuid {
+    const MIN_SIZE: usize = 16;
+    fn read(r: &mut Reader<'_>) -> Result<Self> {
+        r.chunk().map(Uuid)
+    }
+    fn write(&self, w: &mut Writer<'_>) {
+        w.out.extend_from_slice(&self.0);
+    }
+}
+
+/// The types that have a null beside their values: each is read and written through its `Option`.
+macro_rules! nullable {
+    ($(<$($param:ident)?> $value:ty: $null:literal, |$r:ident| $read:expr, |$this:ident, $w:ident| $write:expr;)*) => { $(
+        impl<'a $(, $param: Wire<'a>)?> Wire<'a> for Option<$value> {
+            const MIN_SIZE: usize = 1;
+            fn read($r: &mut Reader<'a>) -> Result<Self> {
+                $read
+            }
+            fn write(&self, $w: &mut Writer<'_>) {
+                let $this = self.as_ref();
+                $write
+            }
+        }
+        impl<'a $(, $param: Wire<'a>)?> Wire<'a> for $value {
+            const MIN_SIZE: usize = 1;
+            fn read($r: &mut Reader<'a>) -> Result<Self> {
+                $read.and_then(|value: Option<Self>| value.ok_or(Malformed($null)))
+            }
+            fn write(&self, $w: &mut Writer<'_>) {
+                let $this = Some(self);
+                $write
+            }
+        }
+    )* };
+}
+nullable! {
+    <> &'a str:  "null string", |r| r.string(), |this, w| w.string(this.copied());
+    <> Text<'a>: "null string", |r| r.string().map(|text| text.map(Cow::Borrowed)), |this, w| w.string(this.map(|text| &**text));
+    <> &'a [u8]: "null bytes",  |r| r.byte_string(), |this, w| w.byte_string(this.copied());
+    <T> Vec<T>:  "null array",  |r| r.array(), |this, w| w.array(this.map(Vec::as_slice));
+}
+
+/// A struct that may be null (KIP-893).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Maybe<T>(pub Option<T>);
+
+impl<T> Default for Maybe<T> {
+    fn default() -> Self {
+        Maybe(None)
+    }
+}
+
+impl<'a, T: Wire<'a>> Wire<'a> for Maybe<T> {
+    const MIN_SIZE: usize = 1;
+    fn read(r: &mut Reader<'a>) -> Result<Self> {
+        let null = i8::read(r)? < 0;
+        Ok(Maybe(if null { None } else { Some(T::read(r)?) }))
+    }
+    fn write(&self, w: &mut Writer<'_>) {
+        match &self.0 {
+            None => (-1i8).write(w),
+            Some(value) => {
+                1i8.write(w);
+                value.write(w);
+            }
+        }
+    }
+}
+
+/// Record batches inside a message: bytes that are not looked into here.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Records<'a> {
+    /// They stand in the message, or are null; what reading gives.
+    Here(Option<&'a [u8]>),
+    /// They lie somewhere else. Writing puts down their length and notes where they belong.
+    Elsewhere {
+        /// How many bytes they are.
+        length: usize,
+    },
+}
+
+impl<'a> Records<'a> {
+    /// The bytes, if they stand in the message and are not null.
+    #[must_use]
+    pub fn bytes(&self) -> Option<&'a [u8]> {
+        match *self {
+            Records::Here(bytes) => bytes,
+            Records::Elsewhere { .. } => None,
+        }
+    }
+}
+
+impl Default for Records<'_> {
+    fn default() -> Self {
+        Records::Here(None)
+    }
+}
+
+impl<'a> Wire<'a> for Records<'a> {
+    const MIN_SIZE: usize = 1;
+    fn read(r: &mut Reader<'a>) -> Result<Self> {
+        r.byte_string().map(Records::Here)
+    }
+    fn write(&self, w: &mut Writer<'_>) {
+        match *self {
+            Records::Here(bytes) => w.byte_string(bytes),
+            Records::Elsewhere { length } => {
+                w.length(Some(length));
+                w.cuts.push(w.out.len());
+            }
+        }
+    }
+}
+
+/// Declares messages and the structs inside them. A field is `name: Type [versions] = default,`: the versions are a
+/// Rust range, the default any expression, and both may be left out. Fields behind a `;` are tagged:
+/// `tag => name: Type [versions] = default,`. Names are those of Kafka's message definitions, in snake case.
+macro_rules! wire {
+    ($(
+        $(#[$meta:meta])*
+        struct $name:ident $(<$lt:lifetime>)? {
+            $( $field:ident : $type:ty $([ $in:expr ])? $(= $default:expr)? ,)*
+            $(; $( $tag:literal => $tagged:ident : $tag_type:ty $([ $tag_in:expr ])? $(= $tag_default:expr)? ,)+ )?
+        }
+    )*) => { $(
+        $(#[$meta])*
+        #[derive(Debug, Clone, PartialEq)]
+        pub struct $name $(<$lt>)? {
+            $( #[allow(missing_docs)] pub $field: $type, )*
+            $($( #[allow(missing_docs)] pub $tagged: $tag_type, )+)?
+        }
+        impl $(<$lt>)? Default for $name $(<$lt>)? {
+            fn default() -> Self {
+                Self {
+                    $( $field: wire!(@default $type $(, $default)?), )*
+                    $($( $tagged: wire!(@default $tag_type $(, $tag_default)?), )+)?
+                }
+            }
+        }
+        impl<'a> $crate::proto::wire::Wire<'a> for $name $(<$lt>)? {
+            const MIN_SIZE: usize = 0 $( + wire!(@min $type $(, $in)?) )*;
+            fn read(r: &mut $crate::proto::wire::Reader<'a>) -> $crate::proto::wire::Result<Self> {
+                #[allow(unused_mut)]
+                let mut it = Self::default();
+                $( if wire!(@in r $(, $in)?) { it.$field = $crate::proto::wire::Wire::read(r)?; } )*
+                r.tags(|_tag, _r| {
+                    $($( if _tag == $tag && wire!(@in _r $(, $tag_in)?) {
+                        it.$tagged = $crate::proto::wire::Wire::read(_r)?;
+                    } )+)?
+                    Ok(())
+                })?;
+                Ok(it)
+            }
+            fn write(&self, w: &mut $crate::proto::wire::Writer<'_>) {
+                $( if wire!(@in w $(, $in)?) { self.$field.write(w); } )*
+                if let Some(_count_at) = w.open_tags() {
+                    $($( if wire!(@in w $(, $tag_in)?) && self.$tagged != wire!(@default $tag_type $(, $tag_default)?) {
+                        w.tag(_count_at, $tag, &self.$tagged);
+                    } )+)?
+                }
+            }
+        }
+    )* };
+    (@default $type:ty) => { <$type>::default() };
+    (@default $type:ty, $default:expr) => { $default };
+    (@in $cursor:ident) => { true };
+    (@in $cursor:ident, $in:expr) => { ($in).contains(&$cursor.version) };
+    (@min $type:ty) => { <$type as $crate::proto::wire::Wire>::MIN_SIZE };
+    (@min $type:ty, $in:expr) => { 0 };
+}
+pub(crate) use wire;
+
+#[cfg(test)]
+#[expect(unreachable_pub, reason = "what wire! declares is public")]
+mod tests {
+    use super::*;
+
+    wire! {
+        /// A struct with everything in it.
+        struct Sample<'a> {
+            number:  i32                    = 7,
+            name:    Option<&'a str>        [1..],
+            old:     i16                    [..=1],
+            inners:  Option<Vec<Inner<'a>>>,
+            maybe:   Maybe<Inner<'a>>       [2..],
+            records: Records<'a>            [2..],
+            ;
+            0 => tagged: i64            [2..] = -1,
+            5 => note:   Option<&'a str> [3..],
+        }
+
+        /// A struct inside.
+        struct Inner<'a> {
+            text: Text<'a>,
+        }
+    }
+
+    fn inner(text: &str) -> Inner<'_> {
+        Inner { text: text.into() }
+    }
+
+    fn bytes_of(sample: &Sample<'_>, version: i16) -> Vec<u8> {
+        let mut out = Vec::new();
+        encode(sample, version, version >= 2, &mut out).unwrap();
+        out
+    }
+
+    fn sample_of(bytes: &[u8], version: i16) -> Result<Sample<'_>> {
+        decode(bytes, version, version >= 2)
+    }
+
+    #[test]
+    fn the_classic_dialect_has_wide_lengths_and_no_tags() {
+        let sample = Sample {
+            name: Some("ab"),
+            old: 3,
+            inners: Some(vec![inner("c")]),
+            tagged: 9,
+            ..Sample::default()
+        };
+        let bytes = bytes_of(&sample, 1);
+        assert_eq!(bytes, b"\0\0\0\x07\0\x02ab\0\x03\0\0\0\x01\0\x01c");
+        assert_eq!(
+            sample_of(&bytes, 1),
+            Ok(Sample {
+                tagged: -1,
+                ..sample
+            })
+        );
+    }
+
+    #[test]
+    fn the_flexible_dialect_has_short_lengths_and_tags_that_differ_from_their_defaults() {
+        let sample = Sample {
+            maybe: Maybe(Some(inner("m"))),
+            records: Records::Here(Some(b"rr")),
+            tagged: 9,
+            note: Some("n"),
+            ..Sample::default()
+        };
+        let bytes = bytes_of(&sample, 3);
+        let expected = [
+            &b"\0\0\0\x07\0\0\x01\x02m\0\x03rr"[..],
+            b"\x02\0\x08\0\0\0\0\0\0\0\x09\x05\x02\x02n",
+        ];
+        assert_eq!(bytes, expected.concat());
+        assert_eq!(sample_of(&bytes, 3), Ok(sample));
+    }
+
+    #[test]
+    fn unknown_tags_and_bytes_behind_the_message_are_passed_over() {
+        let bytes = b"\0\0\0\x07\0\0\xff\0\x01\x63\x02zz and more";
+        assert_eq!(sample_of(bytes, 2), Ok(Sample::default()));
+    }
+
+    #[test]
+    fn records_that_are_elsewhere_leave_their_length_and_a_cut() {
+        let sample = Sample {
+            records: Records::Elsewhere { length: 300 },
+            ..Sample::default()
+        };
+        let mut out = b"before".to_vec();
+        let cuts = encode(&sample, 2, true, &mut out).unwrap();
+        assert_eq!(&out[6..], b"\0\0\0\x07\0\0\xff\xad\x02\0");
+        assert_eq!(cuts, [6 + 9]);
+    }
+
+    #[test]
+    fn a_tag_longer_than_127_bytes_has_its_size_before_it() {
+        let note = "n".repeat(200);
+        let sample = Sample {
+            note: Some(&note),
+            ..Sample::default()
+        };
+        let bytes = bytes_of(&sample, 3);
+        assert_eq!(&bytes[8..14], b"\x01\x05\xca\x01\xc9\x01");
+        assert_eq!(sample_of(&bytes, 3), Ok(sample));
+    }
+
+    #[test]
+    fn nothing_that_is_too_long_is_written() {
+        let long = "x".repeat(MAX_STRING_BYTES + 1);
+        for version in [1, 2] {
+            let mut out = b"before".to_vec();
+            let sample = Sample {
+                name: Some(&long),
+                ..Sample::default()
+            };
+            assert_eq!(
+                encode(&sample, version, version >= 2, &mut out),
+                Err(LONG_STRING)
+            );
+            assert_eq!(out, b"before");
+        }
+        let sample = Sample {
+            name: Some(&long[1..]),
+            ..Sample::default()
+        };
+        assert_eq!(sample_of(&bytes_of(&sample, 1), 1), Ok(sample.clone()));
+        let sample = Sample {
+            records: Records::Elsewhere { length: 1 << 31 },
+            ..Sample::default()
+        };
+        assert!(encode(&sample, 2, true, &mut Vec::new()).is_err());
+    }
+
+    #[test]
+    fn lengths_that_make_no_sense_are_refused() {
+        let read = |bytes: &[u8], flexible| decode::<Vec<i32>>(bytes, 0, flexible).unwrap_err();
+        assert_eq!(read(b"\xff\xff\xff\xff", false), Malformed("null array"));
+        assert_eq!(
+            read(b"\xff\xff\xff\xfe", false),
+            Malformed("negative length")
+        );
+        assert_eq!(
+            read(b"\0\0\0\x02\0\0\0\0\0\0\0", false),
+            Malformed("array is longer than its message")
+        );
+        assert_eq!(
+            read(b"\x80\x80\x80\x80\x10", true),
+            Malformed("varint above 32 bits")
+        );
+        assert_eq!(
+            read(b"\x80\x80\x80\x80\x80\x00", true),
+            Malformed("varint of more than five bytes")
+        );
+        let long = [&b"\x81\x80\x02"[..], &[b'x'; MAX_STRING_BYTES + 1]].concat();
+        assert_eq!(decode::<&str>(&long, 0, true), Err(LONG_STRING));
+        assert_eq!(
+            decode::<&str>(b"\x03\xff\xfe", 0, true),
+            Err(Malformed("string is not UTF-8"))
+        );
+    }
+
+    #[test]
+    fn a_lower_bound_counts_only_what_every_version_has() {
+        assert_eq!(Inner::MIN_SIZE, 1);
+        assert_eq!(Sample::MIN_SIZE, 4 + 1);
+    }
+}

@@ -1,0 +1,542 @@
+//! How appended records reach the disk for good: rounds, checkpoints, and the clean stop.
+//!
+//! A **round** (the sync lane) makes acknowledgements true: it syncs every file that was written since the last one.
+//! A **checkpoint** (the work lane) makes the next start short: it syncs the log, writes the index entries that
+//! only memory has, the epochs and a producer snapshot, each synced, and only then moves the recovery
+//! point; the file of recovery points follows within a second. A partition is checkpointed every 32 MiB,
+//! at the end of a segment, at a clean stop, and when all tails together pass 256 MiB (the longest
+//! first). A snapshot goes when the recovery point on disk has passed it, except those at the beginning
+//! of a segment, which Kafka keeps too.
+
+use super::checkpoint::{self, Offsets};
+use super::index::Unstored;
+use super::log::Log;
+use super::names::{self, Kind};
+use super::segment::{Place, Segment};
+use super::{Done, Failure, Files, Outcome, PartitionId, State, Storage};
+use crate::clock::{Mono, Now};
+use crate::disk::lanes::Round;
+use crate::disk::{Disk, Mode};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+const CHECKPOINT_BYTES: u64 = 32 * 1024 * 1024;
+/// What a start after a kill may have to read.
+const MAX_TAILS_BYTES: u64 = 256 * 1024 * 1024;
+/// The file of recovery points is written at most this often.
+const POINTS_INTERVAL_MS: i64 = 1000;
+/// Idle producers are looked for at most this often.
+const EXPIRY_INTERVAL_MS: i64 = 600_000;
+
+/// What the next round takes, and what the one in flight has taken.
+pub(super) struct Rounds {
+    /// Its number: what is appended now belongs to it.
+    pub(super) gathering: u64,
+    dirty: Vec<PartitionId>,
+    /// Files and directories outside the segments.
+    pub(super) files: Files,
+    pub(super) dirs: BTreeSet<PathBuf>,
+    flying: Vec<PartitionId>,
+    /// `flush.ms`: when a partition must be in a round.
+    due: BTreeSet<(Mono, PartitionId)>,
+    /// When idle producers are looked for.
+    expiry: Option<Mono>,
+}
+
+impl Default for Rounds {
+    fn default() -> Rounds {
+        Rounds {
+            gathering: 1,
+            dirty: Vec::new(),
+            files: Vec::new(),
+            dirs: BTreeSet::new(),
+            flying: Vec::new(),
+            due: BTreeSet::new(),
+            expiry: None,
+        }
+    }
+}
+
+/// The file of recovery points, and what is not in it yet.
+#[derive(Default)]
+pub(super) struct Points {
+    /// As the files said at the start, for partitions that are not loaded.
+    pub(super) recovery: Offsets,
+    pub(super) starts: Offsets,
+    dirty: bool,
+    running: bool,
+    due: Option<Mono>,
+    /// What the job in the work lane writes.
+    sent: Vec<(PartitionId, i64)>,
+    /// All bytes behind recovery points.
+    tails_bytes: u64,
+}
+
+impl Storage {
+    /// Tells which round is being gathered, where the broker did not begin at 1.
+    pub fn set_gathering(&mut self, round: u64) {
+        self.rounds.gathering = round;
+    }
+
+    /// What an append leaves to be done.
+    pub(super) fn after_append(&mut self, id: PartitionId, size_bytes: usize, now: Now) {
+        let Ok(log) = self.log_mut(id) else {
+            return;
+        };
+        let (durable, limits) = (log.is_durable(), Arc::clone(log.config()));
+        let due = log.unflushed >= limits.flush_messages;
+        let wants_timer = !due && !log.queued && limits.flush_ms < i64::MAX && !log.timed;
+        log.timed |= wants_timer;
+        let wants_checkpoint =
+            log.checkpoints.rolled || log.checkpoints.tail_bytes >= CHECKPOINT_BYTES;
+        let dir = std::mem::take(&mut log.dir_dirty).then(|| log.dir.clone());
+        let has_producers = !log.producers.is_empty();
+        self.rounds.dirs.extend(dir);
+        if due {
+            self.flush(id);
+        }
+        if wants_timer {
+            let at = now.mono.plus_ms(limits.flush_ms);
+            self.rounds.due.insert((at, id));
+        }
+        if !durable {
+            self.signals.push((id, size_bytes));
+        }
+        if has_producers && self.rounds.expiry.is_none() {
+            self.rounds.expiry = Some(self.next_expiry(now));
+        }
+        self.points.tails_bytes += size_bytes as u64;
+        if wants_checkpoint {
+            self.checkpoint(id);
+        }
+        if self.points.tails_bytes > MAX_TAILS_BYTES {
+            self.checkpoint_longest();
+        }
+        self.trim_shelf();
+    }
+
+    /// The partition is in the next round, however relaxed its flush is.
+    pub fn flush(&mut self, id: PartitionId) {
+        if let Ok(log) = self.log_mut(id)
+            && !std::mem::replace(&mut log.queued, true)
+        {
+            self.rounds.dirty.push(id);
+        }
+    }
+
+    /// Whether a round would do anything.
+    #[must_use]
+    pub fn needs_round(&self) -> bool {
+        !(self.rounds.dirty.is_empty()
+            && self.rounds.files.is_empty()
+            && self.rounds.dirs.is_empty())
+    }
+
+    /// Adds everything that is dirty to a round, and remembers how far it reaches.
+    pub fn gather(&mut self, round: &mut Round) {
+        debug_assert!(
+            self.rounds.flying.is_empty(),
+            "one round is in flight at a time"
+        );
+        for id in std::mem::take(&mut self.rounds.dirty) {
+            if let Ok(log) = self.log_mut(id) {
+                log.gather(round.number, &mut round.files);
+                self.rounds.flying.push(id);
+            }
+        }
+        round.files.append(&mut self.rounds.files);
+        round.dirs.extend(std::mem::take(&mut self.rounds.dirs));
+        self.rounds.gathering = round.number + 1;
+    }
+
+    /// The round in flight is durable: what it holds may be acknowledged and read.
+    pub fn synced(&mut self, _round: u64) {
+        for id in std::mem::take(&mut self.rounds.flying) {
+            let bytes = self.log_mut(id).map_or(0, Log::landed);
+            if bytes > 0 {
+                self.signals.push((id, bytes));
+            }
+        }
+    }
+
+    /// Fires what is due.
+    pub fn tick(&mut self, now: Now) {
+        while let Some(&(at, id)) = self.rounds.due.first()
+            && at <= now.mono
+        {
+            self.rounds.due.pop_first();
+            if let Ok(log) = self.log_mut(id) {
+                log.timed = false;
+                if log.unflushed > 0 {
+                    self.flush(id);
+                }
+            }
+        }
+        if self.rounds.expiry.is_some_and(|at| at <= now.mono) {
+            self.expire_producers(now);
+        }
+        if self.points.due.is_some_and(|at| at <= now.mono) {
+            self.write_points(now);
+        }
+        self.tick_removals(now);
+    }
+
+    /// When [`Storage::tick`] is wanted next.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Mono> {
+        let flush = self.rounds.due.first().map(|(at, _)| *at);
+        let removal = self.removals.first().map(|(at, _)| *at);
+        let points = self.points.due.filter(|_| !self.points.running);
+        [flush, removal, points, self.rounds.expiry]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    fn next_expiry(&self, now: Now) -> Mono {
+        let interval = self.producer_id_expiration_ms.min(EXPIRY_INTERVAL_MS);
+        now.mono.plus_ms(interval.max(1))
+    }
+
+    fn expire_producers(&mut self, now: Now) {
+        let mut anybody = false;
+        let expiration_ms = self.producer_id_expiration_ms;
+        for slot in self.slots.values_mut() {
+            if let State::Ready(log) = &mut slot.state {
+                log.producers.expire(now.mono, expiration_ms);
+                anybody |= !log.producers.is_empty();
+            }
+        }
+        self.rounds.expiry = anybody.then(|| self.next_expiry(now));
+    }
+
+    /// Starts a checkpoint of a partition, unless one is on its way.
+    pub(super) fn checkpoint(&mut self, id: PartitionId) {
+        let closing = self.closing;
+        let Ok(log) = self.log_mut(id) else {
+            return;
+        };
+        if log.checkpoints.running {
+            return;
+        }
+        let covered = log.checkpoints.tail_bytes;
+        let task = Checkpoint::of(log, closing);
+        log.checkpoints.running = true;
+        log.checkpoints.rolled = false;
+        log.checkpoints.epochs_dirty = false;
+        log.checkpoints.tail_bytes = 0;
+        self.points.tails_bytes = self.points.tails_bytes.saturating_sub(covered);
+        self.jobs
+            .push(Box::new(move || Done(Outcome::Checkpointed(task.run()))));
+    }
+
+    /// The partition with the longest tail, of those that no checkpoint is on its way for.
+    fn checkpoint_longest(&mut self) {
+        let idle = self.logs().filter(|log| !log.checkpoints.running);
+        let longest = idle.max_by_key(|log| log.checkpoints.tail_bytes);
+        if let Some(id) = longest.map(|log| log.id) {
+            self.checkpoint(id);
+        }
+    }
+
+    pub(super) fn checkpointed(&mut self, done: Checkpointed, now: Now) -> Result<(), Failure> {
+        let Ok(log) = self.log_mut(done.id) else {
+            // The partition has gone meanwhile, and perhaps its directory too.
+            self.job_ended(done.id, now);
+            return Ok(());
+        };
+        done.result?;
+        log.checkpoints.running = false;
+        log.checkpoints.recovery_point = done.end;
+        let gone = |offset: &i64| done.obsolete.contains(offset);
+        log.checkpoints.snapshots.retain(|offset| !gone(offset));
+        if log.checkpoints.snapshots.last() != Some(&done.end) {
+            log.checkpoints.snapshots.push(done.end);
+        }
+        for (base, stored) in done.stored {
+            let slot = log.slot_of(base);
+            log.segments[slot].set_stored(stored);
+        }
+        let again = log.checkpoints.rolled || log.checkpoints.tail_bytes >= CHECKPOINT_BYTES;
+        self.points_changed(now);
+        if again || self.closing {
+            self.checkpoint_if_needed(done.id);
+        }
+        Ok(())
+    }
+
+    fn checkpoint_if_needed(&mut self, id: PartitionId) {
+        if self.log(id).is_ok_and(needs_checkpoint) {
+            self.checkpoint(id);
+        }
+    }
+
+    /// Some recovery point or log start is not in its file.
+    pub(super) fn points_changed(&mut self, now: Now) {
+        self.points.dirty = true;
+        let wait_ms = if self.closing { 0 } else { POINTS_INTERVAL_MS };
+        let due = now.mono.plus_ms(wait_ms);
+        self.points.due = Some(self.points.due.map_or(due, |at| at.min(due)));
+        if self.closing {
+            self.write_points(now);
+        }
+    }
+
+    fn write_points(&mut self, now: Now) {
+        if self.points.running || !self.points.dirty {
+            return;
+        }
+        if self.closing && self.logs().any(|log| log.checkpoints.running) {
+            self.points.due = Some(now.mono.plus_ms(POINTS_INTERVAL_MS));
+            return;
+        }
+        self.points.dirty = false;
+        self.points.running = true;
+        self.points.due = None;
+        let mut task = WritePoints {
+            disk: Arc::clone(&self.disk),
+            root: self.root.clone(),
+            recovery: Vec::with_capacity(self.slots.len()),
+            starts: Vec::new(),
+        };
+        self.points.sent.clear();
+        for (id, slot) in &self.slots {
+            let (recovery, start) = match &slot.state {
+                State::Ready(log) => {
+                    self.points.sent.push((*id, log.checkpoints.recovery_point));
+                    let first = log.segments.first().map_or(0, Segment::base);
+                    let start = (log.log_start() > first).then(|| log.log_start());
+                    (Some(log.checkpoints.recovery_point), start)
+                }
+                _ => {
+                    let key = (slot.topic.to_string(), id.partition);
+                    let read = |offsets: &Offsets| offsets.get(&key).copied();
+                    (read(&self.points.recovery), read(&self.points.starts))
+                }
+            };
+            let line = |offset| (Arc::clone(&slot.topic), id.partition, offset);
+            task.recovery.extend(recovery.map(line));
+            task.starts.extend(start.map(line));
+        }
+        self.jobs
+            .push(Box::new(move || Done(Outcome::Pointed(task.run()))));
+    }
+
+    pub(super) fn pointed(&mut self, result: Result<(), Failure>, now: Now) -> Result<(), Failure> {
+        result?;
+        self.points.running = false;
+        for (id, point) in std::mem::take(&mut self.points.sent) {
+            if let Ok(log) = self.log_mut(id) {
+                log.checkpoints.durable_point = point;
+            }
+        }
+        if self.points.dirty && self.closing {
+            self.write_points(now);
+        }
+        Ok(())
+    }
+
+    /// A partition has been loaded.
+    pub(super) fn after_load(&mut self, id: PartitionId, now: Now) {
+        let Ok(log) = self.log(id) else {
+            return;
+        };
+        let (tail_bytes, has_producers) = (log.checkpoints.tail_bytes, !log.producers.is_empty());
+        self.points.tails_bytes += tail_bytes;
+        if has_producers && self.rounds.expiry.is_none() {
+            self.rounds.expiry = Some(self.next_expiry(now));
+        }
+        if self.closing {
+            self.checkpoint_if_needed(id);
+        }
+    }
+
+    /// Begins a clean stop: nothing must be appended any more. Rounds and jobs go on until `closed`.
+    pub fn begin_close(&mut self, now: Now) {
+        self.closing = true;
+        let ids: Vec<PartitionId> = self
+            .logs()
+            .filter(|log| needs_checkpoint(log))
+            .map(|log| log.id)
+            .collect();
+        for id in ids {
+            self.checkpoint(id);
+        }
+        if self.points.dirty {
+            self.write_points(now);
+        }
+    }
+
+    /// Whether everything that a clean start needs is on disk.
+    #[must_use]
+    pub fn closed(&self) -> bool {
+        self.closing
+            && self.loading == 0
+            && self.jobs.is_empty()
+            && !self.needs_round()
+            && !self.points.dirty
+            && !self.points.running
+            && self
+                .logs()
+                .all(|log| !log.checkpoints.running && log.flight.is_none())
+    }
+}
+
+/// Whether a start would have something to read, or the directory lacks something.
+fn needs_checkpoint(log: &Log) -> bool {
+    log.checkpoints.recovery_point < log.log_end()
+        || log.checkpoints.rolled
+        || log.checkpoints.epochs_dirty
+        || log.checkpoints.snapshots.last() != Some(&log.log_end())
+        || log
+            .segments
+            .iter()
+            .any(|segment| segment.unstored().is_some())
+}
+
+/// Everything that a checkpoint writes, owned.
+struct Checkpoint {
+    disk: Arc<dyn Disk>,
+    id: PartitionId,
+    dir: PathBuf,
+    end: i64,
+    logs: Files,
+    /// Segments that end, or rest until the next start: reserved space goes back.
+    trims: Vec<(crate::disk::FileRef, u64, PathBuf)>,
+    indexes: Vec<(i64, Unstored)>,
+    epochs: Option<String>,
+    snapshot: Vec<u8>,
+    obsolete: Vec<i64>,
+}
+
+/// What a checkpoint has done.
+pub(super) struct Checkpointed {
+    id: PartitionId,
+    end: i64,
+    /// By segment, how many index entries its files hold now.
+    stored: Vec<(i64, (usize, usize))>,
+    obsolete: Vec<i64>,
+    result: Result<(), Failure>,
+}
+
+impl Checkpoint {
+    fn of(log: &mut Log, closing: bool) -> Checkpoint {
+        let first = log.slot_of(log.checkpoints.recovery_point);
+        let active = log.segments.len() - 1;
+        let place = Place {
+            id: log.id,
+            dir: &log.dir,
+        };
+        let (mut logs, mut trims, mut indexes) = (Vec::new(), Vec::new(), Vec::new());
+        for (slot, segment) in log.segments.iter_mut().enumerate().skip(first) {
+            segment.seal_times();
+            indexes.extend(segment.unstored().map(|entries| (segment.base(), entries)));
+            let Some(file) = segment.open_file() else {
+                continue;
+            };
+            let path = segment.path(place, Kind::Log);
+            if slot < active || closing {
+                trims.push((Arc::clone(&file), segment.len(), path.clone()));
+            }
+            logs.push((file, path));
+        }
+        let bases: Vec<i64> = log.segments.iter().map(Segment::base).collect();
+        let durable = log.checkpoints.durable_point;
+        let is_obsolete = |offset: &i64| *offset < durable && bases.binary_search(offset).is_err();
+        let snapshots = log.checkpoints.snapshots.iter().copied();
+        Checkpoint {
+            disk: Arc::clone(&log.disk),
+            id: log.id,
+            dir: log.dir.clone(),
+            end: log.log_end(),
+            logs,
+            trims,
+            indexes,
+            epochs: (log.checkpoints.epochs_dirty)
+                .then(|| checkpoint::encode_epochs(log.epochs.lines())),
+            snapshot: log.producers.encode(),
+            obsolete: snapshots.filter(is_obsolete).collect(),
+        }
+    }
+
+    fn run(self) -> Checkpointed {
+        let result = self.write();
+        let stored = self
+            .indexes
+            .iter()
+            .map(|(base, entries)| (*base, entries.stored));
+        Checkpointed {
+            id: self.id,
+            end: self.end,
+            stored: stored.collect(),
+            obsolete: self.obsolete,
+            result,
+        }
+    }
+
+    fn write(&self) -> Result<(), Failure> {
+        for (file, len, path) in &self.trims {
+            file.set_len(*len).map_err(|e| Failure::new(path, e))?;
+        }
+        for (file, path) in &self.logs {
+            file.sync().map_err(|e| Failure::new(path, e))?;
+        }
+        for (base, entries) in &self.indexes {
+            self.write_entries(*base, Kind::Index, &entries.offsets)?;
+            self.write_entries(*base, Kind::TimeIndex, &entries.times)?;
+        }
+        if let Some(text) = &self.epochs {
+            let path = self.dir.join(names::EPOCHS);
+            checkpoint::replace(&*self.disk, &path, text.as_bytes())?;
+        }
+        let path = self.dir.join(names::file(self.end, Kind::Snapshot));
+        checkpoint::replace(&*self.disk, &path, &self.snapshot)?;
+        for offset in &self.obsolete {
+            // What is left here is found again, and left out, at the next start.
+            let _ = self
+                .disk
+                .remove_file(&self.dir.join(names::file(*offset, Kind::Snapshot)));
+        }
+        Ok(())
+    }
+
+    fn write_entries(
+        &self,
+        base: i64,
+        kind: Kind,
+        entries: &(u64, Vec<u8>),
+    ) -> Result<(), Failure> {
+        let path = self.dir.join(names::file(base, kind));
+        let written = self.disk.open(&path, Mode::Create).and_then(|file| {
+            file.write_at(entries.0, &[&entries.1])?;
+            file.sync()
+        });
+        written.map_err(|e| Failure::new(&path, e))
+    }
+}
+
+/// Both checkpoint files of the data directory.
+struct WritePoints {
+    disk: Arc<dyn Disk>,
+    root: PathBuf,
+    recovery: Vec<(Arc<str>, i32, i64)>,
+    starts: Vec<(Arc<str>, i32, i64)>,
+}
+
+impl WritePoints {
+    fn run(self) -> Result<(), Failure> {
+        let files = [
+            (names::LOG_STARTS, &self.starts),
+            (names::RECOVERY_POINTS, &self.recovery),
+        ];
+        for (name, lines) in files {
+            let lines = lines
+                .iter()
+                .map(|(topic, n, offset)| (&**topic, *n, *offset));
+            let text = checkpoint::encode_offsets(lines);
+            checkpoint::replace(&*self.disk, &self.root.join(name), text.as_bytes())?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,501 @@
+//! One partition: its segments, and how far each promise about them reaches.
+//!
+//! The four offsets and who moves them are described in `mod.rs`. Everything here runs in the loop; what
+//! takes long is handed to the work lane as owned inputs (see `flush`).
+
+use super::append::Checked;
+use super::epochs::Epochs;
+use super::names::Kind;
+use super::producer_state::{Producers, Verdict};
+use super::segment::{Place, RollLimits, Segment};
+use super::shelf::Shelf;
+use super::{Appended, Failure, PartitionId, Refused};
+use crate::clock::Now;
+use crate::config::{LogConfig, TimestampType};
+use crate::disk::{Disk, FileRef, Mode, is_full};
+use crate::proto::batch::BatchHeader;
+use crate::proto::error::ErrorCode;
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// How many of the last high watermarks are remembered with their positions, for `available`.
+const MARKS: usize = 8;
+
+/// What a log is made of when it comes from the disk.
+pub(super) struct Parts {
+    pub(super) segments: Vec<Segment>,
+    pub(super) producers: Producers,
+    pub(super) epochs: Epochs,
+    pub(super) log_start: i64,
+    pub(super) log_end: i64,
+    pub(super) recovery_point: i64,
+    /// Bytes behind the recovery point.
+    pub(super) tail_bytes: u64,
+    /// Offsets of the `.snapshot` files.
+    pub(super) snapshots: Vec<i64>,
+}
+
+/// A part of the log that a round in flight makes durable.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Flight {
+    pub(super) round: u64,
+    pub(super) end: i64,
+    pub(super) bytes: u64,
+}
+
+/// How far checkpoints have come.
+#[derive(Debug, Default)]
+pub(super) struct Checkpoints {
+    /// Recovery need not look before this offset.
+    pub(super) recovery_point: i64,
+    /// The same, as far as the file in the data directory says so.
+    pub(super) durable_point: i64,
+    /// Bytes behind the recovery point.
+    pub(super) tail_bytes: u64,
+    /// Offsets of the `.snapshot` files.
+    pub(super) snapshots: Vec<i64>,
+    /// A job is on its way.
+    pub(super) running: bool,
+    /// A segment has ended since the last one.
+    pub(super) rolled: bool,
+    /// The epoch file lacks a line.
+    pub(super) epochs_dirty: bool,
+}
+
+/// One partition's log.
+pub struct Log {
+    pub(super) id: PartitionId,
+    pub(super) dir: PathBuf,
+    pub(super) disk: Arc<dyn Disk>,
+    config: Arc<LogConfig>,
+    leader_epoch: i32,
+    /// Ascending, never empty; the last one is appended to.
+    pub(super) segments: Vec<Segment>,
+    pub(super) producers: Producers,
+    pub(super) epochs: Epochs,
+    log_start: i64,
+    high_watermark: i64,
+    synced: i64,
+    log_end: i64,
+    /// Readers saw this far while flush was relaxed, and it is not taken back.
+    exposed: i64,
+    /// Counted from the start of the process.
+    appended_bytes: u64,
+    watermark_bytes: u64,
+    marks: VecDeque<(i64, u64)>,
+    /// The round that will hold what is in no round yet.
+    next_round: u64,
+    pub(super) flight: Option<Flight>,
+    /// Records that no round holds yet.
+    pub(super) unflushed: i64,
+    /// Listed for the next round.
+    pub(super) queued: bool,
+    /// A timer will list it.
+    pub(super) timed: bool,
+    /// A file was created since the last round.
+    pub(super) dir_dirty: bool,
+    pub(super) checkpoints: Checkpoints,
+}
+
+impl Log {
+    pub(super) fn new(
+        (id, dir): (PartitionId, PathBuf),
+        disk: Arc<dyn Disk>,
+        (config, leader_epoch): (Arc<LogConfig>, i32),
+        parts: Parts,
+    ) -> Log {
+        let end = parts.log_end;
+        Log {
+            id,
+            dir,
+            disk,
+            config,
+            leader_epoch,
+            segments: parts.segments,
+            producers: parts.producers,
+            epochs: parts.epochs,
+            log_start: parts.log_start,
+            high_watermark: end,
+            synced: end,
+            log_end: end,
+            exposed: 0,
+            appended_bytes: 0,
+            watermark_bytes: 0,
+            marks: VecDeque::new(),
+            next_round: 0,
+            flight: None,
+            unflushed: 0,
+            queued: false,
+            timed: false,
+            dir_dirty: false,
+            checkpoints: Checkpoints {
+                recovery_point: parts.recovery_point,
+                durable_point: parts.recovery_point,
+                tail_bytes: parts.tail_bytes,
+                snapshots: parts.snapshots,
+                ..Checkpoints::default()
+            },
+        }
+    }
+
+    /// The first offset that is served.
+    #[must_use]
+    pub fn log_start(&self) -> i64 {
+        self.log_start
+    }
+
+    /// Readers see what lies before this offset.
+    #[must_use]
+    pub fn high_watermark(&self) -> i64 {
+        self.high_watermark
+    }
+
+    /// Readers of committed records see what lies before this offset. There are no transactions yet.
+    #[must_use]
+    pub fn last_stable_offset(&self) -> i64 {
+        self.high_watermark
+    }
+
+    /// The offset of the next record.
+    #[must_use]
+    pub fn log_end(&self) -> i64 {
+        self.log_end
+    }
+
+    /// Everything before this offset is on disk.
+    #[must_use]
+    pub fn synced(&self) -> i64 {
+        self.synced
+    }
+
+    /// The epoch of this broker, which the next batch will carry.
+    #[must_use]
+    pub fn leader_epoch(&self) -> i32 {
+        self.leader_epoch
+    }
+
+    /// The settings that the log obeys.
+    #[must_use]
+    pub fn config(&self) -> &Arc<LogConfig> {
+        &self.config
+    }
+
+    /// Bytes of all segments.
+    #[must_use]
+    pub fn size_bytes(&self) -> u64 {
+        self.segments.iter().map(Segment::len).sum()
+    }
+
+    /// How many producers are remembered.
+    #[must_use]
+    pub fn producer_count(&self) -> usize {
+        self.producers.len()
+    }
+
+    /// The epoch that wrote `offset`; the broker's own where that is not known or nothing is there yet.
+    #[must_use]
+    pub fn epoch_of(&self, offset: i64) -> i32 {
+        let known = self.epochs.at(offset).filter(|_| offset < self.log_end);
+        known.unwrap_or(self.leader_epoch)
+    }
+
+    /// Where `epoch` ends: the greatest epoch not above it, and the first offset behind that epoch;
+    /// (-1, -1) when it is not known (OffsetForLeaderEpoch, KIP-320).
+    #[must_use]
+    pub fn end_of_epoch(&self, epoch: i32) -> (i32, i64) {
+        self.epochs.end_of(epoch, self.leader_epoch, self.log_end)
+    }
+
+    /// Whether an acknowledgement waits for the disk.
+    #[must_use]
+    pub fn is_durable(&self) -> bool {
+        self.config.flush_messages <= 1
+    }
+
+    /// The round that an answer must wait for which tells of offsets before `end`; 0: none.
+    #[must_use]
+    pub fn round_before(&self, end: i64) -> u64 {
+        if !self.is_durable() || end <= self.synced {
+            return 0;
+        }
+        match self.flight {
+            Some(flight) if end <= flight.end => flight.round,
+            _ => self.next_round,
+        }
+    }
+
+    /// The round that an answer must wait for which tells of the log's end; 0: none.
+    #[must_use]
+    pub fn round_of_unsynced(&self) -> u64 {
+        self.round_before(self.log_end)
+    }
+
+    /// Appends a checked batch, or finds that it was appended before.
+    pub(super) fn append(
+        &mut self,
+        shelf: &mut Shelf,
+        now: Now,
+        batch: &Checked<'_>,
+        round: u64,
+    ) -> Result<Appended, Refused> {
+        let mut header = batch.header;
+        if header.has_producer_id() {
+            match self.producers.check(&header) {
+                Verdict::Next => {}
+                Verdict::Duplicate {
+                    first_offset,
+                    last_offset,
+                    timestamp_ms,
+                } => return Ok(self.duplicate(first_offset, last_offset, timestamp_ms)),
+                Verdict::OutOfOrder(why) => {
+                    return Err(Refused::new(ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER, why));
+                }
+                Verdict::Fenced(why) => {
+                    return Err(Refused::new(ErrorCode::INVALID_PRODUCER_EPOCH, why));
+                }
+            }
+        }
+        header.base_offset = self.log_end;
+        header.partition_leader_epoch = self.leader_epoch;
+        self.roll_if_due(shelf, &header, now)?;
+        let times = (u64::from(self.config.index_interval_bytes), now.wall_ms);
+        let place = Place {
+            id: self.id,
+            dir: &self.dir,
+        };
+        active(&mut self.segments)
+            .append((shelf, place), &header, batch.payload, times)
+            .map_err(|(failure, lost)| refuse(failure, lost))?;
+        Ok(self.appended(&header, now, round))
+    }
+
+    /// Moves everything that an append moves.
+    fn appended(&mut self, header: &BatchHeader, now: Now, round: u64) -> Appended {
+        if header.has_producer_id() {
+            self.producers.note(header, now.mono);
+        }
+        if self
+            .epochs
+            .note(header.partition_leader_epoch, header.base_offset)
+        {
+            self.checkpoints.epochs_dirty = true;
+        }
+        let size_bytes = header.size_bytes() as u64;
+        self.log_end = header.next_offset();
+        self.appended_bytes += size_bytes;
+        self.checkpoints.tail_bytes += size_bytes;
+        self.unflushed += i64::from(header.record_count);
+        self.next_round = round;
+        if !self.is_durable() {
+            self.raise_watermark(self.log_end, self.appended_bytes);
+        }
+        Appended {
+            base_offset: header.base_offset,
+            log_append_time_ms: self.append_time(header.max_timestamp),
+            log_start_offset: self.log_start,
+            round: self.round_before(self.log_end),
+            duplicate: false,
+        }
+    }
+
+    fn duplicate(&self, first_offset: i64, last_offset: i64, timestamp_ms: i64) -> Appended {
+        Appended {
+            base_offset: first_offset,
+            log_append_time_ms: self.append_time(timestamp_ms),
+            log_start_offset: self.log_start,
+            round: self.round_before(last_offset + 1),
+            duplicate: true,
+        }
+    }
+
+    fn append_time(&self, timestamp_ms: i64) -> i64 {
+        match self.config.timestamp_type {
+            TimestampType::LogAppendTime => timestamp_ms,
+            TimestampType::CreateTime => -1,
+        }
+    }
+
+    fn roll_if_due(
+        &mut self,
+        shelf: &mut Shelf,
+        header: &BatchHeader,
+        now: Now,
+    ) -> Result<(), Refused> {
+        let limits = RollLimits {
+            segment_bytes: u64::from(self.config.segment_bytes),
+            index_bytes: u64::from(self.config.segment_index_bytes),
+            age_ms: self.config.segment_ms.saturating_sub(self.jitter_ms()),
+            now_ms: now.wall_ms,
+        };
+        let place = Place {
+            id: self.id,
+            dir: &self.dir,
+        };
+        let due = active(&mut self.segments).must_roll((shelf, place), header, limits);
+        due.and_then(|due| if due { self.roll(shelf, now) } else { Ok(()) })
+            .map_err(|failure| refuse(failure, false))
+    }
+
+    /// Ends the active segment and begins another at the log's end.
+    fn roll(&mut self, shelf: &mut Shelf, now: Now) -> Result<(), Failure> {
+        let mut segment = Segment::fresh(self.log_end, now.wall_ms);
+        let place = Place {
+            id: self.id,
+            dir: &self.dir,
+        };
+        let path = segment.path(place, Kind::Log);
+        segment.set_file(shelf.open((self.id, self.log_end), &path, Mode::CreateNew)?);
+        active(&mut self.segments).seal_times();
+        self.segments.push(segment);
+        self.checkpoints.rolled = true;
+        self.dir_dirty = true;
+        Ok(())
+    }
+
+    /// `segment.jitter.ms` spreads the ends of segments; a partition has its own share of it.
+    fn jitter_ms(&self) -> i64 {
+        if self.config.segment_jitter_ms <= 0 {
+            return 0;
+        }
+        let [a, b, c, d, ..] = self.id.topic.0;
+        let seed =
+            i64::from(u32::from_be_bytes([a, b, c, d])) + i64::from(self.id.partition) * 7919;
+        seed % self.config.segment_jitter_ms
+    }
+
+    fn raise_watermark(&mut self, offset: i64, bytes: u64) {
+        if self.marks.len() == MARKS {
+            self.marks.pop_front();
+        }
+        self.marks
+            .push_back((self.high_watermark, self.watermark_bytes));
+        self.high_watermark = offset;
+        self.watermark_bytes = bytes;
+    }
+
+    /// Hands the dirty files to round `round`.
+    pub(super) fn gather(&mut self, round: u64, files: &mut Vec<(FileRef, PathBuf)>) {
+        let place = Place {
+            id: self.id,
+            dir: &self.dir,
+        };
+        let dirty = self.segments.iter_mut().rev().take_while(|s| s.is_dirty());
+        for segment in dirty {
+            let path = segment.path(place, Kind::Log);
+            files.extend(segment.take_dirty().map(|file| (file, path)));
+        }
+        self.queued = false;
+        self.unflushed = 0;
+        self.flight = Some(Flight {
+            round,
+            end: self.log_end,
+            bytes: self.appended_bytes,
+        });
+    }
+
+    /// The round in flight is durable. Answers how many bytes became readable.
+    pub(super) fn landed(&mut self) -> usize {
+        let Some(flight) = self.flight.take() else {
+            return 0;
+        };
+        self.synced = self.synced.max(flight.end);
+        let rises = self.is_durable() && flight.end > self.high_watermark;
+        if !rises {
+            return 0;
+        }
+        let before = self.watermark_bytes;
+        self.raise_watermark(flight.end, flight.bytes);
+        usize::try_from(self.watermark_bytes - before).unwrap_or(usize::MAX)
+    }
+
+    /// The topic's settings have changed. Says whether the log must be in the next round, and how many
+    /// bytes became readable.
+    pub(super) fn set_config(&mut self, config: Arc<LogConfig>, round: u64) -> (bool, usize) {
+        let was_durable = self.is_durable();
+        self.config = config;
+        match (was_durable, self.is_durable()) {
+            (false, true) => {
+                self.exposed = self.high_watermark;
+                self.next_round = round;
+                (self.synced < self.log_end, 0)
+            }
+            (true, false) if self.high_watermark < self.log_end => {
+                let before = self.watermark_bytes;
+                self.raise_watermark(self.log_end, self.appended_bytes);
+                (
+                    false,
+                    usize::try_from(self.watermark_bytes - before).unwrap_or(usize::MAX),
+                )
+            }
+            _ => (false, 0),
+        }
+    }
+
+    /// About how many bytes lie between two offsets; what is there counts as one byte at least. Needs no
+    /// look at the disk, and says too much rather than too little.
+    #[must_use]
+    pub fn available(&self, from: i64, until: i64) -> usize {
+        let until = until.min(self.high_watermark);
+        if from >= until {
+            return 0;
+        }
+        let marked = self.marks.iter().find(|(offset, _)| *offset == from);
+        let bytes = match marked {
+            Some((_, bytes)) => self.watermark_bytes - bytes,
+            None => self.bytes_from(from) - (self.appended_bytes - self.watermark_bytes),
+        };
+        usize::try_from(bytes.max(1)).unwrap_or(usize::MAX)
+    }
+
+    /// About how many bytes lie between `from` and the log's end.
+    fn bytes_from(&self, from: i64) -> u64 {
+        let slot = self.slot_of(from);
+        let bytes: u64 = self.segments[slot..].iter().map(Segment::len).sum();
+        bytes - self.segments[slot].position_about(from)
+    }
+
+    /// The segment that holds `offset`, or would.
+    pub(super) fn slot_of(&self, offset: i64) -> usize {
+        self.segments
+            .partition_point(|segment| segment.base() <= offset)
+            .saturating_sub(1)
+    }
+
+    /// What must always hold.
+    pub(super) fn check_invariants(&self) {
+        assert!(self.log_start <= self.last_stable_offset());
+        assert!(self.last_stable_offset() <= self.high_watermark);
+        assert!(self.high_watermark <= self.log_end);
+        assert!(self.synced <= self.log_end);
+        assert!(self.checkpoints.recovery_point <= self.log_end);
+        if self.is_durable() {
+            assert_eq!(self.high_watermark, self.synced.max(self.exposed));
+        } else {
+            assert_eq!(self.high_watermark, self.log_end);
+        }
+        assert!(self.segments.is_sorted_by(|a, b| a.base() < b.base()));
+        assert!(
+            self.segments
+                .last()
+                .is_some_and(|s| s.base() <= self.log_end)
+        );
+    }
+}
+
+/// The segment that is appended to.
+fn active(segments: &mut [Segment]) -> &mut Segment {
+    segments.last_mut().expect("a log has a segment")
+}
+
+/// What a producer is told of a write that failed. A full disk is an answer; anything else, and a file that
+/// could not be cut back, is the end of the process.
+fn refuse(failure: Failure, lost: bool) -> Refused {
+    if is_full(&failure.error) && !lost {
+        return Refused::new(ErrorCode::KAFKA_STORAGE_ERROR, "the disk is full");
+    }
+    Refused {
+        failure: Some(failure),
+        ..Refused::new(ErrorCode::KAFKA_STORAGE_ERROR, "the disk failed")
+    }
+}

@@ -1,0 +1,159 @@
+//! Names on disk, all of them Apache Kafka's.
+//!
+//! ```text
+//! <topic>-<n>                       a partition's directory
+//! <topic>-<n>.<32 hex>-delete       a deleted partition, waiting for its files to go
+//! <20-digit base offset>.log        and .index .timeindex .txnindex .snapshot
+//! ```
+//!
+//! A topic's name has been checked by the broker before it gets here ([a-zA-Z0-9._-]{1,249}, neither "."
+//! nor ".."), so no name built here can leave its directory.
+
+use super::PartitionId;
+use std::fmt::Write as _;
+
+/// Leader epochs of a partition: one line for each, with its first offset.
+pub(super) const EPOCHS: &str = "leader-epoch-checkpoint";
+/// Which topic a partition's directory belongs to.
+pub(super) const METADATA: &str = "partition.metadata";
+/// How far each partition of the data directory is known to be on disk.
+pub(super) const RECOVERY_POINTS: &str = "recovery-point-offset-checkpoint";
+/// The first offset of partitions whose first segment begins earlier.
+pub(super) const LOG_STARTS: &str = "log-start-offset-checkpoint";
+/// Where cut tails and directories of nobody's are kept.
+pub(super) const QUARANTINE: &str = "quarantine";
+
+const DELETE_SUFFIX: &str = "-delete";
+/// No file system that we support takes a longer name.
+const MAX_NAME_BYTES: usize = 255;
+
+/// The kinds of files that carry a base offset in their names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Record batches.
+    Log,
+    /// Offsets to positions.
+    Index,
+    /// Timestamps to offsets.
+    TimeIndex,
+    /// Aborted transactions.
+    TxnIndex,
+    /// Producers, as they were at the offset in the name.
+    Snapshot,
+}
+
+const KINDS: [(Kind, &str); 5] = [
+    (Kind::Log, "log"),
+    (Kind::Index, "index"),
+    (Kind::TimeIndex, "timeindex"),
+    (Kind::TxnIndex, "txnindex"),
+    (Kind::Snapshot, "snapshot"),
+];
+
+/// The file of `kind` at `offset`.
+pub(super) fn file(offset: i64, kind: Kind) -> String {
+    let extension = KINDS.iter().find(|(k, _)| *k == kind).map_or("", |k| k.1);
+    format!("{offset:020}.{extension}")
+}
+
+/// The reverse of [`file`]; anything else, also a suffix more (`.log.deleted`), is `None`.
+pub(super) fn parse_file(name: &str) -> Option<(i64, Kind)> {
+    let (digits, extension) = name.split_once('.')?;
+    let kind = KINDS.iter().find(|(_, e)| *e == extension)?.0;
+    Some((number(digits, 20)?, kind))
+}
+
+/// A partition's directory.
+pub(super) fn dir(topic: &str, partition: i32) -> String {
+    format!("{topic}-{partition}")
+}
+
+/// The reverse of [`dir`].
+pub(super) fn parse_dir(name: &str) -> Option<(&str, i32)> {
+    let (topic, digits) = name.rsplit_once('-')?;
+    let partition = i32::try_from(number(digits, digits.len())?).ok()?;
+    let canonical = digits == "0" || !digits.starts_with('0');
+    (canonical && !topic.is_empty()).then_some((topic, partition))
+}
+
+/// What a directory is called between its deletion and the removal of its files. The topic's id stands
+/// where Kafka has a random one, so that the name is never taken twice.
+pub(super) fn deleted_dir(topic: &str, id: PartitionId) -> String {
+    let mut suffix = String::from(".");
+    for byte in id.topic.0 {
+        let _ = write!(suffix, "{byte:02x}");
+    }
+    suffix.push_str(DELETE_SUFFIX);
+    let mut name = format!("-{}{suffix}", id.partition);
+    let room = MAX_NAME_BYTES - name.len();
+    name.insert_str(0, &topic[..topic.len().min(room)]);
+    name
+}
+
+/// Whether a directory waits for the removal of its files.
+pub(super) fn is_deleted_dir(name: &str) -> bool {
+    name.ends_with(DELETE_SUFFIX) && name.contains('.')
+}
+
+/// Decimal digits and nothing else; `str::parse` would take a sign.
+fn number(digits: &str, len: usize) -> Option<i64> {
+    let plain = digits.len() == len && digits.bytes().all(|b| b.is_ascii_digit());
+    if plain { digits.parse().ok() } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::Uuid;
+
+    #[test]
+    fn a_file_name_comes_back_as_its_offset_and_kind() {
+        for (kind, _) in KINDS {
+            let name = file(i64::MAX, kind);
+            assert_eq!(parse_file(&name), Some((i64::MAX, kind)), "{name}");
+        }
+        assert_eq!(file(0, Kind::Log), "00000000000000000000.log");
+    }
+
+    #[test]
+    fn names_that_are_nearly_right_are_nobody_s() {
+        for name in [
+            "0.log",
+            "00000000000000000000.log.deleted",
+            "+0000000000000000001.log",
+            "99999999999999999999.log",
+            "00000000000000000000",
+        ] {
+            assert_eq!(parse_file(name), None, "{name}");
+        }
+        for name in [
+            "topic",
+            "topic-",
+            "-1",
+            "topic-01",
+            "topic-+1",
+            "t-9999999999",
+        ] {
+            assert_eq!(parse_dir(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_directory_name_splits_at_its_last_hyphen() {
+        assert_eq!(parse_dir("a-b-0-12"), Some(("a-b-0", 12)));
+        assert_eq!(parse_dir(&dir("x", i32::MAX)), Some(("x", i32::MAX)));
+    }
+
+    #[test]
+    fn a_deleted_directory_keeps_to_the_longest_name_and_is_no_partition() {
+        let id = PartitionId {
+            topic: Uuid([0xab; 16]),
+            partition: 7,
+        };
+        let name = deleted_dir(&"x".repeat(249), id);
+        assert_eq!(name.len(), 255);
+        assert!(is_deleted_dir(&name));
+        assert_eq!(parse_dir(&name), None);
+        assert!(!is_deleted_dir("to-delete"));
+    }
+}

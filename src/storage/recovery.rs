@@ -1,0 +1,510 @@
+//! Loading a partition: what its directory holds, and after an unclean stop what of it is worth keeping.
+//!
+//! The passes, each of which changes nothing when it runs again:
+//! 1. what a crash left half done goes (`.tmp`, `.deleted`, `.cleaned`);
+//! 2. the segments are listed; a partition without any begins anew;
+//! 3. the newest whole `.snapshot` that is not beyond the recovery point says where to begin, and how the
+//!    producers stood there; later ones go. Every checkpoint writes one after it has synced everything before
+//!    that offset, so a recovery point that was another topic's of the same name deceives nobody;
+//! 4. after an unclean stop the files behind that offset lose their cached pages, so that what is read
+//!    is what the disk has;
+//! 5. batches behind it are read and held against their checksums; producers, leader epochs and index
+//!    entries follow from them;
+//! 6. at the first bad batch the log is cut. Everything behind it is kept in `quarantine/` first: later
+//!    segments whole, the last one first, then the torn tail;
+//! 7. what was read is synced, for nobody may read what a power cut could still take;
+//! 8. indexes that are missing below are made anew.
+//!
+//! Below that offset a bad batch is damage and is never cut: it is met, and reported, by whoever reads it.
+
+use super::checkpoint;
+use super::epochs::Epochs;
+use super::heads::{Buffer, Heads, Met};
+use super::index::Index;
+use super::log::Parts;
+use super::names::{self, Kind};
+use super::producer_state::Producers;
+use super::scan::{self, Scanned};
+use super::segment::Segment;
+use super::{Failure, PartitionId};
+use crate::clock::{Mono, Now};
+use crate::config::LogConfig;
+use crate::disk::{Disk, FileRef, Mode};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A partition to be loaded, with all that the job needs.
+pub(super) struct Task {
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) root: PathBuf,
+    pub(super) id: PartitionId,
+    /// The directory's name.
+    pub(super) name: String,
+    pub(super) config: Arc<LogConfig>,
+    /// From the checkpoint file; 0 when it has no line.
+    pub(super) recovery_point: i64,
+    /// From the checkpoint file; 0 when it has no line.
+    pub(super) log_start: i64,
+    /// The last stop was clean.
+    pub(super) clean: bool,
+    pub(super) now: Now,
+}
+
+/// Why a partition could not be loaded.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// It answers errors; everything else serves.
+    Damaged(String),
+    /// A write or sync failed: the process must stop.
+    Failed(Failure),
+}
+
+/// A segment as the directory lists it.
+struct Listed {
+    base: i64,
+    len: u64,
+    has_indexes: bool,
+}
+
+/// Runs all passes.
+pub(super) fn run(task: &Task) -> Result<Parts, Trouble> {
+    let dir = task.root.join(&task.name);
+    let names = remove_leftovers(task, &dir)?;
+    let mut segments = list_segments(task, &dir, &names)?;
+    let (begin, producers, snapshots) = find_beginning(task, &dir, &names, segments[0].base)?;
+    let mut state = State {
+        now: task.now.mono,
+        expected: begin,
+        producers,
+        epochs: read_epochs(task, &dir, begin)?,
+        tail_bytes: 0,
+    };
+    let first = segments
+        .partition_point(|s| s.base <= begin)
+        .saturating_sub(1);
+    let mut done = Vec::with_capacity(segments.len());
+    for listed in &segments[..first] {
+        done.push(below(task, &dir, listed)?);
+    }
+    let tail = segments.split_off(first);
+    for (slot, listed) in tail.iter().enumerate() {
+        let gap = slot > 0 && !borders(task, &state, listed);
+        let scanned = if gap {
+            None
+        } else {
+            Some(scan_segment(task, &dir, listed, begin, &mut state)?)
+        };
+        let torn = scanned.as_ref().is_none_or(|s| s.len < listed.len);
+        if torn {
+            let keep = scanned.as_ref().map_or(0, |s| s.len);
+            cut(task, &dir, &tail[slot..], (keep, gap), state.expected)?;
+        }
+        done.extend(scanned.map(|s| recovered(task, listed.base, s)));
+        if torn {
+            break;
+        }
+    }
+    sync_tail(task, &dir, &done[first..], state.tail_bytes)?;
+    let log_end = state.expected;
+    Ok(Parts {
+        log_start: task
+            .log_start
+            .clamp(done[0].base(), log_end.max(done[0].base())),
+        segments: done,
+        producers: state.producers,
+        epochs: state.epochs,
+        log_end,
+        recovery_point: begin,
+        tail_bytes: state.tail_bytes,
+        snapshots,
+    })
+}
+
+/// What the scan carries from batch to batch.
+pub(super) struct State {
+    /// When the producers that are found count as seen.
+    pub(super) now: Mono,
+    /// The next batch's first offset, or less than that where the topic is compacted.
+    pub(super) expected: i64,
+    pub(super) producers: Producers,
+    pub(super) epochs: Epochs,
+    /// Bytes read.
+    pub(super) tail_bytes: u64,
+}
+
+fn remove_leftovers(task: &Task, dir: &Path) -> Result<Vec<(String, u64)>, Trouble> {
+    let listed = task
+        .disk
+        .list(dir)
+        .map_err(|error| unreadable(dir, &error))?;
+    let mut names = Vec::with_capacity(listed.len());
+    for entry in listed.into_iter().filter(|entry| !entry.is_dir) {
+        let path = dir.join(&entry.name);
+        match entry.name.rsplit_once('.').map(|(_, suffix)| suffix) {
+            Some("tmp" | "deleted" | "cleaned") => {
+                let removed = task.disk.remove_file(&path);
+                removed.map_err(|error| failed(&path, error))?;
+            }
+            Some("swap") => {
+                let message = format!("{} is left from a compaction by another broker", entry.name);
+                return Err(Trouble::Damaged(message));
+            }
+            _ => names.push((entry.name, entry.len)),
+        }
+    }
+    Ok(names)
+}
+
+fn list_segments(task: &Task, dir: &Path, names: &[(String, u64)]) -> Result<Vec<Listed>, Trouble> {
+    let there = |name: String| names.iter().any(|(n, _)| *n == name);
+    let logs = names
+        .iter()
+        .filter_map(|(name, len)| match names::parse_file(name) {
+            Some((base, Kind::Log)) => Some((base, *len)),
+            _ => None,
+        });
+    let mut segments: Vec<Listed> = logs
+        .map(|(base, len)| Listed {
+            base,
+            len,
+            has_indexes: there(names::file(base, Kind::Index))
+                && there(names::file(base, Kind::TimeIndex)),
+        })
+        .collect();
+    if segments.is_empty() {
+        if task.recovery_point > 0 {
+            return Err(Trouble::Damaged("its segments are gone".to_owned()));
+        }
+        let path = dir.join(names::file(0, Kind::Log));
+        let created = task.disk.open(&path, Mode::Create);
+        created.map_err(|error| failed(&path, error))?;
+        task.disk
+            .sync_dir(dir)
+            .map_err(|error| failed(dir, error))?;
+        segments.push(Listed {
+            base: 0,
+            len: 0,
+            has_indexes: true,
+        });
+    }
+    segments.sort_by_key(|segment| segment.base);
+    Ok(segments)
+}
+
+/// Pass 3. Answers the offset, the producers, and the offsets of the snapshots that stay.
+fn find_beginning(
+    task: &Task,
+    dir: &Path,
+    names: &[(String, u64)],
+    first_base: i64,
+) -> Result<(i64, Producers, Vec<i64>), Trouble> {
+    let offsets = names
+        .iter()
+        .filter_map(|(name, _)| match names::parse_file(name) {
+            Some((offset, Kind::Snapshot)) => Some(offset),
+            _ => None,
+        });
+    let mut snapshots: Vec<i64> = offsets.collect();
+    snapshots.sort_unstable();
+    while let Some(&offset) = snapshots.last() {
+        let path = dir.join(names::file(offset, Kind::Snapshot));
+        if offset <= task.recovery_point {
+            let bytes = checkpoint::read_bytes(&*task.disk, &path)
+                .map_err(|failure| unreadable(&path, &failure.error))?;
+            if let Some(producers) = Producers::decode(&bytes.unwrap_or_default(), task.now.mono) {
+                return Ok((offset.max(first_base), producers, snapshots));
+            }
+            log::warn!(
+                "storage: {}: {} is damaged and left out",
+                task.name,
+                path.display()
+            );
+        }
+        let removed = task.disk.remove_file(&path);
+        removed.map_err(|error| failed(&path, error))?;
+        snapshots.pop();
+    }
+    Ok((first_base, Producers::default(), snapshots))
+}
+
+fn read_epochs(task: &Task, dir: &Path, begin: i64) -> Result<Epochs, Trouble> {
+    let path = dir.join(names::EPOCHS);
+    let text = checkpoint::read_text(&*task.disk, &path)
+        .map_err(|failure| unreadable(&path, &failure.error))?;
+    let lines = checkpoint::decode_epochs(&text.unwrap_or_default()).unwrap_or_else(|why| {
+        log::warn!(
+            "storage: {}: {} is left out: {why}",
+            task.name,
+            path.display()
+        );
+        Vec::new()
+    });
+    let mut epochs = Epochs::from_lines(&lines);
+    epochs.cut(begin);
+    Ok(epochs)
+}
+
+/// A segment that need not be read.
+fn below(task: &Task, dir: &Path, listed: &Listed) -> Result<Segment, Trouble> {
+    if !listed.has_indexes {
+        rebuild_index(task, dir, listed)?;
+    }
+    Ok(Segment::found(listed.base, listed.len, task.now.wall_ms))
+}
+
+/// Pass 8: from headers alone. Damage ends it; look-ups walk on from there.
+fn rebuild_index(task: &Task, dir: &Path, listed: &Listed) -> Result<(), Trouble> {
+    let path = dir.join(names::file(listed.base, Kind::Log));
+    let file = open(task, &path)?;
+    let (mut buffer, mut index, mut newest) = (Buffer::new(), Index::default(), (-1, 0));
+    let mut heads = Heads::new(&*file, &mut buffer, 0, listed.len);
+    while let Met::Batch(head) = heads.step().map_err(|error| unreadable(&path, &error))? {
+        let last = scan::relative(listed.base, head.last_offset);
+        if head.max_timestamp_ms > newest.0 {
+            newest = (head.max_timestamp_ms, last);
+        }
+        let interval = u64::from(task.config.index_interval_bytes);
+        index.note(interval, (last, head.position, head.size_bytes), newest);
+    }
+    index.push_time(newest.0, newest.1);
+    let unstored = index.unstored();
+    for (kind, bytes) in [
+        (Kind::Index, unstored.offsets.1),
+        (Kind::TimeIndex, unstored.times.1),
+    ] {
+        let path = dir.join(names::file(listed.base, kind));
+        checkpoint::replace(&*task.disk, &path, &bytes).map_err(Trouble::Failed)?;
+    }
+    log::info!(
+        "storage: {}: made the index of segment {} anew",
+        task.name,
+        listed.base
+    );
+    Ok(())
+}
+
+/// Whether a segment follows the one before it without a gap; compaction leaves gaps.
+fn borders(task: &Task, state: &State, listed: &Listed) -> bool {
+    listed.base == state.expected || (task.config.compact && listed.base > state.expected)
+}
+
+/// Passes 4 and 5 for one segment.
+fn scan_segment(
+    task: &Task,
+    dir: &Path,
+    listed: &Listed,
+    begin: i64,
+    state: &mut State,
+) -> Result<Scanned, Trouble> {
+    let path = dir.join(names::file(listed.base, Kind::Log));
+    let file = open(task, &path)?;
+    if !task.clean {
+        let dropped = file.drop_cache();
+        dropped.map_err(|error| unreadable(&path, &error))?;
+    }
+    state.expected = state.expected.max(listed.base);
+    let known = scan::relative(listed.base, begin);
+    let index = read_index(task, dir, listed, known)?;
+    let position = find_position(&*file, &index, listed, begin)
+        .map_err(|error| unreadable(&path, &error))?
+        .map_err(|why| Trouble::Damaged(format!("{}: {why}", path.display())))?;
+    let interval_bytes = u64::from(task.config.index_interval_bytes);
+    let scan = scan::Scan::new(&*file, listed.base, (position, listed.len), interval_bytes);
+    scan.run(index, state)
+        .map_err(|error| unreadable(&path, &error))?
+        .map_err(|why| Trouble::Damaged(format!("{}: {why}", path.display())))
+}
+
+/// The entries below `known` (relative), and files cut to just those.
+fn read_index(task: &Task, dir: &Path, listed: &Listed, known: u32) -> Result<Index, Trouble> {
+    let read = |kind| {
+        let path = dir.join(names::file(listed.base, kind));
+        let bytes = checkpoint::read_bytes(&*task.disk, &path);
+        let bytes = bytes.map_err(|failure| unreadable(&path, &failure.error))?;
+        Ok((path, bytes.unwrap_or_default()))
+    };
+    let (offsets, times) = (read(Kind::Index)?, read(Kind::TimeIndex)?);
+    let index = Index::decode(&offsets.1, &times.1, listed.len, u64::from(known));
+    let (offsets_len, times_len) = index.stored_bytes();
+    for ((path, bytes), len) in [(offsets, offsets_len), (times, times_len)] {
+        if bytes.len() as u64 > len {
+            let cut = task.disk.open(&path, Mode::Write).and_then(|file| {
+                file.set_len(len)?;
+                file.sync()
+            });
+            cut.map_err(|error| failed(&path, error))?;
+        }
+    }
+    Ok(index)
+}
+
+/// Where the batch at or behind `begin` begins.
+fn find_position(
+    file: &dyn crate::disk::File,
+    index: &Index,
+    listed: &Listed,
+    begin: i64,
+) -> io::Result<Result<u64, String>> {
+    if begin <= listed.base {
+        return Ok(Ok(0));
+    }
+    let from = index.position_before_offset(scan::relative(listed.base, begin - 1));
+    let mut buffer = Buffer::new();
+    let mut heads = Heads::new(file, &mut buffer, from, listed.len);
+    let (mut position, mut end) = (from, listed.base);
+    Ok(loop {
+        match heads.step()? {
+            Met::Batch(head) if head.last_offset >= begin => break Ok(head.position),
+            Met::Batch(head) => (position, end) = (head.end(), head.last_offset + 1),
+            _ if end == begin => break Ok(position),
+            Met::End => {
+                break Err(format!(
+                    "it ends at offset {end}, but {begin} had been synced"
+                ));
+            }
+            Met::Broken(at) => {
+                break Err(format!(
+                    "no batch at position {at}, below the synced offset {begin}"
+                ));
+            }
+        }
+    })
+}
+
+fn recovered(task: &Task, base: i64, scanned: Scanned) -> Segment {
+    Segment::found(base, scanned.len, task.now.wall_ms).with_index(scanned.index, scanned.newest)
+}
+
+/// Pass 6. The first of `segments` is cut to `keep` bytes, or goes whole when it does not border on
+/// its predecessor; the others go whole.
+fn cut(
+    task: &Task,
+    dir: &Path,
+    segments: &[Listed],
+    (keep, first_too): (u64, bool),
+    end: i64,
+) -> Result<(), Trouble> {
+    let quarantine = task.root.join(names::QUARANTINE);
+    let disk = &*task.disk;
+    disk.create_dir(&quarantine)
+        .and_then(|()| disk.sync_dir(&task.root))
+        .map_err(|error| failed(&quarantine, error))?;
+    let whole = usize::from(!first_too);
+    let bytes: u64 = segments.iter().map(|s| s.len).sum::<u64>() - keep;
+    for listed in segments[whole..].iter().rev() {
+        move_segment(task, dir, &quarantine, listed)?;
+    }
+    if !first_too {
+        cut_tail(task, dir, &quarantine, &segments[0], (keep, end))?;
+    }
+    for path in [dir, &quarantine] {
+        disk.sync_dir(path).map_err(|error| failed(path, error))?;
+    }
+    log::warn!(
+        "storage: {}: cut {bytes} torn bytes after offset {} (kept in {})",
+        task.name,
+        end - 1,
+        quarantine.display()
+    );
+    Ok(())
+}
+
+fn move_segment(
+    task: &Task,
+    dir: &Path,
+    quarantine: &Path,
+    listed: &Listed,
+) -> Result<(), Trouble> {
+    let name = names::file(listed.base, Kind::Log);
+    let (from, to) = (dir.join(&name), free_name(task, quarantine, &name)?);
+    task.disk
+        .rename(&from, &to)
+        .map_err(|error| failed(&from, error))?;
+    for kind in [Kind::Index, Kind::TimeIndex, Kind::TxnIndex] {
+        let path = dir.join(names::file(listed.base, kind));
+        match task.disk.remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(failed(&path, error));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The copy is durable before the file is cut.
+fn cut_tail(
+    task: &Task,
+    dir: &Path,
+    quarantine: &Path,
+    listed: &Listed,
+    (keep, end): (u64, i64),
+) -> Result<(), Trouble> {
+    let path = dir.join(names::file(listed.base, Kind::Log));
+    let file = open(task, &path)?;
+    let copy = free_name(task, quarantine, &format!("{end:020}.torn"))?;
+    copy_range(&*task.disk, &file, (keep, listed.len), &copy)
+        .map_err(|error| failed(&copy, error))?;
+    file.set_len(keep)
+        .and_then(|()| file.sync())
+        .map_err(|error| failed(&path, error))
+}
+
+fn copy_range(
+    disk: &dyn Disk,
+    from: &FileRef,
+    (mut position, end): (u64, u64),
+    to: &Path,
+) -> io::Result<()> {
+    let (copy, mut written) = (disk.open(to, Mode::CreateNew)?, 0);
+    let mut chunk = vec![0; scan::BUFFER_BYTES];
+    while position < end {
+        let want = (end - position).min(chunk.len() as u64) as usize;
+        let got = from.read_at(position, &mut chunk[..want])?;
+        if got == 0 {
+            break;
+        }
+        copy.write_at(written, &[&chunk[..got]])?;
+        (position, written) = (position + got as u64, written + got as u64);
+    }
+    copy.sync()?;
+    disk.sync_dir(to.parent().unwrap_or(to))
+}
+
+/// A name in quarantine/ that nothing has: the partition's, the file's, and a number if need be.
+fn free_name(task: &Task, quarantine: &Path, name: &str) -> Result<PathBuf, Trouble> {
+    let listed = task.disk.list(quarantine);
+    let taken = listed.map_err(|error| failed(quarantine, error))?;
+    let is_free = |name: &String| taken.iter().all(|entry| entry.name != *name);
+    let plain = format!("{}-{name}", task.name);
+    let numbered = (1..).map(|n| format!("{plain}.{n}"));
+    let free = std::iter::once(plain.clone()).chain(numbered).find(is_free);
+    Ok(quarantine.join(free.unwrap_or(plain)))
+}
+
+/// Pass 7.
+fn sync_tail(task: &Task, dir: &Path, segments: &[Segment], tail: u64) -> Result<(), Trouble> {
+    if tail == 0 && task.clean {
+        return Ok(());
+    }
+    for segment in segments {
+        let path = dir.join(names::file(segment.base(), Kind::Log));
+        let file = open(task, &path)?;
+        file.sync().map_err(|error| failed(&path, error))?;
+    }
+    task.disk.sync_dir(dir).map_err(|error| failed(dir, error))
+}
+
+fn open(task: &Task, path: &Path) -> Result<FileRef, Trouble> {
+    let opened = task.disk.open(path, Mode::Write);
+    opened.map_err(|error| unreadable(path, &error))
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Trouble {
+    Trouble::Damaged(format!("{}: {error}", path.display()))
+}
+
+fn failed(path: &Path, error: io::Error) -> Trouble {
+    Trouble::Failed(Failure::new(path, error))
+}

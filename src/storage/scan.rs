@@ -1,0 +1,158 @@
+//! The reading of a log's tail: every batch held against its checksum, in one pass and in one buffer.
+
+use super::index::Index;
+use super::recovery::State;
+use crate::disk::File;
+use crate::proto::batch::{BatchHeader, HEADER_BYTES, MAGIC};
+use std::io;
+use std::ops::Range;
+
+/// Bytes that are read at once.
+pub(super) const BUFFER_BYTES: usize = 1024 * 1024;
+/// The checksum covers a batch from its attributes on.
+const CHECKED_FROM: u64 = 21;
+
+/// What a segment turned out to hold.
+pub(super) struct Scanned {
+    /// Bytes of whole batches.
+    pub(super) len: u64,
+    pub(super) index: Index,
+    /// The greatest timestamp and the last offset of the first batch that has it.
+    pub(super) newest: (i64, i64),
+}
+
+/// An offset as the indexes of a segment count it.
+pub(super) fn relative(base: i64, offset: i64) -> u32 {
+    u32::try_from(offset.saturating_sub(base).max(0)).unwrap_or(u32::MAX)
+}
+
+/// One segment's scan.
+pub(super) struct Scan<'a> {
+    file: &'a dyn File,
+    base: i64,
+    position: u64,
+    end: u64,
+    interval_bytes: u64,
+    buffer: Vec<u8>,
+    /// The part of the file that the buffer holds.
+    held: Range<u64>,
+}
+
+impl<'a> Scan<'a> {
+    /// A scan of the bytes from `position` to `end`.
+    pub(super) fn new(
+        file: &'a dyn File,
+        base: i64,
+        (position, end): (u64, u64),
+        interval_bytes: u64,
+    ) -> Scan<'a> {
+        Scan {
+            file,
+            base,
+            position,
+            end,
+            interval_bytes,
+            buffer: Vec::new(),
+            held: 0..0,
+        }
+    }
+
+    /// Reads until the end or the first bad batch. `index` holds what is known of the part before.
+    ///
+    /// # Errors
+    /// The inner one says why the log must be left alone.
+    pub(super) fn run(
+        mut self,
+        mut index: Index,
+        state: &mut State,
+    ) -> io::Result<Result<Scanned, String>> {
+        let mut newest = index.newest().unwrap_or((-1, 0));
+        let start = self.position;
+        while let Some(header) = self.batch()? {
+            if header.magic != MAGIC {
+                let why = "it holds message format 0 or 1 behind its recovery point";
+                return Ok(Err(why.to_owned()));
+            }
+            if header.base_offset < state.expected || !self.crc_matches(&header)? {
+                break;
+            }
+            let last = relative(self.base, header.last_offset());
+            if header.max_timestamp > newest.0 {
+                newest = (header.max_timestamp, last);
+            }
+            let size_bytes = header.size_bytes() as u64;
+            index.note(
+                self.interval_bytes,
+                (last, self.position, size_bytes),
+                newest,
+            );
+            self.position += size_bytes;
+            state.take(&header);
+        }
+        state.tail_bytes += self.position - start;
+        Ok(Ok(Scanned {
+            len: self.position,
+            index,
+            newest: (newest.0, self.base + i64::from(newest.1)),
+        }))
+    }
+
+    /// The header at the position, if a batch that ends within the file can begin like that.
+    fn batch(&mut self) -> io::Result<Option<BatchHeader>> {
+        let room = self.end - self.position;
+        let bytes = self.bytes(self.position, HEADER_BYTES)?;
+        let Some(header) = bytes.first_chunk().map(BatchHeader::from_bytes) else {
+            return Ok(None);
+        };
+        let is_old = matches!(header.magic, 0 | 1) && header.batch_length >= 14;
+        let size_bytes = header.size_bytes();
+        let is_batch = header.magic == MAGIC
+            && size_bytes >= HEADER_BYTES
+            && header.last_offset_delta >= 0
+            && header.base_offset >= 0;
+        let fits = size_bytes as u64 <= room;
+        Ok((fits && (is_batch || is_old)).then_some(header))
+    }
+
+    fn crc_matches(&mut self, header: &BatchHeader) -> io::Result<bool> {
+        let end = self.position + header.size_bytes() as u64;
+        let mut at = self.position + CHECKED_FROM;
+        let mut crc = 0;
+        while at < end {
+            let len = (end - at).min(BUFFER_BYTES as u64) as usize;
+            let bytes = self.bytes(at, len)?;
+            if bytes.len() < len {
+                return Ok(false);
+            }
+            crc = crc32c::crc32c_append(crc, bytes);
+            at += len as u64;
+        }
+        Ok(crc == header.crc)
+    }
+
+    /// Up to `len` bytes of the file, fewer only at its end.
+    fn bytes(&mut self, position: u64, len: usize) -> io::Result<&[u8]> {
+        let end = self.end.min(position + len as u64);
+        if position < self.held.start || end > self.held.end {
+            let room = (self.end - position).min(BUFFER_BYTES as u64) as usize;
+            self.buffer.resize(room, 0);
+            let got = self.file.read_at(position, &mut self.buffer)?;
+            self.held = position..position + got as u64;
+        }
+        let end = end.min(self.held.end);
+        let range = (position - self.held.start) as usize..(end - self.held.start) as usize;
+        Ok(&self.buffer[range])
+    }
+}
+
+impl State {
+    /// A good batch.
+    fn take(&mut self, header: &BatchHeader) {
+        if header.has_producer_id() {
+            self.producers.note(header, self.now);
+        }
+        self.epochs
+            .note(header.partition_leader_epoch, header.base_offset);
+        self.expected = header.next_offset();
+    }
+}

@@ -1,0 +1,64 @@
+//! The open files of all partitions: opened when they are needed, and closed again before there are too many.
+//!
+//! A file that is open here is noted in a queue. When the queue is longer than the limit, the oldest is
+//! closed unless it was used since it came to the front or is not on disk yet, when it goes to the back
+//! (the "second chance" of page caches). So an idle partition has no descriptor, and the limit is passed
+//! only by files that the next round is about to sync.
+
+use super::heads::Buffer;
+use super::{Failure, PartitionId};
+use crate::disk::{Disk, FileRef, Mode};
+use std::collections::VecDeque;
+use std::path::Path;
+use std::sync::Arc;
+
+/// How many files stay open, as far as the rounds allow it.
+const MAX_OPEN: usize = 256;
+
+/// What is open.
+pub(super) struct Shelf {
+    /// The disk that all files lie on.
+    pub(super) disk: Arc<dyn Disk>,
+    /// For walks.
+    pub(super) buffer: Buffer,
+    open: VecDeque<(PartitionId, i64)>,
+}
+
+impl Shelf {
+    /// Nothing is open yet.
+    pub(super) fn new(disk: Arc<dyn Disk>) -> Shelf {
+        Shelf {
+            disk,
+            buffer: Buffer::new(),
+            open: VecDeque::new(),
+        }
+    }
+
+    /// Opens the segment of `id` that begins at `base`.
+    pub(super) fn open(
+        &mut self,
+        (id, base): (PartitionId, i64),
+        path: &Path,
+        mode: Mode,
+    ) -> Result<FileRef, Failure> {
+        let opened = self.disk.open(path, mode);
+        let file = opened.map_err(|error| Failure::new(path, error))?;
+        self.open.push_back((id, base));
+        Ok(file)
+    }
+
+    /// Closes what is too much. `close` is asked for each of the oldest, and says whether it went.
+    pub(super) fn trim(&mut self, mut close: impl FnMut(PartitionId, i64) -> bool) {
+        let excess = self.open.len().saturating_sub(MAX_OPEN);
+        let mut chances = excess * 2;
+        while self.open.len() > MAX_OPEN && chances > 0 {
+            chances -= 1;
+            let Some((id, base)) = self.open.pop_front() else {
+                return;
+            };
+            if !close(id, base) {
+                self.open.push_back((id, base));
+            }
+        }
+    }
+}

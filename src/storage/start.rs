@@ -1,0 +1,423 @@
+//! Partitions come and go: the start, creation and deletion.
+//!
+//! At the start the directories are matched against what the journal knows:
+//!
+//! | directory | journal | what happens |
+//! |---|---|---|
+//! | there, of this topic id | known | loaded, in the work lane |
+//! | renamed to `-delete` | known | renamed back: the record of the deletion was lost, the rename was not |
+//! | gone | known | created, or error 56 if a checkpoint says that it once was there |
+//! | `-delete`, or of a topic that is noted as deleted | not known | removed |
+//! | there | not known, or of another topic id | moved to quarantine/, with a warning |
+//!
+//! A creation makes the directory, its first segment and `partition.metadata`, all in the round that holds
+//! the record too, and before it. A deletion stops the partition at once; when its record is durable
+//! the directory is renamed, and a minute later (Kafka's `file.delete.delay.ms`) its files go.
+
+use super::checkpoint::{self, Offsets};
+use super::epochs::Epochs;
+use super::log::{Log, Parts};
+use super::names::{self, Kind};
+use super::producer_state::Producers;
+use super::recovery::{self, Trouble};
+use super::segment::Segment;
+use super::{Done, Failure, Known, Outcome, PartitionId, Slot, State, Storage};
+use crate::clock::Now;
+use crate::config::LogConfig;
+use crate::disk::{Disk, Mode};
+use crate::proto::Uuid;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Kafka's `file.delete.delay.ms`.
+const REMOVAL_DELAY_MS: i64 = 60_000;
+
+/// A partition that is gone, while its directory is not.
+pub(super) struct Leaving {
+    topic: Arc<str>,
+    /// A job still works in the directory.
+    busy: bool,
+    /// The deletion is durable: the directory may be renamed.
+    durable: bool,
+}
+
+impl Storage {
+    /// Matches the directory against what the journal knows, and queues the loading of every partition.
+    ///
+    /// # Errors
+    /// When the directory cannot be read or changed.
+    pub fn start(&mut self, known: Vec<Known>, clean: bool, now: Now) -> io::Result<()> {
+        self.start_without(known, &BTreeSet::new(), clean, now)
+    }
+
+    /// The same, with the ids of topics of which the journal knows that they were deleted: their
+    /// directories are removed instead of kept.
+    ///
+    /// # Errors
+    /// When the directory cannot be read or changed.
+    pub fn start_without(
+        &mut self,
+        known: Vec<Known>,
+        deleted: &BTreeSet<Uuid>,
+        clean: bool,
+        now: Now,
+    ) -> io::Result<()> {
+        self.leaving.clear();
+        self.points.recovery = self.read_offsets(names::RECOVERY_POINTS)?;
+        self.points.starts = self.read_offsets(names::LOG_STARTS)?;
+        let dirs = self.disk.list(&self.root)?;
+        let mut present: BTreeSet<String> = dirs
+            .into_iter()
+            .filter(|e| e.is_dir)
+            .map(|e| e.name)
+            .collect();
+        let wanted: BTreeMap<String, &Known> = known
+            .iter()
+            .map(|k| (names::dir(&k.topic_name, k.id.partition), k))
+            .collect();
+        for (name, known) in &wanted {
+            self.bring_back(name, known, &mut present)?;
+        }
+        for name in &present {
+            self.clear_out(name, &wanted, deleted, now)?;
+        }
+        for (name, known) in wanted {
+            let id = known.id;
+            let there = checkpoint::topic_of(&*self.disk, &self.root.join(&name)) == Some(id.topic);
+            let key = (known.topic_name.to_string(), id.partition);
+            match (there, self.points.recovery.get(&key)) {
+                (true, _) => self.queue_load(name, known, clean, now),
+                (false, None) => self.create(id, &known.topic_name, &known.config, now)?,
+                (false, Some(_)) => {
+                    log::error!("storage: {name}: its directory is gone");
+                    self.insert(id, &known.topic_name, &known.config, State::Damaged);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// An offset checkpoint; one that cannot be understood is left out.
+    fn read_offsets(&self, name: &str) -> io::Result<Offsets> {
+        let path = self.root.join(name);
+        let text = checkpoint::read_text(&*self.disk, &path).map_err(|failure| failure.error)?;
+        Ok(
+            checkpoint::decode_offsets(&text.unwrap_or_default()).unwrap_or_else(|why| {
+                log::warn!("storage: {} is left out: {why}", path.display());
+                Offsets::new()
+            }),
+        )
+    }
+
+    /// Takes a rename to `-delete` back when the journal does not know of the deletion. A directory that
+    /// has the name meanwhile is of a topic whose creation was lost as well.
+    fn bring_back(
+        &mut self,
+        name: &str,
+        known: &Known,
+        present: &mut BTreeSet<String>,
+    ) -> io::Result<()> {
+        let away = names::deleted_dir(&known.topic_name, known.id);
+        if !present.contains(&away) {
+            return Ok(());
+        }
+        if present.remove(name) {
+            self.quarantine(name)?;
+        }
+        present.remove(&away);
+        present.insert(name.to_owned());
+        self.rename(&away, &self.root.join(name))
+    }
+
+    /// Removes or puts away a directory that the journal does not know.
+    fn clear_out(
+        &mut self,
+        name: &str,
+        wanted: &BTreeMap<String, &Known>,
+        deleted: &BTreeSet<Uuid>,
+        now: Now,
+    ) -> io::Result<()> {
+        let dir = self.root.join(name);
+        if names::is_deleted_dir(name) {
+            self.removals.insert((now.mono, dir));
+            return Ok(());
+        }
+        let Some((topic, partition)) = names::parse_dir(name) else {
+            return Ok(());
+        };
+        let id = checkpoint::topic_of(&*self.disk, &dir);
+        match (id, wanted.get(name)) {
+            (Some(id), Some(known)) if known.id.topic == id => Ok(()),
+            // Its creation was cut off before anything in it was durable.
+            (None, Some(_)) if self.holds_nothing(&dir)? => Ok(()),
+            (Some(id), _) if deleted.contains(&id) => {
+                let away = self.root.join(names::deleted_dir(
+                    topic,
+                    PartitionId {
+                        topic: id,
+                        partition,
+                    },
+                ));
+                self.rename(name, &away)?;
+                self.removals.insert((now.mono, away));
+                Ok(())
+            }
+            _ => self.quarantine(name),
+        }
+    }
+
+    fn holds_nothing(&self, dir: &Path) -> io::Result<bool> {
+        Ok(self.disk.list(dir)?.iter().all(|entry| entry.len == 0))
+    }
+
+    /// Moves a directory of nobody's out of the way.
+    fn quarantine(&mut self, name: &str) -> io::Result<()> {
+        let quarantine = self.root.join(names::QUARANTINE);
+        self.disk.create_dir(&quarantine)?;
+        let taken = self.disk.list(&quarantine)?;
+        let is_free = |name: &String| taken.iter().all(|entry| entry.name != *name);
+        let numbered = (1..).map(|n| format!("{name}.{n}"));
+        let free = std::iter::once(name.to_owned())
+            .chain(numbered)
+            .find(is_free);
+        let to = quarantine.join(free.as_deref().unwrap_or(name));
+        log::warn!(
+            "storage: {name} belongs to no topic that is known; moved to {}",
+            to.display()
+        );
+        self.rounds.dirs.insert(quarantine);
+        self.rename(name, &to)
+    }
+
+    fn rename(&mut self, name: &str, to: &Path) -> io::Result<()> {
+        self.disk.rename(&self.root.join(name), to)?;
+        self.rounds.dirs.insert(self.root.clone());
+        Ok(())
+    }
+
+    fn insert(&mut self, id: PartitionId, topic: &Arc<str>, config: &Arc<LogConfig>, state: State) {
+        let slot = Slot {
+            topic: Arc::clone(topic),
+            config: Arc::clone(config),
+            state,
+        };
+        self.slots.insert(id, slot);
+    }
+
+    fn queue_load(&mut self, name: String, known: &Known, clean: bool, now: Now) {
+        let key = (known.topic_name.to_string(), known.id.partition);
+        let line = |offsets: &Offsets| offsets.get(&key).copied().unwrap_or(0);
+        let task = recovery::Task {
+            disk: Arc::clone(&self.disk),
+            root: self.root.clone(),
+            id: known.id,
+            name,
+            config: Arc::clone(&known.config),
+            recovery_point: line(&self.points.recovery),
+            log_start: line(&self.points.starts),
+            clean,
+            now,
+        };
+        self.insert(known.id, &known.topic_name, &known.config, State::Loading);
+        self.loading += 1;
+        self.jobs.push(Box::new(move || {
+            Done(Outcome::Loaded(task.id, recovery::run(&task)))
+        }));
+    }
+
+    /// Takes in what a job has done.
+    ///
+    /// # Errors
+    /// When a write or sync failed for good: the process must stop.
+    pub fn absorb(&mut self, done: Done, now: Now) -> Result<(), Failure> {
+        match done.0 {
+            Outcome::Loaded(id, result) => self.loaded(id, result, now),
+            Outcome::Checkpointed(done) => self.checkpointed(done, now),
+            Outcome::Pointed(result) => self.pointed(result, now),
+            Outcome::Removed(result) => {
+                if let Err(failure) = result {
+                    log::warn!("storage: a deleted partition is left over: {failure}");
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn loaded(
+        &mut self,
+        id: PartitionId,
+        result: Result<Parts, Trouble>,
+        now: Now,
+    ) -> Result<(), Failure> {
+        let Some(slot) = self.slots.get_mut(&id) else {
+            self.job_ended(id, now);
+            return Ok(());
+        };
+        self.loading -= 1;
+        let name = names::dir(&slot.topic, id.partition);
+        match result {
+            Ok(parts) => {
+                let place = (id, self.root.join(name));
+                let config = (Arc::clone(&slot.config), self.leader_epoch);
+                let log = Log::new(place, Arc::clone(&self.disk), config, parts);
+                slot.state = State::Ready(Box::new(log));
+                self.after_load(id, now);
+            }
+            Err(Trouble::Damaged(why)) => {
+                log::error!("storage: {name}: not served: {why}");
+                slot.state = State::Damaged;
+            }
+            Err(Trouble::Failed(failure)) => return Err(failure),
+        }
+        self.signals.push((id, usize::MAX));
+        Ok(())
+    }
+
+    /// Makes a partition: its directory, its first segment, and whose it is. All of it is in the next
+    /// round.
+    ///
+    /// # Errors
+    /// What the disk says. `forget` and `delete_files` take away what is there of it.
+    pub fn create(
+        &mut self,
+        id: PartitionId,
+        topic: &Arc<str>,
+        config: &Arc<LogConfig>,
+        now: Now,
+    ) -> io::Result<()> {
+        let name = names::dir(topic, id.partition);
+        self.make_room(&name, now)?;
+        let dir = self.root.join(&name);
+        self.insert(id, topic, config, State::Damaged);
+        self.disk.create_dir(&dir)?;
+        self.rounds.dirs.insert(self.root.clone());
+        self.rounds.dirs.insert(dir.clone());
+        self.disk
+            .open(&dir.join(names::file(0, Kind::Log)), Mode::Create)?;
+        let path = dir.join(names::METADATA);
+        let metadata = self.disk.open(&path, Mode::Create)?;
+        metadata.write_at(0, &[checkpoint::encode_metadata(id.topic).as_bytes()])?;
+        self.rounds.files.push((metadata, path));
+        let parts = Parts {
+            segments: vec![Segment::fresh(0, now.wall_ms)],
+            producers: Producers::default(),
+            epochs: Epochs::default(),
+            log_start: 0,
+            log_end: 0,
+            recovery_point: 0,
+            tail_bytes: 0,
+            snapshots: Vec::new(),
+        };
+        let place = (id, dir);
+        let config = (Arc::clone(config), self.leader_epoch);
+        let log = Log::new(place, Arc::clone(&self.disk), config, parts);
+        if let Some(slot) = self.slots.get_mut(&id) {
+            slot.state = State::Ready(Box::new(log));
+        }
+        Ok(())
+    }
+
+    /// A partition of the same name that has just been deleted gives its name up, even before its
+    /// deletion is durable: the start takes the rename back if that record is lost.
+    fn make_room(&mut self, name: &str, now: Now) -> io::Result<()> {
+        let same = |(id, leaving): (&PartitionId, &Leaving)| {
+            (names::dir(&leaving.topic, id.partition) == name).then_some((*id, leaving.busy))
+        };
+        match self.leaving.iter().find_map(same) {
+            Some((_, true)) => Err(io::ErrorKind::ResourceBusy.into()),
+            Some((id, false)) => self.move_away(id, now),
+            None => Ok(()),
+        }
+    }
+
+    /// Stops serving a partition. Its files stay until `delete_files`.
+    pub fn forget(&mut self, id: PartitionId) {
+        let Some(slot) = self.slots.remove(&id) else {
+            return;
+        };
+        let busy = match &slot.state {
+            State::Loading => {
+                self.loading -= 1;
+                true
+            }
+            State::Ready(log) => log.checkpoints.running,
+            State::Damaged => false,
+        };
+        let leaving = Leaving {
+            topic: slot.topic,
+            busy,
+            durable: false,
+        };
+        self.leaving.insert(id, leaving);
+    }
+
+    /// The deletion of a forgotten partition is durable: its files may go.
+    pub fn delete_files(&mut self, id: PartitionId, now: Now) {
+        if let Some(leaving) = self.leaving.get_mut(&id) {
+            leaving.durable = true;
+            self.move_if_durable(id, now);
+        }
+    }
+
+    /// A job of a forgotten partition has ended.
+    pub(super) fn job_ended(&mut self, id: PartitionId, now: Now) {
+        if let Some(leaving) = self.leaving.get_mut(&id) {
+            leaving.busy = false;
+            self.move_if_durable(id, now);
+        }
+    }
+
+    fn move_if_durable(&mut self, id: PartitionId, now: Now) {
+        let ready = |leaving: &Leaving| leaving.durable && !leaving.busy;
+        if self.leaving.get(&id).is_some_and(ready)
+            && let Err(error) = self.move_away(id, now)
+        {
+            log::warn!("storage: a deleted partition is left over: {error}");
+        }
+    }
+
+    /// Renames a forgotten partition's directory, and has it removed later.
+    fn move_away(&mut self, id: PartitionId, now: Now) -> io::Result<()> {
+        let Some(leaving) = self.leaving.remove(&id) else {
+            return Ok(());
+        };
+        let away = self.root.join(names::deleted_dir(&leaving.topic, id));
+        self.rename(&names::dir(&leaving.topic, id.partition), &away)?;
+        self.removals
+            .insert((now.mono.plus_ms(REMOVAL_DELAY_MS), away));
+        self.points_changed(now);
+        Ok(())
+    }
+
+    /// Hands the directories that are due to the work lane.
+    pub(super) fn tick_removals(&mut self, now: Now) {
+        while let Some((at, _)) = self.removals.first()
+            && *at <= now.mono
+            && let Some((_, dir)) = self.removals.pop_first()
+        {
+            let disk = Arc::clone(&self.disk);
+            self.jobs.push(Box::new(move || {
+                Done(Outcome::Removed(remove(&*disk, &dir)))
+            }));
+        }
+    }
+}
+
+/// Removes a directory and its files. One that is already gone is fine.
+fn remove(disk: &dyn Disk, dir: &Path) -> Result<(), Failure> {
+    let gone = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => Ok(()),
+        _ => Err(Failure::new(dir, error)),
+    };
+    let entries = match disk.list(dir) {
+        Ok(entries) => entries,
+        Err(error) => return gone(error),
+    };
+    for entry in entries {
+        disk.remove_file(&dir.join(&entry.name)).or_else(gone)?;
+    }
+    disk.remove_dir(dir).or_else(gone)?;
+    checkpoint::sync_parent(disk, dir)
+}
