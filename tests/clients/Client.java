@@ -32,7 +32,7 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
  * The session on stdin and stdout is described in session.rs, which is its other end.
  */
 public class Client {
-    private static final Duration PATIENCE = Duration.ofSeconds(30);
+    private static final long PATIENCE_S = 30;
     private static final int LARGEST = 8_000_000;
 
     private final String bootstrap;
@@ -140,7 +140,7 @@ public class Client {
             consumer.assign(List.of(partition));
             seek(consumer, partition, args.text("from", "earliest"));
             long count = args.number("count", 0);
-            long deadline = System.nanoTime() + PATIENCE.toNanos();
+            long deadline = System.nanoTime() + args.number("patience", PATIENCE_S) * 1_000_000_000L;
             while (facts.size() < count) {
                 if (System.nanoTime() > deadline) {
                     throw new IllegalStateException(count - facts.size() + " records are missing");
