@@ -441,7 +441,7 @@ mod tests {
 
     #[test]
     fn long_files_and_functions_are_seen() {
-        let function = |lines| format!("fn f() {{{}}}", "\n".repeat(lines - 1));
+        let function = |lines: usize| format!("fn f() {{{}}}", "\n".repeat(lines - 1));
         assert_eq!(
             said(lengths, "src/a.rs", &function(71)),
             ["1: f has 71 lines"]
