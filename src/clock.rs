@@ -50,10 +50,16 @@ impl Clock {
         }
     }
 
+    /// Reads the monotonic clock alone.
+    #[must_use]
+    pub fn mono(&self) -> Mono {
+        Mono(u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX))
+    }
+
     /// Reads both clocks.
     #[must_use]
     pub fn now(&self) -> Now {
-        let mono = Mono(u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX));
+        let mono = self.mono();
         let wall_ms = match SystemTime::now().duration_since(UNIX_EPOCH) {
             Ok(since) => i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
             Err(before) => -i64::try_from(before.duration().as_millis()).unwrap_or(i64::MAX),

@@ -6,7 +6,7 @@
 //!
 //! Under journald, which has a clock, a priority stands instead of time and level: `<6>main: ...`. A
 //! line is one write. The first part of a module's path says who speaks: `chronikd::net::server` is `net`.
-//! A log file is opened again after SIGHUP or SIGUSR1, at the next line.
+//! A log file can be opened again, for those who move it away.
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use std::env;
@@ -14,9 +14,10 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+static LOGGER: OnceLock<Logger> = OnceLock::new();
 
 /// The sink behind `log`'s macros.
 struct Logger {
@@ -29,45 +30,42 @@ struct Logger {
 struct LogFile {
     path: PathBuf,
     open: Mutex<File>,
-    /// Set by a signal.
-    reopen: Arc<AtomicBool>,
 }
 
 /// Sends every line from now on to `file`, or to stderr.
 ///
 /// # Errors
-/// When the file cannot be created or the signals not be had.
+/// When the file cannot be created.
 pub(crate) fn start(level: LevelFilter, file: Option<&Path>) -> io::Result<()> {
+    let file = file.map(|path| {
+        let open = Mutex::new(open(path)?);
+        let path = path.to_owned();
+        Ok::<_, io::Error>(LogFile { path, open })
+    });
     let logger = Logger {
         journald: file.is_none() && stderr_is_journald(),
-        file: file.map(LogFile::create).transpose()?,
+        file: file.transpose()?,
     };
-    log::set_max_level(level);
     // Only a second call could fail, and there is one.
-    let _ = log::set_boxed_logger(Box::new(logger));
+    let _ = log::set_logger(LOGGER.get_or_init(|| logger));
+    log::set_max_level(level);
     Ok(())
 }
 
-impl LogFile {
-    fn create(path: &Path) -> io::Result<LogFile> {
-        let reopen = Arc::new(AtomicBool::new(false));
-        for signal in [signal_hook::consts::SIGHUP, signal_hook::consts::SIGUSR1] {
-            signal_hook::flag::register(signal, Arc::clone(&reopen))?;
-        }
-        Ok(LogFile {
-            path: path.to_owned(),
-            open: Mutex::new(open(path)?),
-            reopen,
-        })
+/// Opens the log file again under its name. Without success the old one stays.
+pub(crate) fn reopen() {
+    let Some(file) = LOGGER.get().and_then(|logger| logger.file.as_ref()) else {
+        return;
+    };
+    match open(&file.path) {
+        Ok(new) => *file.open.lock().unwrap_or_else(PoisonError::into_inner) = new,
+        Err(error) => log::warn!("cannot open {} again: {error}", file.path.display()),
     }
+}
 
+impl LogFile {
     fn write(&self, line: &str) {
         let mut file = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.reopen.swap(false, Ordering::Relaxed)
-            && let Ok(new) = open(&self.path)
-        {
-            *file = new;
-        }
         // There is nowhere to tell that a log line is lost.
         let _ = file.write_all(line.as_bytes());
     }

@@ -2,7 +2,8 @@
 
 use super::sim::SimDisk;
 use super::{
-    Disk, File, LockError, Mode, RealDisk, Syncing, View, errno, read_all, remove_tree, replace,
+    Disk, File, FileSystem, LockError, Mode, RealDisk, Syncing, View, errno, read_all, remove_tree,
+    replace,
 };
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -335,4 +336,46 @@ fn the_whole_file_system_is_synced_only_where_that_is_allowed() {
     assert!(!supported(Syncing::Each));
     assert!(!supported(Syncing::OwnMount));
     assert!(supported(Syncing::Nothing));
+}
+
+#[test]
+fn a_file_elsewhere_ends_syncing_the_whole() {
+    let scratch = Scratch::new();
+    let disk = RealDisk::new(Syncing::Nothing);
+    let _lock = disk.lock(&scratch.0).unwrap();
+    disk.open(&scratch.0.join("f"), Mode::Create).unwrap();
+    disk.sync_all(&scratch.0).unwrap();
+    disk.open(Path::new("/proc/version"), Mode::Read).unwrap();
+    assert_eq!(kind(disk.sync_all(&scratch.0)), ErrorKind::Unsupported);
+}
+
+#[test]
+fn memory_is_told_from_disks() {
+    let disk = RealDisk::new(Syncing::Each);
+    // Every Linux has devtmpfs or a tmpfs there, and it has the number of tmpfs.
+    assert_eq!(
+        disk.file_system(Path::new("/dev")).unwrap(),
+        FileSystem::Memory
+    );
+    assert_eq!(
+        disk.file_system(Path::new("/proc")).unwrap(),
+        FileSystem::Local
+    );
+}
+
+#[test]
+fn files_are_private() {
+    use std::os::unix::fs::PermissionsExt;
+    let scratch = Scratch::new();
+    let disk = RealDisk::new(Syncing::Each);
+    disk.create_dir(&scratch.0.join("t-0")).unwrap();
+    disk.open(&scratch.0.join("t-0/f"), Mode::Create).unwrap();
+    let mode = |name: &str| {
+        std::fs::metadata(scratch.0.join(name))
+            .unwrap()
+            .permissions()
+            .mode()
+    };
+    // A umask may take more away.
+    assert_eq!((mode("t-0") & 0o027, mode("t-0/f") & 0o177), (0, 0));
 }

@@ -4,7 +4,7 @@
 //!
 //! The order inside a round is the law that everything above stands on: the kernel may write pages in any
 //! order, so a decision (an append) may not even be in the page cache before what it decides about is
-//! safe. A round that fails at any step is over: no later step of it is tried.
+//! safe. A round that fails at any step is over: nothing more of it is written.
 
 use super::{Disk, FileRef};
 use std::io::{self, ErrorKind};

@@ -19,7 +19,7 @@ pub mod sim;
 mod threads;
 
 pub use error::{PathError, errno, is_full};
-pub use real::{Lock, LockError, RealDisk, Syncing};
+pub use real::{FileSystem, Lock, LockError, RealDisk, Syncing};
 pub use threads::{Threads, Wake};
 
 use std::io::{self, ErrorKind};
@@ -88,7 +88,9 @@ pub trait File: Send + Sync {
     fn is_empty(&self) -> io::Result<bool> {
         Ok(self.len()? == 0)
     }
-    /// Cuts or extends (with zeros). A file that has ever been viewed is not cut: see `view`.
+    /// Cuts or extends (with zeros); what was reserved behind the length is given back. A length below
+    /// the end of what was viewed through this file is refused (`InvalidInput`), because a window may
+    /// be mapped there: write a new file and rename it instead.
     fn set_len(&self, len: u64) -> io::Result<()>;
     /// Makes the bytes and the length durable (fdatasync).
     fn sync(&self) -> io::Result<()>;
@@ -97,8 +99,8 @@ pub trait File: Send + Sync {
     fn reserve(&self, position: u64, len: u64) -> io::Result<()>;
     /// Forgets the clean cached pages, so that the next read asks the disk.
     fn drop_cache(&self) -> io::Result<()>;
-    /// Bytes for a socket, without copying where the system can. The range must lie inside the file.
-    /// May return fewer parts than windows touched; their lengths add up to `len`.
+    /// Bytes for a socket, without copying where the system can. The range must lie inside the file
+    /// (`InvalidInput` otherwise) and must not be written again. The lengths of the parts add up to `len`.
     fn view(&self, position: u64, len: usize) -> io::Result<Vec<View>>;
 }
 

@@ -15,6 +15,7 @@ use std::fs;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// How much a sync of a [`RealDisk`] does.
@@ -31,12 +32,47 @@ pub enum Syncing {
     Nothing,
 }
 
+/// Where files live, as far as it matters for the worth of a sync.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileSystem {
+    /// On a disk of this machine, or so it says.
+    Local,
+    /// In memory: gone with the power.
+    Memory,
+    /// On another machine: as good as its promises.
+    Network,
+}
+
+/// `f_type` of statfs(2) for what is not local.
+const NOT_LOCAL: [(u32, FileSystem); 9] = [
+    (0x0102_1994, FileSystem::Memory),  // tmpfs
+    (0x8584_58F6, FileSystem::Memory),  // ramfs
+    (0x0000_6969, FileSystem::Network), // NFS
+    (0x0000_517B, FileSystem::Network), // SMB
+    (0xFF53_4D42, FileSystem::Network), // CIFS
+    (0xFE53_4D42, FileSystem::Network), // SMB 2
+    (0x0102_1997, FileSystem::Network), // 9P
+    (0x00C3_6400, FileSystem::Network), // Ceph
+    (0x5346_414F, FileSystem::Network), // AFS
+];
+
 /// The operating system.
 pub struct RealDisk {
     syncing: Syncing,
-    /// The directory that `sync_all` serves, and the descriptor to ask; once something is locked.
-    whole: OnceLock<Option<(PathBuf, Arc<fs::File>)>>,
+    /// What `sync_all` serves, once something is locked; `None` if it serves nothing.
+    whole: OnceLock<Option<Whole>>,
+    /// Whether a file on another file system was opened (through a symbolic link, say), which a sync
+    /// of the whole would miss.
+    strays: AtomicBool,
     windows: Arc<map::Cache>,
+}
+
+/// A file system that may be synced with one call.
+struct Whole {
+    dir: PathBuf,
+    /// The lock's descriptor.
+    file: Arc<fs::File>,
+    device: u64,
 }
 
 impl RealDisk {
@@ -46,6 +82,7 @@ impl RealDisk {
         RealDisk {
             syncing,
             whole: OnceLock::new(),
+            strays: AtomicBool::new(false),
             windows: Arc::new(map::Cache::new()),
         }
     }
@@ -79,11 +116,36 @@ impl RealDisk {
             .and_then(|()| file.write_all(pid.as_bytes()))
             .map_err(at("write", &path))?;
         let file = Arc::new(file);
-        let whole = self
-            .whole_is_safe(dir)?
-            .then(|| (dir.to_owned(), Arc::clone(&file)));
+        let device = file.metadata().map_err(at("stat", &path))?.dev();
+        let whole = self.whole_is_safe(dir)?.then(|| Whole {
+            dir: dir.to_owned(),
+            file: Arc::clone(&file),
+            device,
+        });
         self.whole.get_or_init(|| whole);
         Ok(Lock { _file: file })
+    }
+
+    /// What holds `dir`, for a warning at start.
+    ///
+    /// # Errors
+    /// Those of statfs(2).
+    pub fn file_system(&self, dir: &Path) -> io::Result<FileSystem> {
+        let found = rustix::fs::statfs(dir).map_err(|error| at("stat", dir)(error.into()))?;
+        // The magic numbers have 32 bits; the type of the field differs between machines.
+        let magic = found.f_type as u32;
+        let known = NOT_LOCAL.iter().find(|(number, _)| *number == magic);
+        Ok(known.map_or(FileSystem::Local, |(_, kind)| *kind))
+    }
+
+    /// Notes a file that a sync of the whole would miss.
+    fn watch_for_strays(&self, file: &fs::File) -> io::Result<()> {
+        if let Some(Some(whole)) = self.whole.get()
+            && file.metadata()?.dev() != whole.device
+        {
+            self.strays.store(true, Ordering::Relaxed);
+        }
+        Ok(())
     }
 
     fn whole_is_safe(&self, dir: &Path) -> io::Result<bool> {
@@ -103,7 +165,7 @@ fn holder(file: &mut fs::File) -> Option<u32> {
     text.trim().parse().ok()
 }
 
-/// A directory that is ours until this is dropped.
+/// A directory that is ours until this and the disk that gave it are dropped.
 #[derive(Debug)]
 pub struct Lock {
     _file: Arc<fs::File>,
@@ -166,6 +228,7 @@ impl Disk for RealDisk {
             .create(mode == Mode::Create)
             .create_new(mode == Mode::CreateNew);
         let file = options.open(path).map_err(at("open", path))?;
+        self.watch_for_strays(&file).map_err(at("stat", path))?;
         Ok(Arc::new(RealFile {
             path: path.to_owned(),
             windows: map::Windows::new(&self.windows),
@@ -221,11 +284,13 @@ impl Disk for RealDisk {
 
     fn sync_all(&self, dir: &Path) -> io::Result<()> {
         match self.whole.get() {
-            Some(Some((root, file))) if root == dir => match self.syncing {
-                Syncing::Nothing => Ok(()),
-                _ => rustix::fs::syncfs(file)
-                    .map_err(|error| at("sync the file system of", dir)(error.into())),
-            },
+            Some(Some(whole)) if whole.dir == dir && !self.strays.load(Ordering::Relaxed) => {
+                match self.syncing {
+                    Syncing::Nothing => Ok(()),
+                    _ => rustix::fs::syncfs(&whole.file)
+                        .map_err(|error| at("sync the file system of", dir)(error.into())),
+                }
+            }
             _ => Err(ErrorKind::Unsupported.into()),
         }
     }

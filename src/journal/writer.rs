@@ -51,8 +51,8 @@ impl Journal {
     /// is short, every call tries again to make the next file, also when nothing is withheld.
     ///
     /// # Errors
-    /// When a file was needed and could not be made. Then nothing has changed: what is withheld stays, and
-    /// a later call may succeed.
+    /// When a file was needed and could not be made. Then what is withheld stays, and a later call may
+    /// succeed; the round must be run all the same.
     ///
     /// # Panics
     /// When the round before is still in flight, because the new records would say that it is durable.
@@ -196,5 +196,159 @@ impl Current {
             position,
             bytes,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{append, disk, file_path, group, image, reopened, sync};
+    use super::*;
+    use crate::disk::Disk;
+    use crate::disk::sim::SimDisk;
+    use std::path::Path;
+
+    fn names(disk: &SimDisk) -> usize {
+        disk.list(Path::new("/data/journal")).unwrap().len()
+    }
+
+    #[test]
+    fn a_round_goes_to_one_place_in_one_file() {
+        let disk = disk(1);
+        let (mut journal, _) = reopened(&disk);
+        let mut position = HEADER_BYTES as u64;
+        for number in 1..9 {
+            append(&mut journal, &group(1, 300_000));
+            append(&mut journal, &group(2, 10));
+            let mut round = Round {
+                number,
+                ..Round::default()
+            };
+            journal.gather(&mut round).unwrap();
+            let [append] = &round.then[..] else {
+                panic!("{} appends", round.then.len());
+            };
+            assert!(append.position == position || append.position == HEADER_BYTES as u64);
+            position = append.position + append.bytes.len() as u64;
+            assert!(position <= FILE_BYTES);
+            assert!(round.files.len() <= 1 && round.dirs.len() == round.files.len());
+            assert!(!journal.needs_round());
+            journal.synced(number);
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "one round at a time")]
+    fn a_round_before_the_last_one_is_durable_is_a_mistake() {
+        let (mut journal, _) = reopened(&disk(1));
+        for number in 1..3 {
+            append(&mut journal, &group(1, 1));
+            let mut round = Round {
+                number,
+                ..Round::default()
+            };
+            journal.gather(&mut round).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_file_is_zeros_behind_its_records_and_the_next_is_made_at_half() {
+        let disk = disk(1);
+        let (mut journal, _) = reopened(&disk);
+        append(&mut journal, &group(1, 600_000));
+        assert!(sync(&mut journal, &disk, 1));
+        assert_eq!(names(&disk), 1);
+        let bytes = image(&disk, &file_path(1));
+        assert_eq!(bytes.len() as u64, FILE_BYTES);
+        assert!(bytes[601_000..].iter().all(|&byte| byte == 0));
+        append(&mut journal, &group(2, 1));
+        assert!(sync(&mut journal, &disk, 2));
+        assert_eq!(names(&disk), 2);
+        assert_eq!(journal.size().files, 2);
+        assert_eq!(journal.size().bytes, 2 * FILE_BYTES);
+    }
+
+    #[test]
+    fn a_round_larger_than_a_file_comes_back() {
+        let disk = disk(1);
+        let (mut journal, _) = reopened(&disk);
+        let groups = [group(1, 5_000_000), group(2, 10), group(3, 2_000_000)];
+        for (number, group) in (1..).zip(&groups) {
+            append(&mut journal, group);
+            assert!(sync(&mut journal, &disk, number));
+        }
+        disk.kill();
+        let (again, replayed) = reopened(&disk);
+        assert_eq!(replayed, groups);
+        assert_eq!(again.size(), journal.size());
+        assert_eq!(again.last_sequence(), 3);
+    }
+
+    #[test]
+    fn many_files_come_back_in_order() {
+        let disk = disk(1);
+        let mut expected = Vec::new();
+        for life in 0..4 {
+            let (mut journal, replayed) = reopened(&disk);
+            assert_eq!(replayed, expected);
+            for number in 0..10 {
+                let group = group(life * 10 + number, 250_000);
+                append(&mut journal, &group);
+                expected.push(group);
+                assert!(sync(&mut journal, &disk, number as u64 + 1));
+            }
+            disk.kill();
+        }
+        assert!(names(&disk) >= 10);
+    }
+
+    #[test]
+    fn a_full_disk_is_told_early_and_forgiven() {
+        let disk = disk(1);
+        let (mut journal, _) = reopened(&disk);
+        disk.set_capacity(Some(FILE_BYTES + 1000));
+        append(&mut journal, &group(1, 600_000));
+        assert!(sync(&mut journal, &disk, 1));
+        append(&mut journal, &group(2, 1));
+        assert!(sync(&mut journal, &disk, 2));
+        assert!(journal.is_short());
+        append(&mut journal, &group(3, 100_000));
+        assert!(sync(&mut journal, &disk, 3), "the rest of the file is good");
+        append(&mut journal, &group(4, 800_000));
+        assert!(!sync(&mut journal, &disk, 4));
+        assert!(journal.needs_round(), "what is withheld stays");
+        assert_eq!(names(&disk), 1, "no unfinished file is left");
+        disk.set_capacity(None);
+        assert!(sync(&mut journal, &disk, 4));
+        assert!(!journal.is_short());
+        disk.kill();
+        assert_eq!(reopened(&disk).1.len(), 4);
+    }
+
+    #[test]
+    fn a_large_round_on_a_full_disk_is_refused_before_it_is_written() {
+        for ready in [false, true] {
+            let disk = disk(1);
+            let (mut journal, _) = reopened(&disk);
+            for (number, bytes) in [(1, if ready { 600_000 } else { 10 }), (2, 10)] {
+                append(&mut journal, &group(1, bytes));
+                assert!(sync(&mut journal, &disk, number));
+            }
+            assert_eq!(journal.ready.is_some(), ready);
+            disk.set_capacity(Some(4 * FILE_BYTES));
+            append(&mut journal, &group(2, 5_000_000));
+            assert!(journal.gather(&mut Round::default()).is_err());
+            assert!(journal.needs_round());
+            disk.set_capacity(None);
+            assert!(sync(&mut journal, &disk, 3));
+            disk.kill();
+            assert_eq!(reopened(&disk).1.len(), 3);
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "a group of")]
+    fn a_group_beyond_the_limit_is_a_mistake() {
+        let (mut journal, _) = reopened(&disk(1));
+        append(&mut journal, &group(1, entry::MAX_GROUP_BYTES));
     }
 }

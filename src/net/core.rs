@@ -39,13 +39,9 @@ pub trait Core {
     /// The newest durable round: replies tagged with a higher one must wait.
     fn synced_round(&self) -> u64;
     /// Starts the clean close: last checkpoints, last round, the journal's closing record.
-    fn begin_close(&mut self, _now: Now) -> Result<(), Fatal> {
-        Ok(())
-    }
+    fn begin_close(&mut self, now: Now);
     /// Whether the clean close is complete. Asked only after `begin_close`.
-    fn closed(&self) -> bool {
-        true
-    }
+    fn closed(&self) -> bool;
 }
 
 impl Core for Broker {
@@ -82,9 +78,8 @@ impl Core for Broker {
     fn synced_round(&self) -> u64 {
         Broker::synced_round(self)
     }
-    fn begin_close(&mut self, now: Now) -> Result<(), Fatal> {
+    fn begin_close(&mut self, now: Now) {
         Broker::begin_close(self, now);
-        Ok(())
     }
     fn closed(&self) -> bool {
         Broker::closed(self)

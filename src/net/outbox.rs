@@ -211,13 +211,6 @@ impl Outbox {
         }
     }
 
-    /// Forgets everything.
-    pub(super) fn clear(&mut self) {
-        self.pieces.clear();
-        self.pinned_bytes = 0;
-        self.give_back();
-    }
-
     /// Own memory, in bytes.
     #[cfg(test)]
     pub(super) fn held_bytes(&self) -> usize {

@@ -232,6 +232,8 @@ impl Core for Toy {
         self.synced
     }
 
+    fn begin_close(&mut self, _now: Now) {}
+
     fn closed(&self) -> bool {
         !self.dirty && !self.in_flight
     }
@@ -245,16 +247,20 @@ pub(super) struct ToyLanes {
 
 #[derive(Default)]
 struct Inner {
-    /// Rounds are done as soon as they are asked for.
-    instant: bool,
+    /// Rounds are done as soon as they are asked for, and this is told so.
+    instant: Option<Box<dyn Fn() + Send>>,
     waiting: Vec<u64>,
     done: Vec<Completion<()>>,
 }
 
 impl ToyLanes {
     pub(super) fn instant() -> ToyLanes {
+        ToyLanes::instant_with(|| {})
+    }
+
+    pub(super) fn instant_with(tell: impl Fn() + Send + 'static) -> ToyLanes {
         let lanes = ToyLanes::default();
-        lanes.inner.lock().unwrap().instant = true;
+        lanes.inner.lock().unwrap().instant = Some(Box::new(tell));
         lanes
     }
 
@@ -277,7 +283,8 @@ impl Lanes<()> for ToyLanes {
     fn sync(&mut self, round: Round) {
         let mut inner = self.inner.lock().unwrap();
         assert!(inner.waiting.is_empty(), "one round at a time");
-        if inner.instant {
+        if let Some(tell) = &inner.instant {
+            tell();
             inner.done.push(Completion::Synced(round.number));
         } else {
             inner.waiting.push(round.number);

@@ -249,7 +249,7 @@ fn message_set(
             cap_bytes,
         };
         let converted = legacy::to_message_set(&batches, &wanted).map_err(|e| legacy_code(&e))?;
-        if !converted.bytes.is_empty() {
+        if !converted.bytes.is_empty() || converted.next_offset <= from {
             return Ok(converted.bytes);
         }
         from = converted.next_offset;

@@ -223,8 +223,9 @@ mod tests {
         let trailing = [&good[..], &[0]].concat();
         assert_eq!(decompress(&trailing, 9, 0), Err(CodecError::Corrupt));
         let mut oversized = good.clone();
-        oversized[7..11].copy_from_slice(&(BLOCK_BYTES as u32 + 1).to_le_bytes());
-        oversized.resize(BLOCK_BYTES * 2, 0);
+        oversized.truncate(7);
+        oversized.extend(((BLOCK_BYTES as u32 + 1) | STORED).to_le_bytes());
+        oversized.resize(oversized.len() + BLOCK_BYTES + 1 + 4, 0);
         assert_eq!(
             decompress(&oversized, usize::MAX, 0),
             Err(CodecError::Corrupt)

@@ -1,8 +1,8 @@
 //! Compression of records: one table of codecs, each behind its Cargo feature.
 //!
 //! Decompressing is done for strangers, so the output has a cap that holds while it grows, and no size that the
-//! input declares is ever reserved. Called by api/ and by the cleaner only: produce needs it to check records,
-//! old fetches and compaction to rewrite them; everything else hands batches on as they are.
+//! input declares is ever reserved. storage/ opens batches to check and to search them; only api/ and the cleaner
+//! rewrite them, for old clients and for compaction. Everything else hands batches on as they are.
 
 #[cfg(feature = "gzip")]
 mod gzip;

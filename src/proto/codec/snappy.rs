@@ -65,20 +65,24 @@ fn split_i32(bytes: &[u8]) -> Result<(i32, &[u8]), CodecError> {
     Ok((i32::from_be_bytes(*head), rest))
 }
 
-/// Decompresses a raw block behind what is there. The length that the block declares is reserved only if so
-/// many compressed bytes can give it.
+/// Decompresses a raw block behind what is there.
 fn append_block(out: &mut Vec<u8>, block: &[u8], cap_bytes: usize) -> Result<(), CodecError> {
-    let length = decompress_len(block).or(Err(CodecError::Corrupt))?;
-    if length > block.len().saturating_mul(MAX_RATIO) {
-        return Err(CodecError::Corrupt);
-    }
+    let length_bytes = possible_length(block)?;
     let start = out.len();
-    if length > cap_bytes - start {
+    if length_bytes > cap_bytes - start {
         return Err(CodecError::CapExceeded);
     }
-    out.resize(start + length, 0);
+    out.resize(start + length_bytes, 0);
     let written = Decoder::new().decompress(block, &mut out[start..]);
     written.map(drop).or(Err(CodecError::Corrupt))
+}
+
+/// The uncompressed length that a raw block declares, if so many compressed bytes can give it.
+fn possible_length(block: &[u8]) -> Result<usize, CodecError> {
+    match decompress_len(block) {
+        Ok(length) if length <= block.len().saturating_mul(MAX_RATIO) => Ok(length),
+        _ => Err(CodecError::Corrupt),
+    }
 }
 
 #[cfg(test)]
@@ -112,6 +116,7 @@ mod tests {
     #[test]
     fn a_declared_length_is_not_believed() {
         let block = [0xff, 0xff, 0xff, 0xff, 0x0f, 0, b'x'];
+        assert_eq!(possible_length(&block), Err(CodecError::Corrupt));
         assert_eq!(decompress(&block, usize::MAX), Err(CodecError::Corrupt));
         let stream = [&compress(b"").unwrap()[..], &[0x7f, 0xff, 0xff, 0xff, 1]].concat();
         assert_eq!(decompress(&stream, 100), Err(CodecError::Corrupt));

@@ -257,6 +257,23 @@ mod tests {
         assert_eq!(tight, Err(LegacyError::TooLarge));
     }
 
+    #[cfg(feature = "gzip")]
+    #[test]
+    fn a_wrapper_with_append_time_gives_it_to_its_messages() {
+        let style = Style {
+            codec: Codec::Gzip,
+            timestamp_type: TimestampType::LogAppendTime,
+            ..plain(1)
+        };
+        let inner = set_of(1, 2);
+        let value = Codec::Gzip.compress(&inner, 1).unwrap();
+        let mut set = Vec::new();
+        style.write(&mut set, 1, 5000, None, Some(&value)).unwrap();
+        let records = records_of(&to_batch(&set, CAP_BYTES).unwrap());
+        let timestamps: Vec<_> = records.iter().map(|record| record.0).collect();
+        assert_eq!(timestamps, [5000, 5000]);
+    }
+
     #[test]
     fn zstd_is_no_codec_of_message_sets() {
         let mut set = Vec::new();

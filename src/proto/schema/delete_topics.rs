@@ -26,7 +26,7 @@ wire! {
 
     /// One deleted topic, or why it was not.
     struct DeletableTopicResult<'a> {
-        name:          Option<&'a str>,
+        name:          Option<&'a str> = Some(""),
         topic_id:      Uuid             [6..],
         error_code:    ErrorCode,
         error_message: Option<Text<'a>> [5..],

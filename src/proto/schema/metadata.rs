@@ -43,7 +43,7 @@ wire! {
     /// A topic; its name is null if an unknown id was asked for.
     struct MetadataResponseTopic<'a> {
         error_code:                  ErrorCode,
-        name:                        Option<&'a str>,
+        name:                        Option<&'a str> = Some(""),
         topic_id:                    Uuid [10..],
         is_internal:                 bool [1..],
         partitions:                  Vec<MetadataResponsePartition>,

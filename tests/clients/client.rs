@@ -1,0 +1,196 @@
+//! The table of clients: how each is started, and what it can do.
+
+use std::process::Command;
+
+use crate::common;
+
+/// What a client sends as the timestamps of its records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stamps {
+    /// The ones it is given.
+    Given,
+    /// Its own clock's; it cannot be told.
+    Clock,
+    /// None: message format 0 has no place for them.
+    None,
+}
+
+/// How the program is started.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Program {
+    /// A script for the Python of a toolchain, and a further argument.
+    Venv(&'static str, &'static str, &'static [&'static str]),
+    /// A script for the system's Python around a command of the system.
+    System(&'static str, &'static str),
+    /// A single Java source file with the jars of a toolchain.
+    Java(&'static str, &'static str),
+}
+
+/// One client in one version.
+#[derive(Debug)]
+pub(crate) struct Client {
+    /// Its test's name.
+    pub(crate) name: &'static str,
+    pub(crate) program: Program,
+    /// The compressions that it knows, both ways.
+    pub(crate) codecs: &'static [&'static str],
+    /// The values of acks that work in it.
+    pub(crate) acks: &'static [&'static str],
+    /// Has an idempotent producer.
+    pub(crate) idempotent: bool,
+    /// The headers that it can send, of those that `contents` knows.
+    pub(crate) headers: &'static [&'static str],
+    /// Shows headers and, unless its stamps are `None`, timestamps of what it reads.
+    pub(crate) shows_headers: bool,
+    pub(crate) stamps: Stamps,
+    /// Creates, configures and deletes topics; the others have the broker create them.
+    pub(crate) admin: bool,
+    /// Finds offsets by time.
+    pub(crate) finds_times: bool,
+    /// Tells the offsets of what it sent.
+    pub(crate) tells_offsets: bool,
+}
+
+const ALL_CODECS: &[&str] = &["none", "gzip", "snappy", "lz4", "zstd"];
+const OLD_CODECS: &[&str] = &["none", "gzip", "snappy", "lz4"];
+const ALL_ACKS: &[&str] = &["0", "1", "all"];
+/// kafka-python 2.3 never sends what it was given with acks=0, to no broker.
+const SOME_ACKS: &[&str] = &["1", "all"];
+const ALL_HEADERS: &[&str] = &["topic", "empty", "null"];
+const SOME_HEADERS: &[&str] = &["topic", "empty"];
+
+const NEW: Client = Client {
+    name: "",
+    program: Program::System("", ""),
+    codecs: ALL_CODECS,
+    acks: ALL_ACKS,
+    idempotent: true,
+    headers: ALL_HEADERS,
+    shows_headers: true,
+    stamps: Stamps::Given,
+    admin: true,
+    finds_times: true,
+    tells_offsets: true,
+};
+
+const OLD: Client = Client {
+    codecs: OLD_CODECS,
+    acks: SOME_ACKS,
+    idempotent: false,
+    headers: &[],
+    shows_headers: false,
+    admin: false,
+    finds_times: false,
+    ..NEW
+};
+
+/// All of them.
+pub(crate) const CLIENTS: &[Client] = &[
+    Client {
+        name: "kcat",
+        program: Program::System("kcat.py", "kcat"),
+        stamps: Stamps::Clock,
+        admin: false,
+        tells_offsets: false,
+        ..NEW
+    },
+    Client {
+        name: "kafka_python_3_0",
+        program: Program::Venv("kafka_python.py", "kafka-python-3.0", &[]),
+        headers: SOME_HEADERS,
+        ..NEW
+    },
+    Client {
+        name: "kafka_python_2_3",
+        program: Program::Venv("kafka_python.py", "kafka-python-2.3", &[]),
+        acks: SOME_ACKS,
+        headers: SOME_HEADERS,
+        ..NEW
+    },
+    Client {
+        name: "kafka_python_2_0",
+        program: Program::Venv("kafka_python.py", "kafka-python-2.0", &[]),
+        idempotent: false,
+        headers: SOME_HEADERS,
+        ..NEW
+    },
+    Client {
+        name: "kafka_python_as_for_kafka_0_10",
+        program: Program::Venv("kafka_python.py", "kafka-python-2.3", &["0.10.0"]),
+        ..OLD
+    },
+    Client {
+        name: "kafka_python_as_for_kafka_0_9",
+        program: Program::Venv("kafka_python.py", "kafka-python-2.3", &["0.9"]),
+        stamps: Stamps::None,
+        ..OLD
+    },
+    Client {
+        name: "confluent_kafka_2",
+        program: Program::Venv("confluent.py", "confluent-kafka-2", &[]),
+        ..NEW
+    },
+    Client {
+        name: "kafka_clients_4_3",
+        program: Program::Java("Client.java", "kafka-clients-4.3"),
+        ..NEW
+    },
+    Client {
+        name: "kafka_clients_3_9",
+        program: Program::Java("Client.java", "kafka-clients-3.9"),
+        ..NEW
+    },
+    Client {
+        name: "kafka_clients_2_8",
+        program: Program::Java("Client.java", "kafka-clients-2.8"),
+        ..NEW
+    },
+];
+
+/// The client of a test.
+pub(crate) fn named(name: &str) -> &'static Client {
+    CLIENTS
+        .iter()
+        .find(|client| client.name == name)
+        .expect("a client of the table")
+}
+
+impl Client {
+    /// The command that starts a session of it, or what is missing on this machine.
+    pub(crate) fn command(&self, bootstrap: &str) -> Result<Command, String> {
+        let scripts = common::tests_dir().join("clients");
+        let mut command = match self.program {
+            Program::Venv(script, toolchain, _) => {
+                let venv = common::toolchain(toolchain)?.join("venv");
+                let mut command = Command::new(venv.join("bin/python"));
+                command.arg(scripts.join(script));
+                command
+            }
+            Program::System(script, tool) => {
+                common::on_path(tool)?;
+                common::on_path("python3")?;
+                let mut command = Command::new("python3");
+                command.arg(scripts.join(script));
+                command
+            }
+            Program::Java(source, toolchain) => {
+                common::on_path("java")?;
+                let jars = common::toolchain(toolchain)?.join("jars").join("*");
+                let mut command = Command::new("java");
+                command.arg("-XX:TieredStopAtLevel=1").arg("-cp").arg(jars);
+                command.arg(scripts.join(source));
+                command
+            }
+        };
+        command.arg(bootstrap);
+        if let Program::Venv(_, _, further) = self.program {
+            command.args(further);
+        }
+        Ok(command)
+    }
+
+    /// Knows message format 2, and with it headers and large offsets inside batches.
+    pub(crate) fn knows_zstd(&self) -> bool {
+        self.codecs.contains(&"zstd")
+    }
+}

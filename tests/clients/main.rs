@@ -1,0 +1,56 @@
+//! The real clients, unchanged, against the real daemon.
+//!
+//! Each client is one small program beside this file, which answers the lines of `session`. The table in
+//! `client` says what every client can do; `story` is what each does alone, and `cross` lets every client
+//! read what every other one wrote. The contents of a record are computed from its topic and number
+//! (`contents`), so nobody has to be asked what it was that he sent.
+//!
+//! The toolchains are installed by `tests/clients/setup`. Where one is absent its tests say `SKIPPED` and
+//! pass, except in CI. With `CHRONIKD_ORACLE=HOST:PORT` the same suite runs against another broker, which
+//! is not killed: so that what is expected here is what Apache Kafka does. For the clients before 0.11 it has to be
+//! Kafka 3.9, and it needs `message.max.bytes=6000000`.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod client;
+mod contents;
+mod cross;
+mod server;
+mod session;
+mod story;
+
+/// One test for each client, so that a failure names it.
+macro_rules! stories {
+    ($($name:ident)+) => {$(
+        #[test]
+        fn $name() {
+            story::run(client::named(stringify!($name)));
+        }
+    )+
+
+        #[test]
+        fn every_client_of_the_table_has_a_test() {
+            let names: Vec<&str> = client::CLIENTS.iter().map(|client| client.name).collect();
+            assert_eq!(names, [$(stringify!($name)),+]);
+        }
+    };
+}
+
+stories! {
+    kcat
+    kafka_python_3_0
+    kafka_python_2_3
+    kafka_python_2_0
+    kafka_python_as_for_kafka_0_10
+    kafka_python_as_for_kafka_0_9
+    confluent_kafka_2
+    kafka_clients_4_3
+    kafka_clients_3_9
+    kafka_clients_2_8
+}
+
+#[test]
+fn every_client_reads_what_every_other_wrote() {
+    cross::run();
+}
