@@ -34,14 +34,23 @@ fn frame<'a, T: Wire<'a>>(api: ApiKey, version: i16, body: &T) -> Vec<u8> {
 
 /// A classic request header, correlation id 7, client id "t".
 fn header(api_key: i16, version: i16) -> Vec<u8> {
-    [&api_key.to_be_bytes()[..], &version.to_be_bytes(), &[0, 0, 0, 7, 0, 1, b't']].concat()
+    [
+        &api_key.to_be_bytes()[..],
+        &version.to_be_bytes(),
+        &[0, 0, 0, 7, 0, 1, b't'],
+    ]
+    .concat()
 }
 
 /// Sends a request and hands the response's body on.
 fn ask(raw: &mut Raw, api: ApiKey, version: i16, request: &[u8]) -> Vec<u8> {
     raw.send(request).expect("sent");
     let response = raw.read().expect("an answer");
-    assert_eq!(response[..4], [0, 0, 0, 7], "the correlation id of the request");
+    assert_eq!(
+        response[..4],
+        [0, 0, 0, 7],
+        "the correlation id of the request"
+    );
     let tags = api != ApiKey::ApiVersions && api.info().is_flexible(version);
     response[4 + usize::from(tags)..].to_vec()
 }
@@ -59,7 +68,10 @@ fn assert_served(raw: &mut Raw) {
 }
 
 fn software<'a>(name: &'a str, version: &'a str) -> ApiVersionsRequest<'a> {
-    ApiVersionsRequest { client_software_name: name, client_software_version: version }
+    ApiVersionsRequest {
+        client_software_name: name,
+        client_software_version: version,
+    }
 }
 
 fn connect(broker: &Broker) -> Raw {
@@ -76,7 +88,11 @@ fn assert_closes(broker: &Broker, bytes: &[u8]) {
 }
 
 fn framed(frame: &[u8]) -> Vec<u8> {
-    [&i32::try_from(frame.len()).expect("short").to_be_bytes()[..], frame].concat()
+    [
+        &i32::try_from(frame.len()).expect("short").to_be_bytes()[..],
+        frame,
+    ]
+    .concat()
 }
 
 #[test]
@@ -99,7 +115,17 @@ fn a_header_that_makes_no_sense_closes() {
 #[test]
 fn a_version_that_is_not_served_and_a_controllers_api_close() {
     let broker = Broker::start(&[]);
-    for (api, version) in [(3, 14), (3, -1), (0, 99), (4, 0), (5, 1), (6, 7), (7, 3), (56, 0), (1, 19)] {
+    for (api, version) in [
+        (3, 14),
+        (3, -1),
+        (0, 99),
+        (4, 0),
+        (5, 1),
+        (6, 7),
+        (7, 3),
+        (56, 0),
+        (1, 19),
+    ] {
         assert_closes(&broker, &framed(&header(api, version)));
     }
 }
@@ -107,7 +133,12 @@ fn a_version_that_is_not_served_and_a_controllers_api_close() {
 #[test]
 fn a_body_that_makes_no_sense_closes() {
     let broker = Broker::start(&[]);
-    let bodies: [&[u8]; 4] = [&[0x7f, 0xff, 0xff, 0xff], &[0xff, 0xff, 0xff, 0xfe], &[0, 0, 0, 1, 0xff], &[0, 0]];
+    let bodies: [&[u8]; 4] = [
+        &[0x7f, 0xff, 0xff, 0xff],
+        &[0xff, 0xff, 0xff, 0xfe],
+        &[0, 0, 0, 1, 0xff],
+        &[0, 0],
+    ];
     for body in bodies {
         assert_closes(&broker, &framed(&[&header(3, 1), body].concat()));
     }
@@ -117,7 +148,10 @@ fn a_body_that_makes_no_sense_closes() {
 fn bytes_behind_a_body_are_ignored() {
     let broker = Broker::start(&[]);
     let mut raw = connect(&broker);
-    let request = MetadataRequest { topics: None, ..Default::default() };
+    let request = MetadataRequest {
+        topics: None,
+        ..Default::default()
+    };
     let request = [&frame(ApiKey::Metadata, 4, &request)[..], &[1, 2, 3]].concat();
     let body = ask(&mut raw, ApiKey::Metadata, 4, &request);
     let answer: MetadataResponse<'_> = decode(&body, ApiKey::Metadata, 4);
@@ -132,7 +166,11 @@ fn an_unsupported_version_of_api_versions_is_answered_in_version_0() {
     for version in [5, 99, i16::MAX, -1] {
         let request = [&header(18, version)[..], &[0xde, 0xad, 0xbe, 0xef]].concat();
         let body = ask(&mut raw, ApiKey::ApiVersions, 0, &request);
-        assert_eq!(body, [0, 35, 0, 0, 0, 1, 0, 18, 0, 0, 0, 4], "version {version}");
+        assert_eq!(
+            body,
+            [0, 35, 0, 0, 0, 1, 0, 18, 0, 0, 0, 4],
+            "version {version}"
+        );
     }
     assert_served(&mut raw);
 }
@@ -156,12 +194,26 @@ fn an_unknown_topic_id_is_answered_100_with_the_id() {
     let broker = Broker::start(&[]);
     let mut raw = connect(&broker);
     let topic_id = Uuid([9; 16]);
-    let topics = Some(vec![MetadataRequestTopic { topic_id, name: None }]);
-    let request = MetadataRequest { topics, ..Default::default() };
-    let body = ask(&mut raw, ApiKey::Metadata, 13, &frame(ApiKey::Metadata, 13, &request));
+    let topics = Some(vec![MetadataRequestTopic {
+        topic_id,
+        name: None,
+    }]);
+    let request = MetadataRequest {
+        topics,
+        ..Default::default()
+    };
+    let body = ask(
+        &mut raw,
+        ApiKey::Metadata,
+        13,
+        &frame(ApiKey::Metadata, 13, &request),
+    );
     let answer: MetadataResponse<'_> = decode(&body, ApiKey::Metadata, 13);
     let topic = &answer.topics[0];
-    assert_eq!((topic.error_code, topic.name, topic.topic_id), (ErrorCode::UNKNOWN_TOPIC_ID, None, topic_id));
+    assert_eq!(
+        (topic.error_code, topic.name, topic.topic_id),
+        (ErrorCode::UNKNOWN_TOPIC_ID, None, topic_id)
+    );
 }
 
 /// A topic made for one test, and what is produced to it.
@@ -174,7 +226,10 @@ impl Producing {
     fn new(settings: &[(&str, &str)]) -> Producing {
         let broker = Broker::start(&[]);
         let mut raw = connect(&broker);
-        let configs = settings.iter().map(|&(name, value)| CreatableTopicConfig { name, value: Some(value) });
+        let configs = settings.iter().map(|&(name, value)| CreatableTopicConfig {
+            name,
+            value: Some(value),
+        });
         let topic = CreatableTopic {
             name: "t",
             num_partitions: 1,
@@ -182,17 +237,40 @@ impl Producing {
             configs: configs.collect(),
             ..Default::default()
         };
-        let request = CreateTopicsRequest { topics: vec![topic], ..Default::default() };
-        let body = ask(&mut raw, ApiKey::CreateTopics, 7, &frame(ApiKey::CreateTopics, 7, &request));
+        let request = CreateTopicsRequest {
+            topics: vec![topic],
+            ..Default::default()
+        };
+        let body = ask(
+            &mut raw,
+            ApiKey::CreateTopics,
+            7,
+            &frame(ApiKey::CreateTopics, 7, &request),
+        );
         let answer: CreateTopicsResponse<'_> = decode(&body, ApiKey::CreateTopics, 7);
         assert_eq!(answer.topics[0].error_code, ErrorCode::NONE);
-        Producing { _broker: broker, raw }
+        Producing {
+            _broker: broker,
+            raw,
+        }
     }
 
     fn request(version: i16, acks: i16, partition: i32, records: Option<&[u8]>) -> Vec<u8> {
-        let partition_data = vec![PartitionProduceData { index: partition, records: Records::Here(records) }];
-        let topic_data = vec![TopicProduceData { name: "t", partition_data, ..Default::default() }];
-        let request = ProduceRequest { acks, timeout_ms: 10_000, topic_data, ..Default::default() };
+        let partition_data = vec![PartitionProduceData {
+            index: partition,
+            records: Records::Here(records),
+        }];
+        let topic_data = vec![TopicProduceData {
+            name: "t",
+            partition_data,
+            ..Default::default()
+        }];
+        let request = ProduceRequest {
+            acks,
+            timeout_ms: 10_000,
+            topic_data,
+            ..Default::default()
+        };
         frame(ApiKey::Produce, version, &request)
     }
 
@@ -224,19 +302,39 @@ fn damaged_and_illegal_batches_have_their_codes() {
     let cases: [(&str, &[u8], ErrorCode); 10] = [
         ("a good batch", &good, ErrorCode::NONE),
         ("trailing bytes", &trailing, ErrorCode::NONE),
-        ("a wrong checksum", &flipped(good.len() - 1), ErrorCode::CORRUPT_MESSAGE),
+        (
+            "a wrong checksum",
+            &flipped(good.len() - 1),
+            ErrorCode::CORRUPT_MESSAGE,
+        ),
         ("zeros", &[0; 100], ErrorCode::CORRUPT_MESSAGE),
-        ("a batch cut short", &good[..good.len() - 1], ErrorCode::INVALID_RECORD),
+        (
+            "a batch cut short",
+            &good[..good.len() - 1],
+            ErrorCode::INVALID_RECORD,
+        ),
         ("a base offset", &flipped(7), ErrorCode::INVALID_RECORD),
         ("no records", &[], ErrorCode::INVALID_RECORD),
         ("two batches", &two, ErrorCode::INVALID_RECORD),
-        ("magic 1", &flipped_magic(&good, 1), ErrorCode::INVALID_RECORD),
-        ("a control batch", &batch(BatchBuilder::control), ErrorCode::INVALID_RECORD),
+        (
+            "magic 1",
+            &flipped_magic(&good, 1),
+            ErrorCode::INVALID_RECORD,
+        ),
+        (
+            "a control batch",
+            &batch(BatchBuilder::control),
+            ErrorCode::INVALID_RECORD,
+        ),
     ];
     for (what, records, code) in cases {
         assert_eq!(producing.code(9, -1, Some(records)), code, "{what}");
     }
-    assert_eq!(producing.code(9, 1, None), ErrorCode::INVALID_RECORD, "null records");
+    assert_eq!(
+        producing.code(9, 1, None),
+        ErrorCode::INVALID_RECORD,
+        "null records"
+    );
 }
 
 fn flipped_magic(batch: &[u8], magic: u8) -> Vec<u8> {
@@ -249,7 +347,10 @@ fn flipped_magic(batch: &[u8], magic: u8) -> Vec<u8> {
 fn illegal_acks_are_answered_21() {
     let mut producing = Producing::new(&[]);
     for acks in [2, -2, i16::MAX] {
-        assert_eq!(producing.code(9, acks, Some(&batch(|b| b))), ErrorCode::INVALID_REQUIRED_ACKS);
+        assert_eq!(
+            producing.code(9, acks, Some(&batch(|b| b))),
+            ErrorCode::INVALID_REQUIRED_ACKS
+        );
     }
 }
 
@@ -259,7 +360,10 @@ fn a_compacted_topic_wants_keys() {
     let mut keyless = BatchBuilder::new(0);
     keyless.push(-1, None, Some(b"value"));
     let keyless = keyless.build(None).expect("a small batch");
-    assert_eq!(producing.code(9, -1, Some(&keyless)), ErrorCode::INVALID_RECORD);
+    assert_eq!(
+        producing.code(9, -1, Some(&keyless)),
+        ErrorCode::INVALID_RECORD
+    );
     assert_eq!(producing.code(9, -1, Some(&batch(|b| b))), ErrorCode::NONE);
 }
 
@@ -269,11 +373,17 @@ fn absurd_times_and_large_batches_are_refused() {
     let mut late = BatchBuilder::new(0);
     late.push(i64::MAX / 2, Some(b"k"), Some(b"v"));
     let late = late.build(None).expect("a small batch");
-    assert_eq!(producing.code(9, -1, Some(&late)), ErrorCode::INVALID_TIMESTAMP);
+    assert_eq!(
+        producing.code(9, -1, Some(&late)),
+        ErrorCode::INVALID_TIMESTAMP
+    );
     let mut large = BatchBuilder::new(0);
     large.push(-1, Some(b"k"), Some(&[0; 1000]));
     let large = large.build(None).expect("a small batch");
-    assert_eq!(producing.code(9, -1, Some(&large)), ErrorCode::MESSAGE_TOO_LARGE);
+    assert_eq!(
+        producing.code(9, -1, Some(&large)),
+        ErrorCode::MESSAGE_TOO_LARGE
+    );
 }
 
 #[cfg(feature = "zstd")]
@@ -281,7 +391,10 @@ fn absurd_times_and_large_batches_are_refused() {
 fn zstd_needs_produce_7() {
     let mut producing = Producing::new(&[]);
     let records = batch(|b| b.codec(Codec::Zstd));
-    assert_eq!(producing.code(6, -1, Some(&records)), ErrorCode::UNSUPPORTED_COMPRESSION_TYPE);
+    assert_eq!(
+        producing.code(6, -1, Some(&records)),
+        ErrorCode::UNSUPPORTED_COMPRESSION_TYPE
+    );
     assert_eq!(producing.code(7, -1, Some(&records)), ErrorCode::NONE);
 }
 
@@ -289,9 +402,15 @@ fn zstd_needs_produce_7() {
 fn a_failed_produce_without_acks_closes_and_a_good_one_is_silent() {
     let mut producing = Producing::new(&[]);
     let good = batch(|b| b);
-    producing.raw.send(&Producing::request(9, 0, 0, Some(&good))).expect("sent");
+    producing
+        .raw
+        .send(&Producing::request(9, 0, 0, Some(&good)))
+        .expect("sent");
     assert_served(&mut producing.raw);
-    producing.raw.send(&Producing::request(9, 0, 99, Some(&good))).expect("sent");
+    producing
+        .raw
+        .send(&Producing::request(9, 0, 99, Some(&good)))
+        .expect("sent");
     assert!(producing.raw.is_closed());
 }
 
@@ -299,7 +418,9 @@ fn a_failed_produce_without_acks_closes_and_a_good_one_is_silent() {
 fn http_and_tls_are_told_apart_from_kafka() {
     let broker = Broker::start(&[]);
     let mut raw = connect(&broker);
-    raw.0.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("sent");
+    raw.0
+        .write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        .expect("sent");
     let mut answer = String::new();
     raw.0.read_to_string(&mut answer).expect("text");
     assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");

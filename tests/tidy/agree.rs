@@ -30,8 +30,12 @@ fn packages(lock: &str) -> Vec<String> {
         .filter_map(|line| line.strip_prefix("name = \"")?.strip_suffix('"'))
         .collect();
     let allowed = BTreeSet::from_iter(PACKAGES.iter().copied());
-    let new = found.difference(&allowed).map(|name| format!("{name} is not allowed"));
-    let gone = allowed.difference(&found).map(|name| format!("{name} is allowed in vain"));
+    let new = found
+        .difference(&allowed)
+        .map(|name| format!("{name} is not allowed"));
+    let gone = allowed
+        .difference(&found)
+        .map(|name| format!("{name} is allowed in vain"));
     new.chain(gone).collect()
 }
 
@@ -75,7 +79,9 @@ fn api_files(names: &[&str], paths: &[&str]) -> Vec<String> {
         }
     }
     for path in paths {
-        let stem = path.strip_prefix("src/proto/schema/").and_then(|name| name.strip_suffix(".rs"));
+        let stem = path
+            .strip_prefix("src/proto/schema/")
+            .and_then(|name| name.strip_suffix(".rs"));
         if let Some(stem) = stem
             && stem != "mod"
             && !files.iter().any(|file| file == stem)
@@ -93,7 +99,11 @@ fn options(code: &str) -> Vec<(String, String)> {
         Some((parts.next()?.to_owned(), parts.next()?.to_owned()))
     };
     let table = code.split("const OPTIONS").nth(1).unwrap_or_default();
-    table.lines().take_while(|line| !line.starts_with("];")).filter_map(row).collect()
+    table
+        .lines()
+        .take_while(|line| !line.starts_with("];"))
+        .filter_map(row)
+        .collect()
 }
 
 /// Complaints about options without an entry in chronikd(8), and the other way round.
@@ -110,17 +120,37 @@ fn option_entries(options: &[(String, String)], page: &str) -> Vec<String> {
         .lines()
         .filter_map(|line| line.strip_prefix(".It "))
         .filter(|entry| entry.starts_with("Fl "))
-        .map(|entry| entry.split(" Ar ").next().unwrap_or(entry).trim().to_owned())
+        .map(|entry| {
+            entry
+                .split(" Ar ")
+                .next()
+                .unwrap_or(entry)
+                .trim()
+                .to_owned()
+        })
         .collect();
-    let missing = heads.difference(&entries).map(|head| format!("chronikd.8 lacks .It {head}"));
-    let vain = entries.difference(&heads).map(|entry| format!("chronikd.8 has .It {entry} in vain"));
+    let missing = heads
+        .difference(&entries)
+        .map(|head| format!("chronikd.8 lacks .It {head}"));
+    let vain = entries
+        .difference(&heads)
+        .map(|entry| format!("chronikd.8 has .It {entry} in vain"));
     missing.chain(vain).collect()
 }
 
 /// The numbers in exit.rs, and those that chronikd(8) lists.
 fn exit_codes(code: &str, page: &str) -> Vec<String> {
-    let number = |line: &str| line.split(": u8 = ").nth(1)?.strip_suffix(';').map(str::to_owned);
-    let used: BTreeSet<String> = code.lines().filter_map(number).chain(["0".into()]).collect();
+    let number = |line: &str| {
+        line.split(": u8 = ")
+            .nth(1)?
+            .strip_suffix(';')
+            .map(str::to_owned)
+    };
+    let used: BTreeSet<String> = code
+        .lines()
+        .filter_map(number)
+        .chain(["0".into()])
+        .collect();
     let listed: BTreeSet<String> = page
         .lines()
         .filter_map(|line| line.strip_prefix(".It "))
@@ -128,21 +158,26 @@ fn exit_codes(code: &str, page: &str) -> Vec<String> {
         .map(str::to_owned)
         .collect();
     let differ = used.symmetric_difference(&listed);
-    differ.map(|code| format!("exit code {code} is not in both exit.rs and chronikd.8")).collect()
+    differ
+        .map(|code| format!("exit code {code} is not in both exit.rs and chronikd.8"))
+        .collect()
 }
 
 /// Fields of the typed views that nobody outside config/ reads: settings that are not obeyed.
 fn unread(views: &str, others: &[&Source]) -> Vec<String> {
     let field = |line: &str| {
         let (name, _) = line.strip_prefix("    pub ")?.split_once(": ")?;
-        name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_').then(|| name.to_owned())
+        name.bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+            .then(|| name.to_owned())
     };
     let reads = |name: &str| {
         others.iter().any(|source| {
             let uses = source.product.match_indices(name);
             uses.into_iter().any(|(at, _)| {
                 let rest = &source.product[at + name.len()..];
-                source.product[..at].ends_with('.') && !rest.starts_with(|next: char| next.is_alphanumeric() || next == '_')
+                source.product[..at].ends_with('.')
+                    && !rest.starts_with(|next: char| next.is_alphanumeric() || next == '_')
             })
         })
     };
@@ -181,7 +216,10 @@ fn entry(key: &Key, more: &str) -> String {
     };
     let Key { name, about, .. } = key;
     let kind = roff(&kind(key.kind));
-    format!(".It Cm {name}\n{}\n.br\nType: {kind}; {default}{more}.\n", roff(about))
+    format!(
+        ".It Cm {name}\n{}\n.br\nType: {kind}; {default}{more}.\n",
+        roff(about)
+    )
 }
 
 /// A hyphen would be a dash on some devices.
@@ -217,7 +255,10 @@ fn range(kind: &str, min: i64, max: i64) -> String {
 
 fn names(title: &str, tier: Tier) -> String {
     let all = config::broker_keys().chain(config::topic_keys().map(|row| &row.key));
-    let names: BTreeSet<&str> = all.filter(|key| key.tier == tier).map(|key| key.name).collect();
+    let names: BTreeSet<&str> = all
+        .filter(|key| key.tier == tier)
+        .map(|key| key.name)
+        .collect();
     let mut section = format!(".Ss {title}\n.Bl -item -compact\n");
     for name in names {
         let _ = writeln!(section, ".It\n.Cm {name}");
@@ -244,7 +285,10 @@ fn assert_part(page: &str, part: &str) {
     if std::env::var_os("CHRONIKD_WRITE_MAN").is_some() {
         fs::write(&path, &new).expect("the page can be written");
     } else {
-        assert!(old == new, "{page} is out of date: run this with CHRONIKD_WRITE_MAN=1");
+        assert!(
+            old == new,
+            "{page} is out of date: run this with CHRONIKD_WRITE_MAN=1"
+        );
     }
 }
 
@@ -288,18 +332,30 @@ fn the_command_s_page_lists_its_options_and_exit_codes() {
 #[test]
 fn every_setting_that_is_said_to_be_honoured_is_read_by_somebody() {
     let sources = source::sources(crate::root());
-    let others: Vec<&Source> = sources.iter().filter(|source| source.room() != "config").collect();
+    let others: Vec<&Source> = sources
+        .iter()
+        .filter(|source| source.room() != "config")
+        .collect();
     crate::assert_none(&unread(&read("src/config/views.rs"), &others));
 }
 
 #[test]
 fn every_manual_page_is_plain_and_complete() {
     for (path, text) in source::files(crate::root(), "man", &[".5", ".7", ".8"]) {
-        for section in [".Dd ", ".Dt ", ".Sh NAME", ".Sh DESCRIPTION", ".Sh SEE ALSO"] {
+        for section in [
+            ".Dd ",
+            ".Dt ",
+            ".Sh NAME",
+            ".Sh DESCRIPTION",
+            ".Sh SEE ALSO",
+        ] {
             assert!(text.contains(section), "{path} lacks {section}");
         }
         assert!(text.is_ascii(), "{path} is not plain");
-        assert!(text.lines().all(|line| line.trim_end() == line), "{path} has blanks at line ends");
+        assert!(
+            text.lines().all(|line| line.trim_end() == line),
+            "{path} has blanks at line ends"
+        );
     }
 }
 
@@ -309,18 +365,34 @@ mod samples {
 
     #[test]
     fn a_package_too_many_or_too_few_is_seen() {
-        let lock: String = PACKAGES.iter().map(|name| format!("name = \"{name}\"\n")).collect();
+        let lock: String = PACKAGES
+            .iter()
+            .map(|name| format!("name = \"{name}\"\n"))
+            .collect();
         assert_eq!(packages(&lock), [""; 0]);
-        assert_eq!(packages(&format!("{lock}name = \"tokio\"\n")), ["tokio is not allowed"]);
-        assert_eq!(packages(&lock.replace("\"mio\"", "\"log\"")), ["mio is allowed in vain"]);
+        assert_eq!(
+            packages(&format!("{lock}name = \"tokio\"\n")),
+            ["tokio is not allowed"]
+        );
+        assert_eq!(
+            packages(&lock.replace("\"mio\"", "\"log\"")),
+            ["mio is allowed in vain"]
+        );
     }
 
     #[test]
     fn an_api_without_a_file_and_a_schema_without_a_row_are_seen() {
-        let paths = ["src/api/fetch/mod.rs", "src/proto/schema/fetch.rs", "src/proto/schema/mod.rs"];
+        let paths = [
+            "src/api/fetch/mod.rs",
+            "src/proto/schema/fetch.rs",
+            "src/proto/schema/mod.rs",
+        ];
         assert_eq!(api_files(&["Fetch"], &paths), [""; 0]);
         assert_eq!(api_files(&["Fetch", "ListOffsets"], &paths).len(), 2);
-        assert_eq!(api_files(&[], &paths), ["src/proto/schema/fetch.rs has no row in apis!"]);
+        assert_eq!(
+            api_files(&[], &paths),
+            ["src/proto/schema/fetch.rs has no row in apis!"]
+        );
     }
 
     #[test]
@@ -331,7 +403,10 @@ mod samples {
         let page = ".It Fl p , Fl Fl port Ar port\n.It Fl T\n";
         assert_eq!(option_entries(&options, page), [""; 0]);
         assert_eq!(option_entries(&options, ".It Fl T\n").len(), 1);
-        assert_eq!(option_entries(&options, &format!("{page}.It Fl Fl other Ar x\n")).len(), 1);
+        assert_eq!(
+            option_entries(&options, &format!("{page}.It Fl Fl other Ar x\n")).len(),
+            1
+        );
     }
 
     #[test]
@@ -347,7 +422,10 @@ mod samples {
         let views = "    pub node_id: i32,\n    pub fn f() {}\n";
         let reads = |text| unread(views, &[&Source::new("src/api/a.rs", text)]);
         assert_eq!(reads("fn f() { c.node_id }"), [""; 0]);
-        assert_eq!(reads("fn f() { c.node_ids; node_id }"), ["nobody obeys node_id"]);
+        assert_eq!(
+            reads("fn f() { c.node_ids; node_id }"),
+            ["nobody obeys node_id"]
+        );
     }
 
     #[test]

@@ -50,7 +50,10 @@ fn nothing_mentions_the_workplace() {
     }
     let complaints = |(path, text): &(String, String)| {
         let found = rules::mentions(text);
-        found.into_iter().map(|complaint| format!("{path}:{complaint}")).collect::<Vec<_>>()
+        found
+            .into_iter()
+            .map(|complaint| format!("{path}:{complaint}"))
+            .collect::<Vec<_>>()
     };
     assert_none(&texts.iter().flat_map(complaints).collect::<Vec<_>>());
 }

@@ -20,10 +20,28 @@ pub const RULES: &[Rule] = &[
 
 /// Which rooms each room may see.
 const BELOW: &[(&str, &[&str])] = &[
-    ("main", &["net", "api", "broker", "storage", "journal", "proto", "disk", "clock", "config"]),
-    ("net", &["api", "broker", "storage", "journal", "proto", "disk", "clock", "config"]),
-    ("api", &["broker", "storage", "journal", "proto", "disk", "clock", "config"]),
-    ("broker", &["storage", "journal", "proto", "disk", "clock", "config"]),
+    (
+        "main",
+        &[
+            "net", "api", "broker", "storage", "journal", "proto", "disk", "clock", "config",
+        ],
+    ),
+    (
+        "net",
+        &[
+            "api", "broker", "storage", "journal", "proto", "disk", "clock", "config",
+        ],
+    ),
+    (
+        "api",
+        &[
+            "broker", "storage", "journal", "proto", "disk", "clock", "config",
+        ],
+    ),
+    (
+        "broker",
+        &["storage", "journal", "proto", "disk", "clock", "config"],
+    ),
     ("storage", &["proto", "disk", "clock", "config"]),
     ("journal", &["proto", "disk", "clock", "config"]),
     ("proto", &[]),
@@ -56,7 +74,11 @@ fn arrows(source: &Source) -> Vec<String> {
 /// How far below the crate's root a file's module is.
 fn depth(path: &str) -> usize {
     let inner = path.strip_prefix("src/").unwrap_or(path);
-    inner.trim_end_matches(".rs").trim_end_matches("/mod").split('/').count()
+    inner
+        .trim_end_matches(".rs")
+        .trim_end_matches("/mod")
+        .split('/')
+        .count()
 }
 
 /// What may be used where. The longest row that fits a path decides.
@@ -93,9 +115,13 @@ fn homes(source: &Source) -> Vec<String> {
     for ModulePath { line, text } in source.paths() {
         let text = text.trim_end_matches("::self");
         let fits = |row: &&(&str, &[&str])| {
-            text.strip_prefix(row.0).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+            text.strip_prefix(row.0)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
         };
-        let home = HOMES.iter().filter(fits).max_by_key(|(prefix, _)| prefix.len());
+        let home = HOMES
+            .iter()
+            .filter(fits)
+            .max_by_key(|(prefix, _)| prefix.len());
         if let Some((_, rooms)) = home
             && !rooms.contains(&source.room())
         {
@@ -122,8 +148,9 @@ const RANDOM: &[&str] = &[
 fn determinism(source: &Source) -> Vec<String> {
     let random = |path: &ModulePath| RANDOM.iter().any(|way| path.text.ends_with(way));
     let paths = source.paths().into_iter().filter(random);
-    let mut complaints: Vec<String> =
-        paths.map(|ModulePath { line, text }| format!("{line}: {text} is random")).collect();
+    let mut complaints: Vec<String> = paths
+        .map(|ModulePath { line, text }| format!("{line}: {text} is random"))
+        .collect();
     if source.room() != "main" && source.text.contains("/dev/urandom") {
         complaints.push("0: randomness comes from main".into());
     }
@@ -164,7 +191,12 @@ fn words(code: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Who may turn messages into bytes and back.
-const CODERS: &[&str] = &["src/api/", "src/proto/", "src/broker/record.rs", "src/broker/group/assign.rs"];
+const CODERS: &[&str] = &[
+    "src/api/",
+    "src/proto/",
+    "src/broker/record.rs",
+    "src/broker/group/assign.rs",
+];
 
 fn wire(source: &Source) -> Vec<String> {
     let mut complaints = Vec::new();
@@ -177,7 +209,9 @@ fn wire(source: &Source) -> Vec<String> {
         }
         let codes = text.ends_with("proto::encode") || text.ends_with("proto::decode");
         if codes && !CODERS.iter().any(|path| source.path.starts_with(path)) {
-            complaints.push(format!("{line}: {text} is for handlers and journal records"));
+            complaints.push(format!(
+                "{line}: {text} is for handlers and journal records"
+            ));
         }
     }
     complaints
@@ -192,7 +226,9 @@ fn conversion(source: &Source) -> Vec<String> {
     }
     let converts = |path: &ModulePath| path.text.contains("proto::legacy");
     let paths = source.paths().into_iter().filter(converts);
-    paths.map(|ModulePath { line, text }| format!("{line}: {text} is not for this file")).collect()
+    paths
+        .map(|ModulePath { line, text }| format!("{line}: {text} is not for this file"))
+        .collect()
 }
 
 fn header(source: &Source) -> Vec<String> {
@@ -293,7 +329,10 @@ mod tests {
     fn an_arrow_that_points_up_or_sideways_is_seen() {
         for (path, text) in [
             ("src/storage/log.rs", "use crate::journal::Journal;"),
-            ("src/journal/mod.rs", "use crate::{clock::Now, storage::Log};"),
+            (
+                "src/journal/mod.rs",
+                "use crate::{clock::Now, storage::Log};",
+            ),
             ("src/proto/mod.rs", "fn f() { crate::disk::g(); }"),
             ("src/config/mod.rs", "use crate::clock::Now;"),
             ("src/broker/mod.rs", "use super::api;"),
@@ -301,8 +340,16 @@ mod tests {
         ] {
             assert_eq!(said(arrows, path, text).len(), 1, "{path}");
         }
-        assert_clean(arrows, "src/net/mod.rs", "use crate::disk::Disk; use self::core::Core;");
-        assert_clean(arrows, "src/broker/group/mod.rs", "use super::Broker; use crate::config::Key;");
+        assert_clean(
+            arrows,
+            "src/net/mod.rs",
+            "use crate::disk::Disk; use self::core::Core;",
+        );
+        assert_clean(
+            arrows,
+            "src/broker/group/mod.rs",
+            "use super::Broker; use crate::config::Key;",
+        );
         assert_clean(arrows, "src/main.rs", "use chronikd::net::Server;");
     }
 
@@ -318,19 +365,40 @@ mod tests {
         ] {
             assert_eq!(said(homes, path, text).len(), 1, "{path}");
         }
-        assert_clean(homes, "src/api/mod.rs", "use std::net::{SocketAddr, IpAddr}; use std::time::Duration;");
-        assert_clean(homes, "src/disk/real.rs", "use std::fs::{self, File}; use rustix::fs::flock;");
+        assert_clean(
+            homes,
+            "src/api/mod.rs",
+            "use std::net::{SocketAddr, IpAddr}; use std::time::Duration;",
+        );
+        assert_clean(
+            homes,
+            "src/disk/real.rs",
+            "use std::fs::{self, File}; use rustix::fs::flock;",
+        );
         assert_clean(homes, "src/net/listen.rs", "use miou::Token;");
     }
 
     #[test]
     fn randomness_is_seen() {
         let path = "src/broker/mod.rs";
-        assert_eq!(said(determinism, path, "fn f() { let m = HashMap::new(); }").len(), 1);
-        assert_eq!(said(determinism, path, "use std::hash::RandomState;").len(), 1);
-        assert_eq!(said(determinism, path, "fn f() { open(\"/dev/urandom\") }").len(), 1);
+        assert_eq!(
+            said(determinism, path, "fn f() { let m = HashMap::new(); }").len(),
+            1
+        );
+        assert_eq!(
+            said(determinism, path, "use std::hash::RandomState;").len(),
+            1
+        );
+        assert_eq!(
+            said(determinism, path, "fn f() { open(\"/dev/urandom\") }").len(),
+            1
+        );
         assert_clean(determinism, path, "fn f() { BTreeMap::new() }");
-        assert_clean(determinism, path, "#[cfg(test)]\nmod tests {\n HashMap::new() }");
+        assert_clean(
+            determinism,
+            path,
+            "#[cfg(test)]\nmod tests {\n HashMap::new() }",
+        );
     }
 
     #[test]
@@ -345,9 +413,16 @@ mod tests {
     #[test]
     fn wire_primitives_outside_proto_are_seen() {
         let path = "src/broker/topics.rs";
-        assert_eq!(said(wire, path, "use crate::proto::wire::{Reader, Malformed};").len(), 1);
+        assert_eq!(
+            said(wire, path, "use crate::proto::wire::{Reader, Malformed};").len(),
+            1
+        );
         assert_eq!(said(wire, path, "fn f() { proto::encode(&x, 0) }").len(), 1);
-        assert_clean(wire, "src/broker/record.rs", "fn f() { proto::encode(&x, 0) }");
+        assert_clean(
+            wire,
+            "src/broker/record.rs",
+            "fn f() { proto::encode(&x, 0) }",
+        );
         assert_clean(wire, "src/journal/mod.rs", "use super::writer::Writer;");
     }
 
@@ -367,7 +442,10 @@ mod tests {
     #[test]
     fn long_files_and_functions_are_seen() {
         let function = |lines| format!("fn f() {{{}}}", "\n".repeat(lines - 1));
-        assert_eq!(said(lengths, "src/a.rs", &function(71)), ["1: f has 71 lines"]);
+        assert_eq!(
+            said(lengths, "src/a.rs", &function(71)),
+            ["1: f has 71 lines"]
+        );
         assert_clean(lengths, "src/a.rs", &function(70));
         assert_eq!(said(lengths, "tests/a.rs", &"\n".repeat(1001)).len(), 1);
     }
@@ -375,12 +453,19 @@ mod tests {
     #[test]
     fn leftovers_are_seen() {
         for draft in DRAFTS {
-            assert_eq!(said(leftovers, "tests/a.rs", &format!("// {draft}")).len(), 1, "{draft}");
+            assert_eq!(
+                said(leftovers, "tests/a.rs", &format!("// {draft}")).len(),
+                1,
+                "{draft}"
+            );
         }
         let unwrap = "fn f() { x.unwrap() }";
         assert_eq!(said(leftovers, "src/net/mod.rs", unwrap).len(), 1);
         assert_clean(leftovers, "tests/a.rs", unwrap);
-        assert_eq!(said(leftovers, "src/net/mod.rs", "fn f() { process::exit(1) }").len(), 1);
+        assert_eq!(
+            said(leftovers, "src/net/mod.rs", "fn f() { process::exit(1) }").len(),
+            1
+        );
         assert_clean(leftovers, "src/main.rs", "fn f() { process::exit(1) }");
     }
 

@@ -38,11 +38,23 @@ impl Sizes {
             let room: &mut (usize, usize) = rooms.entry(source.room().to_owned()).or_default();
             *room = (room.0 + product, room.1 + all - product);
             unsafe_count += source.product.matches("unsafe {").count();
-            let in_product = source.functions().into_iter().filter(|function| function.line <= product);
-            functions.extend(in_product.map(|function| (function.line_count, format!("{} in {}", function.name, source.path))));
+            let in_product = source
+                .functions()
+                .into_iter()
+                .filter(|function| function.line <= product);
+            functions.extend(in_product.map(|function| {
+                (
+                    function.line_count,
+                    format!("{} in {}", function.name, source.path),
+                )
+            }));
         }
         functions.sort();
-        let at = |part: usize| functions.get(functions.len() * part / 100).map_or(0, |function| function.0);
+        let at = |part: usize| {
+            functions
+                .get(functions.len() * part / 100)
+                .map_or(0, |function| function.0)
+        };
         Sizes {
             rooms,
             outside,
@@ -61,7 +73,12 @@ impl fmt::Display for Sizes {
             writeln!(f, "{room:<9} {product:>6} {tests:>6}")?;
         }
         let sum = |part: fn(&(usize, usize)) -> usize| self.rooms.values().map(part).sum::<usize>();
-        writeln!(f, "together  {:>6} {:>6}", sum(|room| room.0), sum(|room| room.1))?;
+        writeln!(
+            f,
+            "together  {:>6} {:>6}",
+            sum(|room| room.0),
+            sum(|room| room.1)
+        )?;
         writeln!(f, "tests and benches outside: {} lines", self.outside)?;
         let (lines, place) = &self.longest;
         writeln!(
@@ -80,10 +97,17 @@ mod tests {
     #[test]
     fn rooms_functions_and_unsafe_are_counted() {
         let text = "fn a() {\n}\nfn b() {\n unsafe { c() }\n}\n#[cfg(test)]\nmod tests {\n}\n";
-        let sizes = Sizes::of(&[Source::new("src/disk/map.rs", text), Source::new("tests/x.rs", "\n")]);
+        let sizes = Sizes::of(&[
+            Source::new("src/disk/map.rs", text),
+            Source::new("tests/x.rs", "\n"),
+        ]);
         assert_eq!(sizes.rooms["disk"], (5, 3));
         assert_eq!((sizes.outside, sizes.unsafe_count), (1, 1));
         assert_eq!(sizes.longest.0, 3);
-        assert!(sizes.to_string().contains("longest 3 (b in src/disk/map.rs)"));
+        assert!(
+            sizes
+                .to_string()
+                .contains("longest 3 (b in src/disk/map.rs)")
+        );
     }
 }

@@ -147,7 +147,10 @@ pub fn sources(root: &Path) -> Vec<Source> {
     let for_tests: Vec<String> = all.iter().flat_map(test_modules).collect();
     for source in &mut all {
         let stem = source.path.trim_end_matches(".rs").trim_end_matches("/mod");
-        if for_tests.iter().any(|name| stem == name || stem.starts_with(&format!("{name}/"))) {
+        if for_tests
+            .iter()
+            .any(|name| stem == name || stem.starts_with(&format!("{name}/")))
+        {
             source.product.clear();
         }
     }
@@ -162,17 +165,29 @@ fn test_modules(source: &Source) -> Vec<String> {
     };
     let lines: Vec<&str> = source.text.lines().map(str::trim).collect();
     let declared = |pair: &[&str]| match pair {
-        ["#[cfg(test)]", module] => module.strip_prefix("mod ")?.strip_suffix(';').map(str::to_owned),
+        ["#[cfg(test)]", module] => module
+            .strip_prefix("mod ")?
+            .strip_suffix(';')
+            .map(str::to_owned),
         _ => None,
     };
-    lines.windows(2).filter_map(declared).map(|name| format!("{folder}/{name}")).collect()
+    lines
+        .windows(2)
+        .filter_map(declared)
+        .map(|name| format!("{folder}/{name}"))
+        .collect()
 }
 
 /// Where the unit tests begin, which stand at the end.
 fn tests_start(text: &str, code: &str) -> usize {
     code.match_indices("#[cfg(test)]")
         .map(|(at, _)| at)
-        .find(|&at| text[at..].lines().nth(1).is_some_and(|line| line.starts_with("mod ") && line.ends_with('{')))
+        .find(|&at| {
+            text[at..]
+                .lines()
+                .nth(1)
+                .is_some_and(|line| line.starts_with("mod ") && line.ends_with('{'))
+        })
         .unwrap_or(code.len())
 }
 
@@ -198,7 +213,12 @@ fn literal_end(text: &str, at: usize) -> usize {
     let rest = &text.as_bytes()[at..];
     let in_word = at > 0 && is_word(text.as_bytes()[at - 1]);
     match rest {
-        [b'/', b'/', ..] => at + rest.iter().position(|&byte| byte == b'\n').unwrap_or(rest.len()),
+        [b'/', b'/', ..] => {
+            at + rest
+                .iter()
+                .position(|&byte| byte == b'\n')
+                .unwrap_or(rest.len())
+        }
         [b'/', b'*', ..] => at + block_comment(rest),
         [b'"', ..] => at + quoted(rest, b'"'),
         [b'r', b'"' | b'#', ..] if !in_word => at + raw_string(rest).unwrap_or(0),
@@ -239,7 +259,9 @@ fn raw_string(rest: &[u8]) -> Option<usize> {
     }
     let close = format!("\"{}", "#".repeat(hashes));
     let body = 2 + hashes;
-    let end = rest[body..].windows(close.len()).position(|window| window == close.as_bytes());
+    let end = rest[body..]
+        .windows(close.len())
+        .position(|window| window == close.as_bytes());
     Some(end.map_or(rest.len(), |end| body + end + close.len()))
 }
 
@@ -268,7 +290,10 @@ fn next_word(code: &str, from: usize) -> Option<usize> {
 }
 
 fn word_end(code: &str, start: usize) -> usize {
-    let length = code.as_bytes()[start..].iter().take_while(|&&byte| is_word(byte)).count();
+    let length = code.as_bytes()[start..]
+        .iter()
+        .take_while(|&&byte| is_word(byte))
+        .count();
     start + length
 }
 
@@ -344,7 +369,8 @@ mod tests {
 
     #[test]
     fn comments_and_literals_are_no_code() {
-        let text = "a /* b /* c */ d */ 'e' '\\'' \"f\\\"g\" r#\"h\"i\"# // j\nk<'l> b\"m\" xr\"n\"";
+        let text =
+            "a /* b /* c */ d */ 'e' '\\'' \"f\\\"g\" r#\"h\"i\"# // j\nk<'l> b\"m\" xr\"n\"";
         let words: Vec<String> = blanked(text).split_whitespace().map(Into::into).collect();
         assert_eq!(words, ["a", "k<'l>", "b", "xr"]);
         assert_eq!(blanked(text).len(), text.len());
@@ -352,7 +378,10 @@ mod tests {
 
     #[test]
     fn imports_are_taken_apart() {
-        let source = Source::new("src/a.rs", "use a::{self, b::{c, d as e}};\nfn f() { g::<h>(i::j::k()); }");
+        let source = Source::new(
+            "src/a.rs",
+            "use a::{self, b::{c, d as e}};\nfn f() { g::<h>(i::j::k()); }",
+        );
         let paths: Vec<String> = source.paths().into_iter().map(|path| path.text).collect();
         assert_eq!(paths, ["a::self", "a::b::c", "a::b::d", "i::j::k"]);
     }
@@ -361,7 +390,11 @@ mod tests {
     fn functions_are_measured_from_fn_to_brace() {
         let text = "trait T { fn a(&self); }\nfn b(x: [u8; 2]) -> u8\nwhere\n{\n  { 1 }\n}\n";
         let functions = Source::new("src/a.rs", text).functions();
-        let b = Function { line: 2, name: "b".into(), line_count: 5 };
+        let b = Function {
+            line: 2,
+            name: "b".into(),
+            line_count: 5,
+        };
         assert_eq!(functions, [b]);
     }
 
