@@ -14,7 +14,6 @@ use chronikd::disk::{Disk, FileSystem, Threads, Wake};
 use chronikd::journal;
 use chronikd::net::{self, Exchange, Limits, Listen, Notice, Poller, Server};
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 
 /// Serves until a signal or a failure ends it.
@@ -66,31 +65,13 @@ fn limits(config: &BrokerConfig) -> Limits {
 }
 
 fn listens(listeners: &[Listener]) -> Result<Vec<Listen>, Exit> {
-    let listen = |listener: &Listener| {
-        let address = resolve(&listener.host, listener.port)?;
-        Ok(Listen {
-            name: listener.name.as_str().into(),
-            address,
+    let listen = |Listener { name, host, port }: &Listener| {
+        Listen::resolve(name, host, *port).map_err(|error| {
+            let what = format!("listeners: {host} is no address of this machine: {error}");
+            Exit::new(exit::SETTINGS, what)
         })
     };
     listeners.iter().map(listen).collect()
-}
-
-/// An empty host is every address, IPv4 too.
-fn resolve(host: &str, port: u16) -> Result<SocketAddr, Exit> {
-    if host.is_empty() {
-        return Ok(SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port));
-    }
-    let unknown = |error: &dyn std::fmt::Display| {
-        Exit::new(
-            exit::SETTINGS,
-            format!("listeners: {host} is no address of this machine: {error}"),
-        )
-    };
-    let mut found = (host, port)
-        .to_socket_addrs()
-        .map_err(|error| unknown(&error))?;
-    found.next().ok_or_else(|| unknown(&"it has no address"))
 }
 
 /// Tells everybody who asked where we listen, and that we do.
