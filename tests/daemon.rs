@@ -223,6 +223,27 @@ fn a_test_of_the_settings_refuses_unknown_keys_and_changes_nothing() {
 }
 
 #[test]
+fn a_test_of_the_settings_looks_at_the_data_directory() {
+    let mut run = Run::serving("-d @/data -o node.id=4");
+    let data = run.dir.join("data");
+    let check = |options: &str| end(&format!("-t -d {} {options}", data.display()));
+    assert_eq!(check("").code, Some(78), "another node.id");
+    assert_eq!(
+        check("-o node.id=4").code,
+        Some(0),
+        "also while it is in use"
+    );
+    run.signal(Signal::TERM);
+    assert!(run.wait().success());
+    fs::write(data.join("meta.properties"), "version=9\n").expect("a file of ours");
+    assert_eq!(check("-o node.id=4").code, Some(65));
+    assert_eq!(
+        Run::new("-t -d @/file").with("file", "").end().code,
+        Some(73)
+    );
+}
+
+#[test]
 fn every_setting_is_printed_with_its_origin() {
     let file = "num.partitions=2\nmessage.max.bytes=1000\nssl.key.password=hunter2\nnode.id=5\n";
     let mut run = Run::new("-T -c my.conf -o node.id=7").with("my.conf", file);

@@ -65,10 +65,8 @@ pub(super) fn check(broker: &Broker, creation: &Creation<'_>) -> Result<(), Refu
             format!("Topic '{name}' collides with existing topic: {other}"),
         ));
     }
-    for (key, value) in &creation.settings {
-        config::check_topic_setting(key, value)
-            .map_err(|why| Refusal::new(ErrorCode::INVALID_CONFIG, why))?;
-    }
+    config::check_topic_settings(&broker.config, &creation.settings)
+        .map_err(|why| Refusal::new(ErrorCode::INVALID_CONFIG, why))?;
     let existing: i64 = broker
         .topics()
         .iter()

@@ -30,7 +30,7 @@ mod views;
 pub use listeners::Listener;
 pub use settings::{Origin, Problem, Settings};
 pub use topic::{
-    Effective, TopicKey, check as check_topic_setting, effective as effective_topic_settings,
+    Effective, TopicKey, check as check_topic_settings, effective as effective_topic_settings,
 };
 pub use values::{Kind, Value};
 pub use views::{BrokerConfig, LogConfig, SyncAll, TimestampType};

@@ -73,7 +73,7 @@ fn api_files(names: &[&str], paths: &[&str]) -> Vec<String> {
             let exists = |path: &&str| {
                 **path == format!("{dir}/{file}.rs") || **path == format!("{dir}/{file}/mod.rs")
             };
-            if !paths.iter().any(|path| exists(path)) {
+            if !paths.iter().any(exists) {
                 complaints.push(format!("{dir}/{file}.rs is missing"));
             }
         }
