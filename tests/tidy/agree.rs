@@ -1,7 +1,7 @@
 //! Rules over several files: tables in the code, the files that belong to their rows, and manual pages.
 
 use crate::source::{self, Source};
-use chronikd::config::{self, Change, Key, Kind, Tier, TopicKey};
+use chronikd::config::{self, Key, Kind, Tier, TopicKey};
 use chronikd::proto::ApiKey;
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -197,11 +197,7 @@ fn settings_page() -> String {
     let honoured = |key: &&Key| key.tier == Tier::Honoured;
     let _ = writeln!(page, ".Ss Settings of the broker\n.Bl -tag -width Ds");
     for key in config::broker_keys().filter(honoured) {
-        let when = match key.change {
-            Change::Live => "reloadable",
-            Change::Start => "start-only",
-        };
-        page += &entry(key, &format!("; {when}"));
+        page += &entry(key, "");
     }
     let _ = writeln!(page, ".El\n.Ss Settings of a topic\n.Bl -tag -width Ds");
     for TopicKey { key, synonyms } in config::topic_keys().filter(|row| honoured(&&row.key)) {
