@@ -343,7 +343,11 @@ impl Storage {
                 self.loading -= 1;
                 true
             }
-            State::Ready(log) => log.checkpoints.running,
+            State::Ready(log) => {
+                let tail_bytes = log.checkpoints.tail_bytes;
+                self.points.tails_bytes = self.points.tails_bytes.saturating_sub(tail_bytes);
+                log.checkpoints.running
+            }
             State::Damaged => false,
         };
         let leaving = Leaving {
