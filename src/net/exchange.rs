@@ -343,10 +343,12 @@ impl<C: Core> Exchange<C> {
     }
 }
 
-#[cfg(test)]
 impl<C: Core> Exchange<C> {
-    /// Asserts what must hold between turns.
-    fn check(&self, now: Mono) {
+    /// What must hold between turns.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn check_invariants(&self, now: Mono) {
         self.parking.check(&self.conns);
         self.budget.check(&self.conns);
         let overdue = self.next_deadline().is_some_and(|at| at <= now);

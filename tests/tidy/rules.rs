@@ -102,7 +102,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("memmap2", &["disk"]),
     ("getopts", &["main"]),
     ("crc32c", &["proto", "journal", "storage"]),
-    ("crc32fast", &["proto"]),
+    ("crc32fast", &["proto", "storage"]),
     ("flate2", &["proto"]),
     ("lz4_flex", &["proto"]),
     ("snap", &["proto"]),
