@@ -2,12 +2,11 @@
 
 mod daemon;
 
-use chronikd::config::BrokerConfig;
 use daemon::data_dir::DataDir;
 use daemon::exit::{self, Exit};
 use daemon::notices::{self, PidFile};
 use daemon::options::{self, Command, Options};
-use daemon::{check, logger, process, settings};
+use daemon::{check, logger, process, serve, settings};
 use log::LevelFilter;
 use std::env;
 use std::process::ExitCode;
@@ -58,20 +57,5 @@ fn serve(options: &Options) -> Result<(), Exit> {
         .as_deref()
         .map(PidFile::write)
         .transpose()?;
-    work(options, &config)
-}
-
-/// STUB: stands for opening the broker and `net::server::run`.
-fn work(options: &Options, config: &BrokerConfig) -> Result<(), Exit> {
-    let _ = process::connection_limit(config.max_connections);
-    if let Some(fd) = options.ready_fd
-        && let Err(error) = notices::ready(fd)
-    {
-        log::warn!("cannot write to descriptor {fd}: {error}");
-    }
-    if let Some(path) = &options.ports_file {
-        notices::publish(path, "PLAINTEXT://[::]:9092\n")?;
-    }
-    log::info!("ready");
-    Ok(())
+    serve::run(options, config, &home, seed)
 }

@@ -1,8 +1,8 @@
 //! Every message against Apache Kafka's own bytes, and against bytes that nobody should send.
 //!
 //! `tests/golden/vectors` holds what Kafka's classes wrote (see `tests/golden/README.md`). A new API costs one row in
-//! `messages!` below and one line in `tests/golden/apis.txt`. Vectors named `unknown` have tagged fields that no release
-//! knows: they are read like the others but not written back.
+//! `messages!` below and one line in `tests/golden/apis.txt`. Vectors named `unknown` have tagged fields that no
+//! release knows: they are read like the others but not written back.
 
 mod golden;
 

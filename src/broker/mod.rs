@@ -387,6 +387,27 @@ impl Broker {
         }
     }
 
+    /// What an operator who asks for a report is told, as one line of facts.
+    #[must_use]
+    pub fn report(&self) -> String {
+        let topics = self.topics.iter().count();
+        let partitions: i64 = self
+            .topics
+            .iter()
+            .map(|t| i64::from(t.partition_count))
+            .sum();
+        let journal = self.journal.size();
+        format!(
+            "report topics={topics} partitions={partitions} loading={} leader_epoch={} synced_round={} \
+             journal_bytes={} journal_entries={}",
+            self.storage.loading(),
+            self.leader_epoch(),
+            self.rounds.synced,
+            journal.bytes,
+            journal.entries
+        )
+    }
+
     /// What must hold between turns.
     ///
     /// # Panics

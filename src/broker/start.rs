@@ -18,9 +18,12 @@ use crate::config::BrokerConfig;
 use crate::disk::Disk;
 use crate::disk::lanes::{Completion, Inline, Lanes, Round};
 use crate::journal::{self, Journal};
+use crate::proto::{Malformed, Uuid};
 use crate::storage::{Known, Storage};
+use std::collections::BTreeSet;
+use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 /// Why a data directory cannot be served.
@@ -29,12 +32,27 @@ pub enum OpenError {
     /// The journal is damaged, newer than this chronikd, or unreadable.
     Journal(journal::OpenError),
     /// A journal record that verifies and yet makes no sense.
-    Record(&'static str),
+    Record(Malformed),
     /// `meta.properties` belongs to another broker, or makes no sense; a sentence.
     Identity(String),
     /// A file operation failed.
-    Io(PathBuf, io::Error),
+    Io(io::Error),
 }
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            OpenError::Journal(error) => error.fmt(f),
+            OpenError::Record(error) => {
+                write!(f, "a record of the journal makes no sense: {error}")
+            }
+            OpenError::Identity(sentence) => f.write_str(sentence),
+            OpenError::Io(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for OpenError {}
 
 impl Broker {
     /// Opens a data directory, which must exist and be locked by the caller.
@@ -57,7 +75,7 @@ impl Broker {
             for change in changes {
                 match Record::decode(change) {
                     Ok(record) => replayed.extend(record),
-                    Err(e) => refused = Some(e.0),
+                    Err(e) => refused = Some(e),
                 }
             }
         })
@@ -65,10 +83,11 @@ impl Broker {
         if let Some(why) = refused {
             return Err(OpenError::Record(why));
         }
+        let opened = next_start(&replayed, journal.was_clean());
         let storage = Storage::new(
             Arc::clone(&disk),
             root.to_owned(),
-            0,
+            opened.1,
             config.producer_id_expiration_ms,
         );
         let slots = config.max_incremental_fetch_session_cache_slots;
@@ -80,7 +99,7 @@ impl Broker {
             topics: Topics::default(),
             producer_ids: ProducerIds::default(),
             journal,
-            opened: (0, -1),
+            opened,
             rounds: Rounds {
                 gathering: 1,
                 in_flight: None,
@@ -92,7 +111,10 @@ impl Broker {
             closing: Closing::No,
             failure: None,
         };
-        for record in replayed {
+        for record in replayed
+            .into_iter()
+            .filter(|r| !matches!(r, Record::Opened { .. }))
+        {
             broker.apply(record, 0);
         }
         broker.begin(&disk, root, now)?;
@@ -101,23 +123,18 @@ impl Broker {
 
     /// Steps 3 and 4.
     fn begin(&mut self, disk: &Arc<dyn Disk>, root: &Path, now: Now) -> Result<(), OpenError> {
-        let clean = self.journal.was_clean();
         let (boot, leader_epoch) = self.opened;
-        let leader_epoch = if clean && boot > 0 {
-            leader_epoch
-        } else {
-            leader_epoch + 1
-        };
-        self.commit(&[Record::Opened {
-            boot: boot + 1,
-            leader_epoch,
-        }]);
+        self.commit(&[Record::Opened { boot, leader_epoch }]);
         if let Some(round) = self.start_round() {
             let number = round.number;
             run(disk, root, round)?;
             self.synced(number, now);
         }
-        self.deletions.clear();
+        let partitions = self
+            .deletions
+            .drain(..)
+            .flat_map(|(_, partitions)| partitions);
+        let deleted: BTreeSet<Uuid> = partitions.map(|id| id.topic).collect();
         let known = self.topics.iter().flat_map(|topic| {
             topic.partitions().map(|id| Known {
                 id,
@@ -126,8 +143,23 @@ impl Broker {
             })
         });
         let known = known.collect();
-        let io = |e| OpenError::Io(root.to_owned(), e);
-        self.storage.start(known, clean, now).map_err(io)
+        let clean = self.journal.was_clean();
+        self.storage
+            .start_without(known, &deleted, clean, now)
+            .map_err(OpenError::Io)
+    }
+}
+
+/// Start count and leader epoch of this start: the epoch rises on the first, and after a stop that was not
+/// clean.
+fn next_start(replayed: &[Record], clean: bool) -> (i64, i32) {
+    let last = replayed.iter().rev().find_map(|record| match record {
+        Record::Opened { boot, leader_epoch } => Some((*boot, *leader_epoch)),
+        _ => None,
+    });
+    match last {
+        None => (1, 0),
+        Some((boot, leader_epoch)) => (boot + 1, leader_epoch + i32::from(!clean)),
     }
 }
 
@@ -136,7 +168,7 @@ fn run(disk: &Arc<dyn Disk>, root: &Path, round: Round) -> Result<(), OpenError>
     let mut lanes = Inline::<()>::new(Arc::clone(disk), root);
     lanes.sync(round);
     match lanes.completed().pop() {
-        Some(Completion::SyncFailed(path, error)) => Err(OpenError::Io(path, error)),
+        Some(Completion::SyncFailed(_, error)) => Err(OpenError::Io(error)),
         _ => Ok(()),
     }
 }
@@ -152,7 +184,7 @@ fn establish(
 ) -> Result<Identity, OpenError> {
     let load = |e: io::Error| match e.kind() {
         io::ErrorKind::InvalidData => OpenError::Identity(e.to_string()),
-        _ => OpenError::Io(root.to_owned(), e),
+        _ => OpenError::Io(e),
     };
     if let Some(identity) = Identity::load(disk, root).map_err(load)? {
         if identity.node_id != config.node_id {
@@ -168,8 +200,6 @@ fn establish(
         node_id: config.node_id,
         directory_id: ids.next(),
     };
-    identity
-        .store(disk, root)
-        .map_err(|e| OpenError::Io(root.to_owned(), e))?;
+    identity.store(disk, root).map_err(OpenError::Io)?;
     Ok(identity)
 }

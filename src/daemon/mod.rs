@@ -9,4 +9,5 @@ pub(crate) mod logger;
 pub(crate) mod notices;
 pub(crate) mod options;
 pub(crate) mod process;
+pub(crate) mod serve;
 pub(crate) mod settings;

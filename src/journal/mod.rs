@@ -30,9 +30,9 @@
 //! A file has 1 MiB, reserved and zero-filled when it is made, so that syncing a small append changes no
 //! metadata. 1 MiB is what a broker with one topic pays; it is read in about a millisecond, and at 10,000
 //! commits a second one is filled in a second, so that the few milliseconds of making the next one vanish.
-//! That next one is made when the current one is half full: on a full disk half a file is left for commits
-//! and deletions when `is_short` begins to answer true. A round that is larger than a file gets a file of
-//! its own size; a group has at most `MAX_GROUP_BYTES`.
+//! That next one is made when the current one is half full: when a full disk makes `is_short` true, the rest
+//! of the current one is left for commits and deletions. A round that is larger than a file gets one of its
+//! own size; a group has at most `MAX_GROUP_BYTES`.
 //!
 //! # Rounds
 //! Groups are withheld in memory until a round takes all of them as **one append into one file**. At most
@@ -150,8 +150,9 @@ impl Journal {
         self.clean
     }
 
-    /// Whether the next file could not be made for want of space. What makes the state grow should be
-    /// refused now; commits, aborts and deletions have room for another half file at least.
+    /// Whether the next file could not be made, as on a full disk. What makes the state grow should be
+    /// refused now, so that the rest of the current file, up to half of it, is left for commits, aborts and
+    /// deletions. Every `gather` tries again.
     #[must_use]
     pub fn is_short(&self) -> bool {
         self.short

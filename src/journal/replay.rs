@@ -13,7 +13,7 @@ use super::entry::{
     self, ALIGN, CLOSED, Change, FileHeader, HEADER_BYTES, HeaderFault, Record, RecordHeader,
 };
 use super::{Current, Journal, JournalFile, OpenError, Size};
-use crate::disk::{Disk, FileRef, Mode};
+use crate::disk::{Disk, FileRef, Mode, read_all};
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -75,8 +75,7 @@ fn number_of(path: &Path) -> Option<u64> {
 
 /// A kind of file that only a newer version writes.
 fn refuse(disk: &dyn Disk, path: PathBuf) -> io::Result<OpenError> {
-    let (_, image) = read(disk, &path, Mode::Read, false)?;
-    match FileHeader::decode(&image) {
+    match FileHeader::decode(&read_all(disk, &path)?) {
         Err(HeaderFault::Newer(version)) => Ok(OpenError::Newer { path, version }),
         _ => Ok(damaged(&path, 0, NO_HEADER)),
     }
@@ -90,9 +89,9 @@ fn damaged(path: &Path, position: usize, why: &'static str) -> OpenError {
     }
 }
 
-/// Opens a file and reads all of it, from the disk itself if `cold`.
-fn read(disk: &dyn Disk, path: &Path, mode: Mode, cold: bool) -> io::Result<(FileRef, Vec<u8>)> {
-    let file = disk.open(path, mode)?;
+/// Opens a file for writing and reads all of it, from the disk itself if `cold`.
+fn read(disk: &dyn Disk, path: &Path, cold: bool) -> io::Result<(FileRef, Vec<u8>)> {
+    let file = disk.open(path, Mode::Write)?;
     if cold {
         file.drop_cache()?;
     }
@@ -147,7 +146,7 @@ impl<'a> Replay<'a> {
         later: usize,
     ) -> Result<(), OpenError> {
         let path = dir.join(entry::file_name(number));
-        let (file, image) = read(disk, &path, Mode::Write, later < OPEN_FILES)?;
+        let (file, image) = read(disk, &path, later < OPEN_FILES)?;
         let header = match FileHeader::decode(&image) {
             Ok(header) if header.number == number => header,
             Err(HeaderFault::Newer(version)) => return Err(OpenError::Newer { path, version }),
@@ -350,4 +349,333 @@ fn used_bytes(bytes: &[u8]) -> usize {
             .iter()
             .rposition(|&byte| byte != 0)
             .map_or(0, |at| at + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::entry::VERSION;
+    use super::super::tests::{
+        Group, append, disk, file_path, group, image, open, put, quarantined, reopened, sync,
+    };
+    use super::*;
+    use crate::disk::sim::{SimDisk, Survives};
+
+    /// The used bytes of a journal of one file with rounds of so many small groups, where each round ends,
+    /// and all groups.
+    fn small(rounds: &[usize]) -> (Vec<u8>, Vec<usize>, Vec<Group>) {
+        let disk = disk(1);
+        let (mut journal, _) = reopened(&disk);
+        let (mut ends, mut groups) = (Vec::new(), Vec::new());
+        for (number, &count) in (1..).zip(rounds) {
+            for _ in 0..count {
+                groups.push(group(groups.len(), 9));
+                append(&mut journal, &groups[groups.len() - 1]);
+            }
+            assert!(sync(&mut journal, &disk, number));
+            ends.push(journal.current.as_ref().unwrap().position as usize);
+        }
+        let mut bytes = image(&disk, &file_path(1));
+        bytes.truncate(ends[ends.len() - 1] + 512);
+        (bytes, ends, groups)
+    }
+
+    /// A disk with these files of a journal, from number 1 on.
+    fn disk_with(images: &[&[u8]]) -> SimDisk {
+        let disk = disk(1);
+        for (number, image) in (1..).zip(images) {
+            put(&disk, &file_path(number), image);
+        }
+        disk
+    }
+
+    fn damage(disk: &SimDisk) -> (PathBuf, u64, &'static str) {
+        let before: Vec<_> = (1..4).map(|n| try_image(disk, n)).collect();
+        let (path, position, why) = match open(disk) {
+            Err(OpenError::Damaged {
+                path,
+                position,
+                why,
+            }) => (path, position, why),
+            Err(error) => panic!("{error}"),
+            Ok((_, groups)) => panic!("opened with {} groups", groups.len()),
+        };
+        let after: Vec<_> = (1..4).map(|n| try_image(disk, n)).collect();
+        assert_eq!(after, before, "nothing is touched");
+        (path, position, why)
+    }
+
+    fn try_image(disk: &SimDisk, number: u64) -> Option<Vec<u8>> {
+        disk.open(&file_path(number), Mode::Read).ok()?;
+        Some(image(disk, &file_path(number)))
+    }
+
+    #[test]
+    fn a_tail_cut_anywhere_is_kept_aside_and_the_rest_goes_on() {
+        let (bytes, ends, groups) = small(&[1, 2, 3]);
+        for cut in ends[1]..ends[2] {
+            let mut torn = bytes.clone();
+            torn[cut..].fill(0);
+            let disk = disk_with(&[&torn]);
+            let (mut journal, replayed) = reopened(&disk);
+            assert!(replayed.len() >= 3 && groups.starts_with(&replayed));
+            assert!(!journal.was_clean());
+            let kept = quarantined(&disk);
+            if let [kept] = &kept[..] {
+                let rest = image(&disk, &file_path(1));
+                let end = used_bytes(&rest).next_multiple_of(ALIGN);
+                assert_eq!(torn[end..][..kept.len()], kept[..], "cut at {cut}");
+                assert!(torn[end + kept.len()..].iter().all(|&byte| byte == 0));
+            } else {
+                assert_eq!(kept.len(), 0);
+                assert_eq!(image(&disk, &file_path(1)), torn, "cut at {cut}");
+            }
+            append(&mut journal, &group(99, 9));
+            assert!(sync(&mut journal, &disk, 1));
+            disk.crash(Survives::Nothing);
+            let (_, again) = reopened(&disk);
+            assert_eq!(again[..replayed.len()], replayed);
+            assert_eq!(again[replayed.len()..], [group(99, 9)]);
+            assert_eq!(quarantined(&disk), kept, "the repair was enough");
+        }
+    }
+
+    #[test]
+    fn a_file_that_ends_anywhere_is_read_up_to_there() {
+        let (bytes, _, groups) = small(&[1, 2]);
+        for len in 0..bytes.len() {
+            let disk = disk_with(&[&bytes[..len]]);
+            let (mut journal, replayed) = reopened(&disk);
+            assert!(groups.starts_with(&replayed));
+            append(&mut journal, &group(99, 9));
+            assert!(sync(&mut journal, &disk, 1));
+            disk.crash(Survives::Nothing);
+            assert_eq!(reopened(&disk).1.last(), Some(&group(99, 9)));
+        }
+    }
+
+    #[test]
+    fn a_flipped_bit_anywhere_is_damage_or_costs_the_last_round_at_most() {
+        let (bytes, ends, groups) = small(&[1, 2, 1, 2]);
+        let mut refused = 0;
+        for bit in 0..bytes.len() * 8 {
+            let mut flipped = bytes.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            match open(&disk_with(&[&flipped])) {
+                Ok((_, replayed)) => {
+                    assert!(bit / 8 >= ends[2], "bit {bit} was not noticed");
+                    assert!(replayed.len() >= 4 && groups.starts_with(&replayed));
+                }
+                Err(OpenError::Damaged { position, .. }) => {
+                    assert!(position as usize <= bit / 8);
+                    refused += 1;
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
+        assert_eq!(refused, ends[2] * 8, "all but the last round");
+    }
+
+    #[test]
+    fn a_lost_sector_in_the_middle_is_damage_and_in_the_last_round_is_not() {
+        let (bytes, ends, groups) = small(&[1, 2, 3]);
+        let mut lost = bytes.clone();
+        lost[ends[0]..ends[1]].fill(0);
+        let (path, position, why) = damage(&disk_with(&[&lost]));
+        assert_eq!((path, position, why), (file_path(1), ends[0] as u64, GAP));
+        let mut lost = bytes;
+        lost[ends[1]..ends[1] + 40].fill(0);
+        let disk = disk_with(&[&lost]);
+        assert_eq!(reopened(&disk).1, groups[..3]);
+        assert_eq!(quarantined(&disk).len(), 1);
+        assert_eq!(used_bytes(&image(&disk, &file_path(1))[ends[1]..]), 0);
+    }
+
+    /// Three files, the last of which is ready and empty, with used lengths and all groups.
+    fn three_files() -> (Vec<Vec<u8>>, Vec<Group>) {
+        let disk = disk(1);
+        let (mut journal, _) = reopened(&disk);
+        let groups = [
+            group(0, 700_000),
+            group(1, 30),
+            group(2, 900_000),
+            group(3, 7),
+        ];
+        for (number, group) in (1..).zip(&groups) {
+            append(&mut journal, group);
+            assert!(sync(&mut journal, &disk, number));
+        }
+        let images = (1..4).map(|number| image(&disk, &file_path(number)));
+        (images.collect(), groups.to_vec())
+    }
+
+    #[test]
+    fn damage_in_an_earlier_file_is_reported_where_it_is() {
+        let (files, groups) = three_files();
+        let [first, second, ready] = &files[..] else {
+            panic!("{} files", files.len());
+        };
+        assert_eq!(reopened(&disk_with(&[first, second, ready])).1, groups);
+        let end = used_bytes(first).next_multiple_of(ALIGN);
+        for at in [64, 1000, end - 1] {
+            let mut flipped = first.clone();
+            flipped[at] ^= 1;
+            let (path, ..) = damage(&disk_with(&[&flipped, second, ready]));
+            assert_eq!(path, file_path(1), "byte {at}");
+        }
+        let mut forgotten = first.clone();
+        forgotten[64..].fill(0);
+        damage(&disk_with(&[&forgotten, second, ready]));
+        let mut dirty = first.clone();
+        dirty[end + 100] = 1;
+        assert_eq!(
+            damage(&disk_with(&[&dirty, second, ready])),
+            (file_path(1), end as u64, GAP)
+        );
+        let mut headless = first.clone();
+        headless[20] ^= 1;
+        assert_eq!(
+            damage(&disk_with(&[&headless, second])),
+            (file_path(1), 0, NO_HEADER)
+        );
+        let mut headless = second.clone();
+        headless[20] ^= 1;
+        assert_eq!(
+            damage(&disk_with(&[first, &headless])),
+            (file_path(2), 0, NO_HEADER)
+        );
+    }
+
+    #[test]
+    fn a_missing_file_is_damage() {
+        let (files, _) = three_files();
+        let disk = disk_with(&[&files[0], &files[1]]);
+        disk.remove_file(&file_path(1)).unwrap();
+        assert_eq!(damage(&disk), (file_path(1), 0, MISSING));
+    }
+
+    #[test]
+    fn the_tail_of_the_current_file_may_be_torn_while_the_next_is_ready() {
+        let (files, groups) = three_files();
+        let mut torn = files[1].clone();
+        let end = used_bytes(&torn);
+        torn[end - 9..end].fill(0);
+        let disk = disk_with(&[&files[0], &torn, &files[2]]);
+        let (mut journal, replayed) = reopened(&disk);
+        assert_eq!(replayed, groups[..3]);
+        assert_eq!(quarantined(&disk).len(), 1);
+        append(&mut journal, &group(9, 900_000));
+        assert!(sync(&mut journal, &disk, 1));
+        assert_eq!(reopened(&disk).1.last(), Some(&group(9, 900_000)));
+    }
+
+    #[test]
+    fn a_last_file_that_was_never_finished_is_removed_and_made_again() {
+        let (files, groups) = three_files();
+        let mut garbage = [0; HEADER_BYTES];
+        garbage[..9].copy_from_slice(b"chronikd\x07");
+        for (unfinished, kept) in [(&[][..], 0), (&[0; 5000][..], 0), (&garbage[..], 1)] {
+            let disk = disk_with(&[&files[0], &files[1], unfinished]);
+            let (mut journal, replayed) = reopened(&disk);
+            assert_eq!(replayed, groups);
+            assert_eq!(try_image(&disk, 3), None);
+            assert_eq!(quarantined(&disk).len(), kept);
+            append(&mut journal, &group(9, 900_000));
+            assert!(sync(&mut journal, &disk, 1));
+            disk.crash(Survives::Nothing);
+            assert_eq!(reopened(&disk).1.len(), 5);
+        }
+    }
+
+    #[test]
+    fn what_an_older_file_left_is_not_taken_for_new() {
+        let (mut old, ..) = small(&[3]);
+        let header = FileHeader { number: 1, salt: 8 };
+        old[..HEADER_BYTES].copy_from_slice(&header.encode());
+        let disk = disk_with(&[&old]);
+        assert_eq!(reopened(&disk).1.len(), 0);
+        assert_eq!(quarantined(&disk).len(), 1);
+        let (mut first, ..) = small(&[3]);
+        first.truncate(used_bytes(&first));
+        assert_eq!(
+            damage(&disk_with(&[&first, &first])),
+            (file_path(2), 0, NO_HEADER)
+        );
+    }
+
+    #[test]
+    fn a_value_that_looks_like_a_record_proves_nothing() {
+        let (bytes, ends, _) = small(&[1, 1]);
+        let mut fake = Vec::new();
+        entry::push_record(&mut fake, 9, 0, 0, &[]);
+        entry::seal(&mut fake, FileHeader { number: 1, salt: 1 }.seed());
+        let mut torn = bytes.clone();
+        torn[ends[0]..].fill(0);
+        torn[ends[0] + 64..][..fake.len()].copy_from_slice(&fake);
+        assert_eq!(reopened(&disk_with(&[&torn])).1.len(), 1);
+        let mut real = fake;
+        entry::seal(&mut real, FileHeader { number: 1, salt: 7 }.seed());
+        torn[ends[0] + 64..][..real.len()].copy_from_slice(&real);
+        assert_eq!(damage(&disk_with(&[&torn])).1, ends[0] as u64);
+    }
+
+    #[test]
+    fn a_record_of_unknown_flags_is_refused() {
+        let (mut bytes, ends, _) = small(&[1]);
+        let mut strange = Vec::new();
+        entry::push_record(&mut strange, 2, 0, 2, &[]);
+        entry::seal(&mut strange, FileHeader { number: 1, salt: 7 }.seed());
+        bytes[ends[0]..][..strange.len()].copy_from_slice(&strange);
+        assert_eq!(
+            damage(&disk_with(&[&bytes])),
+            (file_path(1), ends[0] as u64, NO_SENSE)
+        );
+    }
+
+    #[test]
+    fn a_newer_version_is_refused_and_nothing_is_touched() {
+        let (bytes, ..) = small(&[1]);
+        let mut newer = bytes.clone();
+        newer[10..12].copy_from_slice(&(VERSION + 1).to_be_bytes());
+        let crc = crc32c::crc32c(&newer[..12]);
+        newer[12..16].copy_from_slice(&crc.to_be_bytes());
+        let mut torn = bytes;
+        torn.truncate(100);
+        let snapshot = Path::new("/data/journal/00000000000000000001.snapshot");
+        for (path, other) in [(file_path(2), &torn), (snapshot.to_path_buf(), &torn)] {
+            let disk = disk_with(&[other]);
+            put(&disk, &path, &newer);
+            let error = open(&disk).map(|_| ()).unwrap_err();
+            assert!(
+                matches!(&error, OpenError::Newer { path: at, version: 2 } if *at == path),
+                "{error}"
+            );
+            assert!(error.to_string().contains("newer chronikd"));
+            assert_eq!(image(&disk, &file_path(1)), torn);
+            assert!(quarantined(&disk).is_empty());
+        }
+    }
+
+    #[test]
+    fn files_of_other_names_are_left_alone() {
+        let (bytes, _, groups) = small(&[2]);
+        let disk = disk_with(&[&bytes]);
+        for name in ["1.journal", "notes", "+0000000000000000001.journal"] {
+            put(&disk, &Path::new("/data/journal").join(name), b"x");
+        }
+        assert_eq!(reopened(&disk).1, groups);
+        assert_eq!(disk.list(Path::new("/data/journal")).unwrap().len(), 4);
+    }
+
+    #[test]
+    fn used_bytes_end_at_the_last_byte_that_is_not_zero() {
+        for len in [0, 1, 511, 512, 513, 2000] {
+            let mut bytes = vec![0; len];
+            assert_eq!(used_bytes(&bytes), 0);
+            for at in 0..len {
+                bytes.fill(0);
+                bytes[at] = 1;
+                assert_eq!(used_bytes(&bytes), at + 1);
+            }
+        }
+    }
 }

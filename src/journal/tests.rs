@@ -2,9 +2,9 @@
 //! replayed is a prefix of what was appended, and holds every group whose round was synced.
 
 use super::{Change, Done, Journal, OpenError};
-use crate::disk::lanes::{Completion, Lanes, Round};
+use crate::disk::lanes::{Append, Completion, Lanes, Round};
 use crate::disk::sim::{Fault, SimDisk, SimLanes, Survives, Times};
-use crate::disk::{Disk, Mode};
+use crate::disk::{Disk, Mode, RealDisk, Syncing, remove_tree};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -26,6 +26,11 @@ pub(super) fn open(disk: &SimDisk) -> Result<(Journal, Vec<Group>), OpenError> {
 /// Replayed groups that must be there whatever the disk does to what is not synced.
 pub(super) fn reopened(disk: &SimDisk) -> (Journal, Vec<Group>) {
     open(disk).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn owned(changes: &[Change<'_>]) -> Group {
+    let own = |change: &Change<'_>| (change.key.to_vec(), change.value.map(<[u8]>::to_vec));
+    changes.iter().map(own).collect()
 }
 
 pub(super) fn disk(seed: u64) -> SimDisk {
@@ -116,6 +121,9 @@ const TRACES: [Trace; 4] = [
     &[&[1_500_000], &[600_000], &[10], &[600_000, 10]],
 ];
 
+/// How often each of them is cut at each operation; large files take long.
+const SEEDS: [u64; 4] = [12, 12, 2, 2];
+
 /// What was appended, and how much of it must and may come back.
 #[derive(Default)]
 struct History {
@@ -172,7 +180,7 @@ fn operations(trace: Trace) -> u64 {
 fn a_power_cut_at_any_operation_loses_no_synced_group() {
     for (index, trace) in TRACES.into_iter().enumerate() {
         for cut in 0..operations(trace) {
-            for seed in 0..6 {
+            for seed in 0..SEEDS[index] {
                 let context = format!("trace {index}, cut at {cut}, seed {seed}");
                 let disk = disk(seed * 1000 + cut);
                 disk.cut_at(cut);
@@ -209,7 +217,8 @@ fn a_power_cut_at_any_operation_of_a_start_loses_nothing_more() {
         let (disk, mut history) = torn(seed);
         let fork = disk.fork(seed);
         let (_, replayed) = reopened(&fork);
-        repaired += quarantined(&fork).len();
+        let kept = quarantined(&fork);
+        repaired += kept.len();
         history.compare(&replayed, "the first start");
         for cut in 0..fork.operations() {
             let fork = disk.fork(seed);
@@ -218,6 +227,8 @@ fn a_power_cut_at_any_operation_of_a_start_loses_nothing_more() {
             fork.crash(Survives::Some);
             let (_, again) = reopened(&fork);
             assert_eq!(again, replayed, "seed {seed}, cut at {cut}");
+            let aside = quarantined(&fork);
+            assert!(kept.iter().all(|bytes| aside.contains(bytes)));
         }
     }
     assert!(repaired > 5, "only {repaired} tails were torn");
@@ -294,4 +305,43 @@ fn nothing_is_written_while_nothing_changes() {
         assert!(sync(&mut journal, &disk, number));
     }
     assert_eq!(disk.operations(), before);
+}
+
+#[test]
+fn the_real_disk_gives_back_what_it_was_given() {
+    let name = format!("chronikd-journal-{}", std::process::id());
+    let (root, disk) = (
+        std::env::temp_dir().join(name),
+        RealDisk::new(Syncing::Each),
+    );
+    disk.create_dir(&root).unwrap();
+    let disk: Arc<dyn Disk> = Arc::new(disk);
+    let mut given = Vec::new();
+    for life in 0..3 {
+        let mut groups = Vec::new();
+        let mut journal = Journal::open(Arc::clone(&disk), &root, life, &mut |changes| {
+            groups.push(owned(changes));
+        })
+        .unwrap();
+        assert_eq!(groups, given);
+        for number in 1..5 {
+            given.push(group(given.len(), 300_000));
+            append(&mut journal, &given[given.len() - 1]);
+            let mut round = Round::default();
+            journal.gather(&mut round).unwrap();
+            for Append {
+                file,
+                position,
+                bytes,
+                ..
+            } in round.then
+            {
+                file.write_at(position, &[&bytes]).unwrap();
+                file.sync().unwrap();
+            }
+            journal.synced(0);
+            assert_eq!(journal.last_sequence(), life * 4 + number);
+        }
+    }
+    remove_tree(&*disk, &root).unwrap();
 }

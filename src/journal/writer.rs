@@ -325,6 +325,27 @@ mod tests {
     }
 
     #[test]
+    fn a_large_round_on_a_full_disk_is_refused_before_it_is_written() {
+        for ready in [false, true] {
+            let disk = disk(1);
+            let (mut journal, _) = reopened(&disk);
+            for (number, bytes) in [(1, if ready { 600_000 } else { 10 }), (2, 10)] {
+                append(&mut journal, &group(1, bytes));
+                assert!(sync(&mut journal, &disk, number));
+            }
+            assert_eq!(journal.ready.is_some(), ready);
+            disk.set_capacity(Some(4 * FILE_BYTES));
+            append(&mut journal, &group(2, 5_000_000));
+            assert!(journal.gather(&mut Round::default()).is_err());
+            assert!(journal.needs_round());
+            disk.set_capacity(None);
+            assert!(sync(&mut journal, &disk, 3));
+            disk.kill();
+            assert_eq!(reopened(&disk).1.len(), 3);
+        }
+    }
+
+    #[test]
     #[should_panic(expected = "a group of")]
     fn a_group_beyond_the_limit_is_a_mistake() {
         let (mut journal, _) = reopened(&disk(1));

@@ -39,11 +39,9 @@ pub trait Core {
     /// The newest durable round: replies tagged with a higher one must wait.
     fn synced_round(&self) -> u64;
     /// Starts the clean close: last checkpoints, last round, the journal's closing record.
-    fn begin_close(&mut self, _now: Now) {}
+    fn begin_close(&mut self, now: Now);
     /// Whether the clean close is complete. Asked only after `begin_close`.
-    fn closed(&self) -> bool {
-        true
-    }
+    fn closed(&self) -> bool;
 }
 
 impl Core for Broker {

@@ -18,29 +18,24 @@
 //! that order. A ready connection with a whole frame and room in its outbox stands on `ready`, and no other does: whatever
 //! else stops a connection brings it back when it ends. Nothing is asked of a connection that has been closed.
 
+mod ports;
+mod requests;
+#[cfg(test)]
+mod tests;
+
+use super::Limits;
 use super::budget::Budget;
-use super::conn::{Conn, Conns, Parked, Phase, Spare};
+use super::conn::{Conns, Phase, Spare};
 use super::core::Core;
 use super::pace::Complaints;
 use super::park::Parking;
-use super::{Limits, stranger};
-use crate::api::{Cx, Out, Peer};
+use crate::api::Out;
 use crate::broker::Fatal;
-use crate::broker::wait::{ConnId, Outcome, Ticket, Timers};
+use crate::broker::wait::{ConnId, Timers};
 use crate::clock::{Mono, Now};
 use crate::disk::lanes::Lanes;
 use crate::proto::frame::Inbox;
 use std::collections::VecDeque;
-use std::io::IoSlice;
-
-/// How long a peer may take to close its half after we have closed ours.
-const LINGER_MS: i64 = 1_000;
-/// What an inbox holds at first.
-const READ_BYTES: usize = 64 * 1024;
-/// Bytes that are read ahead while there are whole frames to be handled.
-const AHEAD_BYTES: usize = 192 * 1024;
-/// The least that one read makes room for.
-const LEAST_READ_BYTES: usize = 16 * 1024;
 
 /// The parts of a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,7 +138,10 @@ impl<C: Core> Exchange<C> {
         self.conns.len()
     }
 
-    /// One whole turn. An error means that the process must stop at once.
+    /// One whole turn.
+    ///
+    /// # Errors
+    /// When the process must stop at once: nothing of this turn may be told to anybody.
     pub fn turn(&mut self, now: Now) -> Result<(), Fatal> {
         Part::ALL
             .into_iter()
@@ -151,12 +149,15 @@ impl<C: Core> Exchange<C> {
     }
 
     /// One part of a turn.
+    ///
+    /// # Errors
+    /// As for [`Exchange::turn`].
     pub fn step(&mut self, part: Part, now: Now) -> Result<(), Fatal> {
         match part {
             Part::Absorb => self.absorb(now)?,
             Part::Run => self.run_ready(now),
             Part::Expire => self.expire(now),
-            Part::Tick => self.core.tick(now)?,
+            Part::Tick => self.tick(now)?,
             Part::Settle => self.settle(now),
             Part::Sync => self.sync(),
         }
@@ -238,6 +239,15 @@ impl<C: Core> Exchange<C> {
         }
     }
 
+    fn tick(&mut self, now: Now) -> Result<(), Fatal> {
+        // Parked requests have just had their last call.
+        if self.stop == Stop::Asked {
+            self.stop = Stop::Begun;
+            self.core.begin_close(now);
+        }
+        self.core.tick(now)
+    }
+
     fn settle(&mut self, now: Now) {
         loop {
             for signal in self.core.take_signals() {
@@ -254,10 +264,6 @@ impl<C: Core> Exchange<C> {
                 self.pay(&ticket, fact);
             }
         }
-        if self.stop == Stop::Asked {
-            self.stop = Stop::Begun;
-            self.core.begin_close(now);
-        }
     }
 
     fn sync(&mut self) {
@@ -266,129 +272,6 @@ impl<C: Core> Exchange<C> {
         }
         for job in self.core.take_jobs() {
             self.lanes.work(job);
-        }
-    }
-}
-
-/// Requests.
-impl<C: Core> Exchange<C> {
-    /// Handles frames of one connection until the allowance is spent, none is whole, or one must wait. A parked request
-    /// is asked again first, whatever the outbox holds.
-    fn run(&mut self, now: Now, id: ConnId, requests: usize, last_call: bool) {
-        let Some(conn) = self.conns.get_mut(id) else {
-            return;
-        };
-        let mut parked = self.parking.release(conn);
-        let mut bytes = 0;
-        for _ in 0..requests {
-            let runnable = self.conns.get(id).is_some_and(Conn::is_runnable);
-            if parked.is_none() && (!runnable || bytes >= self.limits.turn_bytes) {
-                break;
-            }
-            match self.ask(now, id, parked.take(), last_call) {
-                Some(frame_bytes) => bytes += frame_bytes,
-                None => break,
-            }
-        }
-        self.place(id);
-    }
-
-    /// Asks the handler for the connection's first frame. Answers the frame's length if the next one may follow at once.
-    fn ask(
-        &mut self,
-        now: Now,
-        id: ConnId,
-        parked: Option<Parked>,
-        last_call: bool,
-    ) -> Option<usize> {
-        let conn = self.conns.get_mut(id)?;
-        let frame = match conn.inbox.frame(self.limits.request_bytes) {
-            Ok(frame) => frame?,
-            Err(_) => {
-                self.refuse(id, now.mono);
-                return None;
-            }
-        };
-        let frame_bytes = frame.len();
-        let start = conn.outbox.open(&mut self.out);
-        let mut cx = Cx {
-            now,
-            arrived: parked.as_ref().map_or(now.mono, |parked| parked.arrived),
-            // Who will not send any more, or is about to be cut off, is not kept waiting.
-            last_call: last_call || conn.hung_up || self.stop != Stop::No,
-            peer: &mut conn.peer,
-            ticket: None,
-        };
-        let outcome = self.core.handle(&mut cx, frame, &mut self.out);
-        let Cx {
-            arrived,
-            last_call,
-            ticket,
-            ..
-        } = cx;
-        match outcome {
-            Outcome::Done => conn.outbox.seal(start, &mut self.out),
-            _ => conn.outbox.discard(start, &mut self.out),
-        }
-        match outcome {
-            Outcome::Done | Outcome::Silent => {}
-            Outcome::Retry(wait) => {
-                assert!(!last_call, "a handler answers its last call");
-                self.parking
-                    .park(conn, arrived, parked.map(|parked| parked.until), wait);
-                return None;
-            }
-            Outcome::Owed => {
-                assert!(ticket.is_none(), "owed, yet nobody kept the ticket");
-                conn.phase = Phase::Owed;
-            }
-            Outcome::Close(reason) => {
-                self.complain(id, now.mono, reason);
-                self.finish(id);
-                return None;
-            }
-        }
-        conn.inbox.consume();
-        (conn.greeted, conn.begun) = (true, now.mono);
-        matches!(conn.phase, Phase::Ready).then_some(frame_bytes)
-    }
-
-    /// Writes a late answer, unless its connection has gone.
-    fn pay(&mut self, ticket: &Ticket, fact: C::Fact) {
-        let Some(conn) = self.conns.get_mut(ticket.conn) else {
-            return;
-        };
-        if !matches!(conn.phase, Phase::Owed) {
-            return;
-        }
-        let start = conn.outbox.open(&mut self.out);
-        self.core.answer(ticket, fact, &mut self.out);
-        conn.outbox.seal(start, &mut self.out);
-        conn.phase = Phase::Ready;
-        self.place(ticket.conn);
-    }
-
-    /// The bytes at hand are no frame: says what they may be instead, and closes.
-    fn refuse(&mut self, id: ConnId, now: Mono) {
-        let Some(conn) = self.conns.get_mut(id) else {
-            return;
-        };
-        let first = conn.inbox.peek_first_four().filter(|_| !conn.greeted);
-        let stranger = first.and_then(stranger::recognise);
-        let reason = match stranger {
-            Some(stranger) => {
-                conn.outbox.push_raw(stranger.farewell());
-                stranger.sentence()
-            }
-            None => "a frame's length is not positive, or above socket.request.max.bytes",
-        };
-        self.complain(id, now, reason);
-        self.finish(id);
-    }
-
-    fn complain(&mut self, id: ConnId, now: Mono, reason: &str) {
-        if let Some(conn) = self.conns.get(id) {
-            self.complaints.log(now, &conn.peer, reason);
         }
     }
 }
@@ -448,8 +331,8 @@ impl<C: Core> Exchange<C> {
         };
         let idle_until = match conn.phase {
             Phase::Lingering => now,
-            Phase::Waiting(_) | Phase::Owed => now.plus_ms(self.limits.idle_ms),
-            _ => conn.active.plus_ms(self.limits.idle_ms),
+            Phase::Waiting(_) | Phase::Owed => self.limits.idle_from(now),
+            _ => self.limits.idle_from(conn.active),
         };
         if idle_until > now {
             self.deadlines.set(id, idle_until);
@@ -485,191 +368,3 @@ impl<C: Core> Exchange<C> {
         }
     }
 }
-
-/// What the owner of the sockets calls.
-impl<C: Core> Exchange<C> {
-    /// A new connection. `peer` learns its id.
-    pub fn open(&mut self, now: Mono, peer: impl FnOnce(ConnId) -> Peer) -> ConnId {
-        let id = self.conns.insert(now, peer);
-        self.deadlines.set(id, now.plus_ms(self.limits.idle_ms));
-        id
-    }
-
-    /// Forgets a connection whose socket is closed.
-    pub fn close(&mut self, id: ConnId) {
-        if let Some(conn) = self.conns.get_mut(id) {
-            self.parking.release(conn);
-            conn.inbox = Inbox::default();
-            self.budget.charge(conn);
-            self.deadlines.cancel(id);
-            self.conns.remove(id);
-        }
-    }
-
-    /// Whether bytes of this connection are wanted now. If not, it will stand among `take_touched` when they are.
-    pub fn may_read(&mut self, id: ConnId) -> bool {
-        let Some(conn) = self.conns.get_mut(id) else {
-            return false;
-        };
-        match conn.phase {
-            Phase::Ready if self.stop == Stop::No && !conn.ended => {
-                let enough = conn.queued && conn.inbox.buffered_bytes() >= AHEAD_BYTES;
-                !enough && !conn.outbox.is_full() && self.budget.allows(conn)
-            }
-            Phase::Lingering => !conn.ended,
-            _ => false,
-        }
-    }
-
-    /// Whether bytes of this connection are only read to be thrown away.
-    pub fn discards(&self, id: ConnId) -> bool {
-        self.conns
-            .get(id)
-            .is_none_or(|conn| matches!(conn.phase, Phase::Lingering))
-    }
-
-    /// Where arriving bytes are to be put; empty for a connection that is not there. Every call is followed by `filled`.
-    pub fn space(&mut self, id: ConnId) -> &mut [u8] {
-        let Some(conn) = self.conns.get_mut(id) else {
-            return &mut [];
-        };
-        self.spare.lend(&mut conn.inbox);
-        let waiting = conn.inbox.buffered_bytes();
-        conn.inbox
-            .space(READ_BYTES.saturating_sub(waiting).max(LEAST_READ_BYTES))
-    }
-
-    /// So many bytes have arrived in the space; none is fine.
-    pub fn filled(&mut self, now: Mono, id: ConnId, bytes: usize) {
-        let Some(conn) = self.conns.get_mut(id) else {
-            return;
-        };
-        if bytes > 0 {
-            conn.active = now;
-            if conn.inbox.buffered_bytes() == 0 {
-                conn.begun = now;
-            }
-            conn.inbox.filled(bytes);
-        }
-        self.place(id);
-    }
-
-    /// The peer has closed its half, or the whole connection, which may be known before its last bytes have been read.
-    pub fn hung_up(&mut self, now: Mono, id: ConnId) {
-        if let Some(conn) = self.conns.get_mut(id) {
-            conn.hung_up = true;
-            self.parking.expire(conn, now);
-            self.place(id);
-        }
-    }
-
-    /// Everything that the peer sent has been read, and nothing more will come.
-    pub fn ended(&mut self, now: Mono, id: ConnId) {
-        if let Some(conn) = self.conns.get_mut(id) {
-            conn.ended = true;
-            if matches!(conn.phase, Phase::Lingering) {
-                conn.phase = Phase::Dead;
-            }
-            self.hung_up(now, id);
-        }
-    }
-
-    /// Those to be looked at: something to flush, to read again, or to close.
-    pub fn take_touched(&mut self, into: &mut Vec<ConnId>) {
-        into.clear();
-        std::mem::swap(into, &mut self.touched);
-        for &id in &*into {
-            if let Some(conn) = self.conns.get_mut(id) {
-                conn.touched = false;
-            }
-        }
-    }
-
-    /// What may leave now, up to about `limit` bytes: the number of slices filled, and of bytes.
-    pub fn gather<'a>(
-        &'a self,
-        id: ConnId,
-        limit: usize,
-        slices: &mut [IoSlice<'a>],
-    ) -> (usize, usize) {
-        let synced = self.core.synced_round();
-        self.conns
-            .get(id)
-            .map_or((0, 0), |conn| conn.outbox.gather(synced, limit, slices))
-    }
-
-    /// Whether `gather` would find anything.
-    pub fn is_flushable(&self, id: ConnId) -> bool {
-        let synced = self.core.synced_round();
-        self.conns
-            .get(id)
-            .is_some_and(|conn| conn.outbox.is_flushable(synced))
-    }
-
-    /// So many bytes of what was gathered have left.
-    pub fn sent(&mut self, now: Mono, id: ConnId, bytes: usize) {
-        if let Some(conn) = self.conns.get_mut(id) {
-            conn.active = now;
-            let was_full = conn.outbox.is_full();
-            conn.outbox.sent(bytes);
-            if was_full || conn.outbox.awaits_round(self.core.synced_round()) {
-                self.place(id);
-            }
-        }
-    }
-
-    /// What becomes of the socket.
-    pub fn fate(&self, id: ConnId) -> Fate {
-        let Some(conn) = self.conns.get(id) else {
-            return Fate::Close;
-        };
-        match conn.phase {
-            Phase::Dead => Fate::Close,
-            Phase::Closing if !conn.outbox.is_empty() => Fate::Stay,
-            Phase::Closing if conn.ended => Fate::Close,
-            Phase::Closing => Fate::Finish,
-            _ => Fate::Stay,
-        }
-    }
-
-    /// Our half of the connection is closed; the peer has a moment to close its own.
-    pub fn fin_sent(&mut self, now: Mono, id: ConnId) {
-        if let Some(conn) = self.conns.get_mut(id) {
-            conn.phase = Phase::Lingering;
-            self.deadlines.set(id, now.plus_ms(LINGER_MS));
-        }
-    }
-
-    /// Starts the clean stop: requests that have not been handled never will be, parked ones get their last call in the next turn,
-    /// then the core closes.
-    pub fn begin_stop(&mut self, now: Mono) {
-        if self.stop == Stop::No {
-            self.stop = Stop::Asked;
-            for (_, conn) in self.conns.iter() {
-                self.parking.expire(conn, now);
-            }
-        }
-    }
-
-    /// Whether the clean stop is complete but for the replies that are still to leave.
-    pub fn is_stopped(&self) -> bool {
-        self.stop == Stop::Begun && self.core.closed()
-    }
-
-    /// Lets every connection finish.
-    pub fn finish_all(&mut self) {
-        let all: Vec<ConnId> = self.conns.iter().map(|(id, _)| id).collect();
-        for id in all {
-            if self
-                .conns
-                .get(id)
-                .is_some_and(|conn| !matches!(conn.phase, Phase::Lingering | Phase::Dead))
-            {
-                self.finish(id);
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests;

@@ -11,7 +11,7 @@ use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 
 /// Connections that the system keeps for us until we accept them.
@@ -32,6 +32,21 @@ pub struct Listen {
     pub name: Arc<str>,
     /// `[::]` takes IPv4 too, and becomes `0.0.0.0` where there is no IPv6. Port 0 takes any free one.
     pub address: SocketAddr,
+}
+
+impl Listen {
+    /// The listener of that name on a host, which may be a name, an address, or nothing for every address.
+    ///
+    /// # Errors
+    /// When the host's name leads nowhere.
+    pub fn resolve(name: &str, host: &str, port: u16) -> io::Result<Listen> {
+        let host = if host.is_empty() { "::" } else { host };
+        let address = (host, port).to_socket_addrs()?.next();
+        Ok(Listen {
+            name: name.into(),
+            address: address.ok_or(io::ErrorKind::AddrNotAvailable)?,
+        })
+    }
 }
 
 /// Why a listener could not be opened.

@@ -31,12 +31,14 @@ pub use server::{Exit, Server};
 pub use signals::Notice;
 pub use wake::{Bell, Poller};
 
+use crate::clock::Mono;
+
 /// What connections may take. Each is a key of chronikd.conf(5).
 #[derive(Clone, Debug)]
 pub struct Limits {
     /// `max.connections`: at most so many; further ones wait to be accepted. The caller keeps it below the limit of descriptors.
     pub connections: usize,
-    /// `connections.max.idle.ms`: a connection on which nothing moves for so long is closed.
+    /// `connections.max.idle.ms`: a connection on which nothing moves for so long is closed; never, if negative.
     pub idle_ms: i64,
     /// `socket.request.max.bytes`: a frame of more bytes closes its connection.
     pub request_bytes: usize,
@@ -57,6 +59,16 @@ impl Default for Limits {
             held_bytes: 64 << 20,
             turn_requests: 64,
             turn_bytes: 1 << 20,
+        }
+    }
+}
+
+impl Limits {
+    /// When a connection that is quiet since `active` is to be closed.
+    fn idle_from(&self, active: Mono) -> Mono {
+        match self.idle_ms {
+            ..0 => Mono::NEVER,
+            idle_ms => active.plus_ms(idle_ms.max(1)),
         }
     }
 }

@@ -232,6 +232,8 @@ impl Core for Toy {
         self.synced
     }
 
+    fn begin_close(&mut self, _now: Now) {}
+
     fn closed(&self) -> bool {
         !self.dirty && !self.in_flight
     }

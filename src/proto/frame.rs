@@ -21,7 +21,7 @@ use std::fmt;
 /// The bytes that say how long a frame is.
 const LENGTH_BYTES: usize = 4;
 /// A buffer up to this size is kept while the connection lives.
-const KEPT_BYTES: usize = 64 * 1024;
+const KEPT_BYTES: usize = 256 * 1024;
 
 /// A length that no frame may have: negative, zero or above the limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! The language: bytes to structs and back. Knows no broker, no disk and no socket.
 //!
 //! `frame` finds requests in a stream, `header` reads what stands before each, `wire` the message itself, and
-//! `schema` declares the messages. [`apis!`] below is the one list of what is spoken: dispatch, the answer
+//! `schema` declares the messages. `apis!` below is the one list of what is spoken: dispatch, the answer
 //! to ApiVersions and the table in chronikd-protocol(7) follow it.
 
 pub mod batch;

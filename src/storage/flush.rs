@@ -16,7 +16,7 @@ use super::segment::{Place, Segment};
 use super::{Done, Failure, Files, Outcome, PartitionId, State, Storage};
 use crate::clock::{Mono, Now};
 use crate::disk::lanes::Round;
-use crate::disk::{Disk, Mode};
+use crate::disk::{Disk, FileRef, Mode};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -140,9 +140,16 @@ impl Storage {
             "one round is in flight at a time"
         );
         for id in std::mem::take(&mut self.rounds.dirty) {
-            if let Ok(log) = self.log_mut(id) {
-                log.gather(round.number, &mut round.files);
-                self.rounds.flying.push(id);
+            let Some(State::Ready(log)) = self.slots.get_mut(&id).map(|slot| &mut slot.state)
+            else {
+                continue;
+            };
+            match log.gather(&mut self.shelf, round.number, &mut round.files) {
+                Ok(()) => self.rounds.flying.push(id),
+                // What cannot be synced is never acknowledged, and ends the process.
+                Err(failure) => self
+                    .jobs
+                    .push(Box::new(move || Done(Outcome::Failed(failure)))),
             }
         }
         round.files.append(&mut self.rounds.files);
@@ -151,9 +158,9 @@ impl Storage {
     }
 
     /// The round in flight is durable: what it holds may be acknowledged and read.
-    pub fn synced(&mut self, _round: u64) {
+    pub fn synced(&mut self, round: u64) {
         for id in std::mem::take(&mut self.rounds.flying) {
-            let bytes = self.log_mut(id).map_or(0, Log::landed);
+            let bytes = self.log_mut(id).map_or(0, |log| log.landed(round));
             if bytes > 0 {
                 self.signals.push((id, bytes));
             }
@@ -254,6 +261,7 @@ impl Storage {
         if log.checkpoints.snapshots.last() != Some(&done.end) {
             log.checkpoints.snapshots.push(done.end);
         }
+        log.set_clean_before(done.end);
         for (base, stored) in done.stored {
             let slot = log.slot_of(base);
             log.segments[slot].set_stored(stored);
@@ -385,10 +393,13 @@ impl Storage {
 
 /// Whether a start would have something to read, or the directory lacks something.
 fn needs_checkpoint(log: &Log) -> bool {
-    log.checkpoints.recovery_point < log.log_end()
-        || log.checkpoints.rolled
-        || log.checkpoints.epochs_dirty
-        || log.checkpoints.snapshots.last() != Some(&log.log_end())
+    let checkpoints = &log.checkpoints;
+    let is_empty = log.size_bytes() == 0;
+    let lacks_snapshot = checkpoints.snapshots.last() != Some(&log.log_end());
+    checkpoints.recovery_point < log.log_end()
+        || checkpoints.rolled
+        || checkpoints.epochs_dirty
+        || (lacks_snapshot && !is_empty)
         || log
             .segments
             .iter()
@@ -401,9 +412,8 @@ struct Checkpoint {
     id: PartitionId,
     dir: PathBuf,
     end: i64,
-    logs: Files,
-    /// Segments that end, or rest until the next start: reserved space goes back.
-    trims: Vec<(crate::disk::FileRef, u64, PathBuf)>,
+    /// Files that may be dirty, opened in the job where they are not open.
+    logs: Vec<(Option<FileRef>, PathBuf)>,
     indexes: Vec<(i64, Unstored)>,
     epochs: Option<String>,
     snapshot: Vec<u8>,
@@ -423,23 +433,21 @@ pub(super) struct Checkpointed {
 impl Checkpoint {
     fn of(log: &mut Log, closing: bool) -> Checkpoint {
         let first = log.slot_of(log.checkpoints.recovery_point);
-        let active = log.segments.len() - 1;
         let place = Place {
             id: log.id,
             dir: &log.dir,
         };
-        let (mut logs, mut trims, mut indexes) = (Vec::new(), Vec::new(), Vec::new());
-        for (slot, segment) in log.segments.iter_mut().enumerate().skip(first) {
+        let (mut logs, mut indexes) = (Vec::new(), Vec::new());
+        for segment in &mut log.segments[first..] {
             segment.seal_times();
-            indexes.extend(segment.unstored().map(|entries| (segment.base(), entries)));
-            let Some(file) = segment.open_file() else {
-                continue;
-            };
-            let path = segment.path(place, Kind::Log);
-            if slot < active || closing {
-                trims.push((Arc::clone(&file), segment.len(), path.clone()));
+            if closing {
+                segment.give_back();
             }
-            logs.push((file, path));
+            indexes.extend(segment.unstored().map(|entries| (segment.base(), entries)));
+            let file = segment.open_file();
+            if file.is_some() || segment.is_dirty() {
+                logs.push((file, segment.path(place, Kind::Log)));
+            }
         }
         let bases: Vec<i64> = log.segments.iter().map(Segment::base).collect();
         let durable = log.checkpoints.durable_point;
@@ -451,7 +459,6 @@ impl Checkpoint {
             dir: log.dir.clone(),
             end: log.log_end(),
             logs,
-            trims,
             indexes,
             epochs: (log.checkpoints.epochs_dirty)
                 .then(|| checkpoint::encode_epochs(log.epochs.lines())),
@@ -476,11 +483,12 @@ impl Checkpoint {
     }
 
     fn write(&self) -> Result<(), Failure> {
-        for (file, len, path) in &self.trims {
-            file.set_len(*len).map_err(|e| Failure::new(path, e))?;
-        }
         for (file, path) in &self.logs {
-            file.sync().map_err(|e| Failure::new(path, e))?;
+            let synced = match file {
+                Some(file) => file.sync(),
+                None => (self.disk.open(path, Mode::Write)).and_then(|file| file.sync()),
+            };
+            synced.map_err(|e| Failure::new(path, e))?;
         }
         for (base, entries) in &self.indexes {
             self.write_entries(*base, Kind::Index, &entries.offsets)?;

@@ -402,10 +402,10 @@ fn cut(
         disk.sync_dir(path).map_err(|error| failed(path, error))?;
     }
     log::warn!(
-        "storage: {}: cut {bytes} torn bytes after offset {} (kept in {})",
+        "storage: {}: cut {bytes} torn bytes after offset {} (kept in {}/{0}-*)",
         task.name,
         end - 1,
-        quarantine.display()
+        names::QUARANTINE
     );
     Ok(())
 }
@@ -491,7 +491,10 @@ fn sync_tail(task: &Task, dir: &Path, segments: &[Segment], tail: u64) -> Result
     for segment in segments {
         let path = dir.join(names::file(segment.base(), Kind::Log));
         let file = open(task, &path)?;
-        file.sync().map_err(|error| failed(&path, error))?;
+        // The length stays; space that was reserved behind it goes back.
+        file.set_len(segment.len())
+            .and_then(|()| file.sync())
+            .map_err(|error| failed(&path, error))?;
     }
     task.disk.sync_dir(dir).map_err(|error| failed(dir, error))
 }

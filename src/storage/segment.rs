@@ -130,14 +130,26 @@ impl Segment {
         Ok(file)
     }
 
-    /// Closes the file and forgets the index, if nothing is lost by it and it was not used lately.
-    pub(super) fn close_if_idle(&mut self) -> bool {
-        let idle = !std::mem::take(&mut self.used) && !self.dirty;
-        if idle {
+    /// Closes the file and forgets the index, unless it was used lately, or a round is to sync it soon
+    /// (`is_durable`). A relaxed segment stays dirty, and is opened again to be synced.
+    pub(super) fn close_if_idle(&mut self, is_durable: bool) -> bool {
+        let wanted = std::mem::take(&mut self.used) || (self.dirty && is_durable);
+        if !wanted {
+            self.give_back();
             self.file = None;
             self.forget_index();
         }
-        idle
+        !wanted
+    }
+
+    /// Gives reserved space back. That it fails is no harm.
+    pub(super) fn give_back(&mut self) {
+        if let Some(file) = &self.file
+            && self.reserved > self.len
+        {
+            let _ = file.set_len(self.len);
+            self.reserved = self.len;
+        }
     }
 
     /// Forgets the index if its files have all of it.
@@ -296,13 +308,9 @@ impl Segment {
         self.dirty
     }
 
-    /// Hands the file to a round.
-    pub(super) fn take_dirty(&mut self) -> Option<FileRef> {
-        if std::mem::take(&mut self.dirty) {
-            self.file.clone()
-        } else {
-            None
-        }
+    /// It is on disk, or in a round.
+    pub(super) fn set_clean(&mut self) {
+        self.dirty = false;
     }
 
     /// Index entries that are only in memory, if any.

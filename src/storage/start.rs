@@ -236,6 +236,7 @@ impl Storage {
             Outcome::Loaded(id, result) => self.loaded(id, result, now),
             Outcome::Checkpointed(done) => self.checkpointed(done, now),
             Outcome::Pointed(result) => self.pointed(result, now),
+            Outcome::Failed(failure) => Err(failure),
             Outcome::Removed(result) => {
                 if let Err(failure) = result {
                     log::warn!("storage: a deleted partition is left over: {failure}");

@@ -32,7 +32,7 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
  * The session on stdin and stdout is described in session.rs, which is its other end.
  */
 public class Client {
-    private static final Duration PATIENCE = Duration.ofSeconds(30);
+    private static final long PATIENCE_S = 30;
     private static final int LARGEST = 8_000_000;
 
     private final String bootstrap;
@@ -140,7 +140,7 @@ public class Client {
             consumer.assign(List.of(partition));
             seek(consumer, partition, args.text("from", "earliest"));
             long count = args.number("count", 0);
-            long deadline = System.nanoTime() + PATIENCE.toNanos();
+            long deadline = System.nanoTime() + args.number("patience", PATIENCE_S) * 1_000_000_000L;
             while (facts.size() < count) {
                 if (System.nanoTime() > deadline) {
                     throw new IllegalStateException(count - facts.size() + " records are missing");
@@ -266,7 +266,7 @@ public class Client {
             Long timestamp = args.text("ts", null) == null ? null : Long.valueOf(args.number("ts", 0) + i);
             long size = args.number("size", 1 + i * i * 37 % 3000);
             byte[] key = i % 5 == 4 ? null : utf8(args.topic() + "-" + i);
-            byte[] value = i % 7 == 6 ? null : value(args.topic(), i, (int) size);
+            byte[] value = i % 7 == 6 && i % 5 != 4 ? null : value(args.topic(), i, (int) size);
             return new ProducerRecord<>(
                 args.topic(), args.partition().partition(), timestamp, key, value, headers(args));
         }

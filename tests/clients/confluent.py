@@ -63,7 +63,7 @@ class Client:
         consumer, partition = self._consumer(), TopicPartition(args.text("topic"), args.partition())
         partition.offset = self._start(consumer, partition, args.text("from"))
         consumer.assign([partition])
-        left, deadline = args.number("count"), time.monotonic() + PATIENCE_S
+        left, deadline = args.number("count"), time.monotonic() + args.number("patience", PATIENCE_S)
         while left > 0:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{left} records are missing")

@@ -1,6 +1,6 @@
 //! What record number `i` of a topic holds, and how a client that reads it has to tell it.
 //!
-//! Every fifth key and every seventh value is null; values are 1 to 3,000 bytes long unless a size is
+//! Every fifth key is null and every seventh value, but never both (kafka-python refuses that); values are 1 to 3,000 bytes long unless a size is
 //! asked for, hold a NUL, a byte that is no UTF-8 and a line feed, and compress well. `session.py` and
 //! `Client.java` say the same in their languages.
 
@@ -59,8 +59,8 @@ impl Records<'_> {
             4 => "-".to_owned(),
             _ => format!("={}-{i}", self.topic),
         };
-        let value = match i % 7 {
-            6 => "-".to_owned(),
+        let value = match (i % 7, i % 5) {
+            (6, 0..=3) => "-".to_owned(),
             _ => self.digest(i),
         };
         let headers = self.headers(reader);

@@ -12,7 +12,7 @@ from kafka.admin import KafkaAdminClient, NewTopic
 from session import Args, record, run
 
 LARGEST = 8_000_000
-PATIENCE_MS = 30_000
+PATIENCE_S = 30
 
 
 class Client:
@@ -58,9 +58,9 @@ class Client:
             promise = producer.send(
                 args.text("topic"), value, key, partition=args.partition(), timestamp_ms=timestamp, **options)
             sent.append((i, promise))
-        producer.flush(PATIENCE_MS / 1000)
+        producer.flush(PATIENCE_S)
         for i, promise in sent:
-            offset = promise.get(PATIENCE_MS / 1000).offset
+            offset = promise.get(PATIENCE_S).offset
             yield f"sent {i} {-1 if offset is None else offset}"
         if args.flag("keep"):
             self.kept = producer
@@ -73,7 +73,7 @@ class Client:
     def consume(self, args):
         consumer, partition = self._assigned(args)
         self._seek(consumer, partition, args.text("from"))
-        left, deadline = args.number("count"), time.monotonic() + PATIENCE_MS / 1000
+        left, deadline = args.number("count"), time.monotonic() + args.number("patience", PATIENCE_S)
         while left > 0:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{left} records are missing")

@@ -55,7 +55,8 @@ class Client:
         start, count = args.text("from"), args.number("count")
         start = f"s@{start[1:]}" if start.startswith("@") else STARTS.get(start, start)
         rest = self._kcat(
-            "-C", "-q", "-t", args.text("topic"), "-p", str(args.partition()), "-o", start, "-c", str(count), "-f", FORMAT)
+            "-C", "-q", "-t", args.text("topic"), "-p", str(args.partition()), "-o", start, "-c", str(count), "-f", FORMAT,
+            patience=args.number("patience", PATIENCE_S))
         for _ in range(count):
             line, rest = rest.split(b"\n", 1)
             partition, offset, timestamp, key_len, value_len, headers = line.decode().split(" ", 5)
@@ -73,8 +74,8 @@ class Client:
     def _offset(self, where, timestamp):
         return self._kcat("-Q", "-t", f"{where}:{timestamp}").decode().split()[-1]
 
-    def _kcat(self, *options, stdin=b""):
-        done = subprocess.run([*self.command, *options], input=stdin, capture_output=True, timeout=PATIENCE_S)
+    def _kcat(self, *options, stdin=b"", patience=PATIENCE_S):
+        done = subprocess.run([*self.command, *options], input=stdin, capture_output=True, timeout=patience)
         if done.returncode:
             raise RuntimeError(done.stderr.decode())
         return done.stdout

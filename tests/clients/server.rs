@@ -35,6 +35,13 @@ impl Server {
         }
     }
 
+    /// Gives an oracle the time that it needs after it has created a topic; ours shows it at once.
+    pub(crate) fn settle(&self) {
+        if let Server::Oracle(_) = self {
+            std::thread::sleep(std::time::Duration::from_secs(1));
+        }
+    }
+
     /// A topic's name; an oracle has seen earlier runs, so there it is a new one each time.
     pub(crate) fn topic(&self, name: &str) -> String {
         match self {

@@ -10,7 +10,7 @@
 //! describe topic=                                     -> partition NUMBER          (one for each, ascending)
 //! produce topic= first= count= [partition=] [codec=] [acks=] [idempotent=1] [headers=NAME,..] [ts=BASE]
 //!         [size=] [keep=1]                            -> sent I OFFSET             (kcat tells nothing)
-//! consume topic= from=OFFSET|earliest|latest|@MS count= [partition=]
+//! consume topic= from=OFFSET|earliest|latest|@MS count= [partition=] [patience=SECONDS]
 //!                                                     -> record PARTITION OFFSET TIMESTAMP KEY VALUE HEADERS
 //! offsets topic= [partition=]                         -> offsets EARLIEST LATEST
 //! offsets topic= at=MS [partition=]                   -> found OFFSET              (-1: no such record)

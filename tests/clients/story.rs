@@ -46,11 +46,12 @@ fn sees_the_cluster(session: &mut Session) {
 }
 
 /// Makes a topic with partitions 0, 1 and 2, or leaves that to the first produce, which makes one.
-fn create(session: &mut Session, topic: &str) {
+fn create(session: &mut Session, server: &Server, topic: &str) {
     if session.client.admin {
         session.ask(&format!(
             "create topic={topic} partitions=3 config=max.message.bytes:{LARGEST_BYTES}"
         ));
+        server.settle();
         let facts = session.ask(&format!("describe topic={topic}"));
         assert_eq!(facts, ["partition 0", "partition 1", "partition 2"]);
     }
@@ -86,7 +87,7 @@ fn wait_for_end(session: &mut Session, records: &Records, end: u64) {
 
 fn every_codec_and_acks_then_a_crash(session: &mut Session, server: &mut Server) {
     let topic = server.topic("every-codec");
-    create(session, &topic);
+    create(session, server, &topic);
     let records = Records {
         topic: &topic,
         partition: if session.client.admin { 1 } else { 0 },
@@ -150,7 +151,7 @@ fn finds_times(session: &mut Session, records: &Records, from: &str, end: u64) {
 fn small_and_large(session: &mut Session, server: &mut Server) {
     for (i, size) in [1, 100_000, 1_000_000, 5_000_000].into_iter().enumerate() {
         let topic = server.topic(&format!("size-{i}"));
-        create(session, &topic);
+        create(session, server, &topic);
         let records = Records {
             topic: &topic,
             partition: 0,
@@ -180,7 +181,7 @@ fn says_too_large(sentence: &str) -> bool {
 /// A producer that lives on while the broker dies: its sequence goes on where it was.
 fn one_producer_over_a_crash(session: &mut Session, server: &mut Server) {
     let topic = server.topic("one-producer");
-    create(session, &topic);
+    create(session, server, &topic);
     let records = Records {
         topic: &topic,
         partition: 0,
@@ -203,7 +204,7 @@ fn one_producer_over_a_crash(session: &mut Session, server: &mut Server) {
 fn topics_come_and_go(session: &mut Session, server: &Server) {
     let topic = server.topic("passing");
     for _ in 0..2 {
-        create(session, &topic);
+        create(session, server, &topic);
         let offsets = session.ask(&format!("offsets topic={topic} partition=2"));
         assert_eq!(offsets, ["offsets 0 0"]);
         let refused = session.attempt(&format!("create topic={topic} partitions=3"));

@@ -11,7 +11,6 @@ import java.io.IOException;
 import java.lang.reflect.Field;
 import java.lang.reflect.Modifier;
 import java.lang.reflect.ParameterizedType;
-import java.lang.reflect.Type;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -38,6 +37,7 @@ import org.apache.kafka.common.protocol.types.BoundField;
 import org.apache.kafka.common.protocol.types.RawTaggedField;
 import org.apache.kafka.common.protocol.types.Schema;
 import org.apache.kafka.common.protocol.types.TaggedFields;
+import org.apache.kafka.common.protocol.types.Type;
 
 public final class Golden {
     /** How the fields of a vector are chosen. */
@@ -123,7 +123,8 @@ public final class Golden {
             ResponseHeaderData response = new ResponseHeaderData().setCorrelationId(correlation);
             out.append(head).append(hex(encode(request, version))).append(' ')
                 .append(hex(encode(response, api.responseHeaderVersion(v)))).append(' ')
-                .append(correlation).append(' ').append(option(client == null ? null : '"' + client + '"', true)).append('\n');
+                .append(correlation).append(' ')
+                .append(client == null ? "None" : "Some(\"" + client + "\")").append('\n');
         }
         Files.writeString(file, written + out);
     }
@@ -136,7 +137,9 @@ public final class Golden {
         byte[] bytes = buffer.array();
         Message again = message.getClass().getDeclaredConstructor().newInstance();
         again.read(new ByteBufferAccessor(ByteBuffer.wrap(bytes)), version);
-        if (buffer.hasRemaining() || !again.equals(message)) throw new IllegalStateException("Kafka reads another " + message);
+        if (buffer.hasRemaining() || !again.equals(message)) {
+            throw new IllegalStateException("Kafka reads another " + message);
+        }
         return bytes;
     }
 
@@ -147,8 +150,8 @@ public final class Golden {
     }
 
     /** The fields of one version, tagged ones included, by name. */
-    private static Map<String, org.apache.kafka.common.protocol.types.Type> typesOf(Schema schema, boolean tagged) {
-        Map<String, org.apache.kafka.common.protocol.types.Type> types = new LinkedHashMap<>();
+    private static Map<String, Type> typesOf(Schema schema, boolean tagged) {
+        Map<String, Type> types = new LinkedHashMap<>();
         for (BoundField field : schema.fields()) {
             if (!(field.def.type instanceof TaggedFields tags)) types.put(field.def.name, field.def.type);
             else if (tagged) fieldsOf(tags).forEach(f -> types.put(f.name, f.type));
@@ -169,7 +172,7 @@ public final class Golden {
     }
 
     private void learn(Class<?> type, Schema schema) {
-        Map<String, org.apache.kafka.common.protocol.types.Type> types = typesOf(schema, true);
+        Map<String, Type> types = typesOf(schema, true);
         Shape shape = shapes.computeIfAbsent(type, t -> new Shape());
         Map<String, Field> found = new LinkedHashMap<>();
         for (Field field : type.getDeclaredFields()) {
@@ -181,7 +184,7 @@ public final class Golden {
         if (found.size() != types.size()) throw new IllegalStateException(type + " lacks fields of " + types.keySet());
         found.forEach((name, field) -> {
             shape.fields.put(name, field);
-            org.apache.kafka.common.protocol.types.Type wire = types.get(name);
+            Type wire = types.get(name);
             if (wire.isNullable()) shape.nullable.add(name);
             Schema inner = schemaIn(wire);
             if (inner != null) learn(classIn(field), inner);
@@ -189,7 +192,7 @@ public final class Golden {
     }
 
     /** The struct that a field holds, one or many. */
-    private static Schema schemaIn(org.apache.kafka.common.protocol.types.Type wire) {
+    private static Schema schemaIn(Type wire) {
         var element = wire.arrayElementType().orElse(wire);
         return element instanceof Schema schema ? schema : null;
     }
@@ -198,7 +201,7 @@ public final class Golden {
     private static Class<?> classIn(Field field) {
         Class<?> type = field.getType();
         if (!Collection.class.isAssignableFrom(type)) return type;
-        Type generic = type == List.class ? field.getGenericType() : type.getGenericSuperclass();
+        var generic = type == List.class ? field.getGenericType() : type.getGenericSuperclass();
         return (Class<?>) ((ParameterizedType) generic).getActualTypeArguments()[0];
     }
 
@@ -221,7 +224,7 @@ public final class Golden {
         return message;
     }
 
-    private Object value(org.apache.kafka.common.protocol.types.Type wire, Field field, Style outer) throws Exception {
+    private Object value(Type wire, Field field, Style outer) throws Exception {
         boolean isStruct = schemaIn(wire) != null && wire.arrayElementType().isEmpty();
         Style style = outer != Style.MIXED ? outer : Style.values()[random.nextInt(isStruct ? 3 : 4)];
         if (style == Style.NULLS && wire.isNullable()) return null;
@@ -234,10 +237,11 @@ public final class Golden {
 
     @SuppressWarnings("unchecked")
     private static Collection<Object> collection(Class<?> type) throws Exception {
-        return type == List.class ? new ArrayList<>() : (Collection<Object>) type.getDeclaredConstructor().newInstance();
+        if (type == List.class) return new ArrayList<>();
+        return (Collection<Object>) type.getDeclaredConstructor().newInstance();
     }
 
-    private Object single(org.apache.kafka.common.protocol.types.Type wire, Class<?> type, Style outer) throws Exception {
+    private Object single(Type wire, Class<?> type, Style outer) throws Exception {
         if (wire instanceof Schema schema) {
             return fill((Message) type.getDeclaredConstructor().newInstance(), schema, outer);
         }
@@ -245,15 +249,16 @@ public final class Golden {
         if (type == boolean.class) return style != Style.EMPTY && random.nextBoolean();
         if (type == double.class) return style == Style.EMPTY ? 0.0 : random.nextInt(1 << 20) / 64.0 + 0.5;
         if (type == String.class) return text(style);
-        if (type == Uuid.class) return style == Style.EMPTY ? Uuid.ZERO_UUID : new Uuid(random.nextLong(), random.nextLong());
+        if (type == Uuid.class && style == Style.EMPTY) return Uuid.ZERO_UUID;
+        if (type == Uuid.class) return new Uuid(random.nextLong(), random.nextLong());
         if (type == byte[].class) return bytes(size(style));
         if (type == ByteBuffer.class) return ByteBuffer.wrap(bytes(size(style)));
         if (type.getSimpleName().equals("BaseRecords")) return records(type, bytes(size(style)));
-        if (wire == org.apache.kafka.common.protocol.types.Type.UINT16) return (int) number(style, 0, 0xffff);
-        if (wire == org.apache.kafka.common.protocol.types.Type.UNSIGNED_INT32) return number(style, 0, 0xffff_ffffL);
+        if (wire == Type.UINT16) return (int) number(style, 0, 0xffff);
+        if (wire == Type.UNSIGNED_INT32) return number(style, 0, 0xffff_ffffL);
         if (type == byte.class || type == Byte.class) return (byte) number(style, Byte.MIN_VALUE, Byte.MAX_VALUE);
         if (type == short.class || type == Short.class) return (short) number(style, Short.MIN_VALUE, Short.MAX_VALUE);
-        if (type == int.class || type == Integer.class) return (int) number(style, Integer.MIN_VALUE, Integer.MAX_VALUE);
+        if (type == int.class || type == Integer.class) return (int) number(style, -0x8000_0000, 0x7fff_ffff);
         if (type == long.class || type == Long.class) return number(style, Long.MIN_VALUE, Long.MAX_VALUE);
         throw new IllegalStateException("no values for " + type);
     }
@@ -280,7 +285,7 @@ public final class Golden {
         return style == Style.EMPTY ? 0 : style == Style.EXTREME ? 126 + random.nextInt(3) : 1 + random.nextInt(9);
     }
 
-    /** Kafka's MemoryRecords, which stand beside the given interface; their package is not the same in every release. */
+    /** Kafka's MemoryRecords, which stand beside that interface; their package is not the same in every release. */
     private static Object records(Class<?> base, byte[] bytes) throws Exception {
         Class<?> type = Class.forName(base.getPackageName() + ".MemoryRecords");
         return type.getMethod("readableRecords", ByteBuffer.class).invoke(null, ByteBuffer.wrap(bytes));
@@ -294,7 +299,7 @@ public final class Golden {
 
     // ------------------------------------------------------------------------------------------------ text
 
-    /** The message's fields. One that this version lacks is there with its default, unless that is an empty nullable. */
+    /** The message's fields. One that this version lacks has its default; an empty nullable is left out. */
     private String show(Message message, Schema schema) throws Exception {
         Shape shape = shapes.get(message.getClass());
         var present = typesOf(schema, true);

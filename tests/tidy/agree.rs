@@ -6,10 +6,9 @@ use chronikd::proto::ApiKey;
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::fs;
-use std::path::Path;
 
 /// The kinds of text that the project has.
-pub const TEXTS: &[&str] = &[
+pub(crate) const TEXTS: &[&str] = &[
     ".rs", ".md", ".toml", ".java", ".py", ".sh", ".1", ".5", ".7", ".8",
 ];
 
@@ -163,6 +162,9 @@ fn exit_codes(code: &str, page: &str) -> Vec<String> {
         .collect()
 }
 
+/// Fields whose settings are not said to be honoured yet: retention will read `cleanup.policy`.
+const NOT_YET: &[&str] = &["delete"];
+
 /// Fields of the typed views that nobody outside config/ reads: settings that are not obeyed.
 fn unread(views: &str, others: &[&Source]) -> Vec<String> {
     let field = |line: &str| {
@@ -181,7 +183,10 @@ fn unread(views: &str, others: &[&Source]) -> Vec<String> {
             })
         })
     };
-    let fields = views.lines().filter_map(field).filter(|name| !reads(name));
+    let fields = views
+        .lines()
+        .filter_map(field)
+        .filter(|name| !reads(name) && !NOT_YET.contains(&name.as_str()));
     fields.map(|name| format!("nobody obeys {name}")).collect()
 }
 
@@ -216,10 +221,27 @@ fn entry(key: &Key, more: &str) -> String {
     };
     let Key { name, about, .. } = key;
     let kind = roff(&kind(key.kind));
-    format!(
-        ".It Cm {name}\n{}\n.br\nType: {kind}; {default}{more}.\n",
-        roff(about)
-    )
+    let about = wrapped(&roff(about));
+    let facts = wrapped(&format!("Type: {kind}; {default}{more}."));
+    format!(".It Cm {name}\n{about}.br\n{facts}")
+}
+
+/// Lines of at most 78 characters.
+fn wrapped(text: &str) -> String {
+    let mut lines = String::new();
+    let mut length = 0;
+    for word in text.split(' ') {
+        if length > 0 && length + 1 + word.len() > 78 {
+            lines.push('\n');
+            length = 0;
+        } else if length > 0 {
+            lines.push(' ');
+            length += 1;
+        }
+        lines += word;
+        length += word.len();
+    }
+    lines + "\n"
 }
 
 /// A hyphen would be a dash on some devices.
@@ -426,6 +448,13 @@ mod samples {
             reads("fn f() { c.node_ids; node_id }"),
             ["nobody obeys node_id"]
         );
+    }
+
+    #[test]
+    fn long_texts_are_wrapped_between_words() {
+        let text = "word ".repeat(40);
+        assert!(wrapped(&text).lines().all(|line| line.len() <= 78));
+        assert_eq!(wrapped("a b"), "a b\n");
     }
 
     #[test]

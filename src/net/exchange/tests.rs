@@ -1,7 +1,10 @@
 //! The exchange against the toy broker: order, waits, rounds, limits, and a thousand seeds of everything together.
 
+use super::super::conn::Conn;
 use super::super::toy::{Toy, ToyLanes, bodies, frame, peer};
+use super::ports::LINGER_MS;
 use super::*;
+use std::io::IoSlice;
 
 struct Bench {
     x: Exchange<Toy>,
@@ -67,7 +70,7 @@ impl Bench {
         let now = self.now();
         loop {
             self.x.turn(now).unwrap();
-            self.x.check(now.mono);
+            self.x.check_invariants(now.mono);
             if !self.x.has_ready() {
                 return;
             }

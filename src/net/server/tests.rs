@@ -4,7 +4,7 @@ use super::super::Limits;
 use super::super::toy::{Toy, ToyLanes, frame};
 use super::super::wake::Bell;
 use super::*;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;

@@ -74,7 +74,8 @@ wire! {
         partitions: Vec<PartitionData<'a>>,
     }
 
-    /// The records of one partition and how far it reaches. A null list of aborted transactions is one that was not asked for.
+    /// The records of one partition and how far it reaches. The list of aborted transactions is null where
+    /// none was asked for (isolation level 0).
     struct PartitionData<'a> {
         partition_index:        i32,
         error_code:             ErrorCode,

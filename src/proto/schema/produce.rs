@@ -8,7 +8,8 @@ use crate::proto::wire::wire;
 use crate::proto::{Records, Text, Uuid};
 
 wire! {
-    /// Append these records; acks says how safe they must be before the answer: 0 no answer, 1 here, -1 on all in-sync replicas.
+    /// Append these records; acks says how safe they must be before the answer: 0 no answer, 1 here, -1 on all
+    /// in-sync replicas.
     struct ProduceRequest<'a> {
         transactional_id: Option<&'a str> [3..],
         acks:             i16,

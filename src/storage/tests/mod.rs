@@ -1,5 +1,10 @@
 //! The room as a whole on a simulated disk: what is promised by an append, and what comes back after a cut.
 
+mod faults;
+mod model;
+mod reading;
+mod starting;
+
 use super::*;
 use crate::clock::Mono;
 use crate::config::TimestampType;
@@ -31,6 +36,7 @@ fn config() -> LogConfig {
         timestamp_after_max_ms: 3_600_000,
         flush_messages: 1,
         flush_ms: i64::MAX,
+        compression_type: "producer".to_owned(),
     }
 }
 
@@ -199,6 +205,15 @@ fn records(mut bytes: &[u8]) -> Vec<(i64, Vec<u8>)> {
         bytes = rest;
     }
     records
+}
+
+/// Small segments and indexes, so that a short run meets every border.
+fn small() -> LogConfig {
+    LogConfig {
+        segment_bytes: 2000,
+        index_interval_bytes: 300,
+        ..config()
+    }
 }
 
 #[test]
