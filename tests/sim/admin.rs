@@ -82,10 +82,15 @@ impl Admin {
             let asked = self.asked.take().expect("a question");
             take(side, asked, &reply);
         }
-        assert!(
-            side.machine.is_open(line),
-            "the broker has closed the administrator's connection"
-        );
+        if !side.machine.is_open(line) {
+            assert!(
+                side.machine.is_idle(line),
+                "the broker has closed the administrator's connection"
+            );
+            side.machine.drop_connection(line);
+            self.cut_off();
+            return;
+        }
         if finishing || self.asked.is_some() {
             return;
         }

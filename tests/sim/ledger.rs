@@ -79,6 +79,10 @@ pub struct Ledger {
     producer_ids: BTreeSet<i64>,
     cluster: Option<String>,
     leader_epoch: i32,
+    /// The broker runs.
+    lives: bool,
+    /// A start after a clean stop was cut off, and the journal may have taken note of it.
+    start_was_cut: bool,
     /// How the last life ended.
     pub end: End,
     /// How often unsynced data was lost.
@@ -99,6 +103,8 @@ impl Ledger {
             producer_ids: BTreeSet::new(),
             cluster: None,
             leader_epoch: -1,
+            lives: false,
+            start_was_cut: false,
             end: End::Never,
             losses: 0,
             faulty: false,
@@ -107,7 +113,13 @@ impl Ledger {
 
     /// The broker does not run any more.
     pub fn ended(&mut self, end: End) {
-        self.end = end;
+        // A start that was cut off before the journal took note of it leaves a clean stop as it was.
+        if self.lives || self.end != End::Clean {
+            self.end = end;
+        } else {
+            self.start_was_cut = true;
+        }
+        self.lives = false;
         self.losses += u64::from(end == End::Power);
     }
 }
@@ -222,6 +234,7 @@ impl Ledger {
     /// A life has begun: what was acknowledged about topics holds.
     pub fn opened(&mut self, broker: &Broker) {
         self.check_identity(broker);
+        (self.lives, self.start_was_cut) = (true, false);
         for topic in self.topics.values_mut() {
             let there = broker.topics().by_id(topic.id);
             let state = match (topic.state, there.is_some()) {
@@ -254,10 +267,14 @@ impl Ledger {
         let cluster = &broker.identity.cluster_id;
         assert_eq!(self.cluster.get_or_insert_with(|| cluster.clone()), cluster);
         match self.end {
+            End::Clean if self.start_was_cut => assert!(broker.leader_epoch() >= self.leader_epoch),
             End::Clean => assert_eq!(broker.leader_epoch(), self.leader_epoch),
             _ => assert!(
                 broker.leader_epoch() > self.leader_epoch,
-                "the epoch must rise"
+                "the epoch must rise after {:?}: {} then, {} now",
+                self.end,
+                self.leader_epoch,
+                broker.leader_epoch()
             ),
         }
         self.leader_epoch = broker.leader_epoch();

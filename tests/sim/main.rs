@@ -32,6 +32,19 @@ fn number(variable: &str) -> Option<u64> {
     Some(text.parse().expect("a number"))
 }
 
+/// Shows what the broker says, where one seed runs alone.
+struct Shown;
+
+impl log::Log for Shown {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+    fn log(&self, record: &log::Record<'_>) {
+        eprintln!("{} {}", record.level(), record.args());
+    }
+    fn flush(&self) {}
+}
+
 /// Tells the seed of a run that panics.
 struct Running(u64);
 
@@ -55,6 +68,9 @@ fn no_promise_is_broken_whenever_the_power_is_cut() {
     } else {
         number("SIM_SEEDS").unwrap_or(SEEDS)
     };
+    if alone.is_some() && log::set_logger(&Shown).is_ok() {
+        log::set_max_level(log::LevelFilter::Debug);
+    }
     let next = AtomicU64::new(from);
     let run = || {
         loop {

@@ -35,7 +35,6 @@ pub enum Kind {
 struct Batch {
     first: u64,
     count: usize,
-    sequence: i32,
     bytes: Vec<u8>,
     /// The request that carries it now.
     flying: Option<i32>,
@@ -113,7 +112,8 @@ impl Producer {
             self.take(side, &reply);
         }
         if !side.machine.is_open(line) {
-            let may_close = self.leaving || self.kind == Kind::Plain(0);
+            let may_close =
+                self.leaving || self.kind == Kind::Plain(0) || side.machine.is_idle(line);
             assert!(may_close, "the broker has closed a connection");
             side.machine.drop_connection(line);
             self.cut_off();
@@ -228,7 +228,6 @@ impl Producer {
         self.queue.push_back(Batch {
             first: self.next_mark,
             count,
-            sequence: self.next_sequence,
             bytes: call::batch(self.next_mark, count, filler, time_ms, author),
             flying: None,
         });
