@@ -30,7 +30,9 @@ fn serve(limits: Limits) -> Running {
     let thread = std::thread::spawn(move || {
         let lanes = ToyLanes::instant_with(move || lane_bell.ring());
         let exchange = Exchange::new(Toy::default(), Box::new(lanes), limits);
-        let mut server = Server::bind(poller, &[listen], exchange).ok().unwrap();
+        let mut server = Server::open(poller, Bound::take(vec![listen]).ok().unwrap(), exchange)
+            .ok()
+            .unwrap();
         tell.send(server.bound().next().unwrap().1).unwrap();
         let clock = Clock::start();
         loop {
