@@ -4,6 +4,7 @@ use super::super::Limits;
 use super::super::toy::{Toy, ToyLanes, frame};
 use super::super::wake::Bell;
 use super::*;
+use crate::net::Listen;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
