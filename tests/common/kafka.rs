@@ -195,7 +195,11 @@ impl Kafka {
                 std::thread::sleep(std::time::Duration::from_millis(5));
                 continue;
             }
-            assert_eq!(found.error, ErrorCode::NONE, "{topic}-{partition} at {next}");
+            assert_eq!(
+                found.error,
+                ErrorCode::NONE,
+                "{topic}-{partition} at {next}"
+            );
             assert!(
                 !found.records.is_empty() || next == found.high_watermark,
                 "{topic}-{partition} shows nothing at {next}, below {}",
