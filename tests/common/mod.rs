@@ -8,6 +8,7 @@
 
 pub mod broker;
 pub mod dir;
+pub mod kafka;
 pub mod raw;
 
 use std::io::Write;
