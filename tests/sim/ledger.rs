@@ -319,6 +319,7 @@ impl Ledger {
                     partition: index as i32,
                 };
                 if let Ok(log) = broker.storage.log(at) {
+                    assert_eq!(log.leader_epoch(), broker.leader_epoch());
                     facts.check_turned(&format!("{}-{index}", topic.name), log);
                 }
             }
@@ -388,7 +389,13 @@ impl Ledger {
 
     /// The high watermark that a request sent now cannot miss.
     pub fn high_watermark(&mut self, at: PartitionId) -> i64 {
-        self.facts(at).0.high_watermark
+        let durable = self.topic(at.topic).durable;
+        let facts = self.facts(at).0;
+        if facts.loaded || durable {
+            facts.high_watermark
+        } else {
+            facts.synced
+        }
     }
 
     /// Where the partition begins.
