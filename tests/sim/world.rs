@@ -312,6 +312,7 @@ impl World {
     fn stop_and_compare(&mut self) {
         self.settle(|world| {
             world.machine.begin_stop();
+            world.ledger.stopping = true;
             world.machine.is_stopped()
         });
         self.machine.crash(Survives::Nothing);
