@@ -253,9 +253,12 @@ impl Storage {
 
     pub(super) fn checkpointed(&mut self, done: Checkpointed, now: Now) -> io::Result<()> {
         let Ok(log) = self.log_mut(done.id) else {
-            // The partition has gone meanwhile, and perhaps its directory too.
+            // The partition has gone meanwhile; what its disk has to say has not.
             self.job_ended(done.id, now);
-            return Ok(());
+            return done.result.or_else(|error| match is_sync_failure(&error) {
+                true => Err(error),
+                false => Ok(()),
+            });
         };
         log.checkpoints.running = false;
         if let Err(failure) = done.result {

@@ -251,7 +251,10 @@ impl Storage {
     ) -> io::Result<()> {
         let Some(slot) = self.slots.get_mut(&id) else {
             self.job_ended(id, now);
-            return Ok(());
+            return match result {
+                Err(Trouble::Failed(error)) => Err(error),
+                _ => Ok(()),
+            };
         };
         self.loading -= 1;
         let name = names::dir(&slot.topic, id.partition);

@@ -301,3 +301,36 @@ fn a_torn_tail_of_the_longest_topic_name_is_kept_like_any_other() {
     assert_eq!((kept.len(), kept[0].name.len()), (1, 255));
     assert!(kept[0].name.ends_with("-00000000000000000000.torn"));
 }
+
+/// One appended batch, of which a round and a checkpoint wait in their lanes; the next sync fails.
+fn about_to_fail() -> Room {
+    let mut room = Room::new(16, config(), 1);
+    room.append(0, &batch(1, b"a")).unwrap();
+    room.storage.checkpoint(id(0));
+    room.start_work();
+    let next = room.disk.operations();
+    room.disk.fail_at(next, Fault::Io, Times::Once);
+    room
+}
+
+#[test]
+fn a_round_fails_too_when_a_checkpoint_has_met_the_failed_sync_of_its_file() {
+    let mut room = about_to_fail();
+    assert!(room.lanes.run_work() && room.lanes.run_sync());
+    let done = room.lanes.completed();
+    let synced = |done: &Completion<Done>| matches!(done, Completion::Synced(_));
+    assert_eq!((done.len(), done.iter().any(synced)), (2, false));
+}
+
+#[test]
+fn a_failed_sync_is_final_even_of_a_partition_that_is_gone() {
+    let mut room = about_to_fail();
+    room.storage.forget(id(0));
+    room.lanes.run_work();
+    for done in room.lanes.completed() {
+        let Completion::Worked(done) = done else {
+            panic!("no round has been run");
+        };
+        room.storage.absorb(done, room.now).unwrap_err();
+    }
+}
