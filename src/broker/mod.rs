@@ -270,7 +270,7 @@ impl Broker {
                 self.synced(round, now);
                 Ok(())
             }
-            Completion::SyncFailed(_, error) => Err(Fatal(error)),
+            Completion::SyncFailed(error) => Err(Fatal(error)),
             Completion::Worked(Worked::Storage(done)) => {
                 self.storage.absorb(done, now).map_err(Fatal)
             }
@@ -309,6 +309,9 @@ impl Broker {
     /// When `tick` is wanted next.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Mono> {
+        if self.failure.is_some() {
+            return Some(Mono(0));
+        }
         self.storage.next_deadline()
     }
 
@@ -351,9 +354,11 @@ impl Broker {
             number,
             ..Round::default()
         };
-        self.storage.gather(&mut round);
-        if let Err(failure) = self.journal.gather(&mut round) {
-            self.fail(failure);
+        let gathered = self.storage.gather(&mut round);
+        // A round that lacks something would free the replies that wait for it.
+        if let Err(error) = gathered.and_then(|()| self.journal.gather(&mut round)) {
+            self.fail(error);
+            return None;
         }
         self.rounds.in_flight = Some(number);
         self.rounds.gathering += 1;

@@ -12,7 +12,7 @@ use super::identity::Identity;
 use super::producer_ids::ProducerIds;
 use super::record::Record;
 use super::topics::Topics;
-use super::{Broker, Closing, IdSource, Rounds};
+use super::{Broker, Closing, Fatal, IdSource, Rounds};
 use crate::clock::Now;
 use crate::config::BrokerConfig;
 use crate::disk::Disk;
@@ -130,6 +130,9 @@ impl Broker {
             run(disk, root, round)?;
             self.synced(number, now);
         }
+        if let Some(Fatal(error)) = self.failure.take() {
+            return Err(OpenError::Io(error));
+        }
         let partitions = self
             .deletions
             .drain(..)
@@ -168,7 +171,7 @@ fn run(disk: &Arc<dyn Disk>, root: &Path, round: Round) -> Result<(), OpenError>
     let mut lanes = Inline::<()>::new(Arc::clone(disk), root);
     lanes.sync(round);
     match lanes.completed().pop() {
-        Some(Completion::SyncFailed(_, error)) => Err(OpenError::Io(error)),
+        Some(Completion::SyncFailed(error)) => Err(OpenError::Io(error)),
         _ => Ok(()),
     }
 }

@@ -233,7 +233,6 @@ impl Storage {
             Outcome::Loaded(id, result) => self.loaded(id, result, now),
             Outcome::Checkpointed(done) => self.checkpointed(done, now),
             Outcome::Pointed(result) => self.pointed(result, now),
-            Outcome::Failed(failure) => Err(failure),
             Outcome::Removed(result) => {
                 if let Err(failure) = result {
                     log::warn!("storage: a deleted partition is left over: {failure}");
@@ -300,7 +299,7 @@ impl Storage {
         let path = dir.join(names::METADATA);
         let metadata = self.disk.open(&path, Mode::Create)?;
         metadata.write_at(0, &[checkpoint::encode_metadata(id.topic).as_bytes()])?;
-        self.rounds.files.push((metadata, path));
+        self.rounds.files.push(metadata);
         let parts = Parts {
             segments: vec![Segment::fresh(0, now.wall_ms)],
             producers: Producers::default(),

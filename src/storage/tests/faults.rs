@@ -1,8 +1,8 @@
 //! Torn tails, flipped bits, full disks: what is cut, what is kept, what is told.
 
 use super::*;
-use crate::disk::Mode;
 use crate::disk::sim::{Fault, Times};
+use crate::disk::{FileRef, Mode};
 
 const LOG: &str = "/data/t-0/00000000000000000000.log";
 
@@ -333,4 +333,19 @@ fn a_failed_sync_is_final_even_of_a_partition_that_is_gone() {
         };
         room.storage.absorb(done, room.now).unwrap_err();
     }
+}
+
+#[test]
+fn a_round_that_lacks_a_dirty_file_is_refused() {
+    let relaxed = LogConfig {
+        flush_messages: 10,
+        ..config()
+    };
+    let mut room = Room::new(17, relaxed, 1);
+    room.append(0, &batch(1, b"a")).unwrap();
+    let segment = &mut room.storage.log_mut(id(0)).unwrap().segments[0];
+    assert!(!segment.close_if_idle(false) && segment.close_if_idle(false));
+    room.disk.remove_file(Path::new(LOG)).unwrap();
+    room.storage.flush(id(0));
+    room.storage.gather(&mut Round::default()).unwrap_err();
 }
