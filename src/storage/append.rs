@@ -21,8 +21,6 @@ use crate::proto::batch::{self, Batch, BatchError, BatchHeader, RecordSummary, S
 use crate::proto::codec::Codec;
 use crate::proto::error::ErrorCode;
 
-/// The greatest a batch may become where it has to be opened.
-const MAX_UNCOMPRESSED_BYTES: usize = 128 * 1024 * 1024;
 /// 2020-01-01: a broker whose clock stands earlier has no idea of the time.
 const PLAUSIBLE_CLOCK_MS: i64 = 1_577_836_800_000;
 
@@ -51,7 +49,7 @@ pub(super) fn check<'a>(
         return Err(corrupt("the batch does not match its checksum"));
     }
     check_flags(&header)?;
-    let summary = summarize(&batch, config.compact)?;
+    let summary = summarize(&batch, config)?;
     if let (true, Some(index)) = (config.compact, summary.first_null_key) {
         return Err(bad_record(
             ErrorCode::INVALID_RECORD,
@@ -120,7 +118,7 @@ fn check_flags(header: &BatchHeader) -> Result<(), Refused> {
 }
 
 /// Walks the records where that is wanted; elsewhere the header must do.
-fn summarize(batch: &Batch<'_>, must_open: bool) -> Result<RecordSummary, Refused> {
+fn summarize(batch: &Batch<'_>, config: &LogConfig) -> Result<RecordSummary, Refused> {
     let header = batch.header();
     let Some(codec) = header.attributes.codec() else {
         let message = "the codec is not known";
@@ -129,11 +127,11 @@ fn summarize(batch: &Batch<'_>, must_open: bool) -> Result<RecordSummary, Refuse
             message,
         ));
     };
-    if codec != Codec::None && !must_open {
+    if codec != Codec::None && !config.compact {
         return of_header(header);
     }
     let records = batch
-        .decompress(MAX_UNCOMPRESSED_BYTES)
+        .decompress(config.convert_max_bytes)
         .map_err(|error| Refused::new(ErrorCode::CORRUPT_MESSAGE, error.to_string()))?;
     batch::check_produced(header, &records).map_err(|error| {
         let message = error.to_string();
@@ -253,6 +251,7 @@ mod tests {
             compression_type: "producer".to_owned(),
             flush_messages: 1,
             flush_ms: i64::MAX,
+            convert_max_bytes: 1 << 20,
         }
     }
 

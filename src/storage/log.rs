@@ -188,12 +188,6 @@ impl Log {
         self.segments.iter().map(Segment::len).sum()
     }
 
-    /// How many producers are remembered.
-    #[must_use]
-    pub fn producer_count(&self) -> usize {
-        self.producers.len()
-    }
-
     /// The epoch that wrote `offset`; the broker's own where that is not known or nothing is there yet.
     #[must_use]
     pub fn epoch_of(&self, offset: i64) -> i32 {

@@ -8,14 +8,14 @@
 //!   which such clients cannot have, is error 76; below v10 so is a topic that asks for zstd.
 //! * Up to v5 clients do not know error 56 and get 6.
 
-use crate::api::{check_epoch, legacy_code, unavailable};
+use crate::api::{check_epoch, legacy_code};
 use crate::broker::Broker;
 use crate::broker::fetch_sessions::Wanted;
 use crate::disk::View;
 use crate::proto::error::ErrorCode;
 use crate::proto::legacy::{self, DownConversion};
 use crate::proto::schema::fetch::{EpochEndOffset, FetchRequest};
-use crate::storage::{Log, PartitionId, ReadError};
+use crate::storage::{Log, PartitionId, ReadError, Unavailable};
 
 /// What holds for all partitions of a fetch.
 pub(super) struct Limits {
@@ -133,7 +133,7 @@ fn one(
     left: usize,
     at_least_one: bool,
 ) -> Result<Read, ErrorCode> {
-    let log = broker.storage.log(id).map_err(unavailable)?;
+    let log = broker.storage.log(id).map_err(Unavailable::code)?;
     let diverging = check(broker, log, wanted, limits)?;
     let mut read = Read {
         error_code: ErrorCode::NONE,
