@@ -298,6 +298,7 @@ impl Storage {
             segments: vec![Segment::fresh(0, now.wall_ms)],
             producers: Producers::default(),
             epochs: Epochs::default(),
+            epochs_dirty: false,
             log_start: 0,
             log_end: 0,
             recovery_point: 0,

@@ -234,3 +234,14 @@ fn too_much_behind_the_recovery_points_is_checkpointed_once_and_counted_until_th
     room.append(0, &batch(1, b"x")).unwrap();
     assert_eq!(running(&room), [false; 3], "nothing is left to relieve");
 }
+
+#[test]
+fn epochs_that_only_the_batches_know_reach_their_file_at_the_next_clean_stop() {
+    let mut room = Room::new(12, config(), 1);
+    room.append(0, &batch(1, b"a")).unwrap();
+    room.settle();
+    let room = room.crash(Survives::Everything).restart();
+    let path = Path::new("/data/t-0/leader-epoch-checkpoint");
+    let text = checkpoint::read_text(&room.disk, path).unwrap();
+    assert_eq!(text.as_deref(), Some("0\n1\n1 0\n"));
+}
