@@ -43,11 +43,7 @@ impl Apache {
             .arg(&properties)
             .status();
         assert!(formatted.expect("java runs").success());
-        let child = java(&dir)
-            .arg("kafka.Kafka")
-            .arg(&properties)
-            .spawn()
-            .expect("java runs");
+        let child = serve(&dir);
         let apache = Apache { child, dir, port };
         apache.wait_until_ready();
         apache
@@ -63,6 +59,12 @@ impl Apache {
         kill_process(id.expect("a process id"), Signal::TERM).expect("a running broker");
         self.child.wait().expect("a child of this test");
         self.dir.join("data")
+    }
+
+    /// Starts it again after `stop`.
+    pub(crate) fn restart(&mut self) {
+        self.child = serve(&self.dir);
+        self.wait_until_ready();
     }
 
     /// It serves when it gives out producer ids, which takes longer than to listen.
@@ -102,6 +104,14 @@ pub(crate) fn dump(files: &[PathBuf], options: &[&str]) -> String {
         String::from_utf8_lossy(&out.stderr)
     );
     String::from_utf8(out.stdout).expect("text")
+}
+
+fn serve(dir: &Dir) -> Child {
+    java(dir)
+        .arg("kafka.Kafka")
+        .arg(dir.join("server.properties"))
+        .spawn()
+        .expect("java runs")
 }
 
 /// A Java machine whose output goes to a log file.

@@ -1,5 +1,5 @@
-//! The data directory against Apache Kafka: what chronikd wrote is read by Kafka's own tool, and what a real
-//! Kafka wrote is served by chronikd.
+//! The data directory against Apache Kafka: what chronikd wrote is read by Kafka's own tool and served by a real
+//! Kafka, and what a real Kafka wrote is served by chronikd.
 //!
 //! Both sides are filled by the same load: one idempotent producer, batches of every codec, several segments.
 
@@ -159,20 +159,39 @@ fn chronikd_serves_what_kafka_wrote_and_goes_on_with_its_producer() {
     }
 }
 
-/// Puts Kafka's files in the place of ours, all but the topic's id.
-fn take_over(theirs: &Path, ours: &Path) {
-    for entry in std::fs::read_dir(ours).expect("our partition").flatten() {
-        if entry.file_name() != "partition.metadata" {
-            std::fs::remove_file(entry.path()).expect("removed");
-        }
+#[test]
+fn kafka_serves_what_chronikd_wrote_and_goes_on_with_its_producer() {
+    if let Err(why) = Apache::is_here() {
+        return common::skipped("formats", &why);
     }
-    for entry in std::fs::read_dir(theirs)
-        .expect("their partition")
-        .flatten()
-    {
-        if entry.file_name() != "partition.metadata" {
-            std::fs::copy(entry.path(), ours.join(entry.file_name())).expect("copied");
-        }
+    let mut broker = Broker::start(&[]);
+    let mut client = Kafka::connect(broker.port()).expect("a connection");
+    client.create(TOPIC, 1, CONFIGS);
+    let load = Load::produce(&mut client);
+    broker.term();
+    let mut apache = Apache::start();
+    let mut client = Kafka::connect(apache.port()).expect("a connection");
+    client.create(TOPIC, 1, CONFIGS);
+    let partition = apache.stop().join(format!("{TOPIC}-0"));
+    take_over(&broker.data().join(format!("{TOPIC}-0")), &partition);
+    apache.restart();
+    let mut client = Kafka::connect(apache.port()).expect("a connection");
+    load.check(&client.read_all(TOPIC, 0).expect("a readable log"));
+    load.goes_on(&mut client);
+}
+
+/// Puts one partition's files in the place of another's, all but the topic's id.
+fn take_over(from: &Path, to: &Path) {
+    let names = |dir: &Path| {
+        let entries = std::fs::read_dir(dir).expect("a partition").flatten();
+        let names = entries.map(|entry| entry.file_name());
+        names.filter(|name| name != "partition.metadata")
+    };
+    for name in names(to) {
+        std::fs::remove_file(to.join(name)).expect("removed");
+    }
+    for name in names(from) {
+        std::fs::copy(from.join(&name), to.join(&name)).expect("copied");
     }
 }
 
