@@ -6,6 +6,7 @@
 // Each suite is a crate of its own and uses a part of this.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod ask;
 pub mod broker;
 pub mod dir;
 pub mod kafka;
