@@ -270,7 +270,9 @@ impl Ledger {
         let cluster = &broker.identity.cluster_id;
         assert_eq!(self.cluster.get_or_insert_with(|| cluster.clone()), cluster);
         match self.end {
-            _ if self.start_was_cut || self.stopping => assert!(broker.leader_epoch() >= self.leader_epoch),
+            _ if self.start_was_cut || self.stopping => {
+                assert!(broker.leader_epoch() >= self.leader_epoch)
+            }
             End::Clean => assert_eq!(broker.leader_epoch(), self.leader_epoch),
             _ => assert!(
                 broker.leader_epoch() > self.leader_epoch,
