@@ -38,7 +38,6 @@ pub(super) fn handle(
                 .iter()
                 .map(|p| end_of_epoch(broker, topic.topic, p))
                 .collect(),
-            ..Default::default()
         });
     let response = OffsetForLeaderEpochResponse {
         topics: topics.collect(),

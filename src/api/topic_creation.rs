@@ -49,7 +49,13 @@ impl<'a> Creation<'a> {
 
 /// Whether the topic may be created; nothing is changed.
 pub(super) fn check(broker: &Broker, creation: &Creation<'_>) -> Result<(), Refusal> {
-    let name = creation.name;
+    check_name(broker, creation.name)?;
+    check_settings(broker, &creation.settings)?;
+    check_room(broker, creation.partition_count)
+}
+
+/// Whether the name is free, legal, and told apart from others by more than '.' and '_'.
+pub(super) fn check_name(broker: &Broker, name: &str) -> Result<(), Refusal> {
     if broker.topics().by_name(name).is_some() {
         return Err(Refusal::new(
             ErrorCode::TOPIC_ALREADY_EXISTS,
@@ -59,33 +65,41 @@ pub(super) fn check(broker: &Broker, creation: &Creation<'_>) -> Result<(), Refu
     if let Some(problem) = name_problem(name) {
         return Err(Refusal::new(ErrorCode::INVALID_TOPIC_EXCEPTION, problem));
     }
-    if let Some(other) = broker.topics().colliding(name) {
-        return Err(Refusal::new(
+    match broker.topics().colliding(name) {
+        None => Ok(()),
+        Some(other) => Err(Refusal::new(
             ErrorCode::INVALID_TOPIC_EXCEPTION,
             format!("Topic '{name}' collides with existing topic: {other}"),
-        ));
+        )),
     }
-    for (key, value) in &creation.settings {
-        config::check_topic_setting(key, value)
-            .map_err(|why| Refusal::new(ErrorCode::INVALID_CONFIG, why))?;
-    }
+}
+
+/// Whether each setting exists and has a value that it may have.
+pub(super) fn check_settings(
+    broker: &Broker,
+    settings: &BTreeMap<String, String>,
+) -> Result<(), Refusal> {
+    config::check_topic_settings(&broker.config, settings)
+        .map_err(|why| Refusal::new(ErrorCode::INVALID_CONFIG, why))
+}
+
+/// Whether so many partitions more are allowed.
+pub(super) fn check_room(broker: &Broker, partition_count: i32) -> Result<(), Refusal> {
+    let limit = broker.config.chronik_max_partitions;
     let existing: i64 = broker
         .topics()
         .iter()
         .map(|t| i64::from(t.partition_count))
         .sum();
-    if existing + i64::from(creation.partition_count)
-        > i64::from(broker.config.chronik_max_partitions)
-    {
-        return Err(Refusal::new(
-            ErrorCode::POLICY_VIOLATION,
-            format!(
-                "Creating {} partitions would exceed chronik.max.partitions={}.",
-                creation.partition_count, broker.config.chronik_max_partitions
-            ),
-        ));
+    if existing + i64::from(partition_count) <= i64::from(limit) {
+        return Ok(());
     }
-    Ok(())
+    Err(Refusal::new(
+        ErrorCode::POLICY_VIOLATION,
+        format!(
+            "Creating {partition_count} partitions would exceed chronik.max.partitions={limit}."
+        ),
+    ))
 }
 
 /// Creates a checked topic. Answers its id.

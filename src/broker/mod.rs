@@ -381,7 +381,7 @@ impl Broker {
                 self.closing = Closing::Journal(self.rounds.gathering);
             }
             Closing::Journal(round) if self.rounds.synced >= round => {
-                self.closing = Closing::Closed
+                self.closing = Closing::Closed;
             }
             _ => {}
         }

@@ -38,15 +38,6 @@ impl Topic {
         let topic = self.id;
         (0..self.partition_count).map(move |partition| PartitionId { topic, partition })
     }
-
-    /// Kafka's own topics, which clients list apart.
-    #[must_use]
-    pub fn is_internal(&self) -> bool {
-        matches!(
-            &*self.name,
-            "__consumer_offsets" | "__transaction_state" | "__share_group_state"
-        )
-    }
 }
 
 /// All topics, by name and by id.
@@ -117,6 +108,15 @@ fn unify(name: &str) -> String {
     name.replace('.', "_")
 }
 
+/// Whether the name is that of one of Kafka's own topics, which clients list apart, be it there or not.
+#[must_use]
+pub fn is_internal(name: &str) -> bool {
+    matches!(
+        name,
+        "__consumer_offsets" | "__transaction_state" | "__share_group_state"
+    )
+}
+
 /// Why a name cannot be a topic's, in Kafka's words (org.apache.kafka.common.internals.Topic), or
 /// `None` when it can. The rule keeps names harmless as directory names.
 #[must_use]
@@ -126,7 +126,7 @@ pub fn name_problem(name: &str) -> Option<String> {
     if name.is_empty() {
         Some("Topic name is invalid: the empty string is not allowed".to_owned())
     } else if name == "." || name == ".." {
-        Some("Topic name is invalid: '.' or '..' is not allowed".to_owned())
+        Some(format!("Topic name is invalid: '{name}' is not allowed"))
     } else if name.len() > MAX_LENGTH {
         Some(format!(
             "Topic name is invalid: the length of '{name}' is longer than the max allowed length {MAX_LENGTH}"
