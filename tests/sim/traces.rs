@@ -210,10 +210,16 @@ impl Trace {
         (script, from)
     }
 
+    /// The run, and what it leaves to the lanes.
+    fn go(&self, script: &mut Script) -> Step {
+        (self.run)(script)?;
+        script.rest()
+    }
+
     /// How many operations there are to cut.
     fn operations(&self, image: &Script) -> u64 {
         let (mut script, from) = self.begin(image);
-        (self.run)(&mut script).expect("a trace that is not disturbed");
+        self.go(&mut script).expect("a trace that is not disturbed");
         script.machine.disk.operations() - from
     }
 
@@ -224,7 +230,7 @@ impl Trace {
         for cut in 0..count {
             let (mut script, from) = self.begin(&image);
             script.machine.cut_at(from + cut);
-            let result = (self.run)(&mut script);
+            let result = self.go(&mut script);
             let what = script.machine.describe(from + cut);
             assert!(
                 matches!(result, Err(Stopped::Power)),
@@ -261,11 +267,11 @@ impl Trace {
                 script.machine.disk.fail_at(from + at, fault, times);
                 script.ledger.faulty = true;
                 let shown = Shown(format!("{}, {fault:?} {times:?} at {at}", self.name));
-                let result = (self.run)(&mut script);
-                let what = script.machine.describe(from + at);
+                let result = self.go(&mut script);
                 drop(shown);
-                if result.is_err() {
-                    stops.push(format!("{}: {what} {times:?}", self.name));
+                let what = script.machine.describe(from + at);
+                if let Err(why) = &result {
+                    stops.push(format!("{}: {what} {times:?}: {why:?}", self.name));
                 } else {
                     check_survived(fault, &what, self.name);
                 }
