@@ -12,7 +12,7 @@ use super::identity::Identity;
 use super::producer_ids::ProducerIds;
 use super::record::Record;
 use super::topics::Topics;
-use super::{Broker, Closing, IdSource, Rounds};
+use super::{Broker, Closing, Fatal, IdSource, Rounds};
 use crate::clock::{Now, Rate};
 use crate::config::BrokerConfig;
 use crate::disk::Disk;
@@ -127,6 +127,10 @@ impl Broker {
         let (boot, leader_epoch) = self.opened;
         self.commit(&[Record::Opened { boot, leader_epoch }]);
         if let Some(round) = self.start_round() {
+            // The journal may lack the file to write to, and then the round is without the record.
+            if let Some(Fatal(error)) = self.failure.take() {
+                return Err(OpenError::Io(error));
+            }
             let number = round.number;
             run(disk, root, round)?;
             self.synced(number, now);
