@@ -78,7 +78,7 @@ fn create<'a>(
 ) -> Result<CreatableTopicResult<'a>, Refusal> {
     topic_creation::check_name(broker, topic.name)?;
     let settings = settings(topic)?;
-    topic_creation::check_settings(&settings)?;
+    topic_creation::check_settings(broker, &settings)?;
     let creation = Creation {
         name: topic.name,
         partition_count: partition_count(broker, topic)?,

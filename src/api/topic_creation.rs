@@ -50,7 +50,7 @@ impl<'a> Creation<'a> {
 /// Whether the topic may be created; nothing is changed.
 pub(super) fn check(broker: &Broker, creation: &Creation<'_>) -> Result<(), Refusal> {
     check_name(broker, creation.name)?;
-    check_settings(&creation.settings)?;
+    check_settings(broker, &creation.settings)?;
     check_room(broker, creation.partition_count)
 }
 
@@ -74,11 +74,12 @@ pub(super) fn check_name(broker: &Broker, name: &str) -> Result<(), Refusal> {
     }
 }
 
-/// Whether each setting exists and has a value that it may have.
-pub(super) fn check_settings(settings: &BTreeMap<String, String>) -> Result<(), Refusal> {
-    settings
-        .iter()
-        .try_for_each(|(key, value)| config::check_topic_setting(key, value))
+/// Whether the settings exist and have values that they may have, each and together.
+pub(super) fn check_settings(
+    broker: &Broker,
+    settings: &BTreeMap<String, String>,
+) -> Result<(), Refusal> {
+    config::check_topic_settings(&broker.config, settings)
         .map_err(|why| Refusal::new(ErrorCode::INVALID_CONFIG, why))
 }
 

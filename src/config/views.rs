@@ -17,13 +17,7 @@ pub struct BrokerConfig {
     pub listeners: Vec<Listener>,
     /// `advertised.listeners`; a listener that is not among them is advertised as the address that each
     /// client connected to.
-    pub advertised_listeners: Vec<Listener>,
-    /// `socket.listen.backlog.size`.
-    pub socket_listen_backlog_size: i32,
-    /// `socket.receive.buffer.bytes`; `None` leaves it to the system.
-    pub socket_receive_buffer_bytes: Option<usize>,
-    /// `socket.send.buffer.bytes`; `None` leaves it to the system.
-    pub socket_send_buffer_bytes: Option<usize>,
+    advertised_listeners: Vec<Listener>,
     /// `socket.request.max.bytes`.
     pub socket_request_max_bytes: usize,
     /// `connections.max.idle.ms`; `i64::MAX` is never.
@@ -32,8 +26,6 @@ pub struct BrokerConfig {
     pub max_connections: usize,
     /// `num.partitions`.
     pub num_partitions: i32,
-    /// `default.replication.factor`.
-    pub default_replication_factor: i32,
     /// `auto.create.topics.enable`.
     pub auto_create_topics_enable: bool,
     /// `delete.topic.enable`.
@@ -52,6 +44,8 @@ pub struct BrokerConfig {
     pub chronik_outbox_bytes: usize,
     /// `chronik.outbox.pinned.bytes`.
     pub chronik_outbox_pinned_bytes: usize,
+    /// `chronik.map.windows`.
+    pub chronik_map_windows: usize,
     /// `chronik.turn.requests`.
     pub chronik_turn_requests: usize,
     /// `chronik.turn.bytes`.
@@ -60,8 +54,6 @@ pub struct BrokerConfig {
     pub chronik_max_partitions: i32,
     /// `chronik.convert.max.bytes`.
     pub chronik_convert_max_bytes: usize,
-    /// `chronik.map.windows`.
-    pub chronik_map_windows: usize,
     /// `chronik.sync.filesystem`.
     pub chronik_sync_filesystem: SyncAll,
     /// What all this was read from, and what topics fall back to.
@@ -119,15 +111,11 @@ impl BrokerConfig {
             broker_rack: settings.value("broker.rack").map(Value::text),
             advertised_listeners: advertised(&settings, &listeners)?,
             listeners,
-            socket_listen_backlog_size: of("socket.listen.backlog.size").number(),
-            socket_receive_buffer_bytes: unless_negative(of("socket.receive.buffer.bytes")),
-            socket_send_buffer_bytes: unless_negative(of("socket.send.buffer.bytes")),
             socket_request_max_bytes: of("socket.request.max.bytes").number(),
             connections_max_idle_ms: unless_negative(of("connections.max.idle.ms"))
                 .unwrap_or(i64::MAX),
             max_connections: of("max.connections").number(),
             num_partitions: of("num.partitions").number(),
-            default_replication_factor: of("default.replication.factor").number(),
             auto_create_topics_enable: of("auto.create.topics.enable").flag(),
             delete_topic_enable: of("delete.topic.enable").flag(),
             fetch_max_bytes: of("fetch.max.bytes").number(),
@@ -141,11 +129,11 @@ impl BrokerConfig {
                 .unwrap_or(usize::MAX),
             chronik_outbox_bytes: of("chronik.outbox.bytes").number(),
             chronik_outbox_pinned_bytes: of("chronik.outbox.pinned.bytes").number(),
+            chronik_map_windows: of("chronik.map.windows").number(),
             chronik_turn_requests: of("chronik.turn.requests").number(),
             chronik_turn_bytes: of("chronik.turn.bytes").number(),
             chronik_max_partitions: of("chronik.max.partitions").number(),
             chronik_convert_max_bytes: of("chronik.convert.max.bytes").number(),
-            chronik_map_windows: of("chronik.map.windows").number(),
             chronik_sync_filesystem: match of("chronik.sync.filesystem").text().as_str() {
                 "always" => SyncAll::Always,
                 "never" => SyncAll::Never,
@@ -294,7 +282,7 @@ mod tests {
         assert_eq!(broker.queued_max_request_bytes, 64 << 20);
         assert_eq!(broker.connections_max_idle_ms, 600_000);
         assert_eq!(broker.listeners[0].port, 9092);
-        assert_eq!(broker.advertised_listeners, []);
+        assert_eq!(broker.advertised("PLAINTEXT"), None);
         let log = LogConfig::default();
         assert_eq!((log.flush_messages, log.flush_ms), (1, i64::MAX));
         assert_eq!(log.segment_ms, 604_800_000);
@@ -306,13 +294,16 @@ mod tests {
         let broker = broker(
             "process.roles=broker,controller\nnode.id=7\nlisteners=PLAINTEXT://:9092,CONTROLLER://:9093\n\
              advertised.listeners=PLAINTEXT://localhost:9092,CONTROLLER://localhost:9093\n\
-             controller.listener.names=CONTROLLER\nsocket.send.buffer.bytes=-1\n",
+             controller.listener.names=CONTROLLER\nconnections.max.idle.ms=-1\n",
         )
         .expect("legal");
         assert_eq!(broker.node_id, 7);
         assert_eq!(broker.listeners.len(), 1);
-        assert_eq!(broker.advertised_listeners[0].host, "localhost");
-        assert_eq!(broker.socket_send_buffer_bytes, None);
+        assert_eq!(
+            broker.advertised("PLAINTEXT"),
+            Some(("localhost", Some(9092)))
+        );
+        assert_eq!(broker.connections_max_idle_ms, i64::MAX);
     }
 
     #[test]

@@ -121,7 +121,6 @@ impl Budget {
     }
 
     /// Asserts that the books are right.
-    #[cfg(test)]
     pub(super) fn check(&self, conns: &Conns) {
         let held: usize = conns.iter().map(|(_, conn)| conn.charged_bytes).sum();
         assert_eq!(self.held_bytes, held, "request bytes held");

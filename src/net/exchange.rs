@@ -138,7 +138,10 @@ impl<C: Core> Exchange<C> {
         self.conns.len()
     }
 
-    /// One whole turn. An error means that the process must stop at once.
+    /// One whole turn.
+    ///
+    /// # Errors
+    /// When the process must stop at once: nothing of this turn may be told to anybody.
     pub fn turn(&mut self, now: Now) -> Result<(), Fatal> {
         Part::ALL
             .into_iter()
@@ -146,6 +149,9 @@ impl<C: Core> Exchange<C> {
     }
 
     /// One part of a turn.
+    ///
+    /// # Errors
+    /// As for [`Exchange::turn`].
     pub fn step(&mut self, part: Part, now: Now) -> Result<(), Fatal> {
         match part {
             Part::Absorb => self.absorb(now)?,
@@ -337,10 +343,12 @@ impl<C: Core> Exchange<C> {
     }
 }
 
-#[cfg(test)]
 impl<C: Core> Exchange<C> {
-    /// Asserts what must hold between turns.
-    fn check(&self, now: Mono) {
+    /// What must hold between turns.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn check_invariants(&self, now: Mono) {
         self.parking.check(&self.conns);
         self.budget.check(&self.conns);
         let overdue = self.next_deadline().is_some_and(|at| at <= now);

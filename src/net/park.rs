@@ -105,7 +105,6 @@ impl Parking {
     }
 
     /// Asserts the invariants at the head of this file.
-    #[cfg(test)]
     pub(super) fn check(&self, conns: &Conns) {
         let mut watching = BTreeSet::new();
         for (id, conn) in conns.iter() {

@@ -225,3 +225,201 @@ fn bad_record(code: ErrorCode, index: i32, message: impl Into<String>) -> Refuse
         ..Refused::new(code, summary)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Mono;
+    use crate::proto::batch::BatchBuilder;
+
+    const NOW: Now = Now {
+        mono: Mono(0),
+        wall_ms: 1_800_000_000_000,
+    };
+
+    fn config() -> LogConfig {
+        LogConfig {
+            segment_bytes: 4000,
+            segment_ms: i64::MAX,
+            segment_jitter_ms: 0,
+            index_interval_bytes: 4096,
+            segment_index_bytes: 1 << 20,
+            max_message_bytes: 5000,
+            compact: false,
+            delete: true,
+            timestamp_type: TimestampType::CreateTime,
+            timestamp_before_max_ms: 1000,
+            timestamp_after_max_ms: 500,
+            compression_type: "producer".to_owned(),
+            flush_messages: 1,
+            flush_ms: i64::MAX,
+        }
+    }
+
+    fn builder(value_bytes: usize) -> BatchBuilder {
+        let mut builder = BatchBuilder::new(0);
+        builder.push(NOW.wall_ms - 3, Some(b"key"), Some(&vec![1; value_bytes]));
+        builder.push(NOW.wall_ms + 7, Some(b"key"), None);
+        builder
+    }
+
+    fn good() -> Vec<u8> {
+        builder(10).build(None).unwrap()
+    }
+
+    fn code(records: &[u8]) -> i16 {
+        check(records, &config(), NOW).map_or_else(|refused| refused.code.0, |_| 0)
+    }
+
+    /// The batch with its header changed, and the checksum made right.
+    fn with_header(change: impl Fn(&mut BatchHeader)) -> Vec<u8> {
+        let mut bytes = good();
+        let mut header = BatchHeader::from_bytes(bytes.first_chunk().unwrap());
+        change(&mut header);
+        bytes[..61].copy_from_slice(&header.to_bytes());
+        header.crc = crc32c::crc32c(&bytes[21..]);
+        bytes[..61].copy_from_slice(&header.to_bytes());
+        bytes
+    }
+
+    #[test]
+    fn a_good_batch_passes_as_it_is() {
+        let bytes = good();
+        let checked = check(&bytes, &config(), NOW).unwrap();
+        assert_eq!(checked.header.to_bytes(), bytes[..61]);
+        assert_eq!(checked.payload, &bytes[61..]);
+    }
+
+    #[test]
+    fn bytes_behind_the_batch_are_trimmed_unless_they_are_another() {
+        let bytes = good();
+        for len in 1..bytes.len() {
+            assert_eq!(code(&[&bytes, &bytes[..len]].concat()), 0, "{len}");
+        }
+        assert_eq!(code(&[&bytes[..], &bytes].concat()), 87);
+        assert_eq!(code(&[&bytes[..], &[0; 80]].concat()), 2);
+    }
+
+    #[test]
+    fn half_batches_are_invalid_and_zeros_are_corrupt() {
+        let bytes = good();
+        for len in 0..bytes.len() {
+            assert_eq!(code(&bytes[..len]), 87, "{len}");
+        }
+        assert_eq!(code(&[0; 100]), 2);
+    }
+
+    #[test]
+    fn every_flipped_bit_behind_the_epoch_is_refused() {
+        let bytes = good();
+        for bit in 16 * 8..bytes.len() * 8 {
+            let mut bad = bytes.clone();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            let expected = if bit / 8 == 16 && matches!(bad[16], 0 | 1) {
+                87
+            } else {
+                2
+            };
+            assert_eq!(code(&bad), expected, "{bit}");
+        }
+    }
+
+    #[test]
+    fn flags_counts_and_offsets_that_no_client_may_send_are_refused() {
+        let attributes = |set: fn(batch::Attributes) -> batch::Attributes| {
+            with_header(move |h| h.attributes = set(h.attributes))
+        };
+        assert_eq!(code(&with_header(|h| h.base_offset = 1)), 87);
+        assert_eq!(code(&attributes(|a| a.with_control(true))), 87);
+        assert_eq!(code(&attributes(|a| a.with_transactional(true))), 48);
+        assert_eq!(code(&attributes(|_| batch::Attributes(7))), 76);
+        assert_eq!(code(&with_header(|h| h.producer_id = 5)), 87);
+        for count in [-1, 0, 1, 3] {
+            assert_eq!(
+                code(&with_header(|h| h.record_count = count)),
+                87,
+                "{count}"
+            );
+            let both = with_header(|h| (h.record_count, h.last_offset_delta) = (count, count - 1));
+            assert_eq!(code(&both), 87, "{count}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_held_against_the_topic_and_the_segment() {
+        assert_eq!(code(&builder(3800).build(None).unwrap()), 0);
+        assert_eq!(code(&builder(4000).build(None).unwrap()), 18);
+        assert_eq!(code(&builder(5000).build(None).unwrap()), 10);
+    }
+
+    #[test]
+    fn times_outside_the_bounds_are_refused_with_the_record_to_blame() {
+        for (times, index) in [([-1001, 0], 0), ([0, 501], 1), ([501, -1001], 1)] {
+            let mut builder = BatchBuilder::new(0);
+            for time in times {
+                builder.push(NOW.wall_ms + time, None, None);
+            }
+            let bytes = builder.build(None).unwrap();
+            let refused = check(&bytes, &config(), NOW).unwrap_err();
+            assert_eq!(refused.code, ErrorCode::INVALID_TIMESTAMP);
+            assert_eq!(refused.record_errors[0].0, index);
+            let early = Now { wall_ms: 5, ..NOW };
+            assert!(
+                check(&bytes, &config(), early).is_ok(),
+                "a clock that knows nothing"
+            );
+        }
+        for time in [NOW.wall_ms - 1000, NOW.wall_ms + 500, -1] {
+            let mut builder = BatchBuilder::new(0);
+            builder.push(time, None, None);
+            assert_eq!(code(&builder.build(None).unwrap()), 0, "{time}");
+        }
+        assert_eq!(code(&builder(1).build(Some(NOW.wall_ms)).unwrap()), 32);
+    }
+
+    #[test]
+    fn the_broker_s_time_is_written_with_a_right_checksum() {
+        let stamped = LogConfig {
+            timestamp_type: TimestampType::LogAppendTime,
+            ..config()
+        };
+        let bytes = good();
+        let checked = check(&bytes, &stamped, NOW).unwrap();
+        assert_eq!(checked.header.max_timestamp, NOW.wall_ms);
+        let written = [&checked.header.to_bytes()[..], checked.payload].concat();
+        let (batch, _) = Batch::split_first(&written).unwrap();
+        assert_eq!(batch.check_crc(), Ok(()));
+        assert_eq!(batch.header().record_timestamp(12345), NOW.wall_ms);
+    }
+
+    #[test]
+    fn a_wrong_greatest_time_is_put_right() {
+        let bytes = with_header(|h| h.max_timestamp = 0);
+        let checked = check(&bytes, &config(), NOW).unwrap();
+        assert_eq!(checked.header.max_timestamp, NOW.wall_ms + 7);
+        assert_eq!(
+            checked.header.crc,
+            crc32c::crc32c(&[&checked.header.to_bytes()[21..], checked.payload].concat())
+        );
+    }
+
+    #[cfg(feature = "gzip")]
+    #[test]
+    fn null_keys_are_refused_where_the_topic_is_compacted_also_when_compressed() {
+        let compacted = LogConfig {
+            compact: true,
+            ..config()
+        };
+        for codec in [Codec::None, Codec::Gzip] {
+            let good = builder(10).codec(codec).build(None).unwrap();
+            assert!(check(&good, &compacted, NOW).is_ok());
+            let mut builder = builder(10).codec(codec);
+            builder.push(NOW.wall_ms, None, Some(b"value"));
+            let bytes = builder.build(None).unwrap();
+            let refused = check(&bytes, &compacted, NOW).unwrap_err();
+            assert_eq!(refused.code, ErrorCode::INVALID_RECORD);
+            assert_eq!(refused.record_errors[0].0, 2);
+            assert!(check(&bytes, &config(), NOW).is_ok());
+        }
+    }
+}

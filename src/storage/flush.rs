@@ -16,8 +16,9 @@ use super::segment::{Place, Segment};
 use super::{Done, Failure, Files, Outcome, PartitionId, State, Storage};
 use crate::clock::{Mono, Now};
 use crate::disk::lanes::Round;
-use crate::disk::{Disk, Mode};
+use crate::disk::{Disk, FileRef, Mode, is_full};
 use std::collections::BTreeSet;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -70,7 +71,7 @@ pub(super) struct Points {
     /// What the job in the work lane writes.
     sent: Vec<(PartitionId, i64)>,
     /// All bytes behind recovery points.
-    tails_bytes: u64,
+    pub(super) tails_bytes: u64,
 }
 
 impl Storage {
@@ -140,9 +141,16 @@ impl Storage {
             "one round is in flight at a time"
         );
         for id in std::mem::take(&mut self.rounds.dirty) {
-            if let Ok(log) = self.log_mut(id) {
-                log.gather(round.number, &mut round.files);
-                self.rounds.flying.push(id);
+            let Some(State::Ready(log)) = self.slots.get_mut(&id).map(|slot| &mut slot.state)
+            else {
+                continue;
+            };
+            match log.gather(&mut self.shelf, round.number, &mut round.files) {
+                Ok(()) => self.rounds.flying.push(id),
+                // What cannot be synced is never acknowledged, and ends the process.
+                Err(failure) => self
+                    .jobs
+                    .push(Box::new(move || Done(Outcome::Failed(failure)))),
             }
         }
         round.files.append(&mut self.rounds.files);
@@ -151,9 +159,9 @@ impl Storage {
     }
 
     /// The round in flight is durable: what it holds may be acknowledged and read.
-    pub fn synced(&mut self, _round: u64) {
+    pub fn synced(&mut self, round: u64) {
         for id in std::mem::take(&mut self.rounds.flying) {
-            let bytes = self.log_mut(id).map_or(0, Log::landed);
+            let bytes = self.log_mut(id).map_or(0, |log| log.landed(round));
             if bytes > 0 {
                 self.signals.push((id, bytes));
             }
@@ -220,8 +228,8 @@ impl Storage {
         if log.checkpoints.running {
             return;
         }
-        let covered = log.checkpoints.tail_bytes;
         let task = Checkpoint::of(log, closing);
+        let covered = task.covered_bytes;
         log.checkpoints.running = true;
         log.checkpoints.rolled = false;
         log.checkpoints.epochs_dirty = false;
@@ -233,7 +241,10 @@ impl Storage {
 
     /// The partition with the longest tail, of those that no checkpoint is on its way for.
     fn checkpoint_longest(&mut self) {
-        let idle = self.logs().filter(|log| !log.checkpoints.running);
+        let tail = |log: &Log| log.checkpoints.tail_bytes > 0;
+        let idle = self
+            .logs()
+            .filter(|log| !log.checkpoints.running && tail(log));
         let longest = idle.max_by_key(|log| log.checkpoints.tail_bytes);
         if let Some(id) = longest.map(|log| log.id) {
             self.checkpoint(id);
@@ -246,22 +257,49 @@ impl Storage {
             self.job_ended(done.id, now);
             return Ok(());
         };
-        done.result?;
         log.checkpoints.running = false;
+        if let Err(failure) = done.result {
+            return self.checkpoint_failed(done.id, done.covered_bytes, failure);
+        }
         log.checkpoints.recovery_point = done.end;
         let gone = |offset: &i64| done.obsolete.contains(offset);
         log.checkpoints.snapshots.retain(|offset| !gone(offset));
         if log.checkpoints.snapshots.last() != Some(&done.end) {
             log.checkpoints.snapshots.push(done.end);
         }
+        log.set_clean_before(done.end);
+        let active = log.segments.len() - 1;
         for (base, stored) in done.stored {
             let slot = log.slot_of(base);
             log.segments[slot].set_stored(stored);
+            if slot < active {
+                log.segments[slot].forget_index();
+            }
         }
         let again = log.checkpoints.rolled || log.checkpoints.tail_bytes >= CHECKPOINT_BYTES;
         self.points_changed(now);
         if again || self.closing {
             self.checkpoint_if_needed(done.id);
+        }
+        Ok(())
+    }
+
+    /// Without space for it a checkpoint is tried again when more has been appended; the start after a
+    /// kill has more to read meanwhile. A clean stop cannot be had then.
+    fn checkpoint_failed(
+        &mut self,
+        id: PartitionId,
+        covered_bytes: u64,
+        failure: Failure,
+    ) -> Result<(), Failure> {
+        if self.closing || !is_full(&failure.error) {
+            return Err(failure);
+        }
+        log::debug!("storage: no checkpoint: {failure}");
+        self.points.tails_bytes += covered_bytes;
+        if let Ok(log) = self.log_mut(id) {
+            log.checkpoints.tail_bytes += covered_bytes;
+            log.checkpoints.epochs_dirty = true;
         }
         Ok(())
     }
@@ -324,8 +362,14 @@ impl Storage {
     }
 
     pub(super) fn pointed(&mut self, result: Result<(), Failure>, now: Now) -> Result<(), Failure> {
-        result?;
         self.points.running = false;
+        if let Err(failure) = result {
+            if self.closing || !is_full(&failure.error) {
+                return Err(failure);
+            }
+            self.points_changed(now);
+            return Ok(());
+        }
         for (id, point) in std::mem::take(&mut self.points.sent) {
             if let Ok(log) = self.log_mut(id) {
                 log.checkpoints.durable_point = point;
@@ -385,10 +429,13 @@ impl Storage {
 
 /// Whether a start would have something to read, or the directory lacks something.
 fn needs_checkpoint(log: &Log) -> bool {
-    log.checkpoints.recovery_point < log.log_end()
-        || log.checkpoints.rolled
-        || log.checkpoints.epochs_dirty
-        || log.checkpoints.snapshots.last() != Some(&log.log_end())
+    let checkpoints = &log.checkpoints;
+    let is_empty = log.size_bytes() == 0;
+    let lacks_snapshot = checkpoints.snapshots.last() != Some(&log.log_end());
+    checkpoints.recovery_point < log.log_end()
+        || checkpoints.rolled
+        || checkpoints.epochs_dirty
+        || (lacks_snapshot && !is_empty)
         || log
             .segments
             .iter()
@@ -401,13 +448,13 @@ struct Checkpoint {
     id: PartitionId,
     dir: PathBuf,
     end: i64,
-    logs: Files,
-    /// Segments that end, or rest until the next start: reserved space goes back.
-    trims: Vec<(crate::disk::FileRef, u64, PathBuf)>,
+    /// Files that may be dirty, opened in the job where they are not open.
+    logs: Vec<(Option<FileRef>, PathBuf)>,
     indexes: Vec<(i64, Unstored)>,
     epochs: Option<String>,
     snapshot: Vec<u8>,
     obsolete: Vec<i64>,
+    covered_bytes: u64,
 }
 
 /// What a checkpoint has done.
@@ -417,29 +464,29 @@ pub(super) struct Checkpointed {
     /// By segment, how many index entries its files hold now.
     stored: Vec<(i64, (usize, usize))>,
     obsolete: Vec<i64>,
+    /// Bytes of log that it was to cover.
+    covered_bytes: u64,
     result: Result<(), Failure>,
 }
 
 impl Checkpoint {
     fn of(log: &mut Log, closing: bool) -> Checkpoint {
         let first = log.slot_of(log.checkpoints.recovery_point);
-        let active = log.segments.len() - 1;
         let place = Place {
             id: log.id,
             dir: &log.dir,
         };
-        let (mut logs, mut trims, mut indexes) = (Vec::new(), Vec::new(), Vec::new());
-        for (slot, segment) in log.segments.iter_mut().enumerate().skip(first) {
+        let (mut logs, mut indexes) = (Vec::new(), Vec::new());
+        for segment in &mut log.segments[first..] {
             segment.seal_times();
-            indexes.extend(segment.unstored().map(|entries| (segment.base(), entries)));
-            let Some(file) = segment.open_file() else {
-                continue;
-            };
-            let path = segment.path(place, Kind::Log);
-            if slot < active || closing {
-                trims.push((Arc::clone(&file), segment.len(), path.clone()));
+            if closing {
+                segment.give_back();
             }
-            logs.push((file, path));
+            indexes.extend(segment.unstored().map(|entries| (segment.base(), entries)));
+            let file = segment.open_file();
+            if file.is_some() || segment.is_dirty() {
+                logs.push((file, segment.path(place, Kind::Log)));
+            }
         }
         let bases: Vec<i64> = log.segments.iter().map(Segment::base).collect();
         let durable = log.checkpoints.durable_point;
@@ -451,12 +498,12 @@ impl Checkpoint {
             dir: log.dir.clone(),
             end: log.log_end(),
             logs,
-            trims,
             indexes,
             epochs: (log.checkpoints.epochs_dirty)
                 .then(|| checkpoint::encode_epochs(log.epochs.lines())),
             snapshot: log.producers.encode(),
             obsolete: snapshots.filter(is_obsolete).collect(),
+            covered_bytes: log.checkpoints.tail_bytes,
         }
     }
 
@@ -471,16 +518,23 @@ impl Checkpoint {
             end: self.end,
             stored: stored.collect(),
             obsolete: self.obsolete,
+            covered_bytes: self.covered_bytes,
             result,
         }
     }
 
     fn write(&self) -> Result<(), Failure> {
-        for (file, len, path) in &self.trims {
-            file.set_len(*len).map_err(|e| Failure::new(path, e))?;
-        }
         for (file, path) in &self.logs {
-            file.sync().map_err(|e| Failure::new(path, e))?;
+            let synced = match file {
+                Some(file) => file.sync(),
+                None => (self.disk.open(path, Mode::Write)).and_then(|file| file.sync()),
+            };
+            // That space is lacking for a log that was written already is no answer any more.
+            let lost = |e: io::Error| match is_full(&e) {
+                true => io::Error::other(e),
+                false => e,
+            };
+            synced.map_err(|e| Failure::new(path, lost(e)))?;
         }
         for (base, entries) in &self.indexes {
             self.write_entries(*base, Kind::Index, &entries.offsets)?;

@@ -7,12 +7,12 @@ use super::append::Checked;
 use super::epochs::Epochs;
 use super::names::Kind;
 use super::producer_state::{Producers, Verdict};
-use super::segment::{Place, RollLimits, Segment};
+use super::segment::{Place, RollLimits, Segment, Unwritten};
 use super::shelf::Shelf;
-use super::{Appended, Failure, PartitionId, Refused};
+use super::{Appended, Failure, Files, PartitionId, Refused};
 use crate::clock::Now;
 use crate::config::{LogConfig, TimestampType};
-use crate::disk::{Disk, FileRef, Mode, is_full};
+use crate::disk::{Disk, Mode, is_full};
 use crate::proto::batch::BatchHeader;
 use crate::proto::error::ErrorCode;
 use std::collections::VecDeque;
@@ -266,7 +266,7 @@ impl Log {
         };
         active(&mut self.segments)
             .append((shelf, place), &header, batch.payload, times)
-            .map_err(|(failure, lost)| refuse(failure, lost))?;
+            .map_err(refuse)?;
         Ok(self.appended(&header, now, round))
     }
 
@@ -334,7 +334,7 @@ impl Log {
         };
         let due = active(&mut self.segments).must_roll((shelf, place), header, limits);
         due.and_then(|due| if due { self.roll(shelf, now) } else { Ok(()) })
-            .map_err(|failure| refuse(failure, false))
+            .map_err(|failure| refuse(Unwritten::Untouched(failure)))
     }
 
     /// Ends the active segment and begins another at the log's end.
@@ -346,7 +346,9 @@ impl Log {
         };
         let path = segment.path(place, Kind::Log);
         segment.set_file(shelf.open((self.id, self.log_end), &path, Mode::CreateNew)?);
-        active(&mut self.segments).seal_times();
+        let ended = active(&mut self.segments);
+        ended.seal_times();
+        ended.give_back();
         self.segments.push(segment);
         self.checkpoints.rolled = true;
         self.dir_dirty = true;
@@ -375,15 +377,20 @@ impl Log {
     }
 
     /// Hands the dirty files to round `round`.
-    pub(super) fn gather(&mut self, round: u64, files: &mut Vec<(FileRef, PathBuf)>) {
+    pub(super) fn gather(
+        &mut self,
+        shelf: &mut Shelf,
+        round: u64,
+        files: &mut Files,
+    ) -> Result<(), Failure> {
         let place = Place {
             id: self.id,
             dir: &self.dir,
         };
         let dirty = self.segments.iter_mut().rev().take_while(|s| s.is_dirty());
         for segment in dirty {
-            let path = segment.path(place, Kind::Log);
-            files.extend(segment.take_dirty().map(|file| (file, path)));
+            files.push((segment.file(shelf, place)?, segment.path(place, Kind::Log)));
+            segment.set_clean();
         }
         self.queued = false;
         self.unflushed = 0;
@@ -392,13 +399,15 @@ impl Log {
             end: self.log_end,
             bytes: self.appended_bytes,
         });
+        Ok(())
     }
 
-    /// The round in flight is durable. Answers how many bytes became readable.
-    pub(super) fn landed(&mut self) -> usize {
+    /// Round `round` is durable. Answers how many bytes became readable.
+    pub(super) fn landed(&mut self, round: u64) -> usize {
         let Some(flight) = self.flight.take() else {
             return 0;
         };
+        assert_eq!(flight.round, round, "rounds end in order");
         self.synced = self.synced.max(flight.end);
         let rises = self.is_durable() && flight.end > self.high_watermark;
         if !rises {
@@ -407,6 +416,18 @@ impl Log {
         let before = self.watermark_bytes;
         self.raise_watermark(flight.end, flight.bytes);
         usize::try_from(self.watermark_bytes - before).unwrap_or(usize::MAX)
+    }
+
+    /// A checkpoint has synced everything before `end`.
+    pub(super) fn set_clean_before(&mut self, end: i64) {
+        let ends = self.segments.iter().skip(1).map(Segment::base);
+        let covered = ends
+            .chain([self.log_end])
+            .take_while(|next| *next <= end)
+            .count();
+        for segment in &mut self.segments[..covered] {
+            segment.set_clean();
+        }
     }
 
     /// The topic's settings have changed. Says whether the log must be in the next round, and how many
@@ -488,14 +509,19 @@ fn active(segments: &mut [Segment]) -> &mut Segment {
     segments.last_mut().expect("a log has a segment")
 }
 
-/// What a producer is told of a write that failed. A full disk is an answer; anything else, and a file that
-/// could not be cut back, is the end of the process.
-fn refuse(failure: Failure, lost: bool) -> Refused {
-    if is_full(&failure.error) && !lost {
-        return Refused::new(ErrorCode::KAFKA_STORAGE_ERROR, "the disk is full");
-    }
-    Refused {
-        failure: Some(failure),
-        ..Refused::new(ErrorCode::KAFKA_STORAGE_ERROR, "the disk failed")
+/// What a producer is told of an append that failed. A full disk is an answer, and so is a file that could
+/// not be opened; a write that failed otherwise, or could not be taken back, is the end of the process.
+fn refuse(why: Unwritten) -> Refused {
+    match why {
+        Unwritten::Untouched(failure) => {
+            Refused::new(ErrorCode::KAFKA_STORAGE_ERROR, failure.to_string())
+        }
+        Unwritten::CutBack(failure) if is_full(&failure.error) => {
+            Refused::new(ErrorCode::KAFKA_STORAGE_ERROR, "the disk is full")
+        }
+        Unwritten::CutBack(failure) | Unwritten::Torn(failure) => Refused {
+            failure: Some(failure),
+            ..Refused::new(ErrorCode::KAFKA_STORAGE_ERROR, "the disk failed")
+        },
     }
 }

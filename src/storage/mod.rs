@@ -288,6 +288,8 @@ enum Outcome {
     Checkpointed(flush::Checkpointed),
     Pointed(Result<(), Failure>),
     Removed(Result<(), Failure>),
+    /// Not the job's failure, but the loop's, on its way to whoever absorbs it.
+    Failed(Failure),
 }
 
 /// A partition, as far as it is there.
@@ -494,9 +496,15 @@ impl Storage {
             let Some(State::Ready(log)) = slots.get_mut(&id).map(|slot| &mut slot.state) else {
                 return true;
             };
-            let slot = log.slot_of(base);
-            log.segments[slot].base() != base || log.segments[slot].close_if_idle()
+            let (slot, is_durable) = (log.slot_of(base), log.is_durable());
+            log.segments[slot].base() != base || log.segments[slot].close_if_idle(is_durable)
         });
+        while let Some((id, base)) = self.shelf.next_index() {
+            if let Ok(log) = self.log_mut(id) {
+                let slot = log.slot_of(base);
+                log.segments[slot].forget_index();
+            }
+        }
     }
 
     /// Partitions with news for waiting requests since the last call, and how many bytes each.

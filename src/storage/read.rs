@@ -29,12 +29,9 @@ impl Log {
     ) -> Result<Found, ReadError> {
         let mut found = Found::default();
         for (slot, span) in self.spans(shelf, (from, until), (max_bytes, at_least_one))? {
-            let (file, path) = self.file_at(shelf, slot)?;
             let len = usize::try_from(span.len).map_err(|_| ReadError::Damaged)?;
-            let views = file.view(span.position, len);
-            found
-                .views
-                .extend(views.map_err(|e| Failure::new(&path, e))?);
+            let views = self.with_file(shelf, slot, |file| file.view(span.position, len))?;
+            found.views.extend(views);
             found.bytes += len;
         }
         Ok(found)
@@ -49,28 +46,29 @@ impl Log {
     ) -> Result<Vec<u8>, ReadError> {
         let mut bytes = Vec::new();
         for (slot, span) in self.spans(shelf, (from, until), (max_bytes, at_least_one))? {
-            let (file, path) = self.file_at(shelf, slot)?;
             let start = bytes.len();
             let len = usize::try_from(span.len).map_err(|_| ReadError::Damaged)?;
             bytes.resize(start + len, 0);
-            read_all(&file, span.position, &mut bytes[start..])
-                .map_err(|e| Failure::new(&path, e))?;
+            let rest = &mut bytes[start..];
+            self.with_file(shelf, slot, |file| read_all(file, span.position, rest))?;
         }
         Ok(bytes)
     }
 
-    fn file_at(
+    /// Does something with a segment's file.
+    fn with_file<R>(
         &mut self,
         shelf: &mut Shelf,
         slot: usize,
-    ) -> Result<(FileRef, std::path::PathBuf), Failure> {
+        action: impl FnOnce(&FileRef) -> io::Result<R>,
+    ) -> Result<R, Failure> {
         let place = Place {
             id: self.id,
             dir: &self.dir,
         };
         let segment = &mut self.segments[slot];
         let file = segment.file(shelf, place)?;
-        Ok((file, segment.path(place, Kind::Log)))
+        action(&file).map_err(|error| Failure::new(&segment.path(place, Kind::Log), error))
     }
 
     /// Which parts of which segments a read consists of.
@@ -190,7 +188,7 @@ impl Log {
         }
     }
 
-    fn newest_in(&mut self, shelf: &Shelf, slot: usize) -> Result<i64, Failure> {
+    fn newest_in(&mut self, shelf: &mut Shelf, slot: usize) -> Result<i64, Failure> {
         let place = Place {
             id: self.id,
             dir: &self.dir,

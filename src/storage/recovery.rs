@@ -29,7 +29,7 @@ use super::segment::Segment;
 use super::{Failure, PartitionId};
 use crate::clock::{Mono, Now};
 use crate::config::LogConfig;
-use crate::disk::{Disk, FileRef, Mode};
+use crate::disk::{Disk, FileRef, Mode, is_full};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -402,10 +402,10 @@ fn cut(
         disk.sync_dir(path).map_err(|error| failed(path, error))?;
     }
     log::warn!(
-        "storage: {}: cut {bytes} torn bytes after offset {} (kept in {})",
+        "storage: {}: cut {bytes} torn bytes after offset {} (kept in {}/{0}-*)",
         task.name,
         end - 1,
-        quarantine.display()
+        names::QUARANTINE
     );
     Ok(())
 }
@@ -491,7 +491,10 @@ fn sync_tail(task: &Task, dir: &Path, segments: &[Segment], tail: u64) -> Result
     for segment in segments {
         let path = dir.join(names::file(segment.base(), Kind::Log));
         let file = open(task, &path)?;
-        file.sync().map_err(|error| failed(&path, error))?;
+        // The length stays; space that was reserved behind it goes back.
+        file.set_len(segment.len())
+            .and_then(|()| file.sync())
+            .map_err(|error| failed(&path, error))?;
     }
     task.disk.sync_dir(dir).map_err(|error| failed(dir, error))
 }
@@ -505,6 +508,10 @@ fn unreadable(path: &Path, error: &io::Error) -> Trouble {
     Trouble::Damaged(format!("{}: {error}", path.display()))
 }
 
+/// Without space nothing can be put away, and so nothing is cut: the partition waits for another start.
 fn failed(path: &Path, error: io::Error) -> Trouble {
-    Trouble::Failed(Failure::new(path, error))
+    match is_full(&error) {
+        true => unreadable(path, &error),
+        false => Trouble::Failed(Failure::new(path, error)),
+    }
 }

@@ -11,6 +11,8 @@ use std::ops::Range;
 pub(super) const BUFFER_BYTES: usize = 1024 * 1024;
 /// The checksum covers a batch from its attributes on.
 const CHECKED_FROM: u64 = 21;
+/// The checksum of an entry of message format 0 or 1 (CRC-32) covers it from its magic on.
+const OLD_CHECKED_FROM: u64 = 16;
 
 /// What a segment turned out to hold.
 pub(super) struct Scanned {
@@ -69,12 +71,12 @@ impl<'a> Scan<'a> {
         let mut newest = index.newest().unwrap_or((-1, 0));
         let start = self.position;
         while let Some(header) = self.batch()? {
+            if header.base_offset < state.expected || !self.crc_matches(&header)? {
+                break;
+            }
             if header.magic != MAGIC {
                 let why = "it holds message format 0 or 1 behind its recovery point";
                 return Ok(Err(why.to_owned()));
-            }
-            if header.base_offset < state.expected || !self.crc_matches(&header)? {
-                break;
             }
             let last = relative(self.base, header.last_offset());
             if header.max_timestamp > newest.0 {
@@ -101,9 +103,9 @@ impl<'a> Scan<'a> {
     fn batch(&mut self) -> io::Result<Option<BatchHeader>> {
         let room = self.end - self.position;
         let bytes = self.bytes(self.position, HEADER_BYTES)?;
-        let Some(header) = bytes.first_chunk().map(BatchHeader::from_bytes) else {
-            return Ok(None);
-        };
+        let mut start = [0; HEADER_BYTES];
+        start[..bytes.len()].copy_from_slice(bytes);
+        let header = BatchHeader::from_bytes(&start);
         let is_old = matches!(header.magic, 0 | 1) && header.batch_length >= 14;
         let size_bytes = header.size_bytes();
         let is_batch = header.magic == MAGIC
@@ -114,20 +116,37 @@ impl<'a> Scan<'a> {
         Ok((fits && (is_batch || is_old)).then_some(header))
     }
 
+    /// A torn header may look like one of an old format, so those are held against their checksums too.
     fn crc_matches(&mut self, header: &BatchHeader) -> io::Result<bool> {
         let end = self.position + header.size_bytes() as u64;
-        let mut at = self.position + CHECKED_FROM;
-        let mut crc = 0;
+        if header.magic == MAGIC {
+            let mut crc = 0;
+            let whole = self.fold(self.position + CHECKED_FROM, end, |bytes| {
+                crc = crc32c::crc32c_append(crc, bytes);
+            })?;
+            return Ok(whole && crc == header.crc);
+        }
+        let mut crc = crc32fast::Hasher::new();
+        let whole = self.fold(self.position + OLD_CHECKED_FROM, end, |bytes| {
+            crc.update(bytes);
+        })?;
+        // Where a batch has its leader epoch, an old entry has its checksum.
+        let stored = header.partition_leader_epoch.cast_unsigned();
+        Ok(whole && crc.finalize() == stored)
+    }
+
+    /// Shows all bytes up to `end`, piece by piece; `false` when the file ends before.
+    fn fold(&mut self, mut at: u64, end: u64, mut show: impl FnMut(&[u8])) -> io::Result<bool> {
         while at < end {
             let len = (end - at).min(BUFFER_BYTES as u64) as usize;
             let bytes = self.bytes(at, len)?;
             if bytes.len() < len {
                 return Ok(false);
             }
-            crc = crc32c::crc32c_append(crc, bytes);
+            show(bytes);
             at += len as u64;
         }
-        Ok(crc == header.crc)
+        Ok(true)
     }
 
     /// Up to `len` bytes of the file, fewer only at its end.

@@ -6,24 +6,24 @@ use std::fmt;
 
 /// The sizes of `src`, unit tests apart.
 #[derive(Debug)]
-pub struct Sizes {
+pub(crate) struct Sizes {
     /// Lines of each room: of the product, and of its unit tests.
     rooms: BTreeMap<String, (usize, usize)>,
     /// Lines of tests/ and bench/.
     outside: usize,
     /// Half of the functions are at most so long.
-    pub median_function_lines: usize,
+    pub(crate) median_function_lines: usize,
     /// Nine of ten are.
     ninetieth: usize,
     /// The longest one, and where it is.
     longest: (usize, String),
     /// How often `unsafe` stands in the product.
-    pub unsafe_count: usize,
+    pub(crate) unsafe_count: usize,
 }
 
 impl Sizes {
     /// Measures these files.
-    pub fn of(sources: &[Source]) -> Sizes {
+    pub(crate) fn of(sources: &[Source]) -> Sizes {
         let mut rooms = BTreeMap::new();
         let mut functions = Vec::new();
         let mut outside = 0;

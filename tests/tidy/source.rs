@@ -7,43 +7,43 @@ use std::path::Path;
 
 /// One file.
 #[derive(Clone, Debug, Default)]
-pub struct Source {
+pub(crate) struct Source {
     /// From the root of the project: `src/net/mod.rs`.
-    pub path: String,
+    pub(crate) path: String,
     /// All of it.
-    pub text: String,
+    pub(crate) text: String,
     /// The same length, with blanks instead of comments and literals.
-    pub code: String,
+    pub(crate) code: String,
     /// The part of `code` before the unit tests; nothing where the whole file is a test.
-    pub product: String,
+    pub(crate) product: String,
 }
 
 /// A path of modules as it stands in the code, imports taken apart: `crate::proto::Uuid`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ModulePath {
+pub(crate) struct ModulePath {
     /// Its line, from 1.
-    pub line: usize,
+    pub(crate) line: usize,
     /// Its text.
-    pub text: String,
+    pub(crate) text: String,
 }
 
 /// One function with a body.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Function {
+pub(crate) struct Function {
     /// Its first line, from 1.
-    pub line: usize,
+    pub(crate) line: usize,
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     /// Its lines.
-    pub line_count: usize,
+    pub(crate) line_count: usize,
 }
 
 impl Source {
     /// A file of that text.
-    pub fn new(path: &str, text: &str) -> Source {
+    pub(crate) fn new(path: &str, text: &str) -> Source {
         let code = blanked(text);
         let product = match path.starts_with("src/") {
-            true => code[..tests_start(text, &code)].to_owned(),
+            true => code[..tests_start(&code)].to_owned(),
             false => String::new(),
         };
         Source {
@@ -55,7 +55,7 @@ impl Source {
     }
 
     /// The room that the file belongs to: the folder under `src`, or the file itself.
-    pub fn room(&self) -> &str {
+    pub(crate) fn room(&self) -> &str {
         let inner = self.path.strip_prefix("src/").unwrap_or("tests");
         let room = inner.split('/').next().unwrap_or(inner);
         match room.strip_suffix(".rs").unwrap_or(room) {
@@ -65,12 +65,12 @@ impl Source {
     }
 
     /// The line of a byte of `code`, from 1.
-    pub fn line(&self, position: usize) -> usize {
+    pub(crate) fn line(&self, position: usize) -> usize {
         1 + self.code[..position].matches('\n').count()
     }
 
     /// The paths in the product's code.
-    pub fn paths(&self) -> Vec<ModulePath> {
+    pub(crate) fn paths(&self) -> Vec<ModulePath> {
         let mut found = Vec::new();
         let mut at = 0;
         while let Some(start) = next_word(&self.product, at) {
@@ -92,7 +92,7 @@ impl Source {
     }
 
     /// The functions of the whole file.
-    pub fn functions(&self) -> Vec<Function> {
+    pub(crate) fn functions(&self) -> Vec<Function> {
         let mut found = Vec::new();
         let mut at = 0;
         while let Some(start) = next_word(&self.code, at) {
@@ -117,7 +117,7 @@ impl Source {
 }
 
 /// Every file under `dir` whose name ends so, with paths from the root.
-pub fn files(root: &Path, dir: &str, suffixes: &[&str]) -> Vec<(String, String)> {
+pub(crate) fn files(root: &Path, dir: &str, suffixes: &[&str]) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let Ok(names) = fs::read_dir(root.join(dir)) else {
         return found;
@@ -138,7 +138,7 @@ pub fn files(root: &Path, dir: &str, suffixes: &[&str]) -> Vec<(String, String)>
 
 /// The Rust files under `src`, `tests` and `bench`. A module that is declared for tests only has no
 /// product.
-pub fn sources(root: &Path) -> Vec<Source> {
+pub(crate) fn sources(root: &Path) -> Vec<Source> {
     let mut all: Vec<Source> = ["src", "tests", "bench"]
         .iter()
         .flat_map(|dir| files(root, dir, &[".rs"]))
@@ -163,32 +163,27 @@ fn test_modules(source: &Source) -> Vec<String> {
         Some((folder, "mod.rs" | "lib.rs" | "main.rs")) => folder.to_owned(),
         _ => source.path.trim_end_matches(".rs").to_owned(),
     };
-    let lines: Vec<&str> = source.text.lines().map(str::trim).collect();
-    let declared = |pair: &[&str]| match pair {
-        ["#[cfg(test)]", module] => module
-            .strip_prefix("mod ")?
-            .strip_suffix(';')
-            .map(str::to_owned),
-        _ => None,
+    let declared = |(_, line): (usize, &str)| {
+        let name = line.strip_prefix("mod ")?.strip_suffix(';')?;
+        Some(format!("{folder}/{name}"))
     };
-    lines
-        .windows(2)
-        .filter_map(declared)
-        .map(|name| format!("{folder}/{name}"))
-        .collect()
+    for_tests(&source.code).filter_map(declared).collect()
 }
 
 /// Where the unit tests begin, which stand at the end.
-fn tests_start(text: &str, code: &str) -> usize {
-    code.match_indices("#[cfg(test)]")
-        .map(|(at, _)| at)
-        .find(|&at| {
-            text[at..]
-                .lines()
-                .nth(1)
-                .is_some_and(|line| line.starts_with("mod ") && line.ends_with('{'))
-        })
-        .unwrap_or(code.len())
+fn tests_start(code: &str) -> usize {
+    for_tests(code)
+        .find(|(_, line)| line.starts_with("mod ") && line.ends_with('{'))
+        .map_or(code.len(), |(at, _)| at)
+}
+
+/// Every place that is marked as being for tests, and the first line behind its attributes.
+fn for_tests(code: &str) -> impl Iterator<Item = (usize, &str)> {
+    code.match_indices("#[cfg(test)]").filter_map(|(at, _)| {
+        let mut lines = code[at..].lines().map(str::trim);
+        let item = lines.find(|line| !line.starts_with('#') && !line.is_empty());
+        Some((at, item?))
+    })
 }
 
 /// `text` with blanks for everything in comments, strings and characters; line ends stay.
@@ -402,7 +397,9 @@ mod tests {
     fn tests_are_no_product() {
         let text = "fn a() {}\n#[cfg(test)]\nmod tests {\n}\n";
         assert_eq!(Source::new("src/a.rs", text).product, "fn a() {}\n");
-        assert_eq!(Source::new("tests/a.rs", text).product, "");
+        let text = text.replace("mod tests", "#[expect(x)]\nmod tests");
+        assert_eq!(Source::new("src/a.rs", &text).product, "fn a() {}\n");
+        assert_eq!(Source::new("tests/a.rs", &text).product, "");
         let parent = Source::new("src/net/mod.rs", "#[cfg(test)]\nmod toy;\nmod other;\n");
         assert_eq!(test_modules(&parent), ["src/net/toy"]);
     }

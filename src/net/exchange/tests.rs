@@ -70,7 +70,7 @@ impl Bench {
         let now = self.now();
         loop {
             self.x.turn(now).unwrap();
-            self.x.check(now.mono);
+            self.x.check_invariants(now.mono);
             if !self.x.has_ready() {
                 return;
             }

@@ -1,5 +1,10 @@
 //! The room as a whole on a simulated disk: what is promised by an append, and what comes back after a cut.
 
+mod faults;
+mod model;
+mod reading;
+mod starting;
+
 use super::*;
 use crate::clock::Mono;
 use crate::config::TimestampType;
@@ -202,6 +207,15 @@ fn records(mut bytes: &[u8]) -> Vec<(i64, Vec<u8>)> {
     records
 }
 
+/// Small segments and indexes, so that a short run meets every border.
+fn small() -> LogConfig {
+    LogConfig {
+        segment_bytes: 2000,
+        index_interval_bytes: 300,
+        ..config()
+    }
+}
+
 #[test]
 fn what_was_appended_is_readable_after_its_round_and_not_before() {
     let mut room = Room::new(1, config(), 1);
@@ -236,189 +250,5 @@ fn synced_records_survive_a_power_cut_and_a_clean_stop() {
         let mut room = room.restart();
         assert_eq!([room.values(0), room.values(1)], before);
         assert_eq!(room.append(1, &batch(1, b"x")).unwrap().base_offset, 20);
-    }
-}
-
-/// Small segments and indexes, so that a short run meets every border.
-fn small() -> LogConfig {
-    LogConfig {
-        segment_bytes: 2000,
-        index_interval_bytes: 300,
-        ..config()
-    }
-}
-
-/// What must be there: every record that was appended, in order.
-#[derive(Default)]
-struct Oracle {
-    values: Vec<Vec<u8>>,
-    /// Everything before it was acknowledged, or read.
-    promised: usize,
-    /// Idempotent producer 7: the next sequence, and the batches that may be sent again.
-    sent: Vec<(i32, Vec<u8>, i64)>,
-}
-
-/// Random steps of one partition against an oracle, with cuts of all kinds.
-fn run_model(seed: u64, steps: u32) {
-    let mut room = Room::new(seed, small(), 1);
-    let mut oracle = Oracle::default();
-    for step in 0..steps {
-        match room.disk.draw(100) {
-            0..40 => model_append(&mut room, &mut oracle, step),
-            40..50 => model_produce(&mut room, &mut oracle, step),
-            50..55 => model_retry(&mut room, &oracle),
-            55..75 => {
-                room.start_work();
-                room.lanes.step_sync();
-                room.absorb();
-            }
-            75..85 => {
-                room.start_work();
-                room.lanes.run_work();
-                room.absorb();
-            }
-            85..88 => room.storage.checkpoint(id(0)),
-            88..92 => room.settle(),
-            92..95 => room = model_crash(room, &mut oracle),
-            95..97 => {
-                room = room.restart();
-                oracle.promised = oracle.values.len();
-            }
-            _ => model_read(&mut room, &mut oracle),
-        }
-        room.storage.check_invariants();
-    }
-    let mut room = model_crash(room, &mut oracle);
-    model_read(&mut room, &mut oracle);
-}
-
-fn model_append(room: &mut Room, oracle: &mut Oracle, step: u32) {
-    let count = 1 + room.disk.draw(3) as i32;
-    let size = room.disk.draw(400) as usize;
-    let value = [&step.to_be_bytes()[..], &vec![1; size]].concat();
-    let appended = room.append(0, &batch(count, &value)).unwrap();
-    assert_eq!(appended.base_offset, oracle.values.len() as i64);
-    oracle.values.extend((0..count).map(|_| value.clone()));
-}
-
-fn model_produce(room: &mut Room, oracle: &mut Oracle, step: u32) {
-    let sequence = oracle.sent.last().map_or(0, |(last, ..)| last + 1);
-    let value = step.to_be_bytes().to_vec();
-    let appended = room.append(0, &produced(7, sequence, &value)).unwrap();
-    assert!(!appended.duplicate);
-    oracle
-        .sent
-        .push((sequence, value.clone(), appended.base_offset));
-    oracle.values.push(value);
-}
-
-/// Any of the last five batches is answered with its first offset, however often the power failed.
-fn model_retry(room: &mut Room, oracle: &Oracle) {
-    let last = oracle.sent.len();
-    let back = 1 + room.disk.draw(5) as usize;
-    let Some((sequence, value, offset)) = last.checked_sub(back).map(|n| &oracle.sent[n]) else {
-        return;
-    };
-    let appended = room.append(0, &produced(7, *sequence, value)).unwrap();
-    assert_eq!((appended.base_offset, appended.duplicate), (*offset, true));
-}
-
-fn model_read(room: &mut Room, oracle: &mut Oracle) {
-    let values = room.values(0);
-    let expected = (0..).zip(oracle.values.iter().cloned()).take(values.len());
-    assert_eq!(values, expected.collect::<Vec<_>>());
-    oracle.promised = oracle.promised.max(values.len());
-    let log = room.storage.log(id(0)).unwrap();
-    assert_eq!(values.len() as i64, log.high_watermark());
-}
-
-/// Cuts the power, perhaps once more during the recovery, and takes the oracle back to what is left.
-fn model_crash(room: Room, oracle: &mut Oracle) -> Room {
-    oracle.promised = oracle
-        .promised
-        .max(room.storage.log(id(0)).unwrap().synced() as usize);
-    let (disk, config) = (room.disk.clone(), (*room.config).clone());
-    drop(room);
-    disk.crash(Survives::Some);
-    for _ in 0..disk.draw(3) {
-        disk.cut_at(disk.draw(12));
-        let mut room = Room::on_unsettled_or_dead(&disk, &config);
-        if let Some(room) = &mut room {
-            room.run_until_dead();
-        }
-        disk.crash(Survives::Some);
-    }
-    let mut room = Room::on(disk, config, 1, false);
-    let end = room.storage.log(id(0)).unwrap().log_end() as usize;
-    assert!(
-        end >= oracle.promised,
-        "{end} of {} promised",
-        oracle.promised
-    );
-    assert!(end <= oracle.values.len());
-    oracle.values.truncate(end);
-    oracle.sent.retain(|(.., offset)| (*offset as usize) < end);
-    model_read(&mut room, oracle);
-    room
-}
-
-impl Room {
-    /// A start on a disk that may stop at any operation.
-    fn on_unsettled_or_dead(disk: &SimDisk, config: &LogConfig) -> Option<Room> {
-        let arc: Arc<dyn Disk> = Arc::new(disk.clone());
-        let now = Now {
-            mono: Mono(0),
-            wall_ms: WALL_MS,
-        };
-        let config = Arc::new(config.clone());
-        let known = vec![Known {
-            id: id(0),
-            topic_name: "t".into(),
-            config: Arc::clone(&config),
-        }];
-        let mut storage = Storage::new(arc, PathBuf::from("/data"), 1, 86_400_000);
-        storage.start(known, false, now).ok()?;
-        Some(Room {
-            lanes: SimLanes::new(disk),
-            disk: disk.clone(),
-            storage,
-            config,
-            partitions: 1,
-            round: 0,
-            now,
-        })
-    }
-
-    /// Runs what a start wants to have run, until something fails.
-    fn run_until_dead(&mut self) {
-        loop {
-            self.start_work();
-            let worked = self.lanes.run_sync() | self.lanes.run_work();
-            for done in self.lanes.completed() {
-                match done {
-                    Completion::Synced(round) => self.storage.synced(round),
-                    Completion::SyncFailed(..) => return,
-                    Completion::Worked(done) => {
-                        if self.storage.absorb(done, self.now).is_err() {
-                            return;
-                        }
-                    }
-                }
-            }
-            if !worked {
-                return;
-            }
-        }
-    }
-}
-
-#[test]
-fn a_random_life_with_cuts_keeps_every_promise() {
-    for seed in 0..300 {
-        let result = std::panic::catch_unwind(|| run_model(seed, 120));
-        if let Err(panic) = result {
-            eprintln!("seed {seed}");
-            std::panic::resume_unwind(panic);
-        }
     }
 }

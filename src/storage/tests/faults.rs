@@ -1,0 +1,255 @@
+//! Torn tails, flipped bits, full disks: what is cut, what is kept, what is told.
+
+use super::*;
+use crate::disk::Mode;
+use crate::disk::sim::{Fault, Times};
+
+const LOG: &str = "/data/t-0/00000000000000000000.log";
+
+/// Five synced batches; the positions where they begin, and the end.
+fn five_batches() -> (Room, Vec<u64>) {
+    let mut room = Room::new(11, config(), 1);
+    let mut positions = vec![0];
+    for n in 0..5u8 {
+        room.append(0, &batch(1, &[n; 100])).unwrap();
+        positions.push(room.storage.log(id(0)).unwrap().size_bytes());
+    }
+    room.settle();
+    (room, positions)
+}
+
+fn file(disk: &SimDisk, path: &str) -> FileRef {
+    disk.open(Path::new(path), Mode::Write).unwrap()
+}
+
+fn content(disk: &SimDisk, path: &str) -> Vec<u8> {
+    let file = file(disk, path);
+    let mut bytes = vec![0; file.len().unwrap() as usize];
+    file.read_at(0, &mut bytes).unwrap();
+    bytes
+}
+
+/// Every file below the data directory, with its bytes.
+fn everything(disk: &SimDisk, dir: &str) -> Vec<(String, Vec<u8>)> {
+    let mut found = Vec::new();
+    for entry in disk.list(Path::new(dir)).unwrap() {
+        let path = format!("{dir}/{}", entry.name);
+        if entry.is_dir {
+            found.extend(everything(disk, &path));
+        } else {
+            let bytes = content(disk, &path);
+            found.push((path, bytes));
+        }
+    }
+    found
+}
+
+fn start(disk: &SimDisk) -> Room {
+    Room::on(disk.clone(), config(), 1, false)
+}
+
+#[test]
+fn a_log_cut_at_any_byte_keeps_its_whole_batches_and_nothing_is_thrown_away() {
+    let (room, positions) = five_batches();
+    let whole = content(&room.disk, LOG);
+    room.disk.crash(Survives::Everything);
+    for len in 0..whole.len() {
+        let disk = room.disk.fork(1);
+        file(&disk, LOG).set_len(len as u64).unwrap();
+        let mut room = start(&disk);
+        let batches = positions[1..]
+            .iter()
+            .filter(|end| **end <= len as u64)
+            .count();
+        assert_eq!(room.values(0).len(), batches, "{len}");
+        let kept = positions[batches] as usize;
+        assert_eq!(content(&disk, LOG), whole[..kept]);
+        let torn = format!("/data/quarantine/t-0-{batches:020}.torn");
+        if len > kept {
+            assert_eq!(content(&disk, &torn), whole[kept..len]);
+        }
+        assert_eq!(
+            room.append(0, &batch(1, b"x")).unwrap().base_offset,
+            batches as i64
+        );
+    }
+}
+
+#[test]
+fn a_flipped_bit_in_the_tail_cuts_there_and_keeps_the_rest_in_quarantine() {
+    let (room, positions) = five_batches();
+    let whole = content(&room.disk, LOG);
+    room.disk.crash(Survives::Everything);
+    for bit in 0..whole.len() * 8 {
+        let disk = room.disk.fork(1);
+        let byte = whole[bit / 8] ^ (1 << (bit % 8));
+        file(&disk, LOG)
+            .write_at(bit as u64 / 8, &[&[byte]])
+            .unwrap();
+        let mut room = start(&disk);
+        let batches = positions[1..]
+            .iter()
+            .filter(|end| **end <= bit as u64 / 8)
+            .count();
+        let in_batch = bit as u64 / 8 - positions[batches];
+        // The leader epoch is outside the checksum, and the offset is too, but it must not fall.
+        if !(0..8).contains(&in_batch) && !(12..16).contains(&in_batch) {
+            assert_eq!(room.values(0).len(), batches, "bit {bit}");
+            let torn = format!("/data/quarantine/t-0-{batches:020}.torn");
+            assert_eq!(
+                content(&disk, &torn).len() as u64,
+                positions[5] - positions[batches]
+            );
+        }
+    }
+}
+
+#[test]
+fn recovering_twice_changes_nothing() {
+    let (room, positions) = five_batches();
+    room.disk.crash(Survives::Everything);
+    let disk = room.disk.clone();
+    file(&disk, LOG).set_len(positions[4] + 7).unwrap();
+    drop(start(&disk));
+    disk.kill();
+    let once = everything(&disk, "/data");
+    drop(start(&disk));
+    disk.kill();
+    assert_eq!(everything(&disk, "/data"), once);
+}
+
+#[test]
+fn damage_below_the_recovery_point_is_not_cut_and_the_rest_is_served() {
+    let mut room = Room::new(12, small(), 1);
+    for n in 0..12u8 {
+        room.append(0, &batch(1, &[n; 300])).unwrap();
+    }
+    let mut room = room.restart();
+    let before = room.values(0);
+    room.disk.crash(Survives::Everything);
+    let disk = room.disk.clone();
+    file(&disk, LOG).write_at(0, &[&[0xff; 61]]).unwrap();
+    let bytes = content(&disk, LOG);
+    let mut room = Room::on(disk.clone(), small(), 1, false);
+    assert_eq!(content(&disk, LOG), bytes);
+    let damaged = room.storage.read(id(0), 0, 12, 1000, true).unwrap_err();
+    assert_eq!(damaged.code(), ErrorCode::KAFKA_STORAGE_ERROR);
+    let later = room.storage.read_raw(id(0), 6, 12, 1 << 20, true).unwrap();
+    assert_eq!(records(&later), before[6..]);
+    assert_eq!(room.append(0, &batch(1, b"x")).unwrap().base_offset, 12);
+}
+
+#[test]
+fn a_log_that_ends_before_what_was_synced_is_damaged_and_left_alone() {
+    let (room, positions) = five_batches();
+    let room = room.restart();
+    room.disk.crash(Survives::Everything);
+    let disk = room.disk.clone();
+    file(&disk, LOG).set_len(positions[3]).unwrap();
+    let room = start(&disk);
+    assert!(matches!(room.storage.log(id(0)), Err(Unavailable::Damaged)));
+    assert_eq!(file(&disk, LOG).len().unwrap(), positions[3]);
+}
+
+#[test]
+fn lost_indexes_are_made_again_and_nonsense_in_them_does_no_harm() {
+    let mut room = Room::new(13, small(), 1);
+    for n in 0..30u8 {
+        room.append(0, &batch(1, &[n; 100])).unwrap();
+    }
+    let mut room = room.restart();
+    let before = room.values(0);
+    room.disk.crash(Survives::Everything);
+    for nonsense in [false, true] {
+        let disk = room.disk.fork(1);
+        for (path, bytes) in everything(&disk, "/data/t-0") {
+            if path.ends_with("index") && nonsense {
+                file(&disk, &path)
+                    .write_at(0, &[&vec![0x01; bytes.len()]])
+                    .unwrap();
+            } else if path.ends_with("index") {
+                disk.remove_file(Path::new(&path)).unwrap();
+            }
+        }
+        let mut room = Room::on(disk, small(), 1, false);
+        assert_eq!(room.values(0), before);
+        let last = room.storage.read_raw(id(0), 29, 30, 1000, true).unwrap();
+        assert_eq!(records(&last), before[29..]);
+    }
+}
+
+#[test]
+fn a_full_disk_is_an_answer_and_appending_goes_on_when_there_is_room() {
+    let (room, positions) = five_batches();
+    let mut room = room.restart();
+    room.disk.set_capacity(Some(positions[5] + 50));
+    for _ in 0..3 {
+        let refused = room.append(0, &batch(1, &[7; 100])).unwrap_err();
+        assert_eq!(refused.code, ErrorCode::KAFKA_STORAGE_ERROR);
+        assert!(refused.failure.is_none());
+        assert_eq!(file(&room.disk, LOG).len().unwrap(), positions[5]);
+    }
+    assert_eq!(room.values(0).len(), 5);
+    room.disk.set_capacity(None);
+    assert_eq!(room.append(0, &batch(1, b"x")).unwrap().base_offset, 5);
+    room.settle();
+    assert_eq!(room.values(0).len(), 6);
+}
+
+#[test]
+fn a_write_that_fails_otherwise_is_fatal_and_leaves_the_state_as_it_was() {
+    let (mut room, _) = five_batches();
+    room.disk
+        .fail_at(room.disk.operations(), Fault::Io, Times::Forever);
+    let refused = room.append(0, &produced(3, 0, b"x")).unwrap_err();
+    assert!(refused.failure.is_some());
+    room.disk.heal();
+    let log = room.storage.log(id(0)).unwrap();
+    assert_eq!((log.log_end(), log.producer_count()), (5, 0));
+}
+
+#[test]
+fn a_read_that_fails_is_that_reads_error_only() {
+    let (mut room, _) = five_batches();
+    room.disk
+        .fail_read_at(room.disk.reads(), Fault::Io, Times::Once);
+    let failed = room.storage.read_raw(id(0), 3, 5, 1000, true).unwrap_err();
+    assert!(matches!(failed, ReadError::Io(_)));
+    assert_eq!(room.values(0).len(), 5);
+}
+
+#[test]
+fn a_checkpoint_without_space_is_put_off_and_not_fatal() {
+    let (mut room, _) = five_batches();
+    room.disk.set_capacity(Some(0));
+    room.storage.checkpoint(id(0));
+    room.settle();
+    let checkpoints = &room.storage.log(id(0)).unwrap().checkpoints;
+    assert_eq!(
+        (checkpoints.recovery_point, checkpoints.running),
+        (0, false)
+    );
+    assert!(checkpoints.tail_bytes > 0);
+    room.disk.set_capacity(None);
+    room.storage.checkpoint(id(0));
+    room.settle();
+    let checkpoints = &room.storage.log(id(0)).unwrap().checkpoints;
+    assert_eq!((checkpoints.recovery_point, checkpoints.tail_bytes), (5, 0));
+    let mut room = room.restart();
+    assert_eq!(room.values(0).len(), 5);
+}
+
+#[test]
+fn a_torn_tail_waits_where_there_is_no_space_to_keep_it() {
+    let (room, positions) = five_batches();
+    let disk = room.disk.clone();
+    disk.crash(Survives::Everything);
+    file(&disk, LOG).set_len(positions[4] + 7).unwrap();
+    disk.set_capacity(Some(0));
+    let room = start(&disk);
+    assert!(matches!(room.storage.log(id(0)), Err(Unavailable::Damaged)));
+    assert_eq!(file(&disk, LOG).len().unwrap(), positions[4] + 7);
+    disk.kill();
+    disk.set_capacity(None);
+    assert_eq!(start(&disk).values(0).len(), 4);
+}

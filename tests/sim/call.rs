@@ -1,0 +1,123 @@
+//! Requests into frames, and frames into responses.
+
+use chronikd::proto::batch::{Batch, BatchBuilder, BatchHeader};
+use chronikd::proto::{self, ApiKey, Wire};
+
+/// One response, and the request that it answers.
+#[derive(Debug)]
+pub struct Reply {
+    /// The request's number on its connection.
+    pub correlation: i32,
+    /// What was asked.
+    pub api: ApiKey,
+    /// In which version.
+    pub version: i16,
+    /// Everything behind the response's header.
+    pub body: Vec<u8>,
+}
+
+impl Reply {
+    /// The body as a message.
+    pub fn read<'a, T: Wire<'a>>(&'a self) -> T {
+        let flexible = self.api.info().is_flexible(self.version);
+        proto::decode(&self.body, self.version, flexible).expect("a response that makes sense")
+    }
+}
+
+/// A whole frame, its length included.
+pub fn frame<'a, T: Wire<'a>>(api: ApiKey, version: i16, correlation: i32, body: &T) -> Vec<u8> {
+    let flexible = api.info().is_flexible(version);
+    let mut bytes = vec![0; 4];
+    bytes.extend_from_slice(&(api as i16).to_be_bytes());
+    bytes.extend_from_slice(&version.to_be_bytes());
+    bytes.extend_from_slice(&correlation.to_be_bytes());
+    bytes.extend_from_slice(b"\0\x03sim");
+    if flexible {
+        bytes.push(0);
+    }
+    proto::encode(body, version, flexible, &mut bytes).expect("a request that can be written");
+    let length = (bytes.len() - 4) as u32;
+    bytes[..4].copy_from_slice(&length.to_be_bytes());
+    bytes
+}
+
+/// Splits the frame of a response into correlation id and body.
+pub fn split_response(api: ApiKey, version: i16, frame: &[u8]) -> (i32, Vec<u8>) {
+    let (correlation, rest) = frame.split_first_chunk().expect("a response header");
+    let has_tags = api != ApiKey::ApiVersions && api.info().is_flexible(version);
+    let body = if has_tags {
+        assert_eq!(rest.first(), Some(&0), "a response header has no tags");
+        &rest[1..]
+    } else {
+        rest
+    };
+    (i32::from_be_bytes(*correlation), body.to_vec())
+}
+
+/// Who writes a batch, and which of its records comes first.
+#[derive(Clone, Copy, Debug)]
+pub struct Author {
+    /// Producer id.
+    pub id: i64,
+    /// Producer epoch.
+    pub epoch: i16,
+    /// Sequence of the batch's first record.
+    pub sequence: i32,
+}
+
+/// A batch of `count` records, marked `first`, `first + 1`, ...; `filler` bytes in each.
+pub fn batch(
+    first: u64,
+    count: usize,
+    filler: usize,
+    time_ms: i64,
+    author: Option<Author>,
+) -> Vec<u8> {
+    let mut builder = BatchBuilder::new(0);
+    if let Some(author) = author {
+        builder = builder.producer(author.id, author.epoch, author.sequence);
+    }
+    for mark in first..first + count as u64 {
+        let mut value = mark.to_be_bytes().to_vec();
+        value.resize(8 + filler, mark as u8);
+        builder.push(time_ms, None, Some(&value));
+    }
+    builder.build(None).expect("a batch")
+}
+
+/// A batch as a fetcher gets it.
+#[derive(Clone, Debug)]
+pub struct Read {
+    /// Its header.
+    pub header: BatchHeader,
+    /// The marks of its records, in order.
+    pub marks: Vec<u64>,
+}
+
+/// The batches of a fetch, each of which must be whole and right.
+pub fn batches(mut bytes: &[u8]) -> Vec<Read> {
+    let mut found = Vec::new();
+    while !bytes.is_empty() {
+        let (batch, rest) = Batch::split_first(bytes).expect("whole batches");
+        batch.check_crc().expect("the checksum of a batch");
+        let records = batch.records(batch.payload());
+        let marks = records.map(|record| mark(record.expect("a record").value));
+        found.push(Read {
+            header: *batch.header(),
+            marks: marks.collect(),
+        });
+        bytes = rest;
+    }
+    found
+}
+
+fn mark(value: Option<&[u8]>) -> u64 {
+    let value = value.expect("a value");
+    let (mark, filler) = value.split_first_chunk().expect("a mark");
+    let mark = u64::from_be_bytes(*mark);
+    assert!(
+        filler.iter().all(|byte| *byte == mark as u8),
+        "the filler of record {mark:#x}"
+    );
+    mark
+}

@@ -1,0 +1,90 @@
+//! The whole broker under a simulated clock, simulated sockets and a simulated disk.
+//!
+//! A seed is a run: several clients at once, bytes in random pieces, lanes in random order, power cuts between any
+//! two operations and in the middle of recoveries. What the clients were told is held against what they find
+//! (see `ledger`).
+//!
+//! * `SIM_SEED=17 cargo test --test sim` runs that seed alone;
+//! * `SIM_SEEDS=100000 cargo test --test sim` runs so many, `SIM_FROM=5000` from there on.
+
+// Everything here is seen by this one suite.
+#![allow(unreachable_pub)]
+
+mod admin;
+mod call;
+mod fetcher;
+mod ledger;
+mod luck;
+mod machine;
+mod producer;
+mod side;
+mod traced;
+mod world;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// How many seeds run when nobody says otherwise.
+const SEEDS: u64 = 1_000;
+const THREADS: usize = 2;
+
+fn number(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    Some(text.parse().expect("a number"))
+}
+
+/// Shows what the broker says, where one seed runs alone.
+struct Shown;
+
+impl log::Log for Shown {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+    fn log(&self, record: &log::Record<'_>) {
+        eprintln!("{} {}", record.level(), record.args());
+    }
+    fn flush(&self) {}
+}
+
+/// Tells the seed of a run that panics.
+struct Running(u64);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!(
+                "seed {0} failed; SIM_SEED={0} cargo test --test sim runs it again",
+                self.0
+            );
+        }
+    }
+}
+
+#[test]
+fn no_promise_is_broken_whenever_the_power_is_cut() {
+    let alone = number("SIM_SEED");
+    let from = alone.or(number("SIM_FROM")).unwrap_or(0);
+    let count = if alone.is_some() {
+        1
+    } else {
+        number("SIM_SEEDS").unwrap_or(SEEDS)
+    };
+    if alone.is_some() && log::set_logger(&Shown).is_ok() {
+        log::set_max_level(log::LevelFilter::Debug);
+    }
+    let next = AtomicU64::new(from);
+    let run = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= from + count {
+                return;
+            }
+            let _running = Running(seed);
+            world::run(seed);
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(run);
+        }
+    });
+}

@@ -1,0 +1,324 @@
+//! One seed: clients, chaos, power cuts, and at last a calm in which everything has to come out right.
+//!
+//! A life of the broker ends when the machine reaches the operation at which its power is to be cut, or, in
+//! lives that were not given one, by a crash or a kill between two events. Some of these operations lie in
+//! the recovery of the life before. The last life is calm: clients finish what they began, everybody reads
+//! everything, the whole log is audited, and a clean stop must be worth as much as any sync.
+
+use crate::admin::{Admin, FLAVOURS};
+use crate::fetcher::Fetcher;
+use crate::ledger::{End, Ledger};
+use crate::luck::Luck;
+use crate::machine::{Machine, Stopped};
+use crate::producer::{Kind, Producer};
+use crate::side::Side;
+use chronikd::config::BrokerConfig;
+use chronikd::disk::sim::Survives;
+use std::ops::ControlFlow;
+
+/// Rounds of the calm until everything must have come to rest.
+const PATIENCE: usize = 4_000;
+
+/// See the head of this file.
+pub struct World {
+    luck: Luck,
+    machine: Machine,
+    ledger: Ledger,
+    admin: Admin,
+    producers: Vec<Producer>,
+    fetchers: Vec<Fetcher>,
+    finishing: bool,
+}
+
+/// Runs a seed from its first start to its audit.
+pub fn run(seed: u64) {
+    let mut world = World::new(seed);
+    world.boot();
+    world.create_main_topics();
+    let lives = world.luck.between(1, 3);
+    for _ in 0..lives {
+        world.live();
+        world.boot();
+    }
+    world.calm_down();
+    world.audit();
+    world.stop_and_compare();
+}
+
+impl World {
+    fn new(seed: u64) -> World {
+        let mut luck = Luck::new(seed);
+        let machine = Machine::new(luck.any(), BrokerConfig::default());
+        let plain = |luck: &mut Luck| Kind::Plain(luck.pick(&[0, 1, -1]));
+        let producer = |number: u64| {
+            let kind = if luck.once_in(2) {
+                Kind::Idempotent
+            } else {
+                plain(&mut luck)
+            };
+            let version = luck.pick(&[3, 5, 7, 8, 9, 10, 11, 12, 13, 13, 13]);
+            let batches = luck.between(10, 60);
+            Producer::new(number, kind, version, batches)
+        };
+        let producers = (1..=4).map(producer).collect();
+        let fetcher = |_| {
+            Fetcher::new(
+                luck.pick(&[4, 6, 7, 10, 11, 12, 13, 15, 17, 18]),
+                luck.once_in(2),
+            )
+        };
+        let fetchers = (0..3).map(fetcher).collect();
+        World {
+            machine,
+            ledger: Ledger::new(),
+            admin: Admin::default(),
+            producers,
+            fetchers,
+            finishing: false,
+            luck,
+        }
+    }
+
+    fn side(&mut self) -> Side<'_> {
+        Side {
+            machine: &mut self.machine,
+            ledger: &mut self.ledger,
+            luck: &mut self.luck,
+        }
+    }
+
+    fn cut_off(&mut self) {
+        self.admin.cut_off();
+        self.producers.iter_mut().for_each(Producer::cut_off);
+        self.fetchers.iter_mut().for_each(Fetcher::cut_off);
+    }
+
+    /// Starts the broker, with cuts in the middle of it now and then.
+    fn boot(&mut self) {
+        if self.machine.boots > 0 && self.luck.once_in(3) {
+            let at = self.luck.below(40) as u64;
+            self.machine.cut_at(at);
+        }
+        loop {
+            match self.machine.start(&mut self.ledger) {
+                Ok(()) => return,
+                Err(Stopped::Power) => self.crash(),
+                Err(why) => panic!("the broker does not start: {why:?}"),
+            }
+        }
+    }
+
+    fn crash(&mut self) {
+        let survives = match self.luck.below(8) {
+            0 => Survives::Nothing,
+            1 => Survives::Everything,
+            _ => Survives::Some,
+        };
+        self.machine.crash(survives);
+        self.ledger.ended(End::Power);
+        self.cut_off();
+    }
+
+    fn create_main_topics(&mut self) {
+        for (index, flavour) in FLAVOURS.into_iter().enumerate() {
+            if index > 0 && self.luck.once_in(3) {
+                continue;
+            }
+            let mut side = Side {
+                machine: &mut self.machine,
+                ledger: &mut self.ledger,
+                luck: &mut self.luck,
+            };
+            let partitions = side.luck.between(1, 2) as i32;
+            self.admin
+                .create(&mut side, &format!("main{index}"), partitions, flavour);
+            self.finishing = true;
+            self.settle(|world| world.admin.is_idle());
+            self.finishing = false;
+        }
+    }
+
+    /// A life, up to its end.
+    fn live(&mut self) {
+        let events = self.luck.between(20, 160);
+        if self.luck.once_in(4) {
+            self.machine.flush_bytes = self.luck.between(1, 400);
+        } else {
+            self.machine.flush_bytes = usize::MAX;
+        }
+        let mut ended = ControlFlow::Continue(());
+        for event in 0..events {
+            if event == events / 2 && self.luck.below(4) > 0 {
+                let at = self.machine.disk.operations() + self.luck.below(60) as u64;
+                self.machine.cut_at(at);
+            }
+            ended = self.event();
+            if ended.is_break() {
+                break;
+            }
+        }
+        if ended.is_continue() && self.luck.once_in(3) {
+            self.machine.kill();
+            self.ledger.ended(End::Kill);
+            self.cut_off();
+        } else {
+            self.crash();
+        }
+    }
+
+    /// A few things happen, then a turn.
+    fn event(&mut self) -> ControlFlow<()> {
+        self.step_clients();
+        self.deliver();
+        let lanes = self.run_lanes();
+        self.pass_time();
+        if lanes.is_err() {
+            return ControlFlow::Break(());
+        }
+        match self.machine.turn(&mut self.ledger) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(Stopped::Power) => ControlFlow::Break(()),
+            Err(why) => panic!("the broker has stopped: {why:?}"),
+        }
+    }
+
+    fn step_clients(&mut self) {
+        let finishing = self.finishing;
+        let mut side = Side {
+            machine: &mut self.machine,
+            ledger: &mut self.ledger,
+            luck: &mut self.luck,
+        };
+        for producer in &mut self.producers {
+            if finishing || side.luck.below(4) > 0 {
+                producer.step(&mut side, finishing);
+            }
+        }
+        for fetcher in &mut self.fetchers {
+            if finishing || side.luck.once_in(2) {
+                fetcher.step(&mut side, finishing);
+            }
+        }
+        if finishing || side.luck.once_in(4) {
+            self.admin.step(&mut side, finishing);
+        }
+    }
+
+    fn deliver(&mut self) {
+        for id in self.machine.connections() {
+            let bytes = match self.luck.below(4) {
+                _ if self.finishing => usize::MAX,
+                0 => continue,
+                1 => self.luck.between(1, 300),
+                _ => usize::MAX,
+            };
+            self.machine.deliver(id, bytes);
+        }
+    }
+
+    fn run_lanes(&mut self) -> Result<(), Stopped> {
+        let steps = match self.luck.below(6) {
+            _ if self.finishing => 50,
+            0 => 0,
+            1..=3 => self.luck.between(1, 4),
+            _ => 20,
+        };
+        for _ in 0..steps {
+            if !self.machine.step_sync()? {
+                break;
+            }
+        }
+        let jobs = if self.finishing {
+            20
+        } else {
+            self.luck.below(3)
+        };
+        for _ in 0..jobs {
+            self.machine.run_work()?;
+        }
+        Ok(())
+    }
+
+    fn pass_time(&mut self) {
+        let ms = match self.luck.below(40) {
+            0 => 70_000,
+            1 | 2 => 1_500,
+            3..=20 => self.luck.between(0, 30),
+            _ => 1,
+        };
+        self.machine.pass_ms(ms as i64);
+        if !self.finishing && self.luck.once_in(200) {
+            self.machine.now.wall_ms -= 3_600_000;
+        }
+    }
+
+    /// Goes on without chaos until something holds.
+    fn settle(&mut self, mut done: impl FnMut(&mut World) -> bool) {
+        for _ in 0..PATIENCE {
+            if self.event().is_break() {
+                self.crash();
+                self.boot();
+            }
+            if done(self) {
+                return;
+            }
+        }
+        panic!(
+            "it does not come to rest: {:?} {:?} {:?}",
+            self.admin, self.producers, self.fetchers
+        );
+    }
+
+    /// Everybody finishes what was begun, and reads what is there.
+    fn calm_down(&mut self) {
+        self.finishing = true;
+        self.machine.flush_bytes = usize::MAX;
+        self.settle(World::is_calm);
+    }
+
+    fn is_calm(&mut self) -> bool {
+        let mut side = Side {
+            machine: &mut self.machine,
+            ledger: &mut self.ledger,
+            luck: &mut self.luck,
+        };
+        side.machine.broker().storage.loading() == 0
+            && self.admin.is_idle()
+            && self.producers.iter().all(Producer::is_idle)
+            && self
+                .fetchers
+                .iter()
+                .all(|fetcher| fetcher.is_idle(&mut side))
+    }
+
+    /// Reads everything from the beginning.
+    fn audit(&mut self) {
+        let all = self.ledger.partitions();
+        loop {
+            let auditor = Fetcher::auditor(&all, &mut self.side());
+            self.fetchers = vec![auditor];
+            let boots = self.machine.boots;
+            self.settle(World::is_calm);
+            if self.machine.boots == boots {
+                break;
+            }
+        }
+        for (at, batches) in self.fetchers.remove(0).into_kept() {
+            self.ledger.audit(at, &batches);
+        }
+    }
+
+    /// A clean stop, and then a power cut that takes everything that was not synced.
+    fn stop_and_compare(&mut self) {
+        self.settle(|world| {
+            world.machine.begin_stop();
+            world.machine.is_stopped()
+        });
+        self.machine.crash(Survives::Nothing);
+        self.ledger.ended(End::Clean);
+        self.cut_off();
+        self.producers.clear();
+        self.boot();
+        self.audit();
+    }
+}
