@@ -74,7 +74,7 @@ pub(super) fn check_name(broker: &Broker, name: &str) -> Result<(), Refusal> {
     }
 }
 
-/// Whether each setting exists and has a value that it may have.
+/// Whether the settings exist and have values that they may have, each and together.
 pub(super) fn check_settings(
     broker: &Broker,
     settings: &BTreeMap<String, String>,

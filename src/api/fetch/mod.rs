@@ -27,6 +27,9 @@ use crate::storage::PartitionId;
 use read::{Limits, Read};
 use std::collections::BTreeSet;
 
+/// "The client believes in none", as does every number below it.
+const NO_EPOCH: i32 = -1;
+
 pub(super) fn handle(
     broker: &mut Broker,
     call: &mut Call<'_, '_>,
@@ -73,7 +76,7 @@ fn wanted(broker: &Broker, request: &FetchRequest<'_>, asked: Asked, plan: Plan)
         named.extend(topic.partitions.iter().map(|p| Wanted {
             topic: topic_ref.clone(),
             partition: p.partition,
-            current_leader_epoch: p.current_leader_epoch,
+            current_leader_epoch: p.current_leader_epoch.max(NO_EPOCH),
             fetch_offset: p.fetch_offset,
             last_fetched_epoch: p.last_fetched_epoch,
             max_bytes: p.partition_max_bytes,

@@ -86,6 +86,14 @@ impl Read {
             views: Vec::new(),
         }
     }
+
+    /// There is no such partition. Apache Kafka lists aborted transactions here whatever the isolation.
+    fn absent(error_code: ErrorCode) -> Read {
+        Read {
+            committed_only: true,
+            ..Read::failed(error_code)
+        }
+    }
 }
 
 /// How many bytes the partition could give, or `None` when it has something to say at once: an error, or
@@ -114,8 +122,11 @@ pub(super) fn all(
     let (mut left, mut at_least_one) = (limits.max_bytes, limits.version >= 3);
     let mut reads = Vec::with_capacity(wanted.len());
     for (wanted, at) in wanted.iter().zip(at) {
-        let read = at.and_then(|id| one(broker, id, wanted, limits, left, at_least_one));
-        let read = read.unwrap_or_else(|code| Read::failed(for_version(code, limits.version)));
+        let read = match *at {
+            Ok(id) => one(broker, id, wanted, limits, left, at_least_one)
+                .unwrap_or_else(|code| Read::failed(for_version(code, limits.version))),
+            Err(code) => Read::absent(code),
+        };
         left = left.saturating_sub(read.bytes);
         at_least_one &= read.bytes == 0;
         reads.push(read);
