@@ -323,7 +323,10 @@ impl Loop {
             let head = &self.frames.fetched;
             head.append_to(&mut conn.replies, correlation, 0);
         }
-        self.send_content(conn)
+        match conn.replies.is_empty() {
+            true => Ok(()),
+            false => self.send_content(conn),
+        }
     }
 
     /// Sends what is left of head, content and tail, as one.

@@ -316,7 +316,7 @@ impl<'a> Seat<'a> {
             return Ok(target);
         }
         let mut client = Client::connect(self.server.address)?;
-        let name = format!("{}-{}-{run}", load.row, load.shape.partitions);
+        let name = format!("{}-{}-{}-{run}", load.row, load.shape.partitions, self.name);
         target.topic = client.create_topic(&name, load.shape.partitions, load.durable)?;
         if self.server.is_slow_to_lead() {
             std::thread::sleep(Duration::from_millis(500));

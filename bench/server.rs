@@ -129,9 +129,15 @@ fn bare_command(mode: Mode, shape: &Shape, dir: &Path, port: u16) -> io::Result<
 }
 
 fn chronikd_command(dir: &Path, port: u16) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_chronikd"));
+    let mut command = Command::new(chronikd_binary());
     command
         .args(["-b", "127.0.0.1", "-p", &port.to_string(), "-d"])
         .arg(dir);
     command
+}
+
+/// The build under test: this one, unless the environment names another to compare with.
+pub(crate) fn chronikd_binary() -> PathBuf {
+    let other = std::env::var_os("CHRONIKD_BENCH_BINARY").map(PathBuf::from);
+    other.unwrap_or_else(|| env!("CARGO_BIN_EXE_chronikd").into())
 }

@@ -529,12 +529,7 @@ impl Checkpoint {
                 Some(file) => file.sync(),
                 None => (self.disk.open(path, Mode::Write)).and_then(|file| file.sync()),
             };
-            // That space is lacking for a log that was written already is no answer any more.
-            let lost = |e: io::Error| match is_full(&e) {
-                true => io::Error::other(e),
-                false => e,
-            };
-            synced.map_err(|e| Failure::new(path, lost(e)))?;
+            synced.map_err(|e| Failure::new(path, checkpoint::lost(e)))?;
         }
         for (base, entries) in &self.indexes {
             self.write_entries(*base, Kind::Index, &entries.offsets)?;

@@ -239,12 +239,7 @@ impl Storage {
             Outcome::Checkpointed(done) => self.checkpointed(done, now),
             Outcome::Pointed(result) => self.pointed(result, now),
             Outcome::Failed(failure) => Err(failure),
-            Outcome::Removed(result) => {
-                if let Err(failure) = result {
-                    log::warn!("storage: a deleted partition is left over: {failure}");
-                }
-                Ok(())
-            }
+            Outcome::Removed(result) => result,
         }
     }
 
@@ -391,7 +386,10 @@ impl Storage {
             return Ok(());
         };
         let away = self.root.join(names::deleted_dir(&leaving.topic, id));
-        self.rename(&names::dir(&leaving.topic, id.partition), &away)?;
+        let name = names::dir(&leaving.topic, id.partition);
+        // What a round was to sync under the old name is promised to nobody any more.
+        self.rounds.dirs.remove(&self.root.join(&name));
+        self.rename(&name, &away)?;
         self.removals
             .insert((now.mono.plus_ms(REMOVAL_DELAY_MS), away));
         self.points_changed(now);
@@ -412,8 +410,18 @@ impl Storage {
     }
 }
 
-/// Removes a directory and its files. One that is already gone is fine.
+/// Removes a directory and its files. What cannot be removed is left over; only a sync that fails is an
+/// error, for it may have lost the names of others too.
 fn remove(disk: &dyn Disk, dir: &Path) -> Result<(), Failure> {
+    if let Err(failure) = remove_names(disk, dir) {
+        log::warn!("storage: a deleted partition is left over: {failure}");
+        return Ok(());
+    }
+    checkpoint::sync_parent(disk, dir)
+}
+
+/// One that is already gone is fine.
+fn remove_names(disk: &dyn Disk, dir: &Path) -> Result<(), Failure> {
     let gone = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => Ok(()),
         _ => Err(Failure::new(dir, error)),
@@ -425,6 +433,5 @@ fn remove(disk: &dyn Disk, dir: &Path) -> Result<(), Failure> {
     for entry in entries {
         disk.remove_file(&dir.join(&entry.name)).or_else(gone)?;
     }
-    disk.remove_dir(dir).or_else(gone)?;
-    checkpoint::sync_parent(disk, dir)
+    disk.remove_dir(dir).or_else(gone)
 }
