@@ -47,7 +47,7 @@ fn serve(options: &Options) -> Result<(), Exit> {
     process::stop_at_panics(exit::SOFTWARE);
     let config = settings::check(settings::gather(options)?)?;
     let seed = process::seed()?;
-    let home = DataDir::open(options, config.chronik_sync_filesystem, seed)?;
+    let home = DataDir::open(options, &config, seed)?;
     let version = env!("CARGO_PKG_VERSION");
     let (pid, data) = (std::process::id(), home.path.display());
     log::info!("chronikd {version} starting pid={pid} data={data}");

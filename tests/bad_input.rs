@@ -16,48 +16,11 @@ use chronikd::proto::schema::metadata::{MetadataRequest, MetadataRequestTopic, M
 use chronikd::proto::schema::produce::{
     PartitionProduceData, ProduceRequest, ProduceResponse, TopicProduceData,
 };
-use chronikd::proto::{self, ApiKey, Records, Uuid, Wire};
+use chronikd::proto::{ApiKey, Records, Uuid};
+use common::ask::{ask, decode, frame, header};
 use common::broker::Broker;
 use common::raw::Raw;
 use std::io::{Read, Write};
-
-/// A request frame.
-fn frame<'a, T: Wire<'a>>(api: ApiKey, version: i16, body: &T) -> Vec<u8> {
-    let mut frame = header(api as i16, version);
-    let flexible = api.info().is_flexible(version);
-    if flexible {
-        frame.push(0);
-    }
-    proto::encode(body, version, flexible, &mut frame).expect("it fits");
-    frame
-}
-
-/// A classic request header, correlation id 7, client id "t".
-fn header(api_key: i16, version: i16) -> Vec<u8> {
-    [
-        &api_key.to_be_bytes()[..],
-        &version.to_be_bytes(),
-        &[0, 0, 0, 7, 0, 1, b't'],
-    ]
-    .concat()
-}
-
-/// Sends a request and hands the response's body on.
-fn ask(raw: &mut Raw, api: ApiKey, version: i16, request: &[u8]) -> Vec<u8> {
-    raw.send(request).expect("sent");
-    let response = raw.read().expect("an answer");
-    assert_eq!(
-        response[..4],
-        [0, 0, 0, 7],
-        "the correlation id of the request"
-    );
-    let tags = api != ApiKey::ApiVersions && api.info().is_flexible(version);
-    response[4 + usize::from(tags)..].to_vec()
-}
-
-fn decode<'a, T: Wire<'a>>(body: &'a [u8], api: ApiKey, version: i16) -> T {
-    proto::decode(body, version, api.info().is_flexible(version)).expect("a response")
-}
 
 /// The connection is served.
 fn assert_served(raw: &mut Raw) {

@@ -44,7 +44,6 @@ pub(super) fn handle(
     }
     let twice = || Refusal::new(ErrorCode::INVALID_REQUEST, "Duplicate topic name.");
     topics.extend(repeated.into_iter().map(|name| refused(name, twice())));
-    call.after(broker.topics().round());
     call.reply(&CreateTopicsResponse {
         topics,
         ..Default::default()
@@ -76,18 +75,15 @@ fn create<'a>(
     topic: &CreatableTopic<'a>,
     validate_only: bool,
 ) -> Result<CreatableTopicResult<'a>, Refusal> {
+    topic_creation::check_name(broker, topic.name)?;
     let settings = settings(topic)?;
-    let named = Creation {
+    topic_creation::check_settings(broker, &settings)?;
+    let creation = Creation {
         name: topic.name,
-        partition_count: 0,
+        partition_count: partition_count(broker, topic)?,
         settings,
     };
-    topic_creation::check(broker, &named)?;
-    let creation = Creation {
-        partition_count: partition_count(broker, topic)?,
-        ..named
-    };
-    topic_creation::check(broker, &creation)?;
+    topic_creation::check_room(broker, creation.partition_count)?;
     let (partition_count, configs) = (
         creation.partition_count,
         effective(broker, &creation.settings),
@@ -210,12 +206,11 @@ fn effective<'a>(
     own: &BTreeMap<String, String>,
 ) -> Vec<CreatableTopicConfigs<'a>> {
     let row = |setting: config::Effective| CreatableTopicConfigs {
-        name: setting.name.into(),
+        name: setting.name,
         value: setting.value.map(Into::into),
         read_only: false,
         config_source: setting.source,
         is_sensitive: false,
-        ..Default::default()
     };
     config::effective_topic_settings(&broker.config, own)
         .into_iter()
@@ -229,6 +224,7 @@ fn refused(name: &str, refusal: Refusal) -> CreatableTopicResult<'_> {
         topic_id: Uuid::ZERO,
         error_code: refusal.code,
         error_message: Some(refusal.message.into()),
+        configs: Some(Vec::new()),
         ..Default::default()
     }
 }

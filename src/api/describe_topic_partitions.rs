@@ -2,18 +2,19 @@
 //!
 //! * No topics named means all. Topics come in the order of their names, from the cursor on.
 //! * A page ends at the smaller of the request's limit and `max.request.partition.size.limit`; the next
-//!   cursor then names the first partition that did not fit.
+//!   cursor then names the first partition that did not fit, or the first topic, be it there or not.
 //! * A cursor with a negative partition, or on a topic that is not asked for, is error 42; the response has
 //!   no field for it, so every topic carries it, as in Kafka.
 
 use super::topic_creation::absent_code;
 use super::{Call, TOPIC_OPERATIONS};
 use crate::broker::Broker;
+use crate::broker::topics::is_internal;
 use crate::broker::wait::Outcome;
 use crate::proto::error::ErrorCode;
 use crate::proto::schema::describe_topic_partitions::{
     Cursor, DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse,
-    DescribeTopicPartitionsResponsePartition, DescribeTopicPartitionsResponseTopic,
+    DescribeTopicPartitionsResponsePartition, DescribeTopicPartitionsResponseTopic, TopicRequest,
 };
 use crate::proto::wire::Maybe;
 use std::collections::BTreeSet;
@@ -28,14 +29,12 @@ pub(super) fn handle(
     let named: BTreeSet<&str> = request.topics.iter().map(|t| t.name).collect();
     let names_cursor = named.is_empty() || cursor.is_none() || named.contains(from_name);
     if from_partition < 0 || !names_cursor {
-        let refused = |name| topic(Some(name), ErrorCode::INVALID_REQUEST);
-        let topics = named.into_iter().map(refused).collect();
+        let topics = request.topics.iter().map(refused).collect();
         return call.reply(&DescribeTopicPartitionsResponse {
             topics,
             ..Default::default()
         });
     }
-    call.after(broker.topics().round());
     let limit = request
         .response_partition_limit
         .min(broker.config.max_request_partition_size_limit)
@@ -76,41 +75,48 @@ impl<'a> Page<'a> {
         if self.next.is_some() {
             return;
         }
-        let Some(known) = broker.topics().by_name(name) else {
-            self.topics.push(topic(Some(name), absent_code(name)));
-            return;
-        };
         if self.left == 0 {
             self.next = Some(Cursor {
                 topic_name: name,
                 partition_index: from,
-                ..Default::default()
             });
             return;
         }
+        let Some(known) = broker.topics().by_name(name) else {
+            self.topics.push(topic(name, absent_code(name)));
+            return;
+        };
         let end = known.partition_count.min(from.saturating_add(self.left));
         self.left -= (end - from).max(0);
         if end < known.partition_count {
             self.next = Some(Cursor {
                 topic_name: name,
                 partition_index: end,
-                ..Default::default()
             });
         }
         self.topics.push(DescribeTopicPartitionsResponseTopic {
             topic_id: known.id,
-            is_internal: known.is_internal(),
             partitions: (from..end).map(|index| partition(broker, index)).collect(),
-            ..topic(Some(name), ErrorCode::NONE)
+            ..topic(name, ErrorCode::NONE)
         });
     }
 }
 
-fn topic(name: Option<&str>, error_code: ErrorCode) -> DescribeTopicPartitionsResponseTopic<'_> {
+fn topic(name: &str, error_code: ErrorCode) -> DescribeTopicPartitionsResponseTopic<'_> {
     DescribeTopicPartitionsResponseTopic {
-        name,
+        name: Some(name),
         error_code,
+        is_internal: is_internal(name),
         topic_authorized_operations: TOPIC_OPERATIONS,
+        ..Default::default()
+    }
+}
+
+/// What every topic carries when the request makes no sense.
+fn refused<'a>(asked: &TopicRequest<'a>) -> DescribeTopicPartitionsResponseTopic<'a> {
+    DescribeTopicPartitionsResponseTopic {
+        name: Some(asked.name),
+        error_code: ErrorCode::INVALID_REQUEST,
         ..Default::default()
     }
 }

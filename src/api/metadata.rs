@@ -5,13 +5,15 @@
 //!   it, and answered at once: Apache Kafka answers 3 first and creates it meanwhile.
 //! * v10-v11 carry topic ids in answers only; v12+ may ask by id: an unknown one is error 100 with a null
 //!   name and the id echoed. Where ids are asked for, names beside them are not looked at, as in Kafka.
-//! * Authorized operations are real bit sets where asked for (v8+; the cluster's only up to v10).
+//!   An entry with neither name nor id, or with an id below v12, is error 42 for every topic of the request.
+//! * Authorized operations are real bit sets where asked for (v8+; the cluster's only up to v10), also of
+//!   topics that do not exist, but not of unknown ids.
 //! * A partition that is still being loaded is shown like any other: its requests wait.
 
 use super::topic_creation::{self, Creation};
 use super::{CLUSTER_OPERATIONS, Call, NO_OPERATIONS, TOPIC_OPERATIONS, endpoint};
 use crate::broker::Broker;
-use crate::broker::topics::Topic;
+use crate::broker::topics::{Topic, is_internal};
 use crate::broker::wait::Outcome;
 use crate::proto::Uuid;
 use crate::proto::error::ErrorCode;
@@ -19,7 +21,11 @@ use crate::proto::schema::metadata::{
     MetadataRequest, MetadataRequestTopic, MetadataResponse, MetadataResponseBroker,
     MetadataResponsePartition, MetadataResponseTopic,
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Topics that one request may bring into being: each costs files, and other clients wait meanwhile. The rest
+/// is answered 5, and created by the client's next try.
+const CREATIONS_A_REQUEST: usize = 100;
 
 pub(super) fn handle(
     broker: &mut Broker,
@@ -32,21 +38,18 @@ pub(super) fn handle(
         .as_deref()
         .filter(|topics| version > 0 || !topics.is_empty());
     if let Some(topics) = asked
-        && topics
-            .iter()
-            .any(|t| version < 12 && (t.name.is_none() || t.topic_id != Uuid::ZERO))
+        && topics.iter().any(|topic| !can_name(version, topic))
     {
         return refuse(broker, call, topics);
     }
     let may_create = request.allow_auto_topic_creation && broker.config.auto_create_topics_enable;
-    let mut failed = Vec::new();
+    let mut failed = BTreeMap::new();
     if let Some(topics) = asked
         && may_create
         && !topics.iter().any(|t| t.topic_id != Uuid::ZERO)
     {
         failed = create_absent(broker, call, topics);
     }
-    call.after(broker.topics().round());
     let topics = describe(
         broker,
         asked,
@@ -61,41 +64,59 @@ pub(super) fn handle(
     )
 }
 
-/// What v10 and v11 cannot express is error 42 for every topic named.
+/// Whether the entry names a topic in a way that its version allows.
+fn can_name(version: i16, topic: &MetadataRequestTopic<'_>) -> bool {
+    match (topic.name, topic.topic_id) {
+        (Some(_), Uuid::ZERO) => true,
+        (None, Uuid::ZERO) => false,
+        _ => version >= 12,
+    }
+}
+
+/// An entry that names nothing, or an id before v12, is error 42 for every topic, and nothing else is told.
 fn refuse(
     broker: &Broker,
     call: &mut Call<'_, '_>,
     topics: &[MetadataRequestTopic<'_>],
 ) -> Outcome {
-    let named = topics.iter().map(|topic| topic.name.unwrap_or(""));
-    let refused = |name| MetadataResponseTopic {
-        name: Some(name),
-        ..absent(ErrorCode::INVALID_REQUEST)
-    };
-    let topics = named.map(refused).collect();
-    respond(broker, call, topics, false)
+    call.reply(&MetadataResponse {
+        cluster_id: Some(&broker.identity.cluster_id),
+        topics: topics.iter().map(refused).collect(),
+        ..Default::default()
+    })
 }
 
-/// Creates the topics that are named and absent. Answers those that could not be created, and why.
+fn refused<'a>(asked: &MetadataRequestTopic<'a>) -> MetadataResponseTopic<'a> {
+    MetadataResponseTopic {
+        name: Some(asked.name.unwrap_or("")),
+        topic_id: asked.topic_id,
+        error_code: ErrorCode::INVALID_REQUEST,
+        ..Default::default()
+    }
+}
+
+/// Creates the topics that are named and absent. Answers those that were not created, and why.
 fn create_absent<'t>(
     broker: &mut Broker,
     call: &Call<'_, '_>,
     topics: &[MetadataRequestTopic<'t>],
-) -> Vec<(&'t str, ErrorCode)> {
-    let mut failed = Vec::new();
-    for name in topics
-        .iter()
-        .filter_map(|t| t.name)
-        .collect::<BTreeSet<_>>()
-    {
-        if broker.topics().by_name(name).is_some() {
+) -> BTreeMap<&'t str, ErrorCode> {
+    let names: BTreeSet<&str> = topics.iter().filter_map(|t| t.name).collect();
+    let absent = names
+        .into_iter()
+        .filter(|name| broker.topics().by_name(name).is_none());
+    let absent: Vec<&str> = absent.collect();
+    let mut failed = BTreeMap::new();
+    for (index, name) in absent.into_iter().enumerate() {
+        if index >= CREATIONS_A_REQUEST {
+            failed.insert(name, ErrorCode::LEADER_NOT_AVAILABLE);
             continue;
         }
         let creation = Creation::with_defaults(&broker.config, name);
         let created = topic_creation::check(broker, &creation)
             .and_then(|()| topic_creation::create(broker, creation, call.cx.now));
         if let Err(refused) = created {
-            failed.push((name, refused.code));
+            failed.insert(name, refused.code);
         }
     }
     failed
@@ -104,7 +125,7 @@ fn create_absent<'t>(
 fn describe<'b>(
     broker: &'b Broker,
     asked: Option<&[MetadataRequestTopic<'b>]>,
-    failed: &[(&str, ErrorCode)],
+    failed: &BTreeMap<&str, ErrorCode>,
     with_operations: bool,
 ) -> Vec<MetadataResponseTopic<'b>> {
     let known = |topic: &'b Topic| found(broker, topic, with_operations);
@@ -120,9 +141,10 @@ fn describe<'b>(
         let by_id = |topic_id: Uuid| match broker.topics().by_id(topic_id) {
             Some(topic) => known(topic),
             None => MetadataResponseTopic {
+                error_code: ErrorCode::UNKNOWN_TOPIC_ID,
                 topic_id,
                 name: None,
-                ..absent(ErrorCode::UNKNOWN_TOPIC_ID)
+                ..Default::default()
             },
         };
         return ids.into_iter().map(by_id).collect();
@@ -131,15 +153,9 @@ fn describe<'b>(
     let by_name = |name: &'b str| match broker.topics().by_name(name) {
         Some(topic) => known(topic),
         None => {
-            let failure = failed
-                .iter()
-                .find(|(failed, _)| *failed == name)
-                .map(|&(_, code)| code);
+            let failure = failed.get(name).copied();
             let code = failure.unwrap_or_else(|| topic_creation::absent_code(name));
-            MetadataResponseTopic {
-                name: Some(name),
-                ..absent(code)
-            }
+            absent(name, code, with_operations)
         }
     };
     names.into_iter().map(by_name).collect()
@@ -162,22 +178,25 @@ fn found<'b>(
     MetadataResponseTopic {
         name: Some(&topic.name),
         topic_id: topic.id,
-        is_internal: topic.is_internal(),
+        is_internal: is_internal(&topic.name),
         partitions: (0..topic.partition_count).map(partition).collect(),
-        topic_authorized_operations: if with_operations {
-            TOPIC_OPERATIONS
-        } else {
-            NO_OPERATIONS
-        },
+        topic_authorized_operations: operations(TOPIC_OPERATIONS, with_operations),
         ..Default::default()
     }
 }
 
-fn absent<'a>(error_code: ErrorCode) -> MetadataResponseTopic<'a> {
+fn absent(name: &str, error_code: ErrorCode, with_operations: bool) -> MetadataResponseTopic<'_> {
     MetadataResponseTopic {
         error_code,
+        name: Some(name),
+        is_internal: is_internal(name),
+        topic_authorized_operations: operations(TOPIC_OPERATIONS, with_operations),
         ..Default::default()
     }
+}
+
+fn operations(allowed: i32, asked: bool) -> i32 {
+    if asked { allowed } else { NO_OPERATIONS }
 }
 
 fn respond(
@@ -197,11 +216,7 @@ fn respond(
         cluster_id: Some(&broker.identity.cluster_id),
         controller_id: broker.identity.node_id,
         topics,
-        cluster_authorized_operations: if with_cluster_operations {
-            CLUSTER_OPERATIONS
-        } else {
-            NO_OPERATIONS
-        },
+        cluster_authorized_operations: operations(CLUSTER_OPERATIONS, with_cluster_operations),
         ..Default::default()
     };
     call.reply(&response)

@@ -6,15 +6,15 @@
 //! * acks other than -1, 0, 1: error 21 for every partition. acks=1 and acks=all are the same here, and
 //!   the answer leaves when the records are as safe as the topic's flush settings promise.
 //! * acks=0 is never answered; when a partition fails, the connection is closed, which is the signal.
-//! * zstd below v7: error 76. A transactional id, or a transactional batch: error 53, for there are no
-//!   transactions yet.
-//! * Partitions that are being loaded are waited for, at most the request's timeout.
+//! * zstd below v7: error 76. A transactional batch: error 53 for the whole request, for there are no
+//!   transactions yet; a transactional id alone says nothing.
+//! * Partitions that are being loaded are waited for, at most the request's timeout, also without acks.
+//! * A partition that stands twice in a request is appended to twice: Apache Kafka drops one of them.
 
 use super::{Call, legacy_code};
 use crate::broker::Broker;
 use crate::broker::topics::Topic;
 use crate::broker::wait::Outcome;
-use crate::proto::Uuid;
 use crate::proto::batch::{self, Batch};
 use crate::proto::codec::Codec;
 use crate::proto::error::ErrorCode;
@@ -23,8 +23,10 @@ use crate::proto::schema::produce::{
     BatchIndexAndErrorMessage, PartitionProduceData, PartitionProduceResponse, ProduceRequest,
     ProduceResponse, TopicProduceData, TopicProduceResponse,
 };
-use crate::storage::{Appended, Origin, PartitionId, Refused};
+use crate::storage::{Appended, Log, Origin, PartitionId, Refused};
 use std::borrow::Cow;
+
+const NO_OFFSET: i64 = -1;
 
 pub(super) fn handle(
     broker: &mut Broker,
@@ -41,27 +43,18 @@ pub(super) fn handle(
             ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
         );
     }
-    let timeout_ms = if request.acks == 0 {
-        0
-    } else {
-        request.timeout_ms
-    };
-    let loading = loading(broker, &request);
-    if let Some(wait) = call.wait_for_loading(loading, timeout_ms) {
+    let loading = loading(broker, call.version(), &request);
+    if let Some(wait) = call.wait_for_loading(loading, request.timeout_ms) {
         return wait;
     }
-    call.after(broker.topics().round());
     let mut failed = false;
     let mut responses = Vec::with_capacity(request.topic_data.len());
     for topic in &request.topic_data {
         let mut partition_responses = Vec::with_capacity(topic.partition_data.len());
         for partition in &topic.partition_data {
-            let appended = append(broker, call, topic, partition);
-            failed |= appended.is_err();
-            if let Ok(appended) = &appended {
-                call.after(appended.round);
-            }
-            partition_responses.push(answer(partition.index, appended));
+            let answer = produce(broker, call, topic, partition);
+            failed |= answer.error_code != ErrorCode::NONE;
+            partition_responses.push(answer);
         }
         responses.push(TopicProduceResponse {
             name: topic.name,
@@ -79,19 +72,29 @@ pub(super) fn handle(
     }
 }
 
-fn find<'b>(broker: &'b Broker, topic: &TopicProduceData<'_>) -> Result<&'b Topic, ErrorCode> {
-    match topic.topic_id {
-        Uuid::ZERO => broker
-            .topics()
-            .by_name(topic.name)
-            .ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
-        id => broker.topics().by_id(id).ok_or(ErrorCode::UNKNOWN_TOPIC_ID),
-    }
+/// From v13 on a topic has an id and no name.
+fn find<'b>(
+    broker: &'b Broker,
+    version: i16,
+    topic: &TopicProduceData<'_>,
+) -> Result<&'b Topic, ErrorCode> {
+    let (found, absent) = match version {
+        ..13 => (
+            broker.topics().by_name(topic.name),
+            ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+        ),
+        _ => (
+            broker.topics().by_id(topic.topic_id),
+            ErrorCode::UNKNOWN_TOPIC_ID,
+        ),
+    };
+    found.ok_or(absent)
 }
 
 /// The partitions of the request that are still being loaded.
-fn loading(broker: &Broker, request: &ProduceRequest<'_>) -> Vec<PartitionId> {
-    let at = |topic: &TopicProduceData<'_>, index| find(broker, topic).ok()?.partition(index);
+fn loading(broker: &Broker, version: i16, request: &ProduceRequest<'_>) -> Vec<PartitionId> {
+    let at =
+        |topic: &TopicProduceData<'_>, index| find(broker, version, topic).ok()?.partition(index);
     let named = request
         .topic_data
         .iter()
@@ -102,7 +105,7 @@ fn loading(broker: &Broker, request: &ProduceRequest<'_>) -> Vec<PartitionId> {
         .collect()
 }
 
-/// Whether the request is part of a transaction: by its id, or by a batch that says so.
+/// Whether a batch says that it is part of a transaction.
 fn has_transactional_records(request: &ProduceRequest<'_>) -> bool {
     let says_so = |partition: &PartitionProduceData<'_>| {
         let batch = partition
@@ -115,19 +118,42 @@ fn has_transactional_records(request: &ProduceRequest<'_>) -> bool {
         .topic_data
         .iter()
         .flat_map(|topic| &topic.partition_data);
-    request.transactional_id.is_some() || partitions.any(says_so)
+    partitions.any(says_so)
+}
+
+fn produce<'a>(
+    broker: &mut Broker,
+    call: &mut Call<'_, '_>,
+    topic: &TopicProduceData<'_>,
+    partition: &PartitionProduceData<'_>,
+) -> PartitionProduceResponse<'a> {
+    let found = find(broker, call.version(), topic).and_then(|topic| {
+        topic
+            .partition(partition.index)
+            .ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
+    });
+    let id = match found {
+        Ok(id) => id,
+        Err(code) => return refused(partition.index, code.into(), NO_OFFSET),
+    };
+    match append(broker, call, id, partition) {
+        Ok(appended) => {
+            call.after(appended.round);
+            accepted(partition.index, &appended)
+        }
+        Err(refusal) => {
+            let log_start = told_log_start(broker, id, refusal.code);
+            refused(partition.index, refusal, log_start)
+        }
+    }
 }
 
 fn append(
     broker: &mut Broker,
     call: &Call<'_, '_>,
-    topic: &TopicProduceData<'_>,
+    id: PartitionId,
     partition: &PartitionProduceData<'_>,
 ) -> Result<Appended, Refused> {
-    let topic = find(broker, topic).map_err(Refused::from)?;
-    let id = topic
-        .partition(partition.index)
-        .ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
     let records = partition.records.bytes().ok_or(Refused::new(
         ErrorCode::INVALID_RECORD,
         "The request has no records for the partition.",
@@ -176,27 +202,47 @@ fn in_todays_format(
     Ok(Cow::Borrowed(records))
 }
 
-fn answer<'a>(index: i32, appended: Result<Appended, Refused>) -> PartitionProduceResponse<'a> {
-    match appended {
-        Ok(appended) => PartitionProduceResponse {
-            index,
-            base_offset: appended.base_offset,
-            log_append_time_ms: appended.log_append_time_ms,
-            log_start_offset: appended.log_start_offset,
-            ..Default::default()
-        },
-        Err(refused) => PartitionProduceResponse {
-            index,
-            error_code: refused.code,
-            base_offset: -1,
-            error_message: refused.message,
-            record_errors: refused
-                .record_errors
-                .into_iter()
-                .map(record_error)
-                .collect(),
-            ..Default::default()
-        },
+fn accepted<'a>(index: i32, appended: &Appended) -> PartitionProduceResponse<'a> {
+    PartitionProduceResponse {
+        index,
+        base_offset: appended.base_offset,
+        log_append_time_ms: appended.log_append_time_ms,
+        log_start_offset: appended.log_start_offset,
+        ..Default::default()
+    }
+}
+
+/// What a refusal tells of the log's start: where the records or their producer are to blame, the producer
+/// has to know what is left of its earlier ones (KIP-360).
+fn told_log_start(broker: &Broker, id: PartitionId, code: ErrorCode) -> i64 {
+    match code {
+        ErrorCode::INVALID_RECORD
+        | ErrorCode::INVALID_TIMESTAMP
+        | ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER
+        | ErrorCode::INVALID_PRODUCER_EPOCH => {
+            broker.storage.log(id).map_or(NO_OFFSET, Log::log_start)
+        }
+        _ => NO_OFFSET,
+    }
+}
+
+fn refused<'a>(
+    index: i32,
+    refusal: Refused,
+    log_start_offset: i64,
+) -> PartitionProduceResponse<'a> {
+    PartitionProduceResponse {
+        index,
+        error_code: refusal.code,
+        base_offset: NO_OFFSET,
+        log_start_offset,
+        error_message: refusal.message,
+        record_errors: refusal
+            .record_errors
+            .into_iter()
+            .map(record_error)
+            .collect(),
+        ..Default::default()
     }
 }
 
@@ -215,7 +261,7 @@ fn respond_all(call: &mut Call<'_, '_>, request: &ProduceRequest<'_>, code: Erro
         return Outcome::Close("a produce with acks=0 that failed");
     }
     let responses = request.topic_data.iter().map(|topic| {
-        let refused = |p: &PartitionProduceData<'_>| answer(p.index, Err(code.into()));
+        let refused = |p: &PartitionProduceData<'_>| refused(p.index, code.into(), NO_OFFSET);
         TopicProduceResponse {
             name: topic.name,
             topic_id: topic.topic_id,

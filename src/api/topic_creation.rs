@@ -5,9 +5,9 @@ use crate::broker::Broker;
 use crate::broker::topics::name_problem;
 use crate::clock::Now;
 use crate::config::{self, BrokerConfig};
+use crate::disk;
 use crate::proto::error::ErrorCode;
 use std::collections::BTreeMap;
-use std::io;
 
 /// A topic that shall be.
 #[derive(Debug)]
@@ -49,7 +49,13 @@ impl<'a> Creation<'a> {
 
 /// Whether the topic may be created; nothing is changed.
 pub(super) fn check(broker: &Broker, creation: &Creation<'_>) -> Result<(), Refusal> {
-    let name = creation.name;
+    check_name(broker, creation.name)?;
+    check_settings(broker, &creation.settings)?;
+    check_room(broker, creation.partition_count)
+}
+
+/// Whether the name is free, legal, and told apart from others by more than '.' and '_'.
+pub(super) fn check_name(broker: &Broker, name: &str) -> Result<(), Refusal> {
     if broker.topics().by_name(name).is_some() {
         return Err(Refusal::new(
             ErrorCode::TOPIC_ALREADY_EXISTS,
@@ -59,33 +65,37 @@ pub(super) fn check(broker: &Broker, creation: &Creation<'_>) -> Result<(), Refu
     if let Some(problem) = name_problem(name) {
         return Err(Refusal::new(ErrorCode::INVALID_TOPIC_EXCEPTION, problem));
     }
-    if let Some(other) = broker.topics().colliding(name) {
-        return Err(Refusal::new(
+    match broker.topics().colliding(name) {
+        None => Ok(()),
+        Some(other) => Err(Refusal::new(
             ErrorCode::INVALID_TOPIC_EXCEPTION,
             format!("Topic '{name}' collides with existing topic: {other}"),
-        ));
+        )),
     }
-    for (key, value) in &creation.settings {
-        config::check_topic_setting(key, value)
-            .map_err(|why| Refusal::new(ErrorCode::INVALID_CONFIG, why))?;
+}
+
+/// Whether the settings exist and have values that they may have, each and together.
+pub(super) fn check_settings(
+    broker: &Broker,
+    settings: &BTreeMap<String, String>,
+) -> Result<(), Refusal> {
+    config::check_topic_settings(&broker.config, settings)
+        .map_err(|why| Refusal::new(ErrorCode::INVALID_CONFIG, why))
+}
+
+/// Whether so many partitions more are allowed.
+pub(super) fn check_room(broker: &Broker, partition_count: i32) -> Result<(), Refusal> {
+    let limit = broker.config.chronik_max_partitions;
+    let existing = broker.topics().partition_count();
+    if existing + i64::from(partition_count) <= i64::from(limit) {
+        return Ok(());
     }
-    let existing: i64 = broker
-        .topics()
-        .iter()
-        .map(|t| i64::from(t.partition_count))
-        .sum();
-    if existing + i64::from(creation.partition_count)
-        > i64::from(broker.config.chronik_max_partitions)
-    {
-        return Err(Refusal::new(
-            ErrorCode::POLICY_VIOLATION,
-            format!(
-                "Creating {} partitions would exceed chronik.max.partitions={}.",
-                creation.partition_count, broker.config.chronik_max_partitions
-            ),
-        ));
-    }
-    Ok(())
+    Err(Refusal::new(
+        ErrorCode::POLICY_VIOLATION,
+        format!(
+            "Creating {partition_count} partitions would exceed chronik.max.partitions={limit}."
+        ),
+    ))
 }
 
 /// Creates a checked topic. Answers its id.
@@ -95,19 +105,21 @@ pub(super) fn create(
     now: Now,
 ) -> Result<crate::proto::Uuid, Refusal> {
     let id = broker.new_id();
-    match broker.create_topic(
-        id,
-        creation.name,
-        creation.partition_count,
-        creation.settings,
-        now,
-    ) {
+    let Creation {
+        name,
+        partition_count,
+        settings,
+    } = creation;
+    match broker.create_topic(id, name, partition_count, settings, now) {
         Ok(_) => Ok(id),
         Err(e) => {
-            log::warn!("topic {} could not be created: {e}", creation.name);
-            let what = match e.kind() {
-                io::ErrorKind::StorageFull => "The disk is full.".to_owned(),
-                _ => format!("The disk refused: {e}"),
+            broker.complain(
+                now.mono,
+                format_args!("topic {name} could not be created: {e}"),
+            );
+            let what = match disk::is_full(&e) {
+                true => "The disk is full.",
+                false => "The disk refused; the log says why.",
             };
             Err(Refusal::new(ErrorCode::KAFKA_STORAGE_ERROR, what))
         }

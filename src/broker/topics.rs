@@ -38,15 +38,6 @@ impl Topic {
         let topic = self.id;
         (0..self.partition_count).map(move |partition| PartitionId { topic, partition })
     }
-
-    /// Kafka's own topics, which clients list apart.
-    #[must_use]
-    pub fn is_internal(&self) -> bool {
-        matches!(
-            &*self.name,
-            "__consumer_offsets" | "__transaction_state" | "__share_group_state"
-        )
-    }
 }
 
 /// All topics, by name and by id.
@@ -57,6 +48,7 @@ pub struct Topics {
     /// Names with every '.' as '_': metric names cannot tell the two apart, so topics may not differ
     /// in nothing else.
     unified: BTreeMap<String, Arc<str>>,
+    partition_count: i64,
     /// The sync round of the newest change: who reads topics answers no earlier.
     pub(super) round: u64,
 }
@@ -85,6 +77,12 @@ impl Topics {
         self.by_name.values()
     }
 
+    /// Partitions of all topics.
+    #[must_use]
+    pub fn partition_count(&self) -> i64 {
+        self.partition_count
+    }
+
     /// The sync round that a reply which shows topics has to wait for.
     #[must_use]
     pub fn round(&self) -> u64 {
@@ -102,19 +100,32 @@ impl Topics {
         self.names.insert(topic.id, Arc::clone(&topic.name));
         self.unified
             .insert(unify(&topic.name), Arc::clone(&topic.name));
-        self.by_name.insert(Arc::clone(&topic.name), topic);
+        self.partition_count += i64::from(topic.partition_count);
+        let old = self.by_name.insert(Arc::clone(&topic.name), topic);
+        self.partition_count -= old.map_or(0, |topic| i64::from(topic.partition_count));
     }
 
     /// Forgets a topic.
     pub(super) fn remove(&mut self, id: Uuid) -> Option<Topic> {
         let name = self.names.remove(&id)?;
         self.unified.remove(&unify(&name));
-        self.by_name.remove(&name)
+        let topic = self.by_name.remove(&name)?;
+        self.partition_count -= i64::from(topic.partition_count);
+        Some(topic)
     }
 }
 
 fn unify(name: &str) -> String {
     name.replace('.', "_")
+}
+
+/// Whether the name is that of one of Kafka's own topics, which clients list apart, be it there or not.
+#[must_use]
+pub fn is_internal(name: &str) -> bool {
+    matches!(
+        name,
+        "__consumer_offsets" | "__transaction_state" | "__share_group_state"
+    )
 }
 
 /// Why a name cannot be a topic's, in Kafka's words (org.apache.kafka.common.internals.Topic), or
@@ -126,7 +137,7 @@ pub fn name_problem(name: &str) -> Option<String> {
     if name.is_empty() {
         Some("Topic name is invalid: the empty string is not allowed".to_owned())
     } else if name == "." || name == ".." {
-        Some("Topic name is invalid: '.' or '..' is not allowed".to_owned())
+        Some(format!("Topic name is invalid: '{name}' is not allowed"))
     } else if name.len() > MAX_LENGTH {
         Some(format!(
             "Topic name is invalid: the length of '{name}' is longer than the max allowed length {MAX_LENGTH}"

@@ -167,6 +167,12 @@ pub(super) const KEYS: &[Key] = &[
     key("log.cleaner.min.compaction.lag.ms", Long(0, MAX), "0", Live, Later,
         "The shortest time that a record stays as it is."),
     // The limits of our own.
+    key("chronik.outbox.bytes", Size(4096, 1 << 30), "1mb", Start, Honoured,
+        "Answers that wait for one connection; above it that connection is not read from."),
+    key("chronik.outbox.pinned.bytes", Size(4096, 1 << 30), "16mb", Start, Honoured,
+        "Bytes of files that answers of one connection may hold; above it that connection is not read from."),
+    key("chronik.map.windows", Int(1, 65536), "256", Start, Honoured,
+        "File windows of 4 MiB that are mapped at once; when all are in use, answers are copied."),
     key("chronik.turn.requests", Int(1, MAX), "64", Start, Honoured,
         "Requests of one connection in a turn; the others wait for the next."),
     key("chronik.turn.bytes", Size(4096, 1 << 30), "1mb", Start, Honoured,

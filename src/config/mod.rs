@@ -30,12 +30,12 @@ mod views;
 pub use listeners::Listener;
 pub use settings::{Origin, Problem, Settings};
 pub use topic::{
-    Effective, TopicKey, check as check_topic_setting, effective as effective_topic_settings,
+    Effective, TopicKey, check as check_topic_settings, effective as effective_topic_settings,
 };
 pub use values::{Kind, Value};
 pub use views::{BrokerConfig, LogConfig, SyncAll, TimestampType};
 
-/// Whether a setting may change while the broker runs.
+/// Whether clients of Kafka may change a setting while the broker runs. Here that awaits AlterConfigs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
     /// At any time.
@@ -64,7 +64,7 @@ pub struct Key {
     pub kind: Kind,
     /// The value that holds when nobody sets one, as text; `None` is Kafka's null.
     pub default: Option<&'static str>,
-    /// When a change takes effect.
+    /// When it may change.
     pub change: Change,
     /// What chronikd does with it.
     pub tier: Tier,

@@ -42,12 +42,21 @@ pub(super) fn find(name: &str) -> Option<&'static TopicKey> {
     KEYS.iter().find(|row| row.key.name == name)
 }
 
-/// Checks one setting that a client gives a topic, or says in Kafka's words what is wrong (error 40,
-/// INVALID_CONFIG).
-pub fn check(name: &str, value: &str) -> Result<(), String> {
-    let row = find(name).ok_or_else(|| format!("Unknown topic config name: {name}"))?;
-    let value = row.key.kind.parse(name, value)?;
-    if name == "remote.storage.enable" && value.flag() {
+/// Checks the settings that a client gives a topic, or says in Kafka's words what is wrong with the
+/// first wrong one (error 40, INVALID_CONFIG).
+pub fn check(broker: &BrokerConfig, own: &BTreeMap<String, String>) -> Result<(), String> {
+    for (name, value) in own {
+        let row = find(name).ok_or_else(|| format!("Unknown topic config name: {name}"))?;
+        row.key.kind.parse(name, value)?;
+    }
+    let lag = |name| resolve(name, broker, own).0.number::<i64>();
+    let (min, max) = (lag("min.compaction.lag.ms"), lag("max.compaction.lag.ms"));
+    if min > max {
+        return Err(format!(
+            "conflict topic config setting min.compaction.lag.ms ({min}) > max.compaction.lag.ms ({max})"
+        ));
+    }
+    if resolve("remote.storage.enable", broker, own).0.flag() {
         return Err("Tiered Storage functionality is disabled in the broker. \
                     Topic cannot be configured with remote log storage."
             .into());
@@ -236,8 +245,18 @@ mod tests {
         BrokerConfig::new(all).expect("legal settings")
     }
 
+    fn judged(settings: &[(&str, &str)]) -> Result<(), String> {
+        let own = settings
+            .iter()
+            .map(|(name, value)| (name.to_string(), value.to_string()));
+        check(
+            &broker(&[("log.cleaner.max.compaction.lag.ms", "5")]),
+            &own.collect(),
+        )
+    }
+
     fn fault(name: &str, value: &str) -> String {
-        check(name, value).expect_err(name)
+        judged(&[(name, value)]).expect_err(name)
     }
 
     #[test]
@@ -266,8 +285,16 @@ mod tests {
             "Invalid value 100 for configuration segment.bytes: Value must be at least 1048576"
         );
         assert!(fault("remote.storage.enable", "true").starts_with("Tiered Storage"));
-        assert_eq!(check("remote.storage.enable", "false"), Ok(()));
-        assert_eq!(check("cleanup.policy", "compact, delete"), Ok(()));
+        assert_eq!(
+            fault("min.compaction.lag.ms", "6"),
+            "conflict topic config setting min.compaction.lag.ms (6) > max.compaction.lag.ms (5)"
+        );
+        let good = [
+            ("cleanup.policy", "compact, delete"),
+            ("min.compaction.lag.ms", "5"),
+            ("remote.storage.enable", "false"),
+        ];
+        assert_eq!(judged(&good), Ok(()));
     }
 
     #[test]

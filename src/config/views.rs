@@ -40,6 +40,12 @@ pub struct BrokerConfig {
     pub producer_id_expiration_ms: i64,
     /// `queued.max.request.bytes`; `usize::MAX` is without a limit.
     pub queued_max_request_bytes: usize,
+    /// `chronik.outbox.bytes`.
+    pub chronik_outbox_bytes: usize,
+    /// `chronik.outbox.pinned.bytes`.
+    pub chronik_outbox_pinned_bytes: usize,
+    /// `chronik.map.windows`.
+    pub chronik_map_windows: usize,
     /// `chronik.turn.requests`.
     pub chronik_turn_requests: usize,
     /// `chronik.turn.bytes`.
@@ -121,6 +127,9 @@ impl BrokerConfig {
             producer_id_expiration_ms: of("producer.id.expiration.ms").number(),
             queued_max_request_bytes: unless_negative(of("queued.max.request.bytes"))
                 .unwrap_or(usize::MAX),
+            chronik_outbox_bytes: of("chronik.outbox.bytes").number(),
+            chronik_outbox_pinned_bytes: of("chronik.outbox.pinned.bytes").number(),
+            chronik_map_windows: of("chronik.map.windows").number(),
             chronik_turn_requests: of("chronik.turn.requests").number(),
             chronik_turn_bytes: of("chronik.turn.bytes").number(),
             chronik_max_partitions: of("chronik.max.partitions").number(),

@@ -2,7 +2,7 @@
 
 use super::exit::{CANNOT_CREATE, Exit, IO, LOCKED};
 use super::options::Options;
-use chronikd::config::SyncAll;
+use chronikd::config::{BrokerConfig, SyncAll};
 use chronikd::disk::Disk;
 use chronikd::disk::{Lock, LockError, RealDisk, Syncing};
 use std::io::{self, ErrorKind};
@@ -21,13 +21,20 @@ pub(crate) struct DataDir {
 
 impl DataDir {
     /// Creates the directory if need be, and locks it.
-    pub(crate) fn open(options: &Options, sync_all: SyncAll, seed: u64) -> Result<DataDir, Exit> {
+    pub(crate) fn open(
+        options: &Options,
+        config: &BrokerConfig,
+        seed: u64,
+    ) -> Result<DataDir, Exit> {
         let ephemeral = options.ephemeral;
         let (path, syncing) = match ephemeral {
             true => (temporary(seed), Syncing::Nothing),
-            false => (options.data_dir.clone(), syncing(sync_all)),
+            false => (
+                options.data_dir.clone(),
+                syncing(config.chronik_sync_filesystem),
+            ),
         };
-        let disk = Arc::new(RealDisk::new(syncing));
+        let disk = Arc::new(RealDisk::new(syncing).with_windows(config.chronik_map_windows));
         create(&*disk, &path)
             .map_err(|error| Exit::io(CANNOT_CREATE, "cannot create the data directory", &error))?;
         let lock = disk.lock(&path).map_err(|error| refused(&path, &error))?;

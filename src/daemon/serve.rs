@@ -1,7 +1,8 @@
 //! From checked settings to a loop that serves, and from its end to an exit code.
 //!
-//! The order is what users rely on: the broker is open, and its start is in the journal, before anything
-//! listens; the files and descriptors that say "ready" are written last.
+//! The order is what users rely on: the addresses are taken before the data directory is changed, so that a
+//! second daemon on a port changes nothing; the start is in the journal before anything listens; the files and
+//! descriptors that say "ready" are written last.
 
 use super::data_dir::DataDir;
 use super::exit::{self, Exit};
@@ -12,7 +13,7 @@ use chronikd::clock::Clock;
 use chronikd::config::{BrokerConfig, Listener};
 use chronikd::disk::{Disk, FileSystem, Threads, Wake};
 use chronikd::journal;
-use chronikd::net::{self, Exchange, Limits, Listen, Notice, Poller, Server};
+use chronikd::net::{self, BindError, Bound, Exchange, Limits, Listen, Notice, Poller, Server};
 use std::io;
 use std::sync::Arc;
 
@@ -26,6 +27,7 @@ pub(crate) fn run(
     let clock = Clock::start();
     warn_of_file_system(home);
     let listens = listens(&config.listeners)?;
+    let bound = Bound::take(listens).map_err(|failed| taken(&failed))?;
     let limits = limits(&config);
     let config = Arc::new(config);
     let disk: Arc<dyn Disk> = home.disk.clone();
@@ -43,14 +45,16 @@ pub(crate) fn run(
     let wake: Wake = Arc::new(move || bell.ring());
     let lanes = Threads::start(disk, &home.path, &wake).map_err(system)?;
     let exchange = Exchange::new(broker, Box::new(lanes), limits);
-    let mut server = Server::bind(poller, &listens, exchange).map_err(|failed| {
-        let what = format!("cannot listen on {}", failed.listen.address);
-        Exit::io(exit::SYSTEM, what, &failed.error)
-    })?;
+    let mut server = Server::open(poller, bound, exchange).map_err(|failed| taken(&failed))?;
     server.watch_signals().map_err(system)?;
     announce(options, &config, &server)?;
     log::info!("ready ms={}", clock.now().mono.0 / 1000);
     end(server.run(&clock, &mut heed))
+}
+
+fn taken(failed: &BindError) -> Exit {
+    let what = format!("cannot listen on {}", failed.listen.address);
+    Exit::io(exit::SYSTEM, what, &failed.error)
 }
 
 fn limits(config: &BrokerConfig) -> Limits {
@@ -59,6 +63,8 @@ fn limits(config: &BrokerConfig) -> Limits {
         idle_ms: config.connections_max_idle_ms,
         request_bytes: config.socket_request_max_bytes,
         held_bytes: config.queued_max_request_bytes,
+        outbox_bytes: config.chronik_outbox_bytes,
+        outbox_pinned_bytes: config.chronik_outbox_pinned_bytes,
         turn_requests: config.chronik_turn_requests,
         turn_bytes: config.chronik_turn_bytes,
     }

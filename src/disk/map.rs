@@ -34,12 +34,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The size of a window, a multiple of every page size.
 const WINDOW_BYTES: usize = 4 * 1024 * 1024;
-/// Windows of a disk at most: 1 GiB of addresses, a quarter of that where there are only 4.
-const WINDOW_COUNT: usize = if cfg!(target_pointer_width = "32") {
+/// Windows of a disk unless somebody says otherwise: 1 GiB of addresses, a quarter of that where there are
+/// only 4.
+pub(super) const WINDOW_COUNT: usize = if cfg!(target_pointer_width = "32") {
     64
 } else {
     256
 };
+/// So many windows as are asked for, or as there is room for where there are only 4 GiB of addresses.
+pub(super) fn room_for(count: usize) -> usize {
+    match cfg!(target_pointer_width = "32") {
+        true => count.min(WINDOW_COUNT),
+        false => count,
+    }
+}
+
 /// Views up to this length use a window that is there and make no new one.
 const SHORT_BYTES: usize = 32 * 1024;
 
@@ -91,12 +100,8 @@ struct Slot {
 }
 
 impl Cache {
-    /// An empty cache with the default limit.
-    pub(super) fn new() -> Cache {
-        Cache::with_limit(WINDOW_COUNT)
-    }
-
-    fn with_limit(limit: usize) -> Cache {
+    /// An empty cache of at most so many windows.
+    pub(super) fn new(limit: usize) -> Cache {
         Cache {
             slots: Mutex::default(),
             next_file: AtomicU64::new(0),
@@ -283,7 +288,7 @@ mod tests {
     #[test]
     fn a_view_is_cut_at_window_borders() {
         let scratch = Scratch::new();
-        let (file, cache) = (file(&scratch, "f"), Arc::new(Cache::new()));
+        let (file, cache) = (file(&scratch, "f"), Arc::new(Cache::new(WINDOW_COUNT)));
         let windows = Windows::new(&cache);
         let views = windows
             .view(&file, WINDOW - 8192, 2 * WINDOW_BYTES)
@@ -300,7 +305,7 @@ mod tests {
     #[test]
     fn a_window_serves_bytes_that_came_after_it() {
         let scratch = Scratch::new();
-        let (file, cache) = (file(&scratch, "f"), Arc::new(Cache::new()));
+        let (file, cache) = (file(&scratch, "f"), Arc::new(Cache::new(WINDOW_COUNT)));
         let windows = Windows::new(&cache);
         let before = windows
             .view(&file, 3 * WINDOW - LONG as u64, LONG + 5_000)
@@ -315,7 +320,7 @@ mod tests {
     #[test]
     fn the_least_recently_used_window_goes() {
         let scratch = Scratch::new();
-        let (file, cache) = (file(&scratch, "f"), Arc::new(Cache::with_limit(2)));
+        let (file, cache) = (file(&scratch, "f"), Arc::new(Cache::new(2)));
         let windows = Windows::new(&cache);
         for index in [0, 1, 0, 2] {
             drop(windows.view(&file, index * WINDOW, LONG).unwrap());
@@ -328,7 +333,7 @@ mod tests {
     #[test]
     fn payload_is_copied_when_every_window_is_pinned() {
         let scratch = Scratch::new();
-        let (file, cache) = (file(&scratch, "f"), Arc::new(Cache::with_limit(1)));
+        let (file, cache) = (file(&scratch, "f"), Arc::new(Cache::new(1)));
         let windows = Windows::new(&cache);
         let pinned = windows.view(&file, 0, LONG).unwrap();
         let copied = windows.view(&file, WINDOW, LONG).unwrap();
@@ -343,7 +348,7 @@ mod tests {
     #[test]
     fn a_closed_file_leaves_the_cache_and_counts_while_it_is_pinned() {
         let scratch = Scratch::new();
-        let (file, cache) = (file(&scratch, "f"), Arc::new(Cache::with_limit(1)));
+        let (file, cache) = (file(&scratch, "f"), Arc::new(Cache::new(1)));
         let (first, second) = (Windows::new(&cache), Windows::new(&cache));
         let pinned = first.view(&file, WINDOW, LONG).unwrap();
         drop(first);
@@ -361,7 +366,7 @@ mod tests {
     #[test]
     fn a_short_view_takes_a_window_only_if_it_is_there() {
         let scratch = Scratch::new();
-        let (file, cache) = (file(&scratch, "f"), Arc::new(Cache::new()));
+        let (file, cache) = (file(&scratch, "f"), Arc::new(Cache::new(WINDOW_COUNT)));
         let windows = Windows::new(&cache);
         let short = || windows.view(&file, 4096, SHORT_BYTES).unwrap();
         let pins = || Arc::strong_count(&cache.slots().windows[&(0, 0)].window);

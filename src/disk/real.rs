@@ -83,8 +83,16 @@ impl RealDisk {
             syncing,
             whole: OnceLock::new(),
             strays: AtomicBool::new(false),
-            windows: Arc::new(map::Cache::new()),
+            windows: Arc::new(map::Cache::new(map::WINDOW_COUNT)),
         }
+    }
+
+    /// The same with at most so many file windows mapped at once, and never more than the address space
+    /// of this machine has room for.
+    #[must_use]
+    pub fn with_windows(self, count: usize) -> RealDisk {
+        let windows = Arc::new(map::Cache::new(map::room_for(count)));
+        RealDisk { windows, ..self }
     }
 
     /// Takes `dir/.lock` for this process and writes the process id into it. The first directory that

@@ -3,6 +3,7 @@
 //! A slot of the table is used again; its generation never is, so that an answer to a connection that has gone finds
 //! nobody. An idle connection owns no buffer.
 
+use super::Limits;
 use super::outbox::Outbox;
 use crate::api::Peer;
 use crate::broker::wait::{ConnId, Key};
@@ -74,11 +75,11 @@ pub(super) struct Conn {
 }
 
 impl Conn {
-    fn new(peer: Peer, now: Mono) -> Conn {
+    fn new(peer: Peer, now: Mono, limits: &Limits) -> Conn {
         Conn {
             peer,
             inbox: Inbox::default(),
-            outbox: Outbox::default(),
+            outbox: Outbox::new(limits),
             phase: Phase::Ready,
             charged_bytes: 0,
             begun: now,
@@ -146,7 +147,12 @@ struct Slot {
 
 impl Conns {
     /// Adds a connection. `peer` learns the id that it gets.
-    pub(super) fn insert(&mut self, now: Mono, peer: impl FnOnce(ConnId) -> Peer) -> ConnId {
+    pub(super) fn insert(
+        &mut self,
+        now: Mono,
+        limits: &Limits,
+        peer: impl FnOnce(ConnId) -> Peer,
+    ) -> ConnId {
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot::default());
             u32::try_from(self.slots.len() - 1).expect("fewer connections than descriptors")
@@ -156,7 +162,7 @@ impl Conns {
             slot,
             generation: place.generation,
         };
-        place.conn = Some(Box::new(Conn::new(peer(id), now)));
+        place.conn = Some(Box::new(Conn::new(peer(id), now, limits)));
         id
     }
 

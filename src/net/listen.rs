@@ -4,9 +4,8 @@
 //! line a minute, and peers wait in the backlog. It resumes when a connection closes, and for the system's sake after a
 //! second too. A listener with peers in its backlog is remembered, since its edge is not reported again.
 
-use super::pace::Rate;
 use super::transport::canonical;
-use crate::clock::Mono;
+use crate::clock::{Mono, Rate};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -58,6 +57,32 @@ pub struct BindError {
     pub error: io::Error,
 }
 
+/// Addresses that are ours, on which nobody is answered yet: taken before the data directory is changed,
+/// listened on after it has been.
+pub struct Bound(Vec<(Listen, Socket)>);
+
+impl Bound {
+    /// Takes all of the addresses, or none.
+    ///
+    /// # Errors
+    /// When one of them cannot be had.
+    pub fn take(listens: Vec<Listen>) -> Result<Bound, BindError> {
+        assert!(
+            listens.len() <= TOKENS_END - FIRST_TOKEN,
+            "settings allow fewer listeners"
+        );
+        let take = |listen: Listen| match bind(&listen) {
+            Ok(socket) => Ok((listen, socket)),
+            Err(error) => Err(BindError { listen, error }),
+        };
+        listens
+            .into_iter()
+            .map(take)
+            .collect::<Result<_, _>>()
+            .map(Bound)
+    }
+}
+
 struct Listener {
     name: Arc<str>,
     address: SocketAddr,
@@ -82,19 +107,17 @@ pub(super) struct Listeners {
 }
 
 impl Listeners {
-    /// Opens and registers all of them, or none.
-    pub(super) fn bind(listens: &[Listen], registry: &Registry) -> Result<Listeners, BindError> {
-        assert!(
-            listens.len() <= TOKENS_END - FIRST_TOKEN,
-            "settings allow fewer listeners"
-        );
-        let all = listens.iter().enumerate().map(|(index, listen)| {
-            let token = Token(FIRST_TOKEN + index);
-            open(listen, registry, token).map_err(|error| BindError {
-                listen: listen.clone(),
-                error,
-            })
-        });
+    /// Listens on the addresses.
+    pub(super) fn open(bound: Bound, registry: &Registry) -> Result<Listeners, BindError> {
+        let all = bound
+            .0
+            .into_iter()
+            .enumerate()
+            .map(|(index, (listen, socket))| {
+                let token = Token(FIRST_TOKEN + index);
+                open(&listen.name, socket, registry, token)
+                    .map_err(|error| BindError { listen, error })
+            });
         Ok(Listeners {
             all: all.collect::<Result<_, _>>()?,
             paused_until: None,
@@ -186,25 +209,34 @@ impl Listener {
     }
 }
 
-fn open(listen: &Listen, registry: &Registry, token: Token) -> io::Result<Listener> {
-    let socket = match listening(listen.address) {
-        // A kernel without IPv6 has no `[::]`, and no address either when IPv6 is switched off.
-        Err(_) if listen.address.is_ipv6() && listen.address.ip().is_unspecified() => {
-            listening((Ipv4Addr::UNSPECIFIED, listen.address.port()).into())?
-        }
-        other => other?,
-    };
+fn open(
+    name: &Arc<str>,
+    socket: Socket,
+    registry: &Registry,
+    token: Token,
+) -> io::Result<Listener> {
+    socket.listen(BACKLOG)?;
     let mut socket = TcpListener::from_std(socket.into());
     registry.register(&mut socket, token, Interest::READABLE)?;
     Ok(Listener {
-        name: Arc::clone(&listen.name),
+        name: Arc::clone(name),
         address: socket.local_addr()?,
         socket,
         pending: false,
     })
 }
 
-fn listening(address: SocketAddr) -> io::Result<Socket> {
+fn bind(listen: &Listen) -> io::Result<Socket> {
+    match bind_to(listen.address) {
+        // A kernel without IPv6 has no `[::]`, and no address either when IPv6 is switched off.
+        Err(_) if listen.address.is_ipv6() && listen.address.ip().is_unspecified() => {
+            bind_to((Ipv4Addr::UNSPECIFIED, listen.address.port()).into())
+        }
+        other => other,
+    }
+}
+
+fn bind_to(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM,
@@ -217,7 +249,6 @@ fn listening(address: SocketAddr) -> io::Result<Socket> {
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
     Ok(socket)
 }
 
@@ -259,7 +290,9 @@ mod tests {
             name: "PLAINTEXT".into(),
             address: address.parse().unwrap(),
         };
-        let listeners = Listeners::bind(&[listen], poll.registry()).unwrap();
+        let listeners = Bound::take(vec![listen])
+            .and_then(|bound| Listeners::open(bound, poll.registry()))
+            .unwrap();
         (poll, listeners)
     }
 
@@ -307,7 +340,10 @@ mod tests {
             name: "SECOND".into(),
             address: taken.bound().next().unwrap().1,
         };
-        let error = Listeners::bind(&[listen], poll.registry()).err().unwrap();
+        let error = Bound::take(vec![listen])
+            .and_then(|bound| Listeners::open(bound, poll.registry()))
+            .err()
+            .unwrap();
         assert_eq!(error.error.kind(), io::ErrorKind::AddrInUse);
         assert_eq!(&*error.listen.name, "SECOND");
     }

@@ -26,7 +26,7 @@ mod wake;
 
 pub use self::core::Core;
 pub use exchange::Exchange;
-pub use listen::{BindError, Listen};
+pub use listen::{BindError, Bound, Listen};
 pub use server::{Exit, Server};
 pub use signals::Notice;
 pub use wake::{Bell, Poller};
@@ -44,9 +44,13 @@ pub struct Limits {
     pub request_bytes: usize,
     /// `queued.max.request.bytes`: request bytes that all connections hold together.
     pub held_bytes: usize,
-    /// Requests of one connection in one turn.
+    /// `chronik.outbox.bytes`: with so many bytes of replies waiting, a connection is not read from.
+    pub outbox_bytes: usize,
+    /// `chronik.outbox.pinned.bytes`: the same for bytes of files.
+    pub outbox_pinned_bytes: usize,
+    /// `chronik.turn.requests`: requests of one connection in one turn.
     pub turn_requests: usize,
-    /// Request bytes of one connection in one turn: no further request begins beyond it.
+    /// `chronik.turn.bytes`: request bytes of one connection in one turn; no further request begins beyond it.
     pub turn_bytes: usize,
 }
 
@@ -57,6 +61,8 @@ impl Default for Limits {
             idle_ms: 600_000,
             request_bytes: 100 << 20,
             held_bytes: 64 << 20,
+            outbox_bytes: 1 << 20,
+            outbox_pinned_bytes: 16 << 20,
             turn_requests: 64,
             turn_bytes: 1 << 20,
         }

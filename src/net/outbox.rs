@@ -10,15 +10,12 @@
 //! `File` pieces still have to send. A piece leaves only when its round is durable, and nothing overtakes it.
 //! An outbox that has been emptied holds next to no memory.
 
+use super::Limits;
 use crate::api::Out;
 use crate::disk::View;
 use std::collections::VecDeque;
 use std::io::IoSlice;
 
-/// Own bytes that an outbox may hold before its connection is no longer run.
-const OWN_LIMIT_BYTES: usize = 1 << 20;
-/// Bytes of pinned file windows that an outbox may hold before its connection is no longer run.
-const PINNED_LIMIT_BYTES: usize = 16 << 20;
 /// Own memory that an empty outbox may keep.
 const KEEP_BYTES: usize = 512;
 /// Pieces for which an empty outbox may keep memory.
@@ -27,8 +24,11 @@ const KEEP_PIECES: usize = 4;
 const LENGTH_BYTES: usize = 4;
 
 /// See the head of this file.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Outbox {
+    /// With so many bytes of its own, or of files, it is full.
+    full_own_bytes: usize,
+    full_pinned_bytes: usize,
     own: Vec<u8>,
     head: usize,
     pieces: VecDeque<Piece>,
@@ -60,6 +60,18 @@ impl Piece {
 }
 
 impl Outbox {
+    /// An empty one, which is full at the limits.
+    pub(super) fn new(limits: &Limits) -> Outbox {
+        Outbox {
+            full_own_bytes: limits.outbox_bytes,
+            full_pinned_bytes: limits.outbox_pinned_bytes,
+            own: Vec::new(),
+            head: 0,
+            pieces: VecDeque::new(),
+            pinned_bytes: 0,
+        }
+    }
+
     /// Lends the own bytes to `out`, so that a handler writes where the socket will read. Ends with `seal` or `discard`,
     /// which want the start that is returned.
     pub(super) fn open(&mut self, out: &mut Out) -> usize {
@@ -136,7 +148,8 @@ impl Outbox {
 
     /// Whether the connection must not be run until something has left.
     pub(super) fn is_full(&self) -> bool {
-        self.own.len() - self.head >= OWN_LIMIT_BYTES || self.pinned_bytes >= PINNED_LIMIT_BYTES
+        self.own.len() - self.head >= self.full_own_bytes
+            || self.pinned_bytes >= self.full_pinned_bytes
     }
 
     /// Whether something may leave, given the newest durable round.
@@ -266,7 +279,7 @@ mod tests {
     #[test]
     fn payloads_stand_where_they_were_cut_in_and_count_in_the_length() {
         for step in 1..40 {
-            let (mut outbox, mut out) = (Outbox::default(), Out::default());
+            let (mut outbox, mut out) = (Outbox::new(&Limits::default()), Out::default());
             reply(&mut outbox, &mut out, 0, &[(b"ab", b"FILE"), (b"c", b"")]);
             reply(&mut outbox, &mut out, 0, &[(b"", b"X"), (b"", b"Y")]);
             let want = [&b"\0\0\0\x07abFILEc"[..], b"\0\0\0\x02XY"].concat();
@@ -277,7 +290,7 @@ mod tests {
 
     #[test]
     fn nothing_overtakes_a_reply_that_waits_for_its_round() {
-        let (mut outbox, mut out) = (Outbox::default(), Out::default());
+        let (mut outbox, mut out) = (Outbox::new(&Limits::default()), Out::default());
         reply(&mut outbox, &mut out, 0, &[(b"a", b"")]);
         reply(&mut outbox, &mut out, 2, &[(b"b", b"")]);
         reply(&mut outbox, &mut out, 0, &[(b"c", b"")]);
@@ -288,7 +301,7 @@ mod tests {
 
     #[test]
     fn a_discarded_reply_leaves_nothing_behind() {
-        let (mut outbox, mut out) = (Outbox::default(), Out::default());
+        let (mut outbox, mut out) = (Outbox::new(&Limits::default()), Out::default());
         reply(&mut outbox, &mut out, 0, &[(b"a", b"")]);
         let start = outbox.open(&mut out);
         out.bytes.extend_from_slice(b"half an answer");
@@ -300,12 +313,12 @@ mod tests {
 
     #[test]
     fn an_outbox_is_full_at_either_limit_and_small_when_empty() {
-        let (mut outbox, mut out) = (Outbox::default(), Out::default());
-        reply(&mut outbox, &mut out, 0, &[(&[7; OWN_LIMIT_BYTES], b"")]);
+        let (mut outbox, mut out) = (Outbox::new(&Limits::default()), Out::default());
+        reply(&mut outbox, &mut out, 0, &[(&[7; 1 << 20], b"")]);
         assert!(outbox.is_full());
         drain(&mut outbox, 0, 1 << 16);
         assert!(!outbox.is_full() && outbox.own.capacity() <= KEEP_BYTES);
-        reply(&mut outbox, &mut out, 0, &[(b"", &[7; PINNED_LIMIT_BYTES])]);
+        reply(&mut outbox, &mut out, 0, &[(b"", &[7; 16 << 20])]);
         assert!(outbox.is_full());
         outbox.sent(5);
         assert!(!outbox.is_full());
@@ -313,7 +326,7 @@ mod tests {
 
     #[test]
     fn bytes_already_sent_do_not_pile_up_behind_a_slow_reader() {
-        let (mut outbox, mut out) = (Outbox::default(), Out::default());
+        let (mut outbox, mut out) = (Outbox::new(&Limits::default()), Out::default());
         for _ in 0..1000 {
             reply(&mut outbox, &mut out, 0, &[(&[1; 996], b"")]);
             reply(&mut outbox, &mut out, 0, &[(&[1; 996], b"")]);

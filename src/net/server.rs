@@ -15,7 +15,7 @@ mod tests;
 
 use super::core::Core;
 use super::exchange::{Exchange, Part};
-use super::listen::{Accepted, BindError, Listen, Listeners};
+use super::listen::{Accepted, BindError, Bound, Listeners};
 use super::pace::Laps;
 use super::signals::{self, Notice};
 use super::transport::Transport;
@@ -83,16 +83,16 @@ pub struct Server<C: Core> {
 }
 
 impl<C: Core> Server<C> {
-    /// Opens the listeners. Nothing is accepted before the loop runs.
+    /// Listens on the addresses. Nothing is accepted before the loop runs.
     ///
     /// # Errors
     /// When one of them cannot be opened.
-    pub fn bind(
+    pub fn open(
         poller: Poller,
-        listens: &[Listen],
+        bound: Bound,
         exchange: Exchange<C>,
     ) -> Result<Server<C>, BindError> {
-        let listeners = Listeners::bind(listens, poller.registry())?;
+        let listeners = Listeners::open(bound, poller.registry())?;
         Ok(Server {
             poller,
             events: Events::with_capacity(EVENT_COUNT),

@@ -15,7 +15,7 @@
 
 use super::Failure;
 use super::names;
-use crate::disk::{Disk, FileRef, Mode};
+use crate::disk::{Disk, FileRef, Mode, is_full};
 use crate::proto::Uuid;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -151,7 +151,18 @@ pub(super) fn replace(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result<(), 
 /// Makes the name of `path` durable.
 pub(super) fn sync_parent(disk: &dyn Disk, path: &Path) -> Result<(), Failure> {
     let dir = path.parent().unwrap_or(Path::new("."));
-    disk.sync_dir(dir).map_err(|error| Failure::new(dir, error))
+    disk.sync_dir(dir)
+        .map_err(|error| Failure::new(dir, lost(error)))
+}
+
+/// The error of a sync that must stop the process. That space is lacking for what was written already is no
+/// answer any more, so it is not to be taken for a write's.
+pub(super) fn lost(error: io::Error) -> io::Error {
+    if is_full(&error) {
+        io::Error::other(error)
+    } else {
+        error
+    }
 }
 
 #[cfg(test)]

@@ -16,8 +16,9 @@ use super::segment::{Place, Segment};
 use super::{Done, Failure, Files, Outcome, PartitionId, State, Storage};
 use crate::clock::{Mono, Now};
 use crate::disk::lanes::Round;
-use crate::disk::{Disk, FileRef, Mode};
+use crate::disk::{Disk, FileRef, Mode, is_full};
 use std::collections::BTreeSet;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -70,7 +71,7 @@ pub(super) struct Points {
     /// What the job in the work lane writes.
     sent: Vec<(PartitionId, i64)>,
     /// All bytes behind recovery points.
-    tails_bytes: u64,
+    pub(super) tails_bytes: u64,
 }
 
 impl Storage {
@@ -227,8 +228,8 @@ impl Storage {
         if log.checkpoints.running {
             return;
         }
-        let covered = log.checkpoints.tail_bytes;
         let task = Checkpoint::of(log, closing);
+        let covered = task.covered_bytes;
         log.checkpoints.running = true;
         log.checkpoints.rolled = false;
         log.checkpoints.epochs_dirty = false;
@@ -240,7 +241,10 @@ impl Storage {
 
     /// The partition with the longest tail, of those that no checkpoint is on its way for.
     fn checkpoint_longest(&mut self) {
-        let idle = self.logs().filter(|log| !log.checkpoints.running);
+        let tail = |log: &Log| log.checkpoints.tail_bytes > 0;
+        let idle = self
+            .logs()
+            .filter(|log| !log.checkpoints.running && tail(log));
         let longest = idle.max_by_key(|log| log.checkpoints.tail_bytes);
         if let Some(id) = longest.map(|log| log.id) {
             self.checkpoint(id);
@@ -253,8 +257,10 @@ impl Storage {
             self.job_ended(done.id, now);
             return Ok(());
         };
-        done.result?;
         log.checkpoints.running = false;
+        if let Err(failure) = done.result {
+            return self.checkpoint_failed(done.id, done.covered_bytes, failure);
+        }
         log.checkpoints.recovery_point = done.end;
         let gone = |offset: &i64| done.obsolete.contains(offset);
         log.checkpoints.snapshots.retain(|offset| !gone(offset));
@@ -262,14 +268,38 @@ impl Storage {
             log.checkpoints.snapshots.push(done.end);
         }
         log.set_clean_before(done.end);
+        let active = log.segments.len() - 1;
         for (base, stored) in done.stored {
             let slot = log.slot_of(base);
             log.segments[slot].set_stored(stored);
+            if slot < active {
+                log.segments[slot].forget_index();
+            }
         }
         let again = log.checkpoints.rolled || log.checkpoints.tail_bytes >= CHECKPOINT_BYTES;
         self.points_changed(now);
         if again || self.closing {
             self.checkpoint_if_needed(done.id);
+        }
+        Ok(())
+    }
+
+    /// Without space for it a checkpoint is tried again when more has been appended; the start after a
+    /// kill has more to read meanwhile. A clean stop cannot be had then.
+    fn checkpoint_failed(
+        &mut self,
+        id: PartitionId,
+        covered_bytes: u64,
+        failure: Failure,
+    ) -> Result<(), Failure> {
+        if self.closing || !is_full(&failure.error) {
+            return Err(failure);
+        }
+        log::debug!("storage: no checkpoint: {failure}");
+        self.points.tails_bytes += covered_bytes;
+        if let Ok(log) = self.log_mut(id) {
+            log.checkpoints.tail_bytes += covered_bytes;
+            log.checkpoints.epochs_dirty = true;
         }
         Ok(())
     }
@@ -332,8 +362,14 @@ impl Storage {
     }
 
     pub(super) fn pointed(&mut self, result: Result<(), Failure>, now: Now) -> Result<(), Failure> {
-        result?;
         self.points.running = false;
+        if let Err(failure) = result {
+            if self.closing || !is_full(&failure.error) {
+                return Err(failure);
+            }
+            self.points_changed(now);
+            return Ok(());
+        }
         for (id, point) in std::mem::take(&mut self.points.sent) {
             if let Ok(log) = self.log_mut(id) {
                 log.checkpoints.durable_point = point;
@@ -418,6 +454,7 @@ struct Checkpoint {
     epochs: Option<String>,
     snapshot: Vec<u8>,
     obsolete: Vec<i64>,
+    covered_bytes: u64,
 }
 
 /// What a checkpoint has done.
@@ -427,6 +464,8 @@ pub(super) struct Checkpointed {
     /// By segment, how many index entries its files hold now.
     stored: Vec<(i64, (usize, usize))>,
     obsolete: Vec<i64>,
+    /// Bytes of log that it was to cover.
+    covered_bytes: u64,
     result: Result<(), Failure>,
 }
 
@@ -464,6 +503,7 @@ impl Checkpoint {
                 .then(|| checkpoint::encode_epochs(log.epochs.lines())),
             snapshot: log.producers.encode(),
             obsolete: snapshots.filter(is_obsolete).collect(),
+            covered_bytes: log.checkpoints.tail_bytes,
         }
     }
 
@@ -478,6 +518,7 @@ impl Checkpoint {
             end: self.end,
             stored: stored.collect(),
             obsolete: self.obsolete,
+            covered_bytes: self.covered_bytes,
             result,
         }
     }
@@ -488,7 +529,7 @@ impl Checkpoint {
                 Some(file) => file.sync(),
                 None => (self.disk.open(path, Mode::Write)).and_then(|file| file.sync()),
             };
-            synced.map_err(|e| Failure::new(path, e))?;
+            synced.map_err(|e| Failure::new(path, checkpoint::lost(e)))?;
         }
         for (base, entries) in &self.indexes {
             self.write_entries(*base, Kind::Index, &entries.offsets)?;

@@ -7,7 +7,7 @@ use super::append::Checked;
 use super::epochs::Epochs;
 use super::names::Kind;
 use super::producer_state::{Producers, Verdict};
-use super::segment::{Place, RollLimits, Segment};
+use super::segment::{Place, RollLimits, Segment, Unwritten};
 use super::shelf::Shelf;
 use super::{Appended, Failure, Files, PartitionId, Refused};
 use crate::clock::Now;
@@ -266,7 +266,7 @@ impl Log {
         };
         active(&mut self.segments)
             .append((shelf, place), &header, batch.payload, times)
-            .map_err(|(failure, lost)| refuse(failure, lost))?;
+            .map_err(refuse)?;
         Ok(self.appended(&header, now, round))
     }
 
@@ -334,7 +334,7 @@ impl Log {
         };
         let due = active(&mut self.segments).must_roll((shelf, place), header, limits);
         due.and_then(|due| if due { self.roll(shelf, now) } else { Ok(()) })
-            .map_err(|failure| refuse(failure, false))
+            .map_err(|failure| refuse(Unwritten::Untouched(failure)))
     }
 
     /// Ends the active segment and begins another at the log's end.
@@ -509,14 +509,19 @@ fn active(segments: &mut [Segment]) -> &mut Segment {
     segments.last_mut().expect("a log has a segment")
 }
 
-/// What a producer is told of a write that failed. A full disk is an answer; anything else, and a file that
-/// could not be cut back, is the end of the process.
-fn refuse(failure: Failure, lost: bool) -> Refused {
-    if is_full(&failure.error) && !lost {
-        return Refused::new(ErrorCode::KAFKA_STORAGE_ERROR, "the disk is full");
-    }
-    Refused {
-        failure: Some(failure),
-        ..Refused::new(ErrorCode::KAFKA_STORAGE_ERROR, "the disk failed")
+/// What a producer is told of an append that failed. A full disk is an answer, and so is a file that could
+/// not be opened; a write that failed otherwise, or could not be taken back, is the end of the process.
+fn refuse(why: Unwritten) -> Refused {
+    match why {
+        Unwritten::Untouched(failure) => {
+            Refused::new(ErrorCode::KAFKA_STORAGE_ERROR, failure.to_string())
+        }
+        Unwritten::CutBack(failure) if is_full(&failure.error) => {
+            Refused::new(ErrorCode::KAFKA_STORAGE_ERROR, "the disk is full")
+        }
+        Unwritten::CutBack(failure) | Unwritten::Torn(failure) => Refused {
+            failure: Some(failure),
+            ..Refused::new(ErrorCode::KAFKA_STORAGE_ERROR, "the disk failed")
+        },
     }
 }

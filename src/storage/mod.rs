@@ -499,6 +499,12 @@ impl Storage {
             let (slot, is_durable) = (log.slot_of(base), log.is_durable());
             log.segments[slot].base() != base || log.segments[slot].close_if_idle(is_durable)
         });
+        while let Some((id, base)) = self.shelf.next_index() {
+            if let Ok(log) = self.log_mut(id) {
+                let slot = log.slot_of(base);
+                log.segments[slot].forget_index();
+            }
+        }
     }
 
     /// Partitions with news for waiting requests since the last call, and how many bytes each.

@@ -188,7 +188,7 @@ impl Log {
         }
     }
 
-    fn newest_in(&mut self, shelf: &Shelf, slot: usize) -> Result<i64, Failure> {
+    fn newest_in(&mut self, shelf: &mut Shelf, slot: usize) -> Result<i64, Failure> {
         let place = Place {
             id: self.id,
             dir: &self.dir,

@@ -29,7 +29,7 @@ use super::segment::Segment;
 use super::{Failure, PartitionId};
 use crate::clock::{Mono, Now};
 use crate::config::LogConfig;
-use crate::disk::{Disk, FileRef, Mode};
+use crate::disk::{Disk, FileRef, Mode, is_full};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -508,6 +508,10 @@ fn unreadable(path: &Path, error: &io::Error) -> Trouble {
     Trouble::Damaged(format!("{}: {error}", path.display()))
 }
 
+/// Without space nothing can be put away, and so nothing is cut: the partition waits for another start.
 fn failed(path: &Path, error: io::Error) -> Trouble {
-    Trouble::Failed(Failure::new(path, error))
+    match is_full(&error) {
+        true => unreadable(path, &error),
+        false => Trouble::Failed(Failure::new(path, error)),
+    }
 }

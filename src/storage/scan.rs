@@ -128,7 +128,7 @@ impl<'a> Scan<'a> {
         }
         let mut crc = crc32fast::Hasher::new();
         let whole = self.fold(self.position + OLD_CHECKED_FROM, end, |bytes| {
-            crc.update(bytes)
+            crc.update(bytes);
         })?;
         // Where a batch has its leader epoch, an old entry has its checksum.
         let stored = header.partition_leader_epoch.cast_unsigned();

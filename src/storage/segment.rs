@@ -169,11 +169,16 @@ impl Segment {
     }
 
     /// The index, read from its files when it is not in memory.
-    pub(super) fn index(&mut self, shelf: &Shelf, place: Place<'_>) -> Result<&mut Index, Failure> {
+    pub(super) fn index(
+        &mut self,
+        shelf: &mut Shelf,
+        place: Place<'_>,
+    ) -> Result<&mut Index, Failure> {
         if self.index.is_none() {
             let read = |kind| checkpoint::read_bytes(&*shelf.disk, &self.path(place, kind));
             let offsets = read(Kind::Index)?.unwrap_or_default();
             let times = read(Kind::TimeIndex)?.unwrap_or_default();
+            shelf.note_index((place.id, self.base), offsets.len() + times.len());
             self.set_index(Index::decode(&offsets, &times, self.len, u64::MAX));
         }
         Ok(self.index.get_or_insert_default())
@@ -185,7 +190,11 @@ impl Segment {
     }
 
     /// The greatest timestamp, or -1.
-    pub(super) fn newest_ms(&mut self, shelf: &Shelf, place: Place<'_>) -> Result<i64, Failure> {
+    pub(super) fn newest_ms(
+        &mut self,
+        shelf: &mut Shelf,
+        place: Place<'_>,
+    ) -> Result<i64, Failure> {
         self.index(shelf, place)?;
         Ok(self.newest.0)
     }
@@ -193,7 +202,7 @@ impl Segment {
     /// Where a look-up of `timestamp_ms` begins.
     pub(super) fn position_before_time(
         &mut self,
-        shelf: &Shelf,
+        shelf: &mut Shelf,
         place: Place<'_>,
         timestamp_ms: i64,
     ) -> Result<u64, Failure> {
@@ -205,25 +214,25 @@ impl Segment {
     /// Appends one batch: its patched header, and the payload where it lies.
     ///
     /// # Errors
-    /// The file is as it was before; when it could not be brought back to that, `Err(.., true)`.
+    /// Nothing has changed, but for [`Unwritten::Torn`].
     pub(super) fn append(
         &mut self,
         (shelf, place): (&mut Shelf, Place<'_>),
         batch: &BatchHeader,
         payload: &[u8],
         (interval_bytes, now_ms): (u64, i64),
-    ) -> Result<(), (Failure, bool)> {
-        let file = self
-            .file(shelf, place)
-            .map_err(|failure| (failure, false))?;
-        self.index(shelf, place)
-            .map_err(|failure| (failure, false))?;
+    ) -> Result<(), Unwritten> {
+        let file = self.file(shelf, place).map_err(Unwritten::Untouched)?;
+        self.index(shelf, place).map_err(Unwritten::Untouched)?;
         let size_bytes = (HEADER_BYTES + payload.len()) as u64;
         self.reserve(&file, size_bytes);
         if let Err(error) = file.write_at(self.len, &[&batch.to_bytes(), payload]) {
             self.reserved = self.len;
-            let lost = file.set_len(self.len).is_err();
-            return Err((Failure::new(&self.path(place, Kind::Log), error), lost));
+            let failure = Failure::new(&self.path(place, Kind::Log), error);
+            return Err(match file.set_len(self.len) {
+                Ok(()) => Unwritten::CutBack(failure),
+                Err(_) => Unwritten::Torn(failure),
+            });
         }
         self.dirty = true;
         self.modified_ms = Some(now_ms);
@@ -404,6 +413,17 @@ impl Segment {
             .as_ref()
             .map_or(0, |index| index.position_before_offset(relative))
     }
+}
+
+/// Why a batch was not appended.
+#[derive(Debug)]
+pub(super) enum Unwritten {
+    /// The files could not be opened; nothing was tried.
+    Untouched(Failure),
+    /// The write failed, and the file is as long as it was.
+    CutBack(Failure),
+    /// The write failed, and the file could not be cut back.
+    Torn(Failure),
 }
 
 /// What closes a segment, with `segment.ms` less this segment's jitter.

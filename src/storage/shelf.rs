@@ -4,6 +4,8 @@
 //! closed unless it was used since it came to the front or is not on disk yet, when it goes to the back
 //! (the "second chance" of page caches). So an idle partition has no descriptor, and the limit is passed
 //! only by files that the next round is about to sync.
+//!
+//! Indexes that were read back from their files are noted too, and the oldest go when they pass a limit.
 
 use super::heads::Buffer;
 use super::{Failure, PartitionId};
@@ -14,6 +16,8 @@ use std::sync::Arc;
 
 /// How many files stay open, as far as the rounds allow it.
 const MAX_OPEN: usize = 256;
+/// How many bytes of index files are held in memory beside those that are still growing.
+const MAX_INDEX_BYTES: usize = 16 * 1024 * 1024;
 
 /// What is open.
 pub(super) struct Shelf {
@@ -22,6 +26,9 @@ pub(super) struct Shelf {
     /// For walks.
     pub(super) buffer: Buffer,
     open: VecDeque<(PartitionId, i64)>,
+    /// Each with the bytes of its files.
+    indexes: VecDeque<(PartitionId, i64, usize)>,
+    index_bytes: usize,
 }
 
 impl Shelf {
@@ -31,6 +38,8 @@ impl Shelf {
             disk,
             buffer: Buffer::new(),
             open: VecDeque::new(),
+            indexes: VecDeque::new(),
+            index_bytes: 0,
         }
     }
 
@@ -45,6 +54,22 @@ impl Shelf {
         let file = opened.map_err(|error| Failure::new(path, error))?;
         self.open.push_back((id, base));
         Ok(file)
+    }
+
+    /// Notes that an index of so many bytes was read.
+    pub(super) fn note_index(&mut self, (id, base): (PartitionId, i64), bytes: usize) {
+        self.indexes.push_back((id, base, bytes));
+        self.index_bytes += bytes;
+    }
+
+    /// The oldest index, while there is too much of them.
+    pub(super) fn next_index(&mut self) -> Option<(PartitionId, i64)> {
+        if self.index_bytes <= MAX_INDEX_BYTES {
+            return None;
+        }
+        let (id, base, bytes) = self.indexes.pop_front()?;
+        self.index_bytes -= bytes;
+        Some((id, base))
     }
 
     /// Closes what is too much. `close` is asked for each of the oldest, and says whether it went.

@@ -7,7 +7,7 @@
 //! | there, of this topic id | known | loaded, in the work lane |
 //! | renamed to `-delete` | known | renamed back: the record of the deletion was lost, the rename was not |
 //! | gone | known | created, or error 56 if a checkpoint says that it once was there |
-//! | `-delete`, or of a topic that is noted as deleted | not known | removed |
+//! | `-delete`, of a topic that is noted as deleted, or without a record | not known | removed |
 //! | there | not known, or of another topic id | moved to quarantine/, with a warning |
 //!
 //! A creation makes the directory, its first segment and `partition.metadata`, all in the round that holds
@@ -152,7 +152,7 @@ impl Storage {
             (Some(id), Some(known)) if known.id.topic == id => Ok(()),
             // Its creation was cut off before anything in it was durable.
             (None, Some(_)) if self.holds_nothing(&dir)? => Ok(()),
-            (Some(id), _) if deleted.contains(&id) => {
+            (Some(id), _) if deleted.contains(&id) || self.holds_nothing(&dir)? => {
                 let away = self.root.join(names::deleted_dir(
                     topic,
                     PartitionId {
@@ -168,8 +168,10 @@ impl Storage {
         }
     }
 
+    /// What a creation leaves whose record was lost.
     fn holds_nothing(&self, dir: &Path) -> io::Result<bool> {
-        Ok(self.disk.list(dir)?.iter().all(|entry| entry.len == 0))
+        let mut entries = self.disk.list(dir)?.into_iter();
+        Ok(entries.all(|entry| entry.len == 0 || entry.name == names::METADATA))
     }
 
     /// Moves a directory of nobody's out of the way.
@@ -237,12 +239,7 @@ impl Storage {
             Outcome::Checkpointed(done) => self.checkpointed(done, now),
             Outcome::Pointed(result) => self.pointed(result, now),
             Outcome::Failed(failure) => Err(failure),
-            Outcome::Removed(result) => {
-                if let Err(failure) = result {
-                    log::warn!("storage: a deleted partition is left over: {failure}");
-                }
-                Ok(())
-            }
+            Outcome::Removed(result) => result,
         }
     }
 
@@ -343,7 +340,11 @@ impl Storage {
                 self.loading -= 1;
                 true
             }
-            State::Ready(log) => log.checkpoints.running,
+            State::Ready(log) => {
+                let tail_bytes = log.checkpoints.tail_bytes;
+                self.points.tails_bytes = self.points.tails_bytes.saturating_sub(tail_bytes);
+                log.checkpoints.running
+            }
             State::Damaged => false,
         };
         let leaving = Leaving {
@@ -385,7 +386,10 @@ impl Storage {
             return Ok(());
         };
         let away = self.root.join(names::deleted_dir(&leaving.topic, id));
-        self.rename(&names::dir(&leaving.topic, id.partition), &away)?;
+        let name = names::dir(&leaving.topic, id.partition);
+        // What a round was to sync under the old name is promised to nobody any more.
+        self.rounds.dirs.remove(&self.root.join(&name));
+        self.rename(&name, &away)?;
         self.removals
             .insert((now.mono.plus_ms(REMOVAL_DELAY_MS), away));
         self.points_changed(now);
@@ -406,8 +410,18 @@ impl Storage {
     }
 }
 
-/// Removes a directory and its files. One that is already gone is fine.
+/// Removes a directory and its files. What cannot be removed is left over; only a sync that fails is an
+/// error, for it may have lost the names of others too.
 fn remove(disk: &dyn Disk, dir: &Path) -> Result<(), Failure> {
+    if let Err(failure) = remove_names(disk, dir) {
+        log::warn!("storage: a deleted partition is left over: {failure}");
+        return Ok(());
+    }
+    checkpoint::sync_parent(disk, dir)
+}
+
+/// One that is already gone is fine.
+fn remove_names(disk: &dyn Disk, dir: &Path) -> Result<(), Failure> {
     let gone = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => Ok(()),
         _ => Err(Failure::new(dir, error)),
@@ -419,6 +433,5 @@ fn remove(disk: &dyn Disk, dir: &Path) -> Result<(), Failure> {
     for entry in entries {
         disk.remove_file(&dir.join(&entry.name)).or_else(gone)?;
     }
-    disk.remove_dir(dir).or_else(gone)?;
-    checkpoint::sync_parent(disk, dir)
+    disk.remove_dir(dir).or_else(gone)
 }

@@ -213,6 +213,8 @@ public class Client {
     private KafkaConsumer<byte[], byte[]> consumer() {
         Properties properties = common();
         properties.put("enable.auto.commit", "false");
+        // Closing waits for the fetch in flight.
+        properties.put("fetch.max.wait.ms", "50");
         properties.put("auto.offset.reset", "none");
         return new KafkaConsumer<>(properties, new ByteArrayDeserializer(), new ByteArrayDeserializer());
     }

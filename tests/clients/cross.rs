@@ -75,12 +75,17 @@ fn records<'a>(topic: &'a str, writer: &'a Client, base_ms: i64) -> Records<'a> 
     }
 }
 
+/// All readers at once, as they mostly wait.
 fn read_all(sessions: &mut [Session], written: &[Written]) {
-    for reader in sessions {
-        for from in written {
-            read(reader, from);
+    std::thread::scope(|scope| {
+        for reader in sessions {
+            scope.spawn(|| {
+                for from in written {
+                    read(reader, from);
+                }
+            });
         }
-    }
+    });
 }
 
 fn read(session: &mut Session, from: &Written) {

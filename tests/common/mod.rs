@@ -6,8 +6,10 @@
 // Each suite is a crate of its own and uses a part of this.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod ask;
 pub mod broker;
 pub mod dir;
+pub mod kafka;
 pub mod raw;
 
 use std::io::Write;

@@ -82,10 +82,15 @@ impl Admin {
             let asked = self.asked.take().expect("a question");
             take(side, asked, &reply);
         }
-        assert!(
-            side.machine.is_open(line),
-            "the broker has closed the administrator's connection"
-        );
+        if !side.machine.is_open(line) {
+            assert!(
+                side.machine.is_idle(line),
+                "the broker has closed the administrator's connection"
+            );
+            side.machine.drop_connection(line);
+            self.cut_off();
+            return;
+        }
         if finishing || self.asked.is_some() {
             return;
         }
@@ -120,10 +125,11 @@ impl Admin {
         self.asked = Some(delete_by_id(side, line, id));
     }
 
-    /// Asks for a producer id.
-    pub fn identity(&mut self, side: &mut Side<'_>) {
-        let line = *self.line.get_or_insert_with(|| side.machine.connect());
-        self.asked = Some(identity(side, line));
+    /// Goes away.
+    pub fn hang_up(&mut self, side: &mut Side<'_>) {
+        if let Some(line) = self.line.take() {
+            side.machine.drop_connection(line);
+        }
     }
 }
 

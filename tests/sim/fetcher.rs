@@ -105,10 +105,15 @@ impl Fetcher {
             self.waiting = false;
             self.take(side, &reply);
         }
-        assert!(
-            side.machine.is_open(line),
-            "the broker has closed a fetcher's connection"
-        );
+        if !side.machine.is_open(line) {
+            assert!(
+                side.machine.is_idle(line),
+                "the broker has closed a fetcher's connection"
+            );
+            side.machine.drop_connection(line);
+            self.cut_off();
+            return;
+        }
         if !finishing && side.luck.once_in(80) {
             side.machine.drop_connection(line);
             self.cut_off();

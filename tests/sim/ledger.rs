@@ -79,10 +79,16 @@ pub struct Ledger {
     producer_ids: BTreeSet<i64>,
     cluster: Option<String>,
     leader_epoch: i32,
+    /// The broker runs.
+    lives: bool,
+    /// A start after a clean stop was cut off, and the journal may have taken note of it.
+    start_was_cut: bool,
     /// How the last life ended.
     pub end: End,
     /// How often unsynced data was lost.
     pub losses: u64,
+    /// A clean stop was begun: it may have come to its end without our knowing.
+    pub stopping: bool,
     /// Errors of the disk are to be expected.
     pub faulty: bool,
 }
@@ -99,15 +105,24 @@ impl Ledger {
             producer_ids: BTreeSet::new(),
             cluster: None,
             leader_epoch: -1,
+            lives: false,
+            start_was_cut: false,
             end: End::Never,
             losses: 0,
+            stopping: false,
             faulty: false,
         }
     }
 
     /// The broker does not run any more.
     pub fn ended(&mut self, end: End) {
-        self.end = end;
+        // A start that was cut off before the journal took note of it leaves a clean stop as it was.
+        if self.lives || self.end != End::Clean {
+            self.end = end;
+        } else {
+            self.start_was_cut = true;
+        }
+        self.lives = false;
         self.losses += u64::from(end == End::Power);
     }
 }
@@ -222,6 +237,7 @@ impl Ledger {
     /// A life has begun: what was acknowledged about topics holds.
     pub fn opened(&mut self, broker: &Broker) {
         self.check_identity(broker);
+        (self.lives, self.start_was_cut, self.stopping) = (true, false, false);
         for topic in self.topics.values_mut() {
             let there = broker.topics().by_id(topic.id);
             let state = match (topic.state, there.is_some()) {
@@ -254,10 +270,16 @@ impl Ledger {
         let cluster = &broker.identity.cluster_id;
         assert_eq!(self.cluster.get_or_insert_with(|| cluster.clone()), cluster);
         match self.end {
+            _ if self.start_was_cut || self.stopping => {
+                assert!(broker.leader_epoch() >= self.leader_epoch)
+            }
             End::Clean => assert_eq!(broker.leader_epoch(), self.leader_epoch),
             _ => assert!(
                 broker.leader_epoch() > self.leader_epoch,
-                "the epoch must rise"
+                "the epoch must rise after {:?}: {} then, {} now",
+                self.end,
+                self.leader_epoch,
+                broker.leader_epoch()
             ),
         }
         self.leader_epoch = broker.leader_epoch();
@@ -302,6 +324,7 @@ impl Ledger {
                     partition: index as i32,
                 };
                 if let Ok(log) = broker.storage.log(at) {
+                    assert_eq!(log.leader_epoch(), broker.leader_epoch());
                     facts.check_turned(&format!("{}-{index}", topic.name), log);
                 }
             }
@@ -371,7 +394,13 @@ impl Ledger {
 
     /// The high watermark that a request sent now cannot miss.
     pub fn high_watermark(&mut self, at: PartitionId) -> i64 {
-        self.facts(at).0.high_watermark
+        let durable = self.topic(at.topic).durable;
+        let facts = self.facts(at).0;
+        if facts.loaded || durable {
+            facts.high_watermark
+        } else {
+            facts.synced
+        }
     }
 
     /// Where the partition begins.

@@ -58,6 +58,8 @@ struct Socket {
     told: bool,
     /// The broker has closed its half.
     closed: bool,
+    /// When bytes last moved.
+    active: Mono,
 }
 
 struct Running {
@@ -293,7 +295,11 @@ impl Machine {
             principal: "User:ANONYMOUS".into(),
             software: None,
         });
-        running.sockets.insert(id, Socket::default());
+        let socket = Socket {
+            active: now,
+            ..Socket::default()
+        };
+        running.sockets.insert(id, socket);
         id
     }
 
@@ -332,6 +338,13 @@ impl Machine {
     pub fn is_open(&self, id: ConnId) -> bool {
         let socket = self.running().sockets.get(&id);
         socket.is_some_and(|socket| !socket.closed)
+    }
+
+    /// Whether the broker may close this connection because nothing moves on it.
+    pub fn is_idle(&self, id: ConnId) -> bool {
+        let idle_ms = self.running().exchange.limits().idle_ms;
+        let socket = self.running().sockets.get(&id);
+        socket.is_some_and(|socket| socket.active.plus_ms(idle_ms) <= self.now.mono)
     }
 
     /// Moves up to so many bytes to the broker, if it wants any. Answers how many.
@@ -402,6 +415,7 @@ impl Running {
             let bytes: Vec<u8> = socket.outward.drain(..count).collect();
             space[..count].copy_from_slice(&bytes);
             self.exchange.filled(now, id, count);
+            socket.active = now;
         }
         if socket.finished && socket.outward.is_empty() {
             socket.told = true;
@@ -430,6 +444,7 @@ impl Running {
             socket.inward.extend_from_slice(&bytes[..take]);
             self.exchange.sent(now, id, take);
             left -= take;
+            socket.active = now;
         }
         match self.exchange.fate(id) {
             Fate::Stay => {}

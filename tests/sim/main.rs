@@ -17,10 +17,13 @@ mod ledger;
 mod luck;
 mod machine;
 mod producer;
+mod script;
 mod side;
 mod traced;
+mod traces;
 mod world;
 
+use chronikd::disk::sim::Fault;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How many seeds run when nobody says otherwise.
@@ -30,6 +33,19 @@ const THREADS: usize = 2;
 fn number(variable: &str) -> Option<u64> {
     let text = std::env::var(variable).ok()?;
     Some(text.parse().expect("a number"))
+}
+
+/// Shows what the broker says, where one seed runs alone.
+struct Shown;
+
+impl log::Log for Shown {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+    fn log(&self, record: &log::Record<'_>) {
+        eprintln!("{} {}", record.level(), record.args());
+    }
+    fn flush(&self) {}
 }
 
 /// Tells the seed of a run that panics.
@@ -55,6 +71,9 @@ fn no_promise_is_broken_whenever_the_power_is_cut() {
     } else {
         number("SIM_SEEDS").unwrap_or(SEEDS)
     };
+    if alone.is_some() && log::set_logger(&Shown).is_ok() {
+        log::set_max_level(log::LevelFilter::Debug);
+    }
     let next = AtomicU64::new(from);
     let run = || {
         loop {
@@ -71,4 +90,28 @@ fn no_promise_is_broken_whenever_the_power_is_cut() {
             scope.spawn(run);
         }
     });
+}
+
+#[test]
+fn no_promise_is_broken_by_a_cut_at_any_operation() {
+    for trace in traces::TRACES {
+        let count = trace.cut_everywhere();
+        assert!(count > 0, "{} does nothing", trace.name);
+    }
+}
+
+#[test]
+fn a_disk_that_fails_stops_the_broker_before_it_promises_anything() {
+    for trace in traces::TRACES {
+        trace.fail_everywhere(Fault::Io);
+    }
+}
+
+#[test]
+fn a_full_disk_is_an_answer() {
+    for trace in traces::TRACES {
+        for stop in trace.fail_everywhere(Fault::Full) {
+            eprintln!("{stop}");
+        }
+    }
 }

@@ -248,7 +248,7 @@ impl World {
         };
         self.machine.pass_ms(ms as i64);
         if !self.finishing && self.luck.once_in(200) {
-            self.machine.now.wall_ms -= 3_600_000;
+            self.machine.now.wall_ms -= 60_000;
         }
     }
 
@@ -263,7 +263,10 @@ impl World {
                 return;
             }
         }
-        panic!("it does not come to rest");
+        panic!(
+            "it does not come to rest: {:?} {:?} {:?}",
+            self.admin, self.producers, self.fetchers
+        );
     }
 
     /// Everybody finishes what was begun, and reads what is there.
@@ -307,8 +310,11 @@ impl World {
 
     /// A clean stop, and then a power cut that takes everything that was not synced.
     fn stop_and_compare(&mut self) {
-        self.machine.begin_stop();
-        self.settle(|world| world.machine.is_stopped());
+        self.settle(|world| {
+            world.machine.begin_stop();
+            world.ledger.stopping = true;
+            world.machine.is_stopped()
+        });
         self.machine.crash(Survives::Nothing);
         self.ledger.ended(End::Clean);
         self.cut_off();

@@ -27,6 +27,9 @@ use crate::storage::PartitionId;
 use read::{Limits, Read};
 use std::collections::BTreeSet;
 
+/// "The client believes in none", as does every number below it.
+const NO_EPOCH: i32 = -1;
+
 pub(super) fn handle(
     broker: &mut Broker,
     call: &mut Call<'_, '_>,
@@ -49,11 +52,10 @@ pub(super) fn handle(
     };
     let wanted = wanted(broker, &request, asked, plan);
     let at: Vec<_> = wanted.iter().map(|w| locate(broker, w)).collect();
-    let limits = Limits::new(broker, call.version(), &request);
+    let limits = Limits::new(broker, call, &request);
     if let Some(wait) = wait(broker, call, &request, &wanted, &at, &limits) {
         return wait;
     }
-    call.after(broker.topics().round());
     let reads = read::all(broker, &wanted, &at, &limits);
     let (kept, answered) = settle(plan, wanted, reads);
     let session_id = broker
@@ -74,7 +76,7 @@ fn wanted(broker: &Broker, request: &FetchRequest<'_>, asked: Asked, plan: Plan)
         named.extend(topic.partitions.iter().map(|p| Wanted {
             topic: topic_ref.clone(),
             partition: p.partition,
-            current_leader_epoch: p.current_leader_epoch,
+            current_leader_epoch: p.current_leader_epoch.max(NO_EPOCH),
             fetch_offset: p.fetch_offset,
             last_fetched_epoch: p.last_fetched_epoch,
             max_bytes: p.partition_max_bytes,
@@ -135,12 +137,13 @@ fn wait(
     let mut is_loading = false;
     for (wanted, at) in wanted.iter().zip(at) {
         let Ok(id) = *at else { return None };
-        is_loading |= broker.storage.is_loading(id);
-        if !is_loading {
-            found_bytes = found_bytes.saturating_add(read::available(broker, id, wanted, limits)?);
+        if broker.storage.is_loading(id) {
+            is_loading = true;
+            continue;
         }
+        found_bytes = found_bytes.saturating_add(read::available(broker, id, wanted, limits)?);
     }
-    if found_bytes >= min_bytes && !is_loading {
+    if found_bytes >= min_bytes && (found_bytes > 0 || !is_loading) {
         return None;
     }
     let on = at.iter().flatten().copied().map(Key::Partition).collect();

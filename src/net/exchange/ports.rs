@@ -21,7 +21,7 @@ const LEAST_READ_BYTES: usize = 16 * 1024;
 impl<C: Core> Exchange<C> {
     /// A new connection. `peer` learns its id.
     pub fn open(&mut self, now: Mono, peer: impl FnOnce(ConnId) -> Peer) -> ConnId {
-        let id = self.conns.insert(now, peer);
+        let id = self.conns.insert(now, &self.limits, peer);
         self.deadlines.set(id, self.limits.idle_from(now));
         id
     }

@@ -4,6 +4,7 @@ use super::super::Limits;
 use super::super::toy::{Toy, ToyLanes, frame};
 use super::super::wake::Bell;
 use super::*;
+use crate::net::Listen;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,7 +31,9 @@ fn serve(limits: Limits) -> Running {
     let thread = std::thread::spawn(move || {
         let lanes = ToyLanes::instant_with(move || lane_bell.ring());
         let exchange = Exchange::new(Toy::default(), Box::new(lanes), limits);
-        let mut server = Server::bind(poller, &[listen], exchange).ok().unwrap();
+        let mut server = Server::open(poller, Bound::take(vec![listen]).ok().unwrap(), exchange)
+            .ok()
+            .unwrap();
         tell.send(server.bound().next().unwrap().1).unwrap();
         let clock = Clock::start();
         loop {

@@ -217,3 +217,39 @@ fn a_read_that_fails_is_that_reads_error_only() {
     assert!(matches!(failed, ReadError::Io(_)));
     assert_eq!(room.values(0).len(), 5);
 }
+
+#[test]
+fn a_checkpoint_without_space_is_put_off_and_not_fatal() {
+    let (mut room, _) = five_batches();
+    room.disk.set_capacity(Some(0));
+    room.storage.checkpoint(id(0));
+    room.settle();
+    let checkpoints = &room.storage.log(id(0)).unwrap().checkpoints;
+    assert_eq!(
+        (checkpoints.recovery_point, checkpoints.running),
+        (0, false)
+    );
+    assert!(checkpoints.tail_bytes > 0);
+    room.disk.set_capacity(None);
+    room.storage.checkpoint(id(0));
+    room.settle();
+    let checkpoints = &room.storage.log(id(0)).unwrap().checkpoints;
+    assert_eq!((checkpoints.recovery_point, checkpoints.tail_bytes), (5, 0));
+    let mut room = room.restart();
+    assert_eq!(room.values(0).len(), 5);
+}
+
+#[test]
+fn a_torn_tail_waits_where_there_is_no_space_to_keep_it() {
+    let (room, positions) = five_batches();
+    let disk = room.disk.clone();
+    disk.crash(Survives::Everything);
+    file(&disk, LOG).set_len(positions[4] + 7).unwrap();
+    disk.set_capacity(Some(0));
+    let room = start(&disk);
+    assert!(matches!(room.storage.log(id(0)), Err(Unavailable::Damaged)));
+    assert_eq!(file(&disk, LOG).len().unwrap(), positions[4] + 7);
+    disk.kill();
+    disk.set_capacity(None);
+    assert_eq!(start(&disk).values(0).len(), 4);
+}

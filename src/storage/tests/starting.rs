@@ -133,7 +133,8 @@ fn a_topic_of_the_same_name_may_be_created_at_once() {
 
 #[test]
 fn a_directory_of_an_unknown_topic_is_put_away_and_one_of_a_deleted_topic_removed() {
-    let room = Room::new(7, config(), 1);
+    let mut room = Room::new(7, config(), 2);
+    room.append(0, &batch(1, b"a")).unwrap();
     let disk = room.disk.clone();
     for (name, topic) in [("x-0", 5), ("y-0", 6)] {
         let dir = Path::new("/data").join(name);
@@ -143,6 +144,9 @@ fn a_directory_of_an_unknown_topic_is_put_away_and_one_of_a_deleted_topic_remove
             .unwrap();
         let text = checkpoint::encode_metadata(Uuid([topic; 16]));
         file.write_at(0, &[text.as_bytes()]).unwrap();
+        let path = dir.join("00000000000000000000.log");
+        let file = disk.open(&path, Mode::Create).unwrap();
+        file.write_at(0, &[b"record"]).unwrap();
     }
     disk.create_dir(Path::new("/data/journal")).unwrap();
     let mut room = Room::new(7, config(), 0);
