@@ -18,7 +18,6 @@ use crate::clock::{Mono, Now};
 use crate::disk::lanes::Round;
 use crate::disk::{Disk, FileRef, Mode, is_full};
 use std::collections::BTreeSet;
-use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
