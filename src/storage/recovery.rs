@@ -179,9 +179,8 @@ fn list_segments(task: &Task, dir: &Path, names: &[(String, u64)]) -> Result<Vec
         let path = dir.join(names::file(0, Kind::Log));
         let created = task.disk.open(&path, Mode::Create);
         created.map_err(|error| failed(&path, error))?;
-        task.disk
-            .sync_dir(dir)
-            .map_err(|error| failed(dir, error))?;
+        let synced = task.disk.sync_dir(dir).map_err(checkpoint::lost);
+        synced.map_err(|error| failed(dir, error))?;
         segments.push(Listed {
             base: 0,
             len: 0,
@@ -331,7 +330,7 @@ fn read_index(task: &Task, dir: &Path, listed: &Listed, known: u32) -> Result<In
         if bytes.len() as u64 > len {
             let cut = task.disk.open(&path, Mode::Write).and_then(|file| {
                 file.set_len(len)?;
-                file.sync()
+                file.sync().map_err(checkpoint::lost)
             });
             cut.map_err(|error| failed(&path, error))?;
         }
@@ -388,7 +387,7 @@ fn cut(
     let quarantine = task.root.join(names::QUARANTINE);
     let disk = &*task.disk;
     disk.create_dir(&quarantine)
-        .and_then(|()| disk.sync_dir(&task.root))
+        .and_then(|()| disk.sync_dir(&task.root).map_err(checkpoint::lost))
         .map_err(|error| failed(&quarantine, error))?;
     let whole = usize::from(!first_too);
     let bytes: u64 = segments.iter().map(|s| s.len).sum::<u64>() - keep;
@@ -399,7 +398,8 @@ fn cut(
         cut_tail(task, dir, &quarantine, &segments[0], (keep, end))?;
     }
     for path in [dir, &quarantine] {
-        disk.sync_dir(path).map_err(|error| failed(path, error))?;
+        let synced = disk.sync_dir(path).map_err(checkpoint::lost);
+        synced.map_err(|error| failed(path, error))?;
     }
     log::warn!(
         "storage: {}: cut {bytes} torn bytes after offset {} (kept in {}/{0}-*)",
@@ -447,7 +447,7 @@ fn cut_tail(
     copy_range(&*task.disk, &file, (keep, listed.len), &copy)
         .map_err(|error| failed(&copy, error))?;
     file.set_len(keep)
-        .and_then(|()| file.sync())
+        .and_then(|()| file.sync().map_err(checkpoint::lost))
         .map_err(|error| failed(&path, error))
 }
 
@@ -468,8 +468,9 @@ fn copy_range(
         copy.write_at(written, &[&chunk[..got]])?;
         (position, written) = (position + got as u64, written + got as u64);
     }
-    copy.sync()?;
+    copy.sync().map_err(checkpoint::lost)?;
     disk.sync_dir(to.parent().unwrap_or(to))
+        .map_err(checkpoint::lost)
 }
 
 /// A name in quarantine/ that nothing has: the partition's, the file's, and a number if need be.
@@ -493,10 +494,11 @@ fn sync_tail(task: &Task, dir: &Path, segments: &[Segment], tail: u64) -> Result
         let file = open(task, &path)?;
         // The length stays; space that was reserved behind it goes back.
         file.set_len(segment.len())
-            .and_then(|()| file.sync())
+            .and_then(|()| file.sync().map_err(checkpoint::lost))
             .map_err(|error| failed(&path, error))?;
     }
-    task.disk.sync_dir(dir).map_err(|error| failed(dir, error))
+    let synced = task.disk.sync_dir(dir).map_err(checkpoint::lost);
+    synced.map_err(|error| failed(dir, error))
 }
 
 fn open(task: &Task, path: &Path) -> Result<FileRef, Trouble> {
