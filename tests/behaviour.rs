@@ -14,6 +14,10 @@ use chronikd::proto::schema::delete_topics::{
 use chronikd::proto::schema::describe_topic_partitions::{
     Cursor, DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse, TopicRequest,
 };
+use chronikd::proto::schema::fetch::{FetchPartition, FetchRequest, FetchResponse, FetchTopic};
+use chronikd::proto::schema::list_offsets::{
+    ListOffsetsPartition, ListOffsetsRequest, ListOffsetsResponse, ListOffsetsTopic,
+};
 use chronikd::proto::schema::metadata::{MetadataRequest, MetadataRequestTopic, MetadataResponse};
 use chronikd::proto::schema::produce::{
     PartitionProduceData, PartitionProduceResponse, ProduceRequest, ProduceResponse,
@@ -411,4 +415,58 @@ fn a_transactional_id_without_a_transactional_batch_says_nothing() {
         ..producing(id, &batch)
     };
     assert_eq!(session.produce(13, &request).code, ErrorCode::NONE);
+}
+
+#[test]
+fn a_fetch_lists_aborted_transactions_of_what_is_not_there_and_knows_no_negative_epochs() {
+    let mut session = Session::new();
+    session.create(topic("t", 1)).expect("created");
+    let partition = |partition| FetchPartition {
+        partition,
+        current_leader_epoch: -2,
+        partition_max_bytes: 1000,
+        ..Default::default()
+    };
+    let request = FetchRequest {
+        topics: vec![FetchTopic {
+            topic: "t",
+            partitions: vec![partition(0), partition(9)],
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    for version in [9, 12] {
+        let body = session.ask(ApiKey::Fetch, version, &request);
+        let answer: FetchResponse<'_> = decode(&body, ApiKey::Fetch, version);
+        let told = answer.responses[0].partitions.iter();
+        let told = told.map(|p| (p.error_code, p.aborted_transactions.as_ref().map(Vec::len)));
+        assert!(told.eq([
+            (ErrorCode::NONE, None),
+            (ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, Some(0))
+        ]));
+    }
+}
+
+#[test]
+fn a_partition_may_be_listed_twice_in_version_0_only() {
+    let mut session = Session::new();
+    session.create(topic("t", 1)).expect("created");
+    let latest = ListOffsetsPartition {
+        timestamp: -1,
+        max_num_offsets: 1,
+        ..Default::default()
+    };
+    let request = ListOffsetsRequest {
+        topics: vec![ListOffsetsTopic {
+            name: "t",
+            partitions: vec![latest.clone(), latest],
+        }],
+        ..Default::default()
+    };
+    for (version, code) in [(0, ErrorCode::NONE), (1, ErrorCode::INVALID_REQUEST)] {
+        let body = session.ask(ApiKey::ListOffsets, version, &request);
+        let answer: ListOffsetsResponse<'_> = decode(&body, ApiKey::ListOffsets, version);
+        let codes = answer.topics[0].partitions.iter().map(|p| p.error_code);
+        assert!(codes.eq([code; 2]), "version {version}");
+    }
 }
