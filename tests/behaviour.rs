@@ -33,7 +33,7 @@ const NO_OPERATIONS: i32 = i32::MIN;
 
 /// A broker and one connection to it.
 struct Session {
-    broker: Broker,
+    _broker: Broker,
     raw: Raw,
 }
 
@@ -41,7 +41,10 @@ impl Session {
     fn new() -> Session {
         let broker = Broker::start(&[]);
         let raw = Raw::connect(broker.port()).expect("a connection");
-        Session { broker, raw }
+        Session {
+            _broker: broker,
+            raw,
+        }
     }
 
     /// The body of the answer.
@@ -122,7 +125,6 @@ fn by_id<'a>(topic_id: Uuid) -> DeleteTopicState<'a> {
     DeleteTopicState {
         name: None,
         topic_id,
-        ..Default::default()
     }
 }
 
@@ -290,7 +292,6 @@ fn a_full_page_ends_before_the_next_topic_be_it_there_or_not() {
             topics: ["c", "b", "a"].map(topic).to_vec(),
             response_partition_limit: limit,
             cursor: Maybe(cursor),
-            ..Default::default()
         };
         let body = session.ask(ApiKey::DescribeTopicPartitions, 0, &request);
         let answer: DescribeTopicPartitionsResponse<'_> =
