@@ -67,6 +67,8 @@ pub struct Broker {
     /// The newest `Opened` record: start count and leader epoch.
     opened: (i64, i32),
     rounds: Rounds,
+    /// Something was refused for want of room: the next round looks for it again.
+    wants_room: bool,
     /// Partitions of deleted topics, whose files go when that round is durable.
     deletions: Vec<(u64, Vec<PartitionId>)>,
     signals: Vec<Signal>,
@@ -156,7 +158,8 @@ impl Broker {
     /// Creates a topic: its directories first, then the record that makes it true. Answers its round.
     ///
     /// # Errors
-    /// What the disk says; then nothing has been created.
+    /// What the disk says; then nothing has been created. `StorageFull` also while the journal is short: what
+    /// room it has is left for deletions, and the round that this asks for looks for more.
     pub fn create_topic(
         &mut self,
         id: Uuid,
@@ -165,6 +168,10 @@ impl Broker {
         settings: BTreeMap<String, String>,
         now: Now,
     ) -> io::Result<u64> {
+        if self.journal.is_short() {
+            self.wants_room = true;
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         let name: Arc<str> = name.into();
         let config = Arc::new(LogConfig::new(&self.config, &settings));
         for partition in 0..partition_count {
@@ -355,10 +362,11 @@ impl Broker {
 
     /// The next sync round, if anything needs one and none is in flight.
     pub fn start_round(&mut self) -> Option<Round> {
-        let needed = self.storage.needs_round() || self.journal.needs_round();
+        let needed = self.storage.needs_round() || self.journal.needs_round() || self.wants_room;
         if !needed || self.rounds.in_flight.is_some() {
             return None;
         }
+        self.wants_room = false;
         let number = self.rounds.gathering;
         let mut round = Round {
             number,
