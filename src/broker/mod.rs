@@ -281,7 +281,7 @@ impl Broker {
             }
             Completion::SyncFailed(_, error) => Err(Fatal(error)),
             Completion::Worked(Worked::Storage(done)) => {
-                self.storage.absorb(done, now).map_err(|f| Fatal(f.error))
+                self.storage.absorb(done, now).map_err(Fatal)
             }
             Completion::Worked(Worked::Journal(done)) => match done {},
         }
