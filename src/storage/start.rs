@@ -24,7 +24,7 @@ use super::segment::Segment;
 use super::{Done, Known, Outcome, PartitionId, Slot, State, Storage};
 use crate::clock::Now;
 use crate::config::LogConfig;
-use crate::disk::{self, Disk, Mode};
+use crate::disk::{self, Disk, Mode, is_sync_failure};
 use crate::proto::Uuid;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -234,6 +234,10 @@ impl Storage {
             Outcome::Checkpointed(done) => self.checkpointed(done, now),
             Outcome::Pointed(result) => self.pointed(result, now),
             Outcome::Failed(failure) => Err(failure),
+            Outcome::Removed(Err(error)) if !is_sync_failure(&error) => {
+                log::warn!("storage: what was deleted stays until the next start: {error}");
+                Ok(())
+            }
             Outcome::Removed(result) => result,
         }
     }
