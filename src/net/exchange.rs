@@ -8,7 +8,7 @@
 //! Expire   waits whose deadline has come (last call), idle and overdue connections
 //! Tick     the broker's own timers
 //! Settle   woken waits and paid tickets, until there are none
-//! Sync     a round, if anything needs one and none is in flight; jobs go to the work lane
+//! Sync     a failure of the turn ends it here; a round, if anything needs one and none is in flight; jobs
 //! ```
 //!
 //! Afterwards whoever owns the sockets looks at each of `take_touched`: it flushes (`gather`, `sent`), reads on (`may_read`,
@@ -157,9 +157,9 @@ impl<C: Core> Exchange<C> {
             Part::Absorb => self.absorb(now)?,
             Part::Run => self.run_ready(now),
             Part::Expire => self.expire(now),
-            Part::Tick => self.tick(now)?,
+            Part::Tick => self.tick(now),
             Part::Settle => self.settle(now),
-            Part::Sync => self.sync(),
+            Part::Sync => self.sync()?,
         }
         Ok(())
     }
@@ -239,13 +239,13 @@ impl<C: Core> Exchange<C> {
         }
     }
 
-    fn tick(&mut self, now: Now) -> Result<(), Fatal> {
+    fn tick(&mut self, now: Now) {
         // Parked requests have just had their last call.
         if self.stop == Stop::Asked {
             self.stop = Stop::Begun;
             self.core.begin_close(now);
         }
-        self.core.tick(now)
+        self.core.tick(now);
     }
 
     fn settle(&mut self, now: Now) {
@@ -266,13 +266,14 @@ impl<C: Core> Exchange<C> {
         }
     }
 
-    fn sync(&mut self) {
-        if let Some(round) = self.core.start_round() {
+    fn sync(&mut self) -> Result<(), Fatal> {
+        if let Some(round) = self.core.start_round()? {
             self.lanes.sync(round);
         }
         for job in self.core.take_jobs() {
             self.lanes.work(job);
         }
+        Ok(())
     }
 }
 

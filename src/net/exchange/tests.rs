@@ -171,6 +171,24 @@ fn a_failed_round_stops_the_turn() {
 }
 
 #[test]
+fn a_write_that_fails_late_in_a_turn_ends_it_before_anything_is_handed_out() {
+    let mut b = slow();
+    let c = b.open();
+    b.ask(c, &[b"P\x02x"]);
+    b.x.core
+        .jobs
+        .push(Box::new(|| panic!("a job of a failed turn")));
+    let now = b.now();
+    for part in [Part::Absorb, Part::Run, Part::Expire, Part::Tick] {
+        b.x.step(part, now).unwrap();
+    }
+    b.x.core.fail();
+    b.x.step(Part::Settle, now).unwrap();
+    assert!(b.x.step(Part::Sync, now).is_err());
+    assert!(!b.lanes.complete(), "no round was started");
+}
+
+#[test]
 fn a_fetch_is_woken_by_the_round_that_makes_enough_visible() {
     let mut b = slow();
     let (c, p) = (b.open(), b.open());
