@@ -133,13 +133,18 @@ impl<C: Core> Server<C> {
         &mut self.exchange
     }
 
-    /// Runs until something ends it. `notice` is told of signals that are not about stopping.
+    /// Runs until something ends it. `notice` is told of signals that are not about stopping. After an end that is not clean,
+    /// the lanes begin nothing more and may still be at work: the process is to end.
     pub fn run(mut self, clock: &Clock, notice: &mut dyn FnMut(Notice, &mut C)) -> Exit {
-        loop {
+        let exit = loop {
             if let Some(exit) = self.step(clock, notice) {
-                return exit;
+                break exit;
             }
+        };
+        if !matches!(exit, Exit::Clean) {
+            self.exchange.abandon();
         }
+        exit
     }
 
     /// Sleeps once, and runs one turn; the first time without the sleep.

@@ -187,6 +187,11 @@ impl<C: Core> Exchange<C> {
         self.stop == Stop::Begun && self.core.closed()
     }
 
+    /// Lets the lanes begin nothing more: the process is about to end as it is.
+    pub fn abandon(&mut self) {
+        self.lanes.abandon();
+    }
+
     /// Lets every connection finish.
     pub fn finish_all(&mut self) {
         let all: Vec<ConnId> = self.conns.iter().map(|(id, _)| id).collect();
