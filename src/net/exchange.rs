@@ -297,8 +297,8 @@ impl<C: Core> Exchange<C> {
         if matches!(conn.phase, Phase::Closing | Phase::Lingering | Phase::Dead) {
             conn.inbox = Inbox::default();
         }
-        self.budget.charge(conn);
         self.spare.take_back(&mut conn.inbox);
+        self.budget.charge(conn);
         if !conn.awaiting && conn.outbox.awaits_round(self.core.synced_round()) {
             conn.awaiting = true;
             self.awaiting.push(id);
@@ -360,7 +360,7 @@ impl<C: Core> Exchange<C> {
             assert_eq!(places, usize::from(conn.queued), "{id:?} on the ready list");
             let may_run = conn.is_runnable() && conn.inbox.frame(limit) != Ok(None);
             assert!(conn.queued || !may_run, "{id:?} was forgotten");
-            assert_eq!(conn.charged_bytes, conn.inbox.buffered_bytes());
+            assert_eq!(conn.charged_bytes, conn.inbox.held_bytes());
             let awaits = conn.outbox.awaits_round(self.core.synced_round());
             assert!(
                 !awaits || self.awaiting.contains(&id),

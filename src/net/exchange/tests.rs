@@ -459,11 +459,27 @@ fn an_idle_connection_holds_next_to_nothing() {
 }
 
 #[test]
+fn a_few_bytes_of_a_frame_cost_a_few_bytes() {
+    let mut b = quick();
+    for bytes in [1, 3, 300] {
+        let c = b.open();
+        b.arrive(c, &frame(&[b'x'; 1000])[..bytes]);
+        b.turn();
+        let conn = b.x.conns.get(c).unwrap();
+        let held = conn.inbox.held_bytes() + conn.outbox.held_bytes();
+        assert!(size_of::<Conn>() + held < 2048, "{bytes}: {held}");
+        b.arrive(c, &frame(&[b'x'; 1000])[bytes..]);
+        b.turn();
+        assert_eq!(b.flush(c, 1 << 20).len(), 1004);
+    }
+}
+
+#[test]
 fn when_memory_is_short_only_the_oldest_frame_goes_on() {
     let mut b = bench(
         ToyLanes::instant(),
         Limits {
-            held_bytes: 100_000,
+            held_bytes: 150_000,
             ..limits()
         },
     );
