@@ -4,7 +4,8 @@
 //!
 //! ```text
 //! Absorb   what the lanes have finished; replies that waited for a round may leave
-//! Run      ready connections in turn, each up to its allowance; who has more stays in line, last
+//! Run      ready connections in turn, each up to its allowance, all up to that of the turn; who has more stays in line,
+//!          last, and who was not come to stays first
 //! Expire   waits whose deadline has come (last call), idle and overdue connections
 //! Tick     the broker's own timers
 //! Settle   woken waits and paid tickets, until there are none
@@ -75,6 +76,17 @@ pub enum Fate {
     Finish,
     /// Close the socket, then call `close`.
     Close,
+}
+
+/// Requests that one turn begins, and their bytes, whoever asks: replies leave at its end, so it must come.
+const TURN_REQUESTS: usize = 2_048;
+const TURN_BYTES: usize = 16 << 20;
+
+/// What was handled of an allowance.
+#[derive(Clone, Copy, Debug, Default)]
+struct Spent {
+    requests: usize,
+    bytes: usize,
 }
 
 /// How far the clean stop has come.
@@ -208,13 +220,19 @@ impl<C: Core> Exchange<C> {
         if self.stop != Stop::No {
             return;
         }
+        let mut all = Spent::default();
         for _ in 0..self.ready.len() {
+            if all.requests >= TURN_REQUESTS || all.bytes >= TURN_BYTES {
+                return;
+            }
             let Some(id) = self.ready.pop_front() else {
                 return;
             };
             if let Some(conn) = self.conns.get_mut(id) {
                 conn.queued = false;
-                self.run(now, id, self.limits.turn_requests, false);
+                let spent = self.run(now, id, self.limits.turn_requests, false);
+                all.requests += spent.requests;
+                all.bytes += spent.bytes;
             }
         }
     }
@@ -227,12 +245,11 @@ impl<C: Core> Exchange<C> {
             self.deadline(id, now.mono);
         }
         while let Some(id) = self.budget.overdue(&self.conns, now.mono) {
-            self.complain(
+            self.give_up(
                 id,
                 now.mono,
                 "its request did not become complete while memory was short",
             );
-            self.finish(id);
         }
         for id in self.budget.relieve(&mut self.conns, now.mono) {
             self.touch(id);
@@ -261,7 +278,7 @@ impl<C: Core> Exchange<C> {
                 self.run(now, id, 1, false);
             }
             for (ticket, fact) in paid {
-                self.pay(&ticket, fact);
+                self.pay(now.mono, &ticket, fact);
             }
         }
     }

@@ -475,6 +475,26 @@ fn a_few_bytes_of_a_frame_cost_a_few_bytes() {
 }
 
 #[test]
+fn a_turn_ends_however_many_connections_have_requests_and_the_rest_stays_first_in_line() {
+    let mut b = quick();
+    let many: Vec<&[u8]> = vec![b"c"; 64];
+    let conns: Vec<_> = (0..40).map(|_| b.open()).collect();
+    for &c in &conns {
+        b.ask(c, &many);
+    }
+    let now = b.now();
+    let turn = |b: &mut Bench| -> Vec<usize> {
+        b.x.turn(now).unwrap();
+        b.x.check_invariants(now.mono);
+        conns.iter().map(|&c| b.replies(c).len()).collect()
+    };
+    let (first, last) = ([64; TURN_REQUESTS / 64].to_vec(), [0; 8].to_vec());
+    assert_eq!(turn(&mut b), [first, last].concat());
+    assert!(b.x.has_ready());
+    assert_eq!(turn(&mut b), [vec![0; 32], vec![64; 8]].concat());
+}
+
+#[test]
 fn when_memory_is_short_only_the_oldest_frame_goes_on() {
     let mut b = bench(
         ToyLanes::instant(),
