@@ -306,13 +306,9 @@ impl Broker {
     }
 
     /// Fires what is due, and carries a clean stop on.
-    ///
-    /// # Errors
-    /// When a write of this turn has failed for good: the process must stop.
-    pub fn tick(&mut self, now: Now) -> Result<(), Fatal> {
+    pub fn tick(&mut self, now: Now) {
         self.storage.tick(now);
         self.advance_close();
-        self.failure.take().map_or(Ok(()), Err)
     }
 
     /// When `tick` is wanted next.
@@ -321,7 +317,7 @@ impl Broker {
         self.storage.next_deadline()
     }
 
-    /// A handler met a failure that cannot be answered: the turn ends the process.
+    /// A failure that cannot be answered: `start_round`, the last thing that is asked in a turn, ends the process.
     pub fn fail(&mut self, error: io::Error) {
         self.failure.get_or_insert(Fatal(error));
     }
@@ -360,12 +356,18 @@ impl Broker {
         self.storage.take_jobs().into_iter().map(wrap).collect()
     }
 
-    /// The next sync round, if anything needs one and none is in flight.
-    pub fn start_round(&mut self) -> Option<Round> {
+    /// The next sync round, if anything needs one and none is in flight. Asked last in a turn.
+    ///
+    /// # Errors
+    /// When a write of this turn has failed for good: the process must stop, and nothing of the turn may be told
+    /// to anybody.
+    pub fn start_round(&mut self) -> Result<Option<Round>, Fatal> {
         let needed = self.storage.needs_round() || self.journal.needs_round() || self.wants_room;
-        if !needed || self.rounds.in_flight.is_some() {
-            return None;
-        }
+        let round = (needed && self.rounds.in_flight.is_none()).then(|| self.gather_round());
+        self.failure.take().map_or(Ok(round), Err)
+    }
+
+    fn gather_round(&mut self) -> Round {
         self.wants_room = false;
         let number = self.rounds.gathering;
         let mut round = Round {
@@ -378,7 +380,7 @@ impl Broker {
         }
         self.rounds.in_flight = Some(number);
         self.rounds.gathering += 1;
-        Some(round)
+        round
     }
 
     /// Begins a clean stop. Requests must not be handled any more; turns go on until `closed`.

@@ -127,11 +127,8 @@ impl Broker {
     fn begin(&mut self, disk: &Arc<dyn Disk>, root: &Path, now: Now) -> Result<(), OpenError> {
         let (boot, leader_epoch) = self.opened;
         self.commit(&[Record::Opened { boot, leader_epoch }]);
-        if let Some(round) = self.start_round() {
-            // The journal may lack the file to write to, and then the round is without the record.
-            if let Some(Fatal(error)) = self.failure.take() {
-                return Err(OpenError::Io(error));
-            }
+        let round = self.start_round();
+        if let Some(round) = round.map_err(|Fatal(error)| OpenError::Io(error))? {
             let number = round.number;
             run(disk, root, round)?;
             self.synced(number, now);

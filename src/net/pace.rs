@@ -27,7 +27,13 @@ impl Complaints {
     pub(super) fn log(&mut self, now: Mono, peer: &Peer, reason: &str) {
         if let Some(left_out) = self.rate.admit(now) {
             let (remote, listener) = (peer.remote, &peer.listener);
-            log::warn!("closing a connection: {reason} remote={remote} listener={listener}");
+            let software = match &peer.software {
+                Some((name, version)) => format!(" software={name}/{version}"),
+                None => String::new(),
+            };
+            log::warn!(
+                "closing a connection: {reason} remote={remote} listener={listener}{software}"
+            );
             if left_out > 0 {
                 log::warn!("{left_out} warnings like this were left out in the minute before");
             }

@@ -430,7 +430,20 @@ mod tests {
             builder.push(time, None, None);
             assert_eq!(code(&builder.build(None).unwrap()), 0, "{time}");
         }
-        assert_eq!(code(&builder(1).build(Some(NOW.wall_ms)).unwrap()), 32);
+    }
+
+    #[test]
+    fn a_producer_that_claims_the_brokers_time_gets_its_own_or_is_refused() {
+        let claims = builder(1).build(Some(NOW.wall_ms)).unwrap();
+        let checked = check(&claims, &config(), NOW).unwrap();
+        let stored = checked.header.attributes.timestamp_type();
+        assert_eq!(stored, batch::TimestampType::CreateTime);
+        let stamped = LogConfig {
+            timestamp_type: TimestampType::LogAppendTime,
+            ..config()
+        };
+        let refused = check(&claims, &stamped, NOW).unwrap_err();
+        assert_eq!(refused.code, ErrorCode::INVALID_TIMESTAMP);
     }
 
     #[test]
