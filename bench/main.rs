@@ -10,6 +10,7 @@ mod bare;
 mod client;
 mod histogram;
 mod kafka;
+mod layout;
 mod life;
 mod load;
 mod process;
