@@ -138,9 +138,10 @@ fn look_up(
         });
     }
     let found = offset_at(broker, id, asked, partition.timestamp).map_err(|e| {
-        log::warn!(
-            "{topic}-{}: look-up by time failed: {e}",
-            partition.partition_index
+        let number = partition.partition_index;
+        broker.complain(
+            asked.now.mono,
+            format_args!("{topic}-{number}: look-up by time failed: {e}"),
         );
         e.code()
     })?;

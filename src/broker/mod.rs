@@ -18,7 +18,7 @@ mod start;
 pub mod topics;
 pub mod wait;
 
-use crate::clock::{Mono, Now};
+use crate::clock::{Mono, Now, Rate};
 use crate::config::{BrokerConfig, LogConfig};
 use crate::disk::lanes::{Completion, Job, Round};
 use crate::journal::{self, Journal};
@@ -30,6 +30,7 @@ use producer_ids::ProducerIds;
 use record::{Encoded, Record};
 pub use start::OpenError;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 use topics::{Topic, Topics};
@@ -74,6 +75,7 @@ pub struct Broker {
     ids: IdSource,
     closing: Closing,
     failure: Option<Fatal>,
+    complaints: Rate,
 }
 
 /// The counter of sync rounds.
@@ -279,7 +281,7 @@ impl Broker {
             }
             Completion::SyncFailed(_, error) => Err(Fatal(error)),
             Completion::Worked(Worked::Storage(done)) => {
-                self.storage.absorb(done, now).map_err(|f| Fatal(f.error))
+                self.storage.absorb(done, now).map_err(Fatal)
             }
             Completion::Worked(Worked::Journal(done)) => match done {},
         }
@@ -322,6 +324,17 @@ impl Broker {
     /// A handler met a failure that cannot be answered: the turn ends the process.
     pub fn fail(&mut self, error: io::Error) {
         self.failure.get_or_insert(Fatal(error));
+    }
+
+    /// Logs what went wrong with a request and is no failure of the broker, a few lines a minute: a client
+    /// can cause it again and again.
+    pub fn complain(&mut self, now: Mono, what: fmt::Arguments<'_>) {
+        if let Some(left_out) = self.complaints.admit(now) {
+            log::warn!("{what}");
+            if left_out > 0 {
+                log::warn!("{left_out} warnings like this were left out in the minute before");
+            }
+        }
     }
 
     /// Changes that parked requests may be waiting for, since the last call.
@@ -399,11 +412,7 @@ impl Broker {
     #[must_use]
     pub fn report(&self) -> String {
         let topics = self.topics.iter().count();
-        let partitions: i64 = self
-            .topics
-            .iter()
-            .map(|t| i64::from(t.partition_count))
-            .sum();
+        let partitions = self.topics.partition_count();
         let journal = self.journal.size();
         format!(
             "report topics={topics} partitions={partitions} loading={} leader_epoch={} synced_round={} \

@@ -12,8 +12,8 @@ use super::identity::Identity;
 use super::producer_ids::ProducerIds;
 use super::record::Record;
 use super::topics::Topics;
-use super::{Broker, Closing, IdSource, Rounds};
-use crate::clock::Now;
+use super::{Broker, Closing, Fatal, IdSource, Rounds};
+use crate::clock::{Now, Rate};
 use crate::config::BrokerConfig;
 use crate::disk::Disk;
 use crate::disk::lanes::{Completion, Inline, Lanes, Round};
@@ -111,6 +111,7 @@ impl Broker {
             ids,
             closing: Closing::No,
             failure: None,
+            complaints: Rate::per_minute(COMPLAINTS_A_MINUTE),
         };
         for record in replayed
             .into_iter()
@@ -127,6 +128,10 @@ impl Broker {
         let (boot, leader_epoch) = self.opened;
         self.commit(&[Record::Opened { boot, leader_epoch }]);
         if let Some(round) = self.start_round() {
+            // The journal may lack the file to write to, and then the round is without the record.
+            if let Some(Fatal(error)) = self.failure.take() {
+                return Err(OpenError::Io(error));
+            }
             let number = round.number;
             run(disk, root, round)?;
             self.synced(number, now);
@@ -173,6 +178,9 @@ fn run(disk: &Arc<dyn Disk>, root: &Path, round: Round) -> Result<(), OpenError>
         _ => Ok(()),
     }
 }
+
+/// Log lines about requests that went wrong.
+const COMPLAINTS_A_MINUTE: u32 = 10;
 
 /// `min.incremental.fetch.session.eviction.ms`, which Kafka has as a constant too.
 const FETCH_SESSION_EVICTION_MS: i64 = 120_000;

@@ -91,7 +91,7 @@ impl RealDisk {
     /// of this machine has room for.
     #[must_use]
     pub fn with_windows(self, count: usize) -> RealDisk {
-        let windows = Arc::new(map::Cache::new(count.min(map::MOST_WINDOWS)));
+        let windows = Arc::new(map::Cache::new(map::room_for(count)));
         RealDisk { windows, ..self }
     }
 

@@ -86,6 +86,13 @@ impl Broker {
         assert_eq!(port, self.port, "the port stays over a restart");
     }
 
+    /// Starts it after `kill9` or `term`, and kills it after that time whether it is ready or not.
+    pub fn start_and_kill(&mut self, after: Duration) {
+        self.child = spawn(&self.dir, self.port, &self.options);
+        std::thread::sleep(after);
+        self.kill9();
+    }
+
     /// The ports file is complete when its line is; the broker writes it when it serves.
     fn wait_until_ready(&mut self) -> u16 {
         let began = Instant::now();

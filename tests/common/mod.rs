@@ -9,6 +9,7 @@
 pub mod ask;
 pub mod broker;
 pub mod dir;
+pub mod kafka;
 pub mod raw;
 
 use std::io::Write;

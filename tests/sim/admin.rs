@@ -125,10 +125,11 @@ impl Admin {
         self.asked = Some(delete_by_id(side, line, id));
     }
 
-    /// Asks for a producer id.
-    pub fn identity(&mut self, side: &mut Side<'_>) {
-        let line = *self.line.get_or_insert_with(|| side.machine.connect());
-        self.asked = Some(identity(side, line));
+    /// Goes away.
+    pub fn hang_up(&mut self, side: &mut Side<'_>) {
+        if let Some(line) = self.line.take() {
+            side.machine.drop_connection(line);
+        }
     }
 }
 

@@ -87,6 +87,8 @@ pub struct Ledger {
     pub end: End,
     /// How often unsynced data was lost.
     pub losses: u64,
+    /// A clean stop was begun: it may have come to its end without our knowing.
+    pub stopping: bool,
     /// Errors of the disk are to be expected.
     pub faulty: bool,
 }
@@ -107,6 +109,7 @@ impl Ledger {
             start_was_cut: false,
             end: End::Never,
             losses: 0,
+            stopping: false,
             faulty: false,
         }
     }
@@ -234,7 +237,7 @@ impl Ledger {
     /// A life has begun: what was acknowledged about topics holds.
     pub fn opened(&mut self, broker: &Broker) {
         self.check_identity(broker);
-        (self.lives, self.start_was_cut) = (true, false);
+        (self.lives, self.start_was_cut, self.stopping) = (true, false, false);
         for topic in self.topics.values_mut() {
             let there = broker.topics().by_id(topic.id);
             let state = match (topic.state, there.is_some()) {
@@ -267,7 +270,9 @@ impl Ledger {
         let cluster = &broker.identity.cluster_id;
         assert_eq!(self.cluster.get_or_insert_with(|| cluster.clone()), cluster);
         match self.end {
-            End::Clean if self.start_was_cut => assert!(broker.leader_epoch() >= self.leader_epoch),
+            _ if self.start_was_cut || self.stopping => {
+                assert!(broker.leader_epoch() >= self.leader_epoch)
+            }
             End::Clean => assert_eq!(broker.leader_epoch(), self.leader_epoch),
             _ => assert!(
                 broker.leader_epoch() > self.leader_epoch,
@@ -319,6 +324,7 @@ impl Ledger {
                     partition: index as i32,
                 };
                 if let Ok(log) = broker.storage.log(at) {
+                    assert_eq!(log.leader_epoch(), broker.leader_epoch());
                     facts.check_turned(&format!("{}-{index}", topic.name), log);
                 }
             }
@@ -388,7 +394,13 @@ impl Ledger {
 
     /// The high watermark that a request sent now cannot miss.
     pub fn high_watermark(&mut self, at: PartitionId) -> i64 {
-        self.facts(at).0.high_watermark
+        let durable = self.topic(at.topic).durable;
+        let facts = self.facts(at).0;
+        if facts.loaded || durable {
+            facts.high_watermark
+        } else {
+            facts.synced
+        }
     }
 
     /// Where the partition begins.

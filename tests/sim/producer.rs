@@ -31,13 +31,18 @@ pub enum Kind {
     Idempotent,
 }
 
-#[derive(Debug)]
 struct Batch {
     first: u64,
     count: usize,
     bytes: Vec<u8>,
     /// The request that carries it now.
     flying: Option<i32>,
+}
+
+impl std::fmt::Debug for Batch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:#x}+{} in {:?}", self.first, self.count, self.flying)
+    }
 }
 
 /// See the head of this file.
@@ -256,10 +261,6 @@ impl Producer {
         };
         match partition.error_code {
             ErrorCode::NONE => {
-                assert!(
-                    place == 0 || self.kind != Kind::Idempotent,
-                    "written out of order"
-                );
                 self.confirmed = true;
                 if let Some(batch) = self.queue.remove(place) {
                     let at = self.at.expect("a partition, for a batch was sent");

@@ -248,7 +248,7 @@ impl World {
         };
         self.machine.pass_ms(ms as i64);
         if !self.finishing && self.luck.once_in(200) {
-            self.machine.now.wall_ms -= 3_600_000;
+            self.machine.now.wall_ms -= 60_000;
         }
     }
 
@@ -312,6 +312,7 @@ impl World {
     fn stop_and_compare(&mut self) {
         self.settle(|world| {
             world.machine.begin_stop();
+            world.ledger.stopping = true;
             world.machine.is_stopped()
         });
         self.machine.crash(Survives::Nothing);

@@ -53,11 +53,10 @@ pub(super) fn handle(
     };
     let wanted = wanted(broker, &request, asked, plan);
     let at: Vec<_> = wanted.iter().map(|w| locate(broker, w)).collect();
-    let limits = Limits::new(broker, call.version(), &request);
+    let limits = Limits::new(broker, call, &request);
     if let Some(wait) = wait(broker, call, &request, &wanted, &at, &limits) {
         return wait;
     }
-    call.after(broker.topics().round());
     let reads = read::all(broker, &wanted, &at, &limits);
     let (kept, answered) = settle(plan, wanted, reads);
     let session_id = broker
@@ -141,12 +140,13 @@ fn wait(
     let mut is_loading = false;
     for (wanted, at) in wanted.iter().zip(at) {
         let Ok(id) = *at else { continue };
-        is_loading |= broker.storage.is_loading(id);
-        if !is_loading {
-            found_bytes = found_bytes.saturating_add(read::available(broker, id, wanted, limits)?);
+        if broker.storage.is_loading(id) {
+            is_loading = true;
+            continue;
         }
+        found_bytes = found_bytes.saturating_add(read::available(broker, id, wanted, limits)?);
     }
-    if found_bytes >= min_bytes && !is_loading {
+    if found_bytes >= min_bytes && (found_bytes > 0 || !is_loading) {
         return None;
     }
     let on = at.iter().flatten().copied().map(Key::Partition).collect();

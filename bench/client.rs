@@ -1,0 +1,472 @@
+//! The client's side of the protocol: frames of requests, templates for the bare loop, one connection.
+//!
+//! Produce 13, Fetch 18, Metadata 13, CreateTopics 7: the newest of Apache Kafka 4.3, by topic id. All batches of
+//! one shape have the same size, so their places in frames and files follow by counting.
+
+use chronikd::proto::batch::{Batch, BatchBuilder};
+use chronikd::proto::error::ErrorCode;
+use chronikd::proto::frame::Inbox;
+use chronikd::proto::header::put_response_header;
+use chronikd::proto::schema::{api_versions, create_topics, fetch, metadata, produce};
+use chronikd::proto::{self, ApiKey, Records, Uuid, Wire};
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::ops::Range;
+use std::time::Duration;
+
+/// What a fetch asks for, in bytes: a consumer's default for a partition.
+pub(crate) const FETCH_BYTES: usize = 1 << 20;
+/// The size of a read from a socket.
+const READ_BYTES: usize = 256 * 1024;
+/// A response larger than this is not one of ours.
+const MAX_RESPONSE_BYTES: usize = 64 << 20;
+/// Length, offset, timestamp, null key and header count around the value of a record of about 1 KiB.
+const RECORD_OVERHEAD_BYTES: usize = 8;
+
+/// How the records of a row look.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    /// Records in a batch.
+    pub(crate) records: usize,
+    /// Bytes of a record, about.
+    pub(crate) record_bytes: usize,
+    /// Partitions in a request, each with one batch.
+    pub(crate) partitions: usize,
+}
+
+impl Shape {
+    /// A batch of noise that depends on the seed, as a broker stores it at that offset.
+    pub(crate) fn batch(&self, seed: u64, base_offset: i64) -> Vec<u8> {
+        let mut noise = Noise(seed);
+        let mut batch = BatchBuilder::new(base_offset);
+        let mut value = vec![0; self.record_bytes - RECORD_OVERHEAD_BYTES];
+        for _ in 0..self.records {
+            noise.fill(&mut value);
+            batch.push(TIMESTAMP_MS, None, Some(&value));
+        }
+        batch
+            .build(None)
+            .expect("a small batch fits its length field")
+    }
+
+    /// The bytes of one batch.
+    pub(crate) fn batch_bytes(&self) -> usize {
+        self.batch(0, 0).len()
+    }
+}
+
+/// Some moment of 2026: the same for all, so that all batches have one size.
+const TIMESTAMP_MS: i64 = 1_790_000_000_000;
+
+/// SplitMix64: bytes that no file system compresses.
+struct Noise(u64);
+
+impl Noise {
+    fn fill(&mut self, bytes: &mut [u8]) {
+        for chunk in bytes.chunks_mut(8) {
+            self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            chunk.copy_from_slice(&(mixed ^ (mixed >> 31)).to_ne_bytes()[..chunk.len()]);
+        }
+    }
+}
+
+/// A request with its length in front.
+pub(crate) fn request<'a, T: Wire<'a>>(api: ApiKey, body: &T) -> Vec<u8> {
+    let info = api.info();
+    let mut frame = vec![0; 4];
+    frame.extend_from_slice(&(api as i16).to_be_bytes());
+    frame.extend_from_slice(&info.max.to_be_bytes());
+    frame.extend_from_slice(b"\0\0\0\0\0\x05bench\0");
+    let cuts = proto::encode(body, info.max, true, &mut frame);
+    assert!(cuts.is_ok_and(|cuts| cuts.is_empty()), "requests are whole");
+    put_length(&mut frame);
+    frame
+}
+
+fn put_length(frame: &mut [u8]) {
+    let length = (frame.len() - 4) as u32;
+    frame[..4].copy_from_slice(&length.to_be_bytes());
+}
+
+/// Numbers a request or a response.
+pub(crate) fn put_correlation(frame: &mut [u8], id: u32) {
+    frame[8..12].copy_from_slice(&id.to_be_bytes());
+}
+
+/// A Produce request with a batch for each partition of the shape, acks=all.
+pub(crate) fn produce_frame(topic: Uuid, shape: &Shape, seed: u64) -> Vec<u8> {
+    let batches: Vec<Vec<u8>> = (0..shape.partitions as u64)
+        .map(|partition| shape.batch(seed << 8 | partition, 0))
+        .collect();
+    let partition_data = |(index, batch)| produce::PartitionProduceData {
+        index,
+        records: Records::Here(Some(batch)),
+    };
+    let data = (0..).zip(batches.iter().map(Vec::as_slice));
+    let topic = produce::TopicProduceData {
+        topic_id: topic,
+        partition_data: data.map(partition_data).collect(),
+        ..Default::default()
+    };
+    let body = produce::ProduceRequest {
+        acks: -1,
+        timeout_ms: 30_000,
+        topic_data: vec![topic],
+        ..Default::default()
+    };
+    request(ApiKey::Produce, &body)
+}
+
+/// A Fetch request for partition 0 from that offset on, which waits for the first byte if it has to.
+pub(crate) fn fetch_frame(topic: Uuid, offset: i64) -> Vec<u8> {
+    let partition = fetch::FetchPartition {
+        fetch_offset: offset,
+        partition_max_bytes: FETCH_BYTES as i32,
+        ..Default::default()
+    };
+    let topic = fetch::FetchTopic {
+        topic_id: topic,
+        partitions: vec![partition],
+        ..Default::default()
+    };
+    let body = fetch::FetchRequest {
+        max_wait_ms: 5_000,
+        min_bytes: 1,
+        max_bytes: 50 << 20,
+        topics: vec![topic],
+        ..Default::default()
+    };
+    request(ApiKey::Fetch, &body)
+}
+
+/// A request for everything that there is.
+pub(crate) fn metadata_frame() -> Vec<u8> {
+    request(ApiKey::Metadata, &metadata::MetadataRequest::default())
+}
+
+/// A request that creates a topic whose records are synced before each answer, or never.
+pub(crate) fn create_topic_frame(name: &str, partitions: usize, durable: bool) -> Vec<u8> {
+    let value = if durable { "1" } else { "9223372036854775807" };
+    let topic = create_topics::CreatableTopic {
+        name,
+        num_partitions: partitions as i32,
+        replication_factor: 1,
+        configs: vec![create_topics::CreatableTopicConfig {
+            name: "flush.messages",
+            value: Some(value),
+        }],
+        ..Default::default()
+    };
+    let body = create_topics::CreateTopicsRequest {
+        topics: vec![topic],
+        ..Default::default()
+    };
+    request(ApiKey::CreateTopics, &body)
+}
+
+/// The id of the topic that was created.
+pub(crate) fn created_topic(frame: &[u8]) -> io::Result<Uuid> {
+    let response: create_topics::CreateTopicsResponse<'_> = body_of(ApiKey::CreateTopics, frame)?;
+    let result = response
+        .topics
+        .first()
+        .ok_or_else(|| bad("an empty response"))?;
+    check_code(result.error_code)?;
+    Ok(result.topic_id)
+}
+
+/// The offset of the first record in a Produce response, of every partition the same.
+pub(crate) fn produced_offset(frame: &[u8]) -> io::Result<i64> {
+    let response: produce::ProduceResponse<'_> = body_of(ApiKey::Produce, frame)?;
+    let mut partitions = response
+        .responses
+        .iter()
+        .flat_map(|t| &t.partition_responses);
+    let first = partitions.next().ok_or_else(|| bad("an empty response"))?;
+    check_code(first.error_code)?;
+    match partitions.all(|p| p.error_code == ErrorCode::NONE && p.base_offset == first.base_offset)
+    {
+        true => Ok(first.base_offset),
+        false => Err(bad("partitions that should be alike differ")),
+    }
+}
+
+/// Walks the batches of a Fetch response that begins at `offset`: the next offset, and the bytes of the batches.
+pub(crate) fn fetched(frame: &[u8], offset: i64, check_crc: bool) -> io::Result<(i64, usize)> {
+    let response: fetch::FetchResponse<'_> = body_of(ApiKey::Fetch, frame)?;
+    check_code(response.error_code)?;
+    let mut partitions = response.responses.iter().flat_map(|t| &t.partitions);
+    let Some(partition) = partitions.next() else {
+        return Ok((offset, 0));
+    };
+    check_code(partition.error_code)?;
+    let all = partition.records.bytes().unwrap_or(&[]);
+    let (mut rest, mut next) = (all, offset);
+    // The last batch may be cut short, as with any Kafka.
+    while let Ok((batch, tail)) = Batch::split_first(rest) {
+        if batch.header().base_offset != next {
+            return Err(bad("a batch at another offset than expected"));
+        }
+        if check_crc && batch.check_crc().is_err() {
+            return Err(bad("a damaged batch"));
+        }
+        next = batch.header().next_offset();
+        rest = tail;
+    }
+    Ok((next, all.len() - rest.len()))
+}
+
+fn body_of<'a, T: Wire<'a>>(api: ApiKey, frame: &'a [u8]) -> io::Result<T> {
+    let head_bytes = if api == ApiKey::ApiVersions { 4 } else { 5 };
+    let body = frame
+        .get(head_bytes..)
+        .ok_or_else(|| bad("a short response"))?;
+    proto::decode(body, api.info().max, true).map_err(|error| bad(error.0))
+}
+
+fn check_code(code: ErrorCode) -> io::Result<()> {
+    match code {
+        ErrorCode::NONE => Ok(()),
+        code => Err(io::Error::other(format!("the broker answers {code}"))),
+    }
+}
+
+fn bad(why: &'static str) -> io::Error {
+    io::Error::other(why)
+}
+
+/// Where things stand in the frames of a shape, for the bare loop, which does not decode.
+pub(crate) struct Layout {
+    head_bytes: usize,
+    tail_bytes: usize,
+    offset_at: usize,
+    batch_bytes: usize,
+    records: i64,
+    /// The answer to a Produce request.
+    pub(crate) produced: Template,
+    /// The answer to a Fetch request up to the records, and what follows them.
+    pub(crate) fetched: Template,
+    pub(crate) fetched_tail: Vec<u8>,
+    /// The bytes of records in an answer to a Fetch request: whole batches.
+    pub(crate) fetch_bytes: usize,
+}
+
+/// A response in which correlation id and offset are filled in.
+pub(crate) struct Template {
+    bytes: Vec<u8>,
+    offset_at: Option<usize>,
+}
+
+/// A number that occurs nowhere else in a message.
+const MARK: i64 = 0x0123_4567_89ab_cdef;
+
+impl Layout {
+    pub(crate) fn of(shape: &Shape) -> Layout {
+        let batch = shape.batch(0, 0);
+        let frame = produce_frame(Uuid::ZERO, shape, 0);
+        let head_bytes = find(&frame, &batch);
+        let fetch_bytes = FETCH_BYTES / batch.len() * batch.len();
+        let (fetched, fetched_tail) = fetched_template(fetch_bytes);
+        Layout {
+            head_bytes,
+            tail_bytes: frame.len() - head_bytes - batch.len(),
+            offset_at: find(&fetch_frame(Uuid::ZERO, MARK), &MARK.to_be_bytes()),
+            batch_bytes: batch.len(),
+            records: shape.records as i64,
+            produced: produced_template(),
+            fetched,
+            fetched_tail,
+            fetch_bytes,
+        }
+    }
+
+    /// Where the records stand, given where the frame of a Produce request does.
+    pub(crate) fn records_in(&self, frame: Range<usize>) -> Range<usize> {
+        frame.start + self.head_bytes..frame.end - self.tail_bytes
+    }
+
+    /// The position in the file that a Fetch request asks for.
+    pub(crate) fn position_in(&self, frame: &[u8]) -> usize {
+        let mut offset = [0; 8];
+        offset.copy_from_slice(&frame[self.offset_at..self.offset_at + 8]);
+        (i64::from_be_bytes(offset) / self.records) as usize * self.batch_bytes
+    }
+}
+
+impl Template {
+    pub(crate) fn append_to(&self, out: &mut Vec<u8>, correlation: [u8; 4], offset: i64) {
+        let start = out.len();
+        out.extend_from_slice(&self.bytes);
+        out[start + 4..start + 8].copy_from_slice(&correlation);
+        if let Some(at) = self.offset_at {
+            out[start + at..start + at + 8].copy_from_slice(&offset.to_be_bytes());
+        }
+    }
+}
+
+fn response<'a, T: Wire<'a>>(api: ApiKey, body: &T) -> (Vec<u8>, Vec<usize>) {
+    let version = api.info().max;
+    let mut bytes = vec![0; 4];
+    put_response_header(api, version, 0, &mut bytes);
+    let cuts = proto::encode(body, version, true, &mut bytes).expect("a small response");
+    (bytes, cuts)
+}
+
+fn produced_template() -> Template {
+    let partition = produce::PartitionProduceResponse {
+        base_offset: MARK,
+        ..Default::default()
+    };
+    let topic = produce::TopicProduceResponse {
+        partition_responses: vec![partition],
+        ..Default::default()
+    };
+    let body = produce::ProduceResponse {
+        responses: vec![topic],
+        ..Default::default()
+    };
+    let (mut bytes, _) = response(ApiKey::Produce, &body);
+    put_length(&mut bytes);
+    Template {
+        offset_at: Some(find(&bytes, &MARK.to_be_bytes())),
+        bytes,
+    }
+}
+
+fn fetched_template(length: usize) -> (Template, Vec<u8>) {
+    let partition = fetch::PartitionData {
+        records: Records::Elsewhere { length },
+        ..Default::default()
+    };
+    let topic = fetch::FetchableTopicResponse {
+        partitions: vec![partition],
+        ..Default::default()
+    };
+    let body = fetch::FetchResponse {
+        responses: vec![topic],
+        ..Default::default()
+    };
+    let (mut bytes, cuts) = response(ApiKey::Fetch, &body);
+    let whole = (bytes.len() - 4 + length) as u32;
+    bytes[..4].copy_from_slice(&whole.to_be_bytes());
+    let tail = bytes.split_off(cuts[0]);
+    let offset_at = None;
+    (Template { bytes, offset_at }, tail)
+}
+
+fn find(bytes: &[u8], wanted: &[u8]) -> usize {
+    let mut windows = bytes.windows(wanted.len());
+    windows
+        .position(|window| window == wanted)
+        .expect("it was written there")
+}
+
+/// One connection: raw frames out, frames in.
+pub(crate) struct Client {
+    pub(crate) stream: TcpStream,
+    inbox: Inbox,
+    last: Vec<u8>,
+}
+
+impl Client {
+    pub(crate) fn connect(address: SocketAddr) -> io::Result<Client> {
+        let stream = TcpStream::connect(address)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+        Ok(Client {
+            stream,
+            inbox: Inbox::default(),
+            last: Vec::new(),
+        })
+    }
+
+    /// Calls `each` with the responses that have arrived, waiting for one if there is none.
+    pub(crate) fn receive(
+        &mut self,
+        mut each: impl FnMut(&[u8]) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let mut some = false;
+        while !some {
+            let count = self.stream.read(self.inbox.space(READ_BYTES))?;
+            if count == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            self.inbox.filled(count);
+            while let Some(frame) = self
+                .inbox
+                .frame(MAX_RESPONSE_BYTES)
+                .map_err(|_| bad("a bad frame"))?
+            {
+                each(frame)?;
+                some = true;
+                self.inbox.consume();
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends one request and decodes its response.
+    fn call_frame<'c, R: Wire<'c>>(&'c mut self, api: ApiKey, frame: &[u8]) -> io::Result<R> {
+        self.stream.write_all(frame)?;
+        let mut last = Vec::new();
+        self.receive(|frame| {
+            last = frame.to_vec();
+            Ok(())
+        })?;
+        self.last = last;
+        body_of(api, &self.last)
+    }
+
+    /// Fails unless the broker serves the versions spoken here.
+    pub(crate) fn check_versions(&mut self) -> io::Result<()> {
+        let body = api_versions::ApiVersionsRequest {
+            client_software_name: "bench",
+            client_software_version: "0",
+        };
+        let frame = request(ApiKey::ApiVersions, &body);
+        let response: api_versions::ApiVersionsResponse<'_> =
+            self.call_frame(ApiKey::ApiVersions, &frame)?;
+        check_code(response.error_code)?;
+        for api in [
+            ApiKey::Produce,
+            ApiKey::Fetch,
+            ApiKey::Metadata,
+            ApiKey::CreateTopics,
+        ] {
+            let served = |row: &api_versions::ApiVersion| {
+                row.api_key == api as i16 && row.max_version >= api.info().max
+            };
+            if !response.api_keys.iter().any(served) {
+                return Err(bad("the broker does not serve the versions of Kafka 4.3"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks for all topics; their number.
+    pub(crate) fn metadata(&mut self) -> io::Result<usize> {
+        let frame = metadata_frame();
+        let response: metadata::MetadataResponse<'_> = self.call_frame(ApiKey::Metadata, &frame)?;
+        check_code(response.error_code)?;
+        Ok(response.topics.len())
+    }
+
+    /// Creates a topic; its id.
+    pub(crate) fn create_topic(
+        &mut self,
+        name: &str,
+        partitions: usize,
+        durable: bool,
+    ) -> io::Result<Uuid> {
+        self.stream
+            .write_all(&create_topic_frame(name, partitions, durable))?;
+        let mut topic = Err(bad("no response"));
+        self.receive(|frame| {
+            topic = created_topic(frame);
+            Ok(())
+        })?;
+        topic
+    }
+}
