@@ -27,7 +27,7 @@ use chronikd::disk::sim::{Fault, Times};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How many seeds run when nobody says otherwise.
-const SEEDS: u64 = 1_000;
+const SEEDS: u64 = 2_000;
 const THREADS: usize = 2;
 
 fn number(variable: &str) -> Option<u64> {

@@ -279,7 +279,7 @@ impl Trace {
             let result = self.go(&mut script);
             let what = script.machine.describe(from + at);
             match result {
-                Err(why) => stops.push(format!("{what}, {times:?}: {why:?}")),
+                Err(why) => stops.push(format!("{what}, {times:?}: {why}")),
                 Ok(()) => check_survived(fault, &what),
             }
             recover_both_ways(script, at);
@@ -294,7 +294,7 @@ impl Trace {
         script.machine.leave_bytes(left_bytes);
         script.ledger.faulty = true;
         let _shown = Shown(format!("{} with {left_bytes} bytes left", self.name));
-        let stopped = self.go(&mut script).err().map(|why| format!("{why:?}"));
+        let stopped = self.go(&mut script).err().map(|why| why.to_string());
         script.machine.disk.set_capacity(None);
         recover_both_ways(script, left_bytes);
         stopped
