@@ -35,6 +35,40 @@ pub struct Now {
     pub wall_ms: i64,
 }
 
+/// The span in which a `Rate` counts.
+const WINDOW_MS: i64 = 60_000;
+
+/// Allows so many events in a span of time.
+#[derive(Debug)]
+pub struct Rate {
+    limit_count: u32,
+    until: Mono,
+    seen_count: u32,
+}
+
+impl Rate {
+    /// So many a minute.
+    #[must_use]
+    pub fn per_minute(limit_count: u32) -> Rate {
+        Rate {
+            limit_count,
+            until: Mono(0),
+            seen_count: 0,
+        }
+    }
+
+    /// Whether the event may be told. Answers how many were left out before it, for the first of a new span.
+    pub fn admit(&mut self, now: Mono) -> Option<u32> {
+        let mut left_out = 0;
+        if now >= self.until {
+            left_out = self.seen_count.saturating_sub(self.limit_count);
+            (self.until, self.seen_count) = (now.plus_ms(WINDOW_MS), 0);
+        }
+        self.seen_count = self.seen_count.saturating_add(1);
+        (self.seen_count <= self.limit_count).then_some(left_out)
+    }
+}
+
 /// The real clocks.
 #[derive(Debug)]
 pub struct Clock {
@@ -65,5 +99,19 @@ impl Clock {
             Err(before) => -i64::try_from(before.duration().as_millis()).unwrap_or(i64::MAX),
         };
         Now { mono, wall_ms }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_counts_what_it_leaves_out_and_starts_again() {
+        let mut rate = Rate::per_minute(2);
+        let admitted: Vec<_> = (0..5).map(|at| rate.admit(Mono(at))).collect();
+        assert_eq!(admitted, [Some(0), Some(0), None, None, None]);
+        assert_eq!(rate.admit(Mono(0).plus_ms(WINDOW_MS)), Some(3));
+        assert_eq!(rate.admit(Mono(0).plus_ms(3 * WINDOW_MS)), Some(0));
     }
 }

@@ -139,6 +139,13 @@ impl Drop for Run {
     }
 }
 
+/// Where it listens, once it serves.
+fn address(run: &Run) -> String {
+    let ports = run.text("ports");
+    let address = ports.trim().rsplit("://").next();
+    address.expect("an address").to_owned()
+}
+
 /// Runs it to its end.
 fn end(words: &str) -> End {
     Run::new(words).end()
@@ -346,6 +353,25 @@ fn term_and_int_end_it_with_0_and_its_pid_file_goes() {
 }
 
 #[test]
+fn a_second_signal_ends_it_at_once_and_the_next_start_recovers() {
+    let mut run = Run::serving("-d @/data -P @/pid");
+    // Who is connected is given a moment to close, so the first signal alone would take a second.
+    let client = std::net::TcpStream::connect(address(&run)).expect("a listener");
+    run.signal(Signal::TERM);
+    run.signal(Signal::INT);
+    assert_eq!(run.wait().code(), Some(0));
+    drop(client);
+    let err = run.text("err");
+    assert!(err.contains("WARN  main: stopped at once"), "{err}");
+    assert!(!run.dir.join("pid").exists());
+    fs::remove_file(run.dir.join("ports")).expect("the file that it wrote");
+    run.start();
+    run.wait_for(|run| run.dir.join("ports").exists());
+    run.signal(Signal::TERM);
+    assert!(run.wait().success());
+}
+
+#[test]
 fn a_clean_stop_is_followed_by_a_clean_start_with_the_same_ids() {
     let mut run = Run::serving("-d @/data");
     run.signal(Signal::TERM);
@@ -407,14 +433,19 @@ fn an_ephemeral_broker_leaves_nothing() {
 
 #[test]
 fn a_log_file_is_opened_again_when_it_has_been_moved() {
-    for signal in [Signal::USR1, Signal::HUP] {
+    for (signal, says) in [
+        (Signal::USR1, "stopped"),
+        (Signal::HUP, "settings are read at the start only"),
+    ] {
         let mut run = Run::serving("-d @/data -l @/log");
         fs::rename(run.dir.join("log"), run.dir.join("log.1")).expect("the log file");
         run.signal(signal);
         run.wait_for(|run| run.dir.join("log").exists());
         run.signal(Signal::TERM);
         assert!(run.wait().success());
-        assert!(run.text("log.1").contains("ready") && run.text("log").contains("stopped"));
+        assert!(run.text("log.1").contains("ready"));
+        let log = run.text("log");
+        assert!(log.contains("stopped") && log.contains(says), "{log}");
         assert_eq!(run.text("err"), "");
     }
 }
@@ -422,8 +453,14 @@ fn a_log_file_is_opened_again_when_it_has_been_moved() {
 #[test]
 fn a_report_is_logged_when_asked_for() {
     let mut run = Run::serving("-d @/data");
-    run.signal(Signal::USR2);
-    run.wait_for(|run| run.text("err").contains("status"));
+    let _client = std::net::TcpStream::connect(address(&run)).expect("a listener");
+    for parts in ["status connections=1 ", "report topics=0 "] {
+        run.wait_for(|run| {
+            // The connection may not have been accepted yet when the first signal is heeded.
+            run.signal(Signal::USR2);
+            run.text("err").contains(parts)
+        });
+    }
 }
 
 #[test]

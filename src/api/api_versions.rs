@@ -27,7 +27,7 @@ pub(super) fn handle(
         if !is_software_name(name) || !is_software_name(version) {
             return call.reply(&failed(ErrorCode::INVALID_REQUEST, Vec::new()));
         }
-        call.cx.peer.software = Some((name.to_owned(), version.to_owned()));
+        call.cx.peer.software = Some((brief(name), brief(version)));
     }
     let api_keys = ApiKey::TABLE.iter().map(row).collect();
     call.reply(&ApiVersionsResponse {
@@ -66,6 +66,11 @@ fn row(api: &ApiInfo) -> ApiVersion {
 }
 
 /// `[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?`
+/// As much of a software's name as a line of the log needs: a connection keeps it while it lives. The name is ASCII.
+fn brief(name: &str) -> String {
+    name.chars().take(64).collect()
+}
+
 fn is_software_name(name: &str) -> bool {
     let is_edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
     is_edge(name.chars().next())

@@ -44,7 +44,6 @@ pub(super) fn handle(
     }
     let twice = || Refusal::new(ErrorCode::INVALID_REQUEST, "Duplicate topic name.");
     topics.extend(repeated.into_iter().map(|name| refused(name, twice())));
-    call.after(broker.topics().round());
     call.reply(&CreateTopicsResponse {
         topics,
         ..Default::default()

@@ -37,7 +37,6 @@ pub(super) fn handle(
     for verdict in verdicts.iter().filter(|verdict| verdict.refusal.is_none()) {
         broker.delete_topic(verdict.topic_id);
     }
-    call.after(broker.topics().round());
     call.reply(&DeleteTopicsResponse {
         responses: verdicts.iter().map(row).collect(),
         ..Default::default()

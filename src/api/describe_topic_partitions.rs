@@ -35,7 +35,6 @@ pub(super) fn handle(
             ..Default::default()
         });
     }
-    call.after(broker.topics().round());
     let limit = request
         .response_partition_limit
         .min(broker.config.max_request_partition_size_limit)

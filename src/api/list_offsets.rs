@@ -7,7 +7,7 @@
 //!   in remote storage (v11+; -1 too). Below their version, or unknown: error 35 for the partition.
 //! * v0 answers up to `max_num_offsets` bases of segments, descending, by the files' times.
 //! * v4+ carries the epoch that the client believes in, and is answered the record's epoch.
-//! * A partition that stands twice in the request is error 42.
+//! * A partition that stands twice in the request is error 42, except in v0.
 
 use super::{Call, check_epoch};
 use crate::broker::Broker;
@@ -71,7 +71,10 @@ pub(super) fn handle(
         now: call.cx.now,
         read_committed: request.isolation_level == 1,
     };
-    let repeated = repeated(&request.topics);
+    let repeated = match asked.version {
+        0 => BTreeSet::new(),
+        _ => repeated(&request.topics),
+    };
     let mut answer = |name, partition: &ListOffsetsPartition| {
         let offset = match repeated.contains(&(name, partition.partition_index)) {
             true => Err(ErrorCode::INVALID_REQUEST),
@@ -135,9 +138,10 @@ fn look_up(
         });
     }
     let found = offset_at(broker, id, asked, partition.timestamp).map_err(|e| {
-        log::warn!(
-            "{topic}-{}: look-up by time failed: {e}",
-            partition.partition_index
+        let number = partition.partition_index;
+        broker.complain(
+            asked.now.mono,
+            format_args!("{topic}-{number}: look-up by time failed: {e}"),
         );
         e.code()
     })?;

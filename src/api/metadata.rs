@@ -21,7 +21,11 @@ use crate::proto::schema::metadata::{
     MetadataRequest, MetadataRequestTopic, MetadataResponse, MetadataResponseBroker,
     MetadataResponsePartition, MetadataResponseTopic,
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Topics that one request may bring into being: each costs files, and other clients wait meanwhile. The rest
+/// is answered 5, and created by the client's next try.
+const CREATIONS_A_REQUEST: usize = 100;
 
 pub(super) fn handle(
     broker: &mut Broker,
@@ -39,14 +43,13 @@ pub(super) fn handle(
         return refuse(broker, call, topics);
     }
     let may_create = request.allow_auto_topic_creation && broker.config.auto_create_topics_enable;
-    let mut failed = Vec::new();
+    let mut failed = BTreeMap::new();
     if let Some(topics) = asked
         && may_create
         && !topics.iter().any(|t| t.topic_id != Uuid::ZERO)
     {
         failed = create_absent(broker, call, topics);
     }
-    call.after(broker.topics().round());
     let topics = describe(
         broker,
         asked,
@@ -92,26 +95,28 @@ fn refused<'a>(asked: &MetadataRequestTopic<'a>) -> MetadataResponseTopic<'a> {
     }
 }
 
-/// Creates the topics that are named and absent. Answers those that could not be created, and why.
+/// Creates the topics that are named and absent. Answers those that were not created, and why.
 fn create_absent<'t>(
     broker: &mut Broker,
     call: &Call<'_, '_>,
     topics: &[MetadataRequestTopic<'t>],
-) -> Vec<(&'t str, ErrorCode)> {
-    let mut failed = Vec::new();
-    for name in topics
-        .iter()
-        .filter_map(|t| t.name)
-        .collect::<BTreeSet<_>>()
-    {
-        if broker.topics().by_name(name).is_some() {
+) -> BTreeMap<&'t str, ErrorCode> {
+    let names: BTreeSet<&str> = topics.iter().filter_map(|t| t.name).collect();
+    let absent = names
+        .into_iter()
+        .filter(|name| broker.topics().by_name(name).is_none());
+    let absent: Vec<&str> = absent.collect();
+    let mut failed = BTreeMap::new();
+    for (index, name) in absent.into_iter().enumerate() {
+        if index >= CREATIONS_A_REQUEST {
+            failed.insert(name, ErrorCode::LEADER_NOT_AVAILABLE);
             continue;
         }
         let creation = Creation::with_defaults(&broker.config, name);
         let created = topic_creation::check(broker, &creation)
             .and_then(|()| topic_creation::create(broker, creation, call.cx.now));
         if let Err(refused) = created {
-            failed.push((name, refused.code));
+            failed.insert(name, refused.code);
         }
     }
     failed
@@ -120,7 +125,7 @@ fn create_absent<'t>(
 fn describe<'b>(
     broker: &'b Broker,
     asked: Option<&[MetadataRequestTopic<'b>]>,
-    failed: &[(&str, ErrorCode)],
+    failed: &BTreeMap<&str, ErrorCode>,
     with_operations: bool,
 ) -> Vec<MetadataResponseTopic<'b>> {
     let known = |topic: &'b Topic| found(broker, topic, with_operations);
@@ -148,10 +153,7 @@ fn describe<'b>(
     let by_name = |name: &'b str| match broker.topics().by_name(name) {
         Some(topic) => known(topic),
         None => {
-            let failure = failed
-                .iter()
-                .find(|(failed, _)| *failed == name)
-                .map(|&(_, code)| code);
+            let failure = failed.get(name).copied();
             let code = failure.unwrap_or_else(|| topic_creation::absent_code(name));
             absent(name, code, with_operations)
         }

@@ -15,6 +15,8 @@ mod list_offsets;
 mod metadata;
 mod offset_for_leader_epoch;
 mod produce;
+#[cfg(test)]
+mod tests;
 mod topic_creation;
 
 use crate::broker::wait::{ConnId, Key, Outcome, Ticket, Wait};
@@ -135,8 +137,9 @@ impl Call<'_, '_> {
 
 /// Handles one request: `frame` is a whole frame without its length.
 pub fn handle(broker: &mut Broker, cx: &mut Cx<'_>, frame: &[u8], out: &mut Out) -> Outcome {
-    let Ok((header, body)) = RequestHeader::parse(frame) else {
-        return Outcome::Close("a request header that makes no sense");
+    let (header, body) = match RequestHeader::parse(frame) {
+        Ok(parsed) => parsed,
+        Err(Malformed(why)) => return Outcome::Close(why),
     };
     let api = header.api_key.info();
     log::debug!(
@@ -161,8 +164,10 @@ pub fn handle(broker: &mut Broker, cx: &mut Cx<'_>, frame: &[u8], out: &mut Out)
         flexible,
         out,
     };
-    dispatch(broker, &mut call, body)
-        .unwrap_or(Outcome::Close("a request body that makes no sense"))
+    let outcome = dispatch(broker, &mut call, body);
+    // Nearly every answer shows that a topic exists, or that it does not.
+    call.after(broker.topics().round());
+    outcome.unwrap_or_else(|Malformed(why)| Outcome::Close(why))
 }
 
 fn dispatch(

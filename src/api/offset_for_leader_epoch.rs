@@ -2,7 +2,8 @@
 //! has read are gone (KIP-320).
 //!
 //! * v2+ carries the epoch that the client believes in: 74 when older than ours, 75 when newer.
-//! * The current epoch ends at the log's end; an unknown one answers epoch -1 and offset -1 without error.
+//! * The current epoch ends at the log's end, so the answer waits until that is durable; an unknown one
+//!   answers epoch -1 and offset -1 without error.
 
 use super::{Call, check_epoch};
 use crate::broker::Broker;
@@ -11,7 +12,7 @@ use crate::proto::schema::offset_for_leader_epoch::{
     EpochEndOffset, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse,
     OffsetForLeaderPartition, OffsetForLeaderTopicResult,
 };
-use crate::storage::Unavailable;
+use crate::storage::{Log, Unavailable};
 
 /// How long a request waits for partitions that are being loaded: it carries no timeout of its own.
 const LOADING_TIMEOUT_MS: i32 = 10_000;
@@ -29,6 +30,12 @@ pub(super) fn handle(
     if let Some(wait) = call.wait_for_loading(loading, LOADING_TIMEOUT_MS) {
         return wait;
     }
+    let logs = request.topics.iter().flat_map(|topic| {
+        let partitions = topic.partitions.iter();
+        partitions.filter_map(|p| broker.log(topic.topic, p.partition).ok())
+    });
+    let told = logs.map(Log::round_of_unsynced).max();
+    call.after(told.unwrap_or(0));
     let topics = request
         .topics
         .iter()

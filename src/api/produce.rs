@@ -47,7 +47,6 @@ pub(super) fn handle(
     if let Some(wait) = call.wait_for_loading(loading, request.timeout_ms) {
         return wait;
     }
-    call.after(broker.topics().round());
     let mut failed = false;
     let mut responses = Vec::with_capacity(request.topic_data.len());
     for topic in &request.topic_data {

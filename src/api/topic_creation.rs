@@ -5,9 +5,9 @@ use crate::broker::Broker;
 use crate::broker::topics::name_problem;
 use crate::clock::Now;
 use crate::config::{self, BrokerConfig};
+use crate::disk;
 use crate::proto::error::ErrorCode;
 use std::collections::BTreeMap;
-use std::io;
 
 /// A topic that shall be.
 #[derive(Debug)]
@@ -74,7 +74,7 @@ pub(super) fn check_name(broker: &Broker, name: &str) -> Result<(), Refusal> {
     }
 }
 
-/// Whether each setting exists and has a value that it may have.
+/// Whether the settings exist and have values that they may have, each and together.
 pub(super) fn check_settings(
     broker: &Broker,
     settings: &BTreeMap<String, String>,
@@ -86,11 +86,7 @@ pub(super) fn check_settings(
 /// Whether so many partitions more are allowed.
 pub(super) fn check_room(broker: &Broker, partition_count: i32) -> Result<(), Refusal> {
     let limit = broker.config.chronik_max_partitions;
-    let existing: i64 = broker
-        .topics()
-        .iter()
-        .map(|t| i64::from(t.partition_count))
-        .sum();
+    let existing = broker.topics().partition_count();
     if existing + i64::from(partition_count) <= i64::from(limit) {
         return Ok(());
     }
@@ -109,19 +105,21 @@ pub(super) fn create(
     now: Now,
 ) -> Result<crate::proto::Uuid, Refusal> {
     let id = broker.new_id();
-    match broker.create_topic(
-        id,
-        creation.name,
-        creation.partition_count,
-        creation.settings,
-        now,
-    ) {
+    let Creation {
+        name,
+        partition_count,
+        settings,
+    } = creation;
+    match broker.create_topic(id, name, partition_count, settings, now) {
         Ok(_) => Ok(id),
         Err(e) => {
-            log::warn!("topic {} could not be created: {e}", creation.name);
-            let what = match e.kind() {
-                io::ErrorKind::StorageFull => "The disk is full.".to_owned(),
-                _ => format!("The disk refused: {e}"),
+            broker.complain(
+                now.mono,
+                format_args!("topic {name} could not be created: {e}"),
+            );
+            let what = match disk::is_full(&e) {
+                true => "The disk is full.",
+                false => "The disk refused; the log says why.",
             };
             Err(Refusal::new(ErrorCode::KAFKA_STORAGE_ERROR, what))
         }

@@ -122,7 +122,7 @@ impl FetchSessions {
     }
 
     /// The partitions of an incremental fetch: the session's, changed and joined by those named in the
-    /// request, without the forgotten ones.
+    /// request, in its order, without the forgotten ones. One that is both named and forgotten is forgotten.
     #[must_use]
     pub fn merged(
         &self,
@@ -137,22 +137,28 @@ impl FetchSessions {
         if named.is_empty() && forgotten.is_empty() {
             return known.to_vec();
         }
-        let mut named: BTreeMap<(TopicRef, i32), Wanted> = named
+        let mut news: BTreeMap<(TopicRef, i32), (usize, Wanted)> = named
             .into_iter()
-            .map(|w| ((w.topic.clone(), w.partition), w))
+            .enumerate()
+            .map(|(place, wanted)| ((wanted.topic.clone(), wanted.partition), (place, wanted)))
+            .filter(|(key, _)| !forgotten.contains(key))
             .collect();
-        let mut merged = Vec::with_capacity(known.len() + named.len());
+        let mut merged = Vec::with_capacity(known.len() + news.len());
         for old in known {
             let key = (old.topic.clone(), old.partition);
             if forgotten.contains(&key) {
                 continue;
             }
-            let mut wanted = named.remove(&key).unwrap_or_else(|| old.clone());
+            let mut wanted = news
+                .remove(&key)
+                .map_or_else(|| old.clone(), |(_, new)| new);
             wanted.told_high_watermark = old.told_high_watermark;
             wanted.told_log_start = old.told_log_start;
             merged.push(wanted);
         }
-        merged.extend(named.into_values());
+        let mut joining: Vec<_> = news.into_values().collect();
+        joining.sort_unstable_by_key(|&(place, _)| place);
+        merged.extend(joining.into_iter().map(|(_, wanted)| wanted));
         merged
     }
 
@@ -166,11 +172,7 @@ impl FetchSessions {
             }
             Plan::Open => {
                 self.end(asked.session_id);
-                if partitions.is_empty() {
-                    0
-                } else {
-                    self.open(asked.by_id, partitions, now)
-                }
+                self.open(asked.by_id, partitions, now)
             }
             Plan::Incremental | Plan::Sessionless => {
                 self.end(asked.session_id);
@@ -315,8 +317,10 @@ mod tests {
             },
         ];
         let id = all.commit(asked(0, 0), Plan::Open, known, Mono(0));
-        let forgotten = BTreeSet::from([(TopicRef::Id(Uuid([1; 16])), 0)]);
-        let merged = all.merged(id, vec![wanted(1, 8), wanted(2, 0)], &forgotten);
+        let topic = TopicRef::Id(Uuid([1; 16]));
+        let forgotten = BTreeSet::from([(topic.clone(), 0), (topic, 4)]);
+        let named = vec![wanted(3, 0), wanted(1, 8), wanted(4, 0), wanted(2, 0)];
+        let merged = all.merged(id, named, &forgotten);
         assert_eq!(
             merged,
             [
@@ -324,8 +328,25 @@ mod tests {
                     told_high_watermark: 9,
                     ..wanted(1, 8)
                 },
+                wanted(3, 0),
                 wanted(2, 0)
             ]
+        );
+    }
+
+    #[test]
+    fn a_session_may_open_without_partitions_and_ends_when_the_last_is_forgotten() {
+        let mut all = FetchSessions::new(10, 1000, 0);
+        let id = all.commit(asked(0, 0), Plan::Open, vec![], Mono(0));
+        assert_ne!(id, 0);
+        let step = |all: &mut FetchSessions, epoch, partitions| {
+            all.commit(asked(id, epoch), Plan::Incremental, partitions, Mono(0))
+        };
+        assert_eq!(step(&mut all, 1, vec![wanted(0, 0)]), id);
+        assert_eq!(step(&mut all, 2, vec![]), 0);
+        assert_eq!(
+            all.plan(asked(id, 3)),
+            Err(ErrorCode::FETCH_SESSION_ID_NOT_FOUND)
         );
     }
 

@@ -18,7 +18,7 @@ mod start;
 pub mod topics;
 pub mod wait;
 
-use crate::clock::{Mono, Now};
+use crate::clock::{Mono, Now, Rate};
 use crate::config::{BrokerConfig, LogConfig};
 use crate::disk::lanes::{Completion, Job, Round};
 use crate::journal::{self, Journal};
@@ -30,6 +30,7 @@ use producer_ids::ProducerIds;
 use record::{Encoded, Record};
 pub use start::OpenError;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 use topics::{Topic, Topics};
@@ -66,12 +67,15 @@ pub struct Broker {
     /// The newest `Opened` record: start count and leader epoch.
     opened: (i64, i32),
     rounds: Rounds,
+    /// Something was refused for want of room: the next round looks for it again.
+    wants_room: bool,
     /// Partitions of deleted topics, whose files go when that round is durable.
     deletions: Vec<(u64, Vec<PartitionId>)>,
     signals: Vec<Signal>,
     ids: IdSource,
     closing: Closing,
     failure: Option<Fatal>,
+    complaints: Rate,
 }
 
 /// The counter of sync rounds.
@@ -154,7 +158,8 @@ impl Broker {
     /// Creates a topic: its directories first, then the record that makes it true. Answers its round.
     ///
     /// # Errors
-    /// What the disk says; then nothing has been created.
+    /// What the disk says; then nothing has been created. `StorageFull` also while the journal is short: what
+    /// room it has is left for deletions, and the round that this asks for looks for more.
     pub fn create_topic(
         &mut self,
         id: Uuid,
@@ -163,6 +168,10 @@ impl Broker {
         settings: BTreeMap<String, String>,
         now: Now,
     ) -> io::Result<u64> {
+        if self.journal.is_short() {
+            self.wants_room = true;
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         let name: Arc<str> = name.into();
         let config = Arc::new(LogConfig::new(&self.config, &settings));
         for partition in 0..partition_count {
@@ -297,13 +306,9 @@ impl Broker {
     }
 
     /// Fires what is due, and carries a clean stop on.
-    ///
-    /// # Errors
-    /// When a write of this turn has failed for good: the process must stop.
-    pub fn tick(&mut self, now: Now) -> Result<(), Fatal> {
+    pub fn tick(&mut self, now: Now) {
         self.storage.tick(now);
         self.advance_close();
-        self.failure.take().map_or(Ok(()), Err)
     }
 
     /// When `tick` is wanted next.
@@ -315,9 +320,20 @@ impl Broker {
         self.storage.next_deadline()
     }
 
-    /// A handler met a failure that cannot be answered: the turn ends the process.
+    /// A failure that cannot be answered: `start_round`, the last thing that is asked in a turn, ends the process.
     pub fn fail(&mut self, error: io::Error) {
         self.failure.get_or_insert(Fatal(error));
+    }
+
+    /// Logs what went wrong with a request and is no failure of the broker, a few lines a minute: a client
+    /// can cause it again and again.
+    pub fn complain(&mut self, now: Mono, what: fmt::Arguments<'_>) {
+        if let Some(left_out) = self.complaints.admit(now) {
+            log::warn!("{what}");
+            if left_out > 0 {
+                log::warn!("{left_out} warnings like this were left out in the minute before");
+            }
+        }
     }
 
     /// Changes that parked requests may be waiting for, since the last call.
@@ -343,26 +359,33 @@ impl Broker {
         self.storage.take_jobs().into_iter().map(wrap).collect()
     }
 
-    /// The next sync round, if anything needs one and none is in flight.
-    pub fn start_round(&mut self) -> Option<Round> {
-        let needed = self.storage.needs_round() || self.journal.needs_round();
-        if !needed || self.rounds.in_flight.is_some() {
-            return None;
+    /// The next sync round, if anything needs one and none is in flight. Asked last in a turn.
+    ///
+    /// # Errors
+    /// When a write of this turn has failed for good: the process must stop, and nothing of the turn may be told
+    /// to anybody.
+    pub fn start_round(&mut self) -> Result<Option<Round>, Fatal> {
+        if let Some(fatal) = self.failure.take() {
+            return Err(fatal);
         }
+        let needed = self.storage.needs_round() || self.journal.needs_round() || self.wants_room;
+        if !needed || self.rounds.in_flight.is_some() {
+            return Ok(None);
+        }
+        self.wants_room = false;
         let number = self.rounds.gathering;
         let mut round = Round {
             number,
             ..Round::default()
         };
-        let gathered = self.storage.gather(&mut round);
         // A round that lacks something would free the replies that wait for it.
-        if let Err(error) = gathered.and_then(|()| self.journal.gather(&mut round)) {
-            self.fail(error);
-            return None;
-        }
+        let gathered = self.storage.gather(&mut round);
+        gathered
+            .and_then(|()| self.journal.gather(&mut round))
+            .map_err(Fatal)?;
         self.rounds.in_flight = Some(number);
         self.rounds.gathering += 1;
-        Some(round)
+        Ok(Some(round))
     }
 
     /// Begins a clean stop. Requests must not be handled any more; turns go on until `closed`.
@@ -396,11 +419,7 @@ impl Broker {
     #[must_use]
     pub fn report(&self) -> String {
         let topics = self.topics.iter().count();
-        let partitions: i64 = self
-            .topics
-            .iter()
-            .map(|t| i64::from(t.partition_count))
-            .sum();
+        let partitions = self.topics.partition_count();
         let journal = self.journal.size();
         format!(
             "report topics={topics} partitions={partitions} loading={} leader_epoch={} synced_round={} \

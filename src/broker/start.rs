@@ -13,7 +13,7 @@ use super::producer_ids::ProducerIds;
 use super::record::Record;
 use super::topics::Topics;
 use super::{Broker, Closing, Fatal, IdSource, Rounds};
-use crate::clock::Now;
+use crate::clock::{Now, Rate};
 use crate::config::BrokerConfig;
 use crate::disk::Disk;
 use crate::disk::lanes::{Completion, Inline, Lanes, Round};
@@ -105,11 +105,13 @@ impl Broker {
                 in_flight: None,
                 synced: 0,
             },
+            wants_room: false,
             deletions: Vec::new(),
             signals: Vec::new(),
             ids,
             closing: Closing::No,
             failure: None,
+            complaints: Rate::per_minute(COMPLAINTS_A_MINUTE),
         };
         for record in replayed
             .into_iter()
@@ -125,7 +127,8 @@ impl Broker {
     fn begin(&mut self, disk: &Arc<dyn Disk>, root: &Path, now: Now) -> Result<(), OpenError> {
         let (boot, leader_epoch) = self.opened;
         self.commit(&[Record::Opened { boot, leader_epoch }]);
-        if let Some(round) = self.start_round() {
+        let round = self.start_round();
+        if let Some(round) = round.map_err(|Fatal(error)| OpenError::Io(error))? {
             let number = round.number;
             run(disk, root, round)?;
             self.synced(number, now);
@@ -175,6 +178,9 @@ fn run(disk: &Arc<dyn Disk>, root: &Path, round: Round) -> Result<(), OpenError>
         _ => Ok(()),
     }
 }
+
+/// Log lines about requests that went wrong.
+const COMPLAINTS_A_MINUTE: u32 = 10;
 
 /// `min.incremental.fetch.session.eviction.ms`, which Kafka has as a constant too.
 const FETCH_SESSION_EVICTION_MS: i64 = 120_000;

@@ -48,6 +48,7 @@ pub struct Topics {
     /// Names with every '.' as '_': metric names cannot tell the two apart, so topics may not differ
     /// in nothing else.
     unified: BTreeMap<String, Arc<str>>,
+    partition_count: i64,
     /// The sync round of the newest change: who reads topics answers no earlier.
     pub(super) round: u64,
 }
@@ -76,6 +77,12 @@ impl Topics {
         self.by_name.values()
     }
 
+    /// Partitions of all topics.
+    #[must_use]
+    pub fn partition_count(&self) -> i64 {
+        self.partition_count
+    }
+
     /// The sync round that a reply which shows topics has to wait for.
     #[must_use]
     pub fn round(&self) -> u64 {
@@ -93,14 +100,18 @@ impl Topics {
         self.names.insert(topic.id, Arc::clone(&topic.name));
         self.unified
             .insert(unify(&topic.name), Arc::clone(&topic.name));
-        self.by_name.insert(Arc::clone(&topic.name), topic);
+        self.partition_count += i64::from(topic.partition_count);
+        let old = self.by_name.insert(Arc::clone(&topic.name), topic);
+        self.partition_count -= old.map_or(0, |topic| i64::from(topic.partition_count));
     }
 
     /// Forgets a topic.
     pub(super) fn remove(&mut self, id: Uuid) -> Option<Topic> {
         let name = self.names.remove(&id)?;
         self.unified.remove(&unify(&name));
-        self.by_name.remove(&name)
+        let topic = self.by_name.remove(&name)?;
+        self.partition_count -= i64::from(topic.partition_count);
+        Some(topic)
     }
 }
 

@@ -6,6 +6,7 @@ use chronikd::config::{BrokerConfig, SyncAll};
 use chronikd::disk::Disk;
 use chronikd::disk::{Lock, LockError, RealDisk, Syncing};
 use std::io::{self, ErrorKind};
+use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{env, fs, process};
@@ -16,7 +17,8 @@ pub(crate) struct DataDir {
     pub(crate) path: PathBuf,
     pub(crate) disk: Arc<RealDisk>,
     ephemeral: bool,
-    _lock: Lock,
+    /// Goes with the process and not before: after an end that is not clean a lane may still be writing.
+    _lock: ManuallyDrop<Lock>,
 }
 
 impl DataDir {
@@ -42,7 +44,7 @@ impl DataDir {
             path,
             disk,
             ephemeral,
-            _lock: lock,
+            _lock: ManuallyDrop::new(lock),
         })
     }
 }

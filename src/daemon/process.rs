@@ -7,8 +7,9 @@ use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::panic::{self, PanicHookInfo};
 
-/// Descriptors that are for files, not for connections.
-const DESCRIPTORS_FOR_FILES: u64 = 256;
+/// Descriptors that are not for connections: the storage keeps 256 files open and more while a round is about to sync
+/// them; the rest is for the journal, the work lane's own files, listeners, the log and the loop.
+const DESCRIPTORS_FOR_FILES: u64 = 512;
 
 /// How many connections may be open: `wanted`, or fewer where the system gives fewer descriptors. The
 /// soft limit is raised to the hard one, which is what it is for.

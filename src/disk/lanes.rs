@@ -58,6 +58,9 @@ pub trait Lanes<T> {
     fn work(&mut self, job: Job<T>);
     /// Takes everything finished since the last call, in order of completion.
     fn completed(&mut self) -> Vec<Completion<T>>;
+    /// The process is about to end without a clean stop: nothing that is queued begins any more, and nobody waits for
+    /// what is running.
+    fn abandon(&mut self) {}
 }
 
 /// One operation of a round.

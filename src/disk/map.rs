@@ -41,12 +41,14 @@ pub(super) const WINDOW_COUNT: usize = if cfg!(target_pointer_width = "32") {
 } else {
     256
 };
-/// Windows that there is room for.
-pub(super) const MOST_WINDOWS: usize = if cfg!(target_pointer_width = "32") {
-    WINDOW_COUNT
-} else {
-    usize::MAX
-};
+/// So many windows as are asked for, or as there is room for where there are only 4 GiB of addresses.
+pub(super) fn room_for(count: usize) -> usize {
+    match cfg!(target_pointer_width = "32") {
+        true => count.min(WINDOW_COUNT),
+        false => count,
+    }
+}
+
 /// Views up to this length use a window that is there and make no new one.
 const SHORT_BYTES: usize = 32 * 1024;
 

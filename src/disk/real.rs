@@ -95,12 +95,7 @@ impl RealDisk {
     /// of this machine has room for.
     #[must_use]
     pub fn with_windows(self, count: usize) -> RealDisk {
-        #[allow(
-            clippy::unnecessary_min_or_max,
-            reason = "only a small address space has a limit"
-        )]
-        let count = count.min(map::MOST_WINDOWS);
-        let windows = Arc::new(map::Cache::new(count));
+        let windows = Arc::new(map::Cache::new(map::room_for(count)));
         RealDisk { windows, ..self }
     }
 

@@ -1,7 +1,11 @@
 //! The lanes of the daemon: one thread each.
 //!
 //! An idle lane waits on a channel and costs nothing. A lane that has finished something calls the wake
-//! closure after the result can be taken. A panic in a lane goes on in the loop, at `completed`.
+//! closure after the result can be taken. A panic in a lane goes on in the loop, at `completed`, unless a hook ends the
+//! process where it happens, as the daemon's does.
+//!
+//! Both lanes stop for good when a round has failed, before anybody is told of it, and when they are abandoned: what is queued
+//! then never begins. So no checkpoint is written after a failed sync.
 
 use super::Disk;
 use super::lanes::{Completion, Job, Lanes, Round, SYNC_STACK_BYTES, run};
@@ -9,6 +13,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
@@ -21,22 +26,42 @@ const WORK_STACK_BYTES: usize = 2 * 1024 * 1024;
 /// What a lane's thread sends back: a completion, or the panic that took its place.
 type Done<T> = thread::Result<Completion<T>>;
 
-/// One thread and the queue before it. Dropping it lets the queue run empty and waits for the thread.
+/// One thread and the queue before it. Dropping it lets the queue run empty and waits for the thread; a stopped lane is not
+/// waited for.
 struct Lane<J> {
     queue: Option<Sender<J>>,
     thread: Option<thread::JoinHandle<()>>,
+    stopped: Stopped,
+}
+
+/// Whether the lanes may begin nothing more.
+#[derive(Clone, Default)]
+struct Stopped(Arc<AtomicBool>);
+
+impl Stopped {
+    fn set(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    fn is_set(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
 }
 
 impl<J: Send + 'static> Lane<J> {
     fn start<T: Send + 'static>(
         thread: thread::Builder,
-        done: Sender<Done<T>>,
-        wake: Wake,
+        (done, wake): (Sender<Done<T>>, Wake),
+        stopped: &Stopped,
         run: impl Fn(J) -> Completion<T> + Send + 'static,
     ) -> io::Result<Lane<J>> {
         let (queue, jobs) = channel();
+        let stop = stopped.clone();
         let thread = thread.spawn(move || {
             for job in jobs {
+                if stop.is_set() {
+                    return;
+                }
                 // A loop that is gone needs no results.
                 let _ = done.send(catch_unwind(AssertUnwindSafe(|| run(job))));
                 wake();
@@ -45,6 +70,7 @@ impl<J: Send + 'static> Lane<J> {
         Ok(Lane {
             queue: Some(queue),
             thread: Some(thread),
+            stopped: stopped.clone(),
         })
     }
 
@@ -53,14 +79,19 @@ impl<J: Send + 'static> Lane<J> {
             .queue
             .as_ref()
             .is_some_and(|queue| queue.send(job).is_ok());
-        assert!(sent, "a lane ends only after its queue");
+        assert!(
+            sent || self.stopped.is_set(),
+            "a lane ends only after its queue, or stopped"
+        );
     }
 }
 
 impl<J> Drop for Lane<J> {
     fn drop(&mut self) {
         self.queue = None;
-        if let Some(thread) = self.thread.take() {
+        if let Some(thread) = self.thread.take()
+            && !self.stopped.is_set()
+        {
             // Panics of jobs were caught; there is nobody to tell of another.
             let _ = thread.join();
         }
@@ -72,6 +103,7 @@ pub struct Threads<T> {
     sync: Lane<Round>,
     work: Lane<Job<T>>,
     done: Receiver<Done<T>>,
+    stopped: Stopped,
 }
 
 impl<T: Send + 'static> Threads<T> {
@@ -84,19 +116,32 @@ impl<T: Send + 'static> Threads<T> {
         let (sender, done) = channel();
         let thread = |name: &str, stack| thread::Builder::new().name(name.into()).stack_size(stack);
         let root = root.to_owned();
+        let stopped = Stopped::default();
+        let failed = stopped.clone();
         let sync = Lane::start(
             thread("chronik-sync", SYNC_STACK_BYTES),
-            sender.clone(),
-            Arc::clone(wake),
-            move |round| run(&*disk, &root, round),
+            (sender.clone(), Arc::clone(wake)),
+            &stopped,
+            move |round| {
+                let done = run(&*disk, &root, round);
+                if matches!(done, Completion::SyncFailed(..)) {
+                    failed.set();
+                }
+                done
+            },
         )?;
         let work = Lane::start(
             thread("chronik-work", WORK_STACK_BYTES),
-            sender,
-            Arc::clone(wake),
+            (sender, Arc::clone(wake)),
+            &stopped,
             |job: Job<T>| Completion::Worked(job()),
         )?;
-        Ok(Threads { sync, work, done })
+        Ok(Threads {
+            sync,
+            work,
+            done,
+            stopped,
+        })
     }
 }
 
@@ -115,12 +160,16 @@ impl<T: Send + 'static> Lanes<T> for Threads<T> {
             .map(|done| done.unwrap_or_else(|panic| resume_unwind(panic)))
             .collect()
     }
+
+    fn abandon(&mut self) {
+        self.stopped.set();
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::lanes::Append;
-    use super::super::sim::{SimDisk, Survives};
+    use super::super::sim::{Fault, SimDisk, Survives, Times};
     use super::super::{Mode, read_all};
     use super::*;
     use std::sync::mpsc::sync_channel;
@@ -193,6 +242,48 @@ mod tests {
             .err()
             .unwrap();
         assert_eq!(panic.downcast_ref(), Some(&"from the job"));
+    }
+
+    /// Keeps the work lane busy until something is sent, with a job behind it. The receiver hears of that job only if it runs.
+    fn busy(lanes: &mut Threads<u32>) -> (Sender<()>, Receiver<()>) {
+        let ((go, gone), (tell, told)) = (channel(), channel());
+        let begun = tell.clone();
+        lanes.work(Box::new(move || {
+            begun.send(()).unwrap();
+            drop(begun);
+            gone.recv().map_or(0, |()| 1)
+        }));
+        told.recv().unwrap();
+        lanes.work(Box::new(move || tell.send(()).map_or(0, |()| 2)));
+        (go, told)
+    }
+
+    #[test]
+    fn abandoned_threads_begin_nothing_more_and_nobody_waits_for_them() {
+        let (_, disk) = sim();
+        let (mut lanes, _wait) = threads(disk);
+        let (go, told) = busy(&mut lanes);
+        lanes.abandon();
+        drop(lanes);
+        go.send(()).unwrap();
+        assert!(told.recv().is_err());
+    }
+
+    #[test]
+    fn after_a_failed_round_no_job_begins() {
+        let (sim, disk) = sim();
+        let (mut lanes, wait) = threads(Arc::clone(&disk));
+        let (go, told) = busy(&mut lanes);
+        let round = round(&*disk);
+        sim.fail_at(sim.operations(), Fault::Io, Times::Once);
+        lanes.sync(round);
+        wait();
+        assert!(matches!(
+            only(lanes.completed()),
+            Completion::SyncFailed(..)
+        ));
+        go.send(()).unwrap();
+        assert!(told.recv().is_err());
     }
 
     #[test]

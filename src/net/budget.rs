@@ -1,8 +1,9 @@
-//! The budget of request bytes that all connections hold together.
+//! The budget of memory for request bytes that all connections hold together.
 //!
-//! Bytes are charged as they arrive, and released as their frames are handled. At the limit nobody is read from but one
-//! connection, the favoured: the one whose incomplete frame is the oldest. So something always becomes complete, and
-//! memory stays below the limit and one frame. A favoured peer that does not complete its frame in time is closed:
+//! An inbox is charged with its memory as bytes arrive, and released as their frames are handled. At the limit nobody is
+//! read from but one connection, the favoured: the one whose incomplete frame is the oldest. So something always becomes
+//! complete, and beyond the limit there is at most the inbox of one frame (which doubles as it grows, to less than twice the
+//! frame and what came with it) and the few spare ones. A favoured peer that does not complete its frame in time is closed:
 //! otherwise a handful of them, silent, would keep everybody waiting.
 
 use super::conn::{Conn, Conns, Phase};
@@ -42,7 +43,7 @@ impl Budget {
 
     /// Counts what the connection holds now.
     pub(super) fn charge(&mut self, conn: &mut Conn) {
-        let holds_bytes = conn.inbox.buffered_bytes();
+        let holds_bytes = conn.inbox.held_bytes();
         self.held_bytes = self.held_bytes - conn.charged_bytes + holds_bytes;
         conn.charged_bytes = holds_bytes;
     }

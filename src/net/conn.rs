@@ -1,7 +1,7 @@
 //! One connection without its socket, and the table of all of them.
 //!
 //! A slot of the table is used again; its generation never is, so that an answer to a connection that has gone finds
-//! nobody. An idle connection owns no buffer.
+//! nobody. An idle connection owns no inbox, and of its outbox half a KiB.
 
 use super::Limits;
 use super::outbox::Outbox;
@@ -52,7 +52,7 @@ pub(super) struct Conn {
     pub(super) inbox: Inbox,
     pub(super) outbox: Outbox,
     pub(super) phase: Phase,
-    /// What of the inbox is counted in the budget of request bytes.
+    /// Memory of the inbox, as it is counted in the budget.
     pub(super) charged_bytes: usize,
     /// When the first byte of an incomplete frame came.
     pub(super) begun: Mono,
@@ -100,34 +100,44 @@ impl Conn {
     }
 }
 
-/// Buffers of empty inboxes: a quiet connection holds none, and the next one to speak gets one that is still warm.
+/// Empty inboxes with memory to read into. Who reads is lent one, still warm, and keeps it only if a good part of it is used: what
+/// is less moves to an inbox of its own size, so that a thousand connections with a few bytes each cost
+/// a few bytes each.
 #[derive(Debug, Default)]
 pub(super) struct Spare {
     inboxes: Vec<Inbox>,
 }
 
-/// How many buffers are kept, and up to which size.
+/// What a fresh inbox makes room for.
+pub(super) const READ_BYTES: usize = 64 * 1024;
+/// Up to so many waiting bytes are moved, which costs less than memory for another connection to read into.
+const MOVED_BYTES: usize = READ_BYTES / 2;
+/// Memory that is not worth a move.
+const SLACK_BYTES: usize = 512;
+/// How many inboxes are kept, and up to which size.
 const SPARE_COUNT: usize = 8;
 const SPARE_BYTES: usize = 512 * 1024;
 
 impl Spare {
-    /// Gives an inbox without memory a spare one's.
+    /// Gives an inbox a spare one's memory, if it has too little to read into.
     pub(super) fn lend(&mut self, inbox: &mut Inbox) {
-        if inbox.held_bytes() == 0
+        if inbox.held_bytes() < READ_BYTES
             && let Some(spare) = self.inboxes.pop()
         {
-            *inbox = spare;
+            inbox.rehouse(spare);
         }
     }
 
-    /// Takes the memory of an inbox in which nothing waits.
+    /// Takes the memory of an inbox in which nothing waits, or little in much.
     pub(super) fn take_back(&mut self, inbox: &mut Inbox) {
-        if inbox.buffered_bytes() > 0 || inbox.held_bytes() == 0 {
+        let (held, waiting) = (inbox.held_bytes(), inbox.buffered_bytes());
+        let is_fit = waiting > 0 && held <= 2 * waiting + SLACK_BYTES;
+        if is_fit || held == 0 || waiting > MOVED_BYTES {
             return;
         }
-        let inbox = std::mem::take(inbox);
-        if self.inboxes.len() < SPARE_COUNT && inbox.held_bytes() <= SPARE_BYTES {
-            self.inboxes.push(inbox);
+        let spare = inbox.rehouse(Inbox::default());
+        if self.inboxes.len() < SPARE_COUNT && (READ_BYTES..=SPARE_BYTES).contains(&held) {
+            self.inboxes.push(spare);
         }
     }
 }

@@ -25,7 +25,7 @@ pub trait Core {
     /// Takes in what a lane has finished.
     fn absorb(&mut self, now: Now, done: Completion<Self::Worked>) -> Result<(), Fatal>;
     /// Fires what is due.
-    fn tick(&mut self, now: Now) -> Result<(), Fatal>;
+    fn tick(&mut self, now: Now);
     /// When `tick` is wanted next.
     fn next_deadline(&self) -> Option<Mono>;
     /// Changes that parked requests may be waiting for, since the last call.
@@ -34,8 +34,9 @@ pub trait Core {
     fn take_paid(&mut self) -> Vec<(Ticket, Self::Fact)>;
     /// Jobs for the work lane, since the last call.
     fn take_jobs(&mut self) -> Vec<Job<Self::Worked>>;
-    /// The next sync round, if anything needs one and none is in flight.
-    fn start_round(&mut self) -> Option<Round>;
+    /// The next sync round, if anything needs one and none is in flight. This is asked after everything else, so it is
+    /// here that a failure of the turn comes to light: then nothing of the turn may be told to anybody.
+    fn start_round(&mut self) -> Result<Option<Round>, Fatal>;
     /// The newest durable round: replies tagged with a higher one must wait.
     fn synced_round(&self) -> u64;
     /// Starts the clean close: last checkpoints, last round, the journal's closing record.
@@ -57,8 +58,8 @@ impl Core for Broker {
     fn absorb(&mut self, now: Now, done: Completion<Worked>) -> Result<(), Fatal> {
         Broker::absorb(self, now, done)
     }
-    fn tick(&mut self, now: Now) -> Result<(), Fatal> {
-        Broker::tick(self, now)
+    fn tick(&mut self, now: Now) {
+        Broker::tick(self, now);
     }
     fn next_deadline(&self) -> Option<Mono> {
         Broker::next_deadline(self)
@@ -72,7 +73,7 @@ impl Core for Broker {
     fn take_jobs(&mut self) -> Vec<Job<Worked>> {
         Broker::take_jobs(self)
     }
-    fn start_round(&mut self) -> Option<Round> {
+    fn start_round(&mut self) -> Result<Option<Round>, Fatal> {
         Broker::start_round(self)
     }
     fn synced_round(&self) -> u64 {

@@ -4,11 +4,12 @@
 //!
 //! ```text
 //! Absorb   what the lanes have finished; replies that waited for a round may leave
-//! Run      ready connections in turn, each up to its allowance; who has more stays in line, last
+//! Run      ready connections in turn, each up to its allowance, all up to that of the turn; who has more stays in line,
+//!          last, and who was not come to stays first
 //! Expire   waits whose deadline has come (last call), idle and overdue connections
 //! Tick     the broker's own timers
 //! Settle   woken waits and paid tickets, until there are none
-//! Sync     a round, if anything needs one and none is in flight; jobs go to the work lane
+//! Sync     a failure of the turn ends it here; a round, if anything needs one and none is in flight; jobs
 //! ```
 //!
 //! Afterwards whoever owns the sockets looks at each of `take_touched`: it flushes (`gather`, `sent`), reads on (`may_read`,
@@ -75,6 +76,17 @@ pub enum Fate {
     Finish,
     /// Close the socket, then call `close`.
     Close,
+}
+
+/// Requests that one turn begins, and their bytes, whoever asks: replies leave at its end, so it must come.
+const TURN_REQUESTS: usize = 2_048;
+const TURN_BYTES: usize = 16 << 20;
+
+/// What was handled of an allowance.
+#[derive(Clone, Copy, Debug, Default)]
+struct Spent {
+    requests: usize,
+    bytes: usize,
 }
 
 /// How far the clean stop has come.
@@ -157,9 +169,9 @@ impl<C: Core> Exchange<C> {
             Part::Absorb => self.absorb(now)?,
             Part::Run => self.run_ready(now),
             Part::Expire => self.expire(now),
-            Part::Tick => self.tick(now)?,
+            Part::Tick => self.tick(now),
             Part::Settle => self.settle(now),
-            Part::Sync => self.sync(),
+            Part::Sync => self.sync()?,
         }
         Ok(())
     }
@@ -208,13 +220,19 @@ impl<C: Core> Exchange<C> {
         if self.stop != Stop::No {
             return;
         }
+        let mut all = Spent::default();
         for _ in 0..self.ready.len() {
+            if all.requests >= TURN_REQUESTS || all.bytes >= TURN_BYTES {
+                return;
+            }
             let Some(id) = self.ready.pop_front() else {
                 return;
             };
             if let Some(conn) = self.conns.get_mut(id) {
                 conn.queued = false;
-                self.run(now, id, self.limits.turn_requests, false);
+                let spent = self.run(now, id, self.limits.turn_requests, false);
+                all.requests += spent.requests;
+                all.bytes += spent.bytes;
             }
         }
     }
@@ -227,25 +245,24 @@ impl<C: Core> Exchange<C> {
             self.deadline(id, now.mono);
         }
         while let Some(id) = self.budget.overdue(&self.conns, now.mono) {
-            self.complain(
+            self.give_up(
                 id,
                 now.mono,
                 "its request did not become complete while memory was short",
             );
-            self.finish(id);
         }
         for id in self.budget.relieve(&mut self.conns, now.mono) {
             self.touch(id);
         }
     }
 
-    fn tick(&mut self, now: Now) -> Result<(), Fatal> {
+    fn tick(&mut self, now: Now) {
         // Parked requests have just had their last call.
         if self.stop == Stop::Asked {
             self.stop = Stop::Begun;
             self.core.begin_close(now);
         }
-        self.core.tick(now)
+        self.core.tick(now);
     }
 
     fn settle(&mut self, now: Now) {
@@ -261,18 +278,19 @@ impl<C: Core> Exchange<C> {
                 self.run(now, id, 1, false);
             }
             for (ticket, fact) in paid {
-                self.pay(&ticket, fact);
+                self.pay(now.mono, &ticket, fact);
             }
         }
     }
 
-    fn sync(&mut self) {
-        if let Some(round) = self.core.start_round() {
+    fn sync(&mut self) -> Result<(), Fatal> {
+        if let Some(round) = self.core.start_round()? {
             self.lanes.sync(round);
         }
         for job in self.core.take_jobs() {
             self.lanes.work(job);
         }
+        Ok(())
     }
 }
 
@@ -296,8 +314,8 @@ impl<C: Core> Exchange<C> {
         if matches!(conn.phase, Phase::Closing | Phase::Lingering | Phase::Dead) {
             conn.inbox = Inbox::default();
         }
-        self.budget.charge(conn);
         self.spare.take_back(&mut conn.inbox);
+        self.budget.charge(conn);
         if !conn.awaiting && conn.outbox.awaits_round(self.core.synced_round()) {
             conn.awaiting = true;
             self.awaiting.push(id);
@@ -359,7 +377,7 @@ impl<C: Core> Exchange<C> {
             assert_eq!(places, usize::from(conn.queued), "{id:?} on the ready list");
             let may_run = conn.is_runnable() && conn.inbox.frame(limit) != Ok(None);
             assert!(conn.queued || !may_run, "{id:?} was forgotten");
-            assert_eq!(conn.charged_bytes, conn.inbox.buffered_bytes());
+            assert_eq!(conn.charged_bytes, conn.inbox.held_bytes());
             let awaits = conn.outbox.awaits_round(self.core.synced_round());
             assert!(
                 !awaits || self.awaiting.contains(&id),

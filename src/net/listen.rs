@@ -4,9 +4,8 @@
 //! line a minute, and peers wait in the backlog. It resumes when a connection closes, and for the system's sake after a
 //! second too. A listener with peers in its backlog is remembered, since its edge is not reported again.
 
-use super::pace::Rate;
 use super::transport::canonical;
-use crate::clock::Mono;
+use crate::clock::{Mono, Rate};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
 use socket2::{Domain, Protocol, Socket, Type};

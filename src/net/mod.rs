@@ -42,7 +42,7 @@ pub struct Limits {
     pub idle_ms: i64,
     /// `socket.request.max.bytes`: a frame of more bytes closes its connection.
     pub request_bytes: usize,
-    /// `queued.max.request.bytes`: request bytes that all connections hold together.
+    /// `queued.max.request.bytes`: memory for request bytes that all connections hold together.
     pub held_bytes: usize,
     /// `chronik.outbox.bytes`: with so many bytes of replies waiting, a connection is not read from.
     pub outbox_bytes: usize,

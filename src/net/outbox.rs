@@ -22,6 +22,9 @@ const KEEP_BYTES: usize = 512;
 const KEEP_PIECES: usize = 4;
 /// The length that stands before every reply.
 const LENGTH_BYTES: usize = 4;
+/// Own bytes of one reply, payload not counted. The metadata of a million partitions need less; a request that
+/// would take more (millions of partitions that do not exist, say) is answered with the end of its connection.
+const MOST_REPLY_BYTES: usize = 64 << 20;
 
 /// See the head of this file.
 #[derive(Debug)]
@@ -34,6 +37,10 @@ pub(super) struct Outbox {
     pieces: VecDeque<Piece>,
     pinned_bytes: usize,
 }
+
+/// A reply that no peer would take.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct TooLarge;
 
 #[derive(Debug)]
 struct Piece {
@@ -88,10 +95,19 @@ impl Outbox {
     }
 
     /// Takes the bytes back with a reply in them, and writes the reply's length before it.
-    pub(super) fn seal(&mut self, start: usize, out: &mut Out) {
+    ///
+    /// # Errors
+    /// When the reply is too large for a peer; then it is gone, as after `discard`.
+    pub(super) fn seal(&mut self, start: usize, out: &mut Out) -> Result<(), TooLarge> {
+        let own_bytes = out.bytes.len() - start - LENGTH_BYTES;
         let payload_bytes: usize = out.payloads.iter().map(|(_, view)| view.len()).sum();
-        let len = out.bytes.len() - start - LENGTH_BYTES + payload_bytes;
-        let len = i32::try_from(len).expect("a reply is bounded far below 2 GiB");
+        let len = match i32::try_from(own_bytes + payload_bytes) {
+            Ok(len) if own_bytes <= MOST_REPLY_BYTES => len,
+            _ => {
+                self.discard(start, out);
+                return Err(TooLarge);
+            }
+        };
         out.bytes[start..start + LENGTH_BYTES].copy_from_slice(&len.to_be_bytes());
         std::mem::swap(&mut self.own, &mut out.bytes);
         let mut written = start;
@@ -101,6 +117,7 @@ impl Outbox {
             written = cut;
         }
         self.push_own(self.own.len() - written, out.round);
+        Ok(())
     }
 
     /// Takes the bytes back without the reply.
@@ -108,6 +125,9 @@ impl Outbox {
         out.bytes.truncate(start);
         out.payloads.clear();
         std::mem::swap(&mut self.own, &mut out.bytes);
+        if self.is_empty() {
+            self.give_back();
+        }
     }
 
     /// Adds bytes that are not a reply of ours (the sentence for a lost HTTP client).
@@ -258,7 +278,7 @@ mod tests {
                 .push((out.bytes.len(), View::owned(file.to_vec())));
         }
         out.round = round;
-        outbox.seal(start, out);
+        assert_eq!(outbox.seal(start, out), Ok(()));
     }
 
     fn drain(outbox: &mut Outbox, synced: u64, step: usize) -> Vec<u8> {
@@ -309,6 +329,25 @@ mod tests {
         outbox.discard(start, &mut out);
         reply(&mut outbox, &mut out, 0, &[(b"b", b"")]);
         assert_eq!(drain(&mut outbox, 0, 64), b"\0\0\0\x01a\0\0\0\x01b");
+    }
+
+    #[test]
+    fn a_reply_that_is_too_large_leaves_nothing_behind() {
+        let (mut outbox, mut out) = (Outbox::new(&Limits::default()), Out::default());
+        let start = outbox.open(&mut out);
+        out.bytes.resize(start + LENGTH_BYTES + MOST_REPLY_BYTES, 7);
+        assert_eq!(outbox.seal(start, &mut out), Ok(()));
+        assert_eq!(
+            drain(&mut outbox, 0, 1 << 20).len(),
+            LENGTH_BYTES + MOST_REPLY_BYTES
+        );
+        let start = outbox.open(&mut out);
+        out.bytes
+            .resize(start + LENGTH_BYTES + MOST_REPLY_BYTES + 1, 7);
+        assert_eq!(outbox.seal(start, &mut out), Err(TooLarge));
+        assert!(outbox.is_empty() && outbox.held_bytes() < 4096);
+        reply(&mut outbox, &mut out, 0, &[(b"b", b"")]);
+        assert_eq!(drain(&mut outbox, 0, 64), b"\0\0\0\x01b");
     }
 
     #[test]

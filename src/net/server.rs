@@ -78,6 +78,8 @@ pub struct Server<C: Core> {
     accepted: Vec<Accepted>,
     scratch: Vec<u8>,
     laps: Laps,
+    /// No turn has run yet: what the broker owed when it was opened (the loading of its partitions) is not handed out.
+    fresh: bool,
     stopping: bool,
     farewell: Option<Mono>,
 }
@@ -106,6 +108,7 @@ impl<C: Core> Server<C> {
             accepted: Vec::new(),
             scratch: Vec::new(),
             laps: Laps::new(),
+            fresh: true,
             stopping: false,
             farewell: None,
         })
@@ -130,16 +133,21 @@ impl<C: Core> Server<C> {
         &mut self.exchange
     }
 
-    /// Runs until something ends it. `notice` is told of signals that are not about stopping.
+    /// Runs until something ends it. `notice` is told of signals that are not about stopping. After an end that is not clean,
+    /// the lanes begin nothing more and may still be at work: the process is to end.
     pub fn run(mut self, clock: &Clock, notice: &mut dyn FnMut(Notice, &mut C)) -> Exit {
-        loop {
+        let exit = loop {
             if let Some(exit) = self.step(clock, notice) {
-                return exit;
+                break exit;
             }
+        };
+        if !matches!(exit, Exit::Clean) {
+            self.exchange.abandon();
         }
+        exit
     }
 
-    /// Sleeps once, and runs one turn.
+    /// Sleeps once, and runs one turn; the first time without the sleep.
     pub fn step(&mut self, clock: &Clock, notice: &mut dyn FnMut(Notice, &mut C)) -> Option<Exit> {
         let timeout = self.timeout(clock.mono());
         if let Err(error) = self.poller.wait(&mut self.events, timeout) {
@@ -169,6 +177,7 @@ impl<C: Core> Server<C> {
     }
 
     fn turn(&mut self, now: Now, clock: &Clock) -> Result<(), Fatal> {
+        self.fresh = false;
         for part in Part::ALL {
             self.exchange.step(part, now)?;
             self.laps.end(&part, clock.mono());
@@ -177,7 +186,8 @@ impl<C: Core> Server<C> {
     }
 
     fn timeout(&self, now: Mono) -> Option<Duration> {
-        let at_once = self.exchange.has_ready()
+        let at_once = self.fresh
+            || self.exchange.has_ready()
             || !self.reading.is_empty()
             || !self.attending.is_empty()
             || self.listeners.is_pending();

@@ -33,6 +33,9 @@ pub(super) struct Toy {
     signals: Vec<Signal>,
     paid: Vec<(Ticket, Vec<u8>)>,
     patient: bool,
+    failure: Option<Fatal>,
+    /// Not handed out yet.
+    pub(super) jobs: Vec<Job<()>>,
     dirty: bool,
     in_flight: bool,
     /// The newest round that was handed out; what is written belongs to the next one.
@@ -62,6 +65,11 @@ impl Toy {
     /// Signals bytes that are not there.
     pub(super) fn overpromise(&mut self, p: u8, bytes: usize) {
         self.signals.push(Signal { key: key(p), bytes });
+    }
+
+    /// A write fails for good.
+    pub(super) fn fail(&mut self) {
+        self.failure = Some(Fatal(io::Error::other("broken")));
     }
 
     /// Keeps joins from being answered by their timer.
@@ -193,11 +201,10 @@ impl Core for Toy {
         Ok(())
     }
 
-    fn tick(&mut self, now: Now) -> Result<(), Fatal> {
+    fn tick(&mut self, now: Now) {
         while let Some(g) = self.timers.pop(now.mono) {
             self.complete(g);
         }
-        Ok(())
     }
 
     fn next_deadline(&self) -> Option<Mono> {
@@ -213,19 +220,22 @@ impl Core for Toy {
     }
 
     fn take_jobs(&mut self) -> Vec<Job<()>> {
-        Vec::new()
+        std::mem::take(&mut self.jobs)
     }
 
-    fn start_round(&mut self) -> Option<Round> {
+    fn start_round(&mut self) -> Result<Option<Round>, Fatal> {
+        if let Some(failure) = self.failure.take() {
+            return Err(failure);
+        }
         if !self.dirty || self.in_flight {
-            return None;
+            return Ok(None);
         }
         (self.dirty, self.in_flight) = (false, true);
         self.started += 1;
-        Some(Round {
+        Ok(Some(Round {
             number: self.started,
             ..Round::default()
-        })
+        }))
     }
 
     fn synced_round(&self) -> u64 {

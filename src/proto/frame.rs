@@ -108,6 +108,20 @@ impl Inbox {
         }
     }
 
+    /// Moves what waits into another inbox's memory, and answers what it was in, empty.
+    ///
+    /// # Panics
+    /// When the other one is not empty.
+    pub fn rehouse(&mut self, mut other: Inbox) -> Inbox {
+        assert_eq!(other.buffered_bytes(), 0, "two streams in one inbox");
+        let waiting = self.waiting();
+        other.space(waiting.len())[..waiting.len()].copy_from_slice(waiting);
+        other.filled(waiting.len());
+        let mut old = std::mem::replace(self, other);
+        (old.start, old.filled) = (0, 0);
+        old
+    }
+
     /// The first four bytes that wait, for guessing what a stream is that is not Kafka's.
     #[must_use]
     pub fn peek_first_four(&self) -> Option<[u8; 4]> {
@@ -242,6 +256,22 @@ mod tests {
         arrive(&mut inbox, b"rest");
         inbox.release();
         assert_eq!(inbox.buffered_bytes(), 4);
+    }
+
+    #[test]
+    fn what_waits_moves_to_memory_of_its_own_size_and_back() {
+        let (mut inbox, bytes) = (Inbox::default(), framed(b"second"));
+        inbox.space(1 << 16);
+        arrive(&mut inbox, &framed(b"first"));
+        arrive(&mut inbox, &bytes[..7]);
+        inbox.consume();
+        let large = inbox.rehouse(Inbox::default());
+        assert_eq!(large.buffered_bytes(), 0);
+        assert!(large.held_bytes() >= 1 << 16 && inbox.held_bytes() < 16);
+        let small = inbox.rehouse(large);
+        assert!(small.held_bytes() < 16 && inbox.held_bytes() >= 1 << 16);
+        arrive(&mut inbox, &bytes[7..]);
+        assert_eq!(inbox.frame(LIMIT), Ok(Some(&b"second"[..])));
     }
 
     #[test]

@@ -32,7 +32,8 @@ impl<'a> RequestHeader<'a> {
     /// When the header is malformed or names an API that is not served; no response can be made then.
     pub fn parse(frame: &'a [u8]) -> Result<(RequestHeader<'a>, &'a [u8])> {
         let mut r = Reader::new(frame, 0, false);
-        let api_key = ApiKey::from_wire(i16::read(&mut r)?).ok_or(Malformed("unknown api key"))?;
+        let api_key =
+            ApiKey::from_wire(i16::read(&mut r)?).ok_or(Malformed("an API that is not served"))?;
         let header = RequestHeader {
             api_key,
             api_version: i16::read(&mut r)?,

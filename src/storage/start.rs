@@ -24,7 +24,7 @@ use super::segment::Segment;
 use super::{Done, Known, Outcome, PartitionId, Slot, State, Storage};
 use crate::clock::Now;
 use crate::config::LogConfig;
-use crate::disk::{self, Disk, Mode};
+use crate::disk::{self, Disk, Mode, is_sync_failure};
 use crate::proto::Uuid;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -227,12 +227,11 @@ impl Storage {
             Outcome::Loaded(id, result) => self.loaded(id, result, now),
             Outcome::Checkpointed(done) => self.checkpointed(done, now),
             Outcome::Pointed(result) => self.pointed(result, now),
-            Outcome::Removed(result) => {
-                if let Err(failure) = result {
-                    log::warn!("storage: a deleted partition is left over: {failure}");
-                }
+            Outcome::Removed(Err(error)) if !is_sync_failure(&error) => {
+                log::warn!("storage: what was deleted stays until the next start: {error}");
                 Ok(())
             }
+            Outcome::Removed(result) => result,
         }
     }
 
@@ -386,6 +385,8 @@ impl Storage {
         let name = names::dir(&leaving.topic, id.partition);
         self.left_names.remove(&name);
         let away = self.root.join(names::deleted_dir(&leaving.topic, id));
+        // What a round was to sync under the old name is promised to nobody any more.
+        self.rounds.dirs.remove(&self.root.join(&name));
         self.rename(&name, &away)?;
         self.removals
             .insert((now.mono.plus_ms(REMOVAL_DELAY_MS), away));

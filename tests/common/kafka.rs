@@ -99,17 +99,30 @@ impl Kafka {
         assert_eq!(answer.topics[0].error_code, ErrorCode::NONE, "{name}");
     }
 
+    /// Whether the broker gives out producer ids; one that is still starting answers an error.
+    pub fn answers(&mut self) -> io::Result<()> {
+        self.ask_producer_id()
+            .and_then(|answer| match answer.error_code {
+                ErrorCode::NONE => Ok(()),
+                error => Err(io::Error::other(format!("{error:?}"))),
+            })
+    }
+
     /// A producer id that is nobody else's.
     pub fn producer_id(&mut self) -> io::Result<(i64, i16)> {
+        let answer = self.ask_producer_id()?;
+        assert_eq!(answer.error_code, ErrorCode::NONE);
+        Ok((answer.producer_id, answer.producer_epoch))
+    }
+
+    fn ask_producer_id(&mut self) -> io::Result<InitProducerIdResponse> {
         let request = InitProducerIdRequest {
             transaction_timeout_ms: i32::MAX,
             ..InitProducerIdRequest::default()
         };
         self.send(ApiKey::InitProducerId, 4, &request)?;
         let body = self.receive(ApiKey::InitProducerId, 4)?;
-        let answer: InitProducerIdResponse = read_body(&body, ApiKey::InitProducerId, 4);
-        assert_eq!(answer.error_code, ErrorCode::NONE);
-        Ok((answer.producer_id, answer.producer_epoch))
+        Ok(read_body(&body, ApiKey::InitProducerId, 4))
     }
 
     /// Sends a batch and does not wait for what becomes of it: `acked` reads that.

@@ -244,7 +244,7 @@ fn take(side: &mut Side<'_>, asked: Asked, reply: &Reply) {
             match topic.error_code {
                 ErrorCode::NONE => {
                     side.ledger
-                        .told(side.machine.broker(), &name, topic.topic_id, None)
+                        .told(side.machine.broker(), &name, topic.topic_id, None);
                 }
                 code => side.ledger.not_created(&name, code.0),
             }

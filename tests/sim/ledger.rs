@@ -271,7 +271,7 @@ impl Ledger {
         assert_eq!(self.cluster.get_or_insert_with(|| cluster.clone()), cluster);
         match self.end {
             _ if self.start_was_cut || self.stopping => {
-                assert!(broker.leader_epoch() >= self.leader_epoch)
+                assert!(broker.leader_epoch() >= self.leader_epoch);
             }
             End::Clean => assert_eq!(broker.leader_epoch(), self.leader_epoch),
             _ => assert!(

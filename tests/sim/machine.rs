@@ -18,6 +18,7 @@ use chronikd::net::exchange::{Fate, Part};
 use chronikd::net::{Exchange, Limits};
 use chronikd::proto::{ApiKey, Wire};
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 use std::io::IoSlice;
 use std::path::Path;
 use std::sync::Arc;
@@ -38,6 +39,16 @@ pub enum Stopped {
     Open(OpenError),
     /// It said that it must stop.
     Fatal(std::io::Error),
+}
+
+impl fmt::Display for Stopped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Stopped::Power => write!(f, "the power was cut"),
+            Stopped::Open(why) => write!(f, "it cannot start: {why:?}"),
+            Stopped::Fatal(why) => write!(f, "it must stop: {why}"),
+        }
+    }
 }
 
 /// The peer's side of a connection.
@@ -120,6 +131,17 @@ impl Machine {
         self.cut = Some(operation);
     }
 
+    /// Makes the disk so small that just this much can still be written.
+    pub fn leave_bytes(&self, bytes: u64) {
+        const ENOUGH: u64 = 1 << 40;
+        self.disk.set_capacity(Some(ENOUGH));
+        let free = self
+            .disk
+            .free_bytes(Path::new(ROOT))
+            .expect("a disk that is whole");
+        self.disk.set_capacity(Some(ENOUGH - free + bytes));
+    }
+
     /// What the operation of that number was.
     pub fn describe(&self, operation: u64) -> String {
         self.traced.describe(operation)
@@ -127,11 +149,6 @@ impl Machine {
 
     fn has_power(&self) -> bool {
         self.cut.is_none_or(|cut| self.disk.operations() <= cut)
-    }
-
-    /// Whether the broker runs.
-    pub fn is_running(&self) -> bool {
-        self.running.is_some()
     }
 
     /// The broker.
@@ -262,11 +279,6 @@ impl Machine {
     pub fn pass_ms(&mut self, ms: i64) {
         self.now.mono = self.now.mono.plus_ms(ms);
         self.now.wall_ms += ms;
-    }
-
-    /// When the broker wants its next turn.
-    pub fn next_deadline(&self) -> Option<Mono> {
-        self.running().exchange.next_deadline()
     }
 
     /// Begins the clean stop.

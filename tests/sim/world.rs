@@ -103,7 +103,7 @@ impl World {
             match self.machine.start(&mut self.ledger) {
                 Ok(()) => return,
                 Err(Stopped::Power) => self.crash(),
-                Err(why) => panic!("the broker does not start: {why:?}"),
+                Err(why) => panic!("the broker does not start: {why}"),
             }
         }
     }
@@ -178,7 +178,7 @@ impl World {
         match self.machine.turn(&mut self.ledger) {
             Ok(()) => ControlFlow::Continue(()),
             Err(Stopped::Power) => ControlFlow::Break(()),
-            Err(why) => panic!("the broker has stopped: {why:?}"),
+            Err(why) => panic!("the broker has stopped: {why}"),
         }
     }
 

@@ -1,7 +1,8 @@
 //! Fetch (1), versions 0-18: read records, and wait for them.
 //!
 //! * The answer waits up to `max_wait_ms` for `min_bytes`, unless a partition has an error or nothing is
-//!   asked. v7+ may have a session (see `broker::fetch_sessions`): then only partitions with news are answered.
+//!   asked. Partitions that are not there do not end the wait for those that are, or a consumer of a deleted
+//!   topic would ask without a pause; one that goes away meanwhile does. v7+ may have a session (see `broker::fetch_sessions`): then only partitions with news are answered.
 //! * Up to v12 topics are named, v13+ carries ids: an unknown one is error 100, an unknown name 3.
 //! * v0-v1 are answered in message format 0, v2-v3 in format 1 (see `read`); v4+ get the batches as they lie
 //!   in the log, without a copy.
@@ -27,6 +28,9 @@ use crate::storage::PartitionId;
 use read::{Limits, Read};
 use std::collections::BTreeSet;
 
+/// "The client believes in none", as does every number below it.
+const NO_EPOCH: i32 = -1;
+
 pub(super) fn handle(
     broker: &mut Broker,
     call: &mut Call<'_, '_>,
@@ -49,11 +53,10 @@ pub(super) fn handle(
     };
     let wanted = wanted(broker, &request, asked, plan);
     let at: Vec<_> = wanted.iter().map(|w| locate(broker, w)).collect();
-    let limits = Limits::new(broker, call.version(), &request);
+    let limits = Limits::new(broker, call, &request);
     if let Some(wait) = wait(broker, call, &request, &wanted, &at, &limits) {
         return wait;
     }
-    call.after(broker.topics().round());
     let reads = read::all(broker, &wanted, &at, &limits);
     let (kept, answered) = settle(plan, wanted, reads);
     let session_id = broker
@@ -74,7 +77,7 @@ fn wanted(broker: &Broker, request: &FetchRequest<'_>, asked: Asked, plan: Plan)
         named.extend(topic.partitions.iter().map(|p| Wanted {
             topic: topic_ref.clone(),
             partition: p.partition,
-            current_leader_epoch: p.current_leader_epoch,
+            current_leader_epoch: p.current_leader_epoch.max(NO_EPOCH),
             fetch_offset: p.fetch_offset,
             last_fetched_epoch: p.last_fetched_epoch,
             max_bytes: p.partition_max_bytes,
@@ -125,7 +128,9 @@ fn wait(
     at: &[Result<PartitionId, ErrorCode>],
     limits: &Limits,
 ) -> Option<Outcome> {
-    if call.cx.last_call || request.max_wait_ms <= 0 || wanted.is_empty() {
+    let is_first = call.cx.now.mono == call.cx.arrived;
+    let (there, absent) = (at.iter().flatten().count(), at.iter().any(Result::is_err));
+    if call.cx.last_call || request.max_wait_ms <= 0 || there == 0 || absent && !is_first {
         return None;
     }
     let min_bytes = usize::try_from(request.min_bytes)
@@ -134,13 +139,14 @@ fn wait(
     let mut found_bytes = 0usize;
     let mut is_loading = false;
     for (wanted, at) in wanted.iter().zip(at) {
-        let Ok(id) = *at else { return None };
-        is_loading |= broker.storage.is_loading(id);
-        if !is_loading {
-            found_bytes = found_bytes.saturating_add(read::available(broker, id, wanted, limits)?);
+        let Ok(id) = *at else { continue };
+        if broker.storage.is_loading(id) {
+            is_loading = true;
+            continue;
         }
+        found_bytes = found_bytes.saturating_add(read::available(broker, id, wanted, limits)?);
     }
-    if found_bytes >= min_bytes && !is_loading {
+    if found_bytes >= min_bytes && (found_bytes > 0 || !is_loading) {
         return None;
     }
     let on = at.iter().flatten().copied().map(Key::Partition).collect();

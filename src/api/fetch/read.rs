@@ -8,14 +8,16 @@
 //!   which such clients cannot have, is error 76; below v10 so is a topic that asks for zstd.
 //! * Up to v5 clients do not know error 56 and get 6.
 
-use crate::api::{check_epoch, legacy_code};
+use crate::api::{Call, check_epoch, legacy_code};
 use crate::broker::Broker;
 use crate::broker::fetch_sessions::Wanted;
+use crate::clock::Mono;
 use crate::disk::View;
 use crate::proto::error::ErrorCode;
 use crate::proto::legacy::{self, DownConversion};
 use crate::proto::schema::fetch::{EpochEndOffset, FetchRequest};
 use crate::storage::{Log, PartitionId, ReadError, Unavailable};
+use std::sync::Arc;
 
 /// What holds for all partitions of a fetch.
 pub(super) struct Limits {
@@ -23,15 +25,18 @@ pub(super) struct Limits {
     /// Of the whole answer.
     pub(super) max_bytes: usize,
     read_committed: bool,
+    now: Mono,
 }
 
 impl Limits {
-    pub(super) fn new(broker: &Broker, version: i16, request: &FetchRequest<'_>) -> Limits {
+    pub(super) fn new(broker: &Broker, call: &Call<'_, '_>, request: &FetchRequest<'_>) -> Limits {
+        let version = call.version();
         let max_bytes = request.max_bytes.min(broker.config.fetch_max_bytes);
         Limits {
             version,
             max_bytes: usize::try_from(max_bytes).unwrap_or(0),
             read_committed: version >= 4 && request.isolation_level == 1,
+            now: call.cx.now.mono,
         }
     }
 
@@ -81,6 +86,14 @@ impl Read {
             views: Vec::new(),
         }
     }
+
+    /// There is no such partition. Apache Kafka lists aborted transactions here whatever the isolation.
+    fn absent(error_code: ErrorCode) -> Read {
+        Read {
+            committed_only: true,
+            ..Read::failed(error_code)
+        }
+    }
 }
 
 /// How many bytes the partition could give, or `None` when it has something to say at once: an error, or
@@ -109,8 +122,11 @@ pub(super) fn all(
     let (mut left, mut at_least_one) = (limits.max_bytes, limits.version >= 3);
     let mut reads = Vec::with_capacity(wanted.len());
     for (wanted, at) in wanted.iter().zip(at) {
-        let read = at.and_then(|id| one(broker, id, wanted, limits, left, at_least_one));
-        let read = read.unwrap_or_else(|code| Read::failed(for_version(code, limits.version)));
+        let read = match *at {
+            Ok(id) => one(broker, id, wanted, limits, left, at_least_one)
+                .unwrap_or_else(|code| Read::failed(for_version(code, limits.version))),
+            Err(code) => Read::absent(code),
+        };
         left = left.saturating_sub(read.bytes);
         at_least_one &= read.bytes == 0;
         reads.push(read);
@@ -148,30 +164,16 @@ fn one(
     if read.diverging.is_some() {
         return Ok(read);
     }
-    let until = limits.end(log);
-    let max_bytes = usize::try_from(wanted.max_bytes).unwrap_or(0).min(left);
+    let span = Span {
+        id,
+        from: wanted.fetch_offset,
+        until: limits.end(log),
+        max_bytes: usize::try_from(wanted.max_bytes).unwrap_or(0).min(left),
+        at_least_one,
+    };
     read.views = match limits.old_magic() {
-        None => views(
-            broker,
-            id,
-            wanted.fetch_offset,
-            until,
-            max_bytes,
-            at_least_one,
-        )?,
-        Some(magic) => {
-            let set = message_set(broker, id, wanted.fetch_offset, until, max_bytes, magic)?;
-            let set = if at_least_one {
-                set
-            } else {
-                cut(set, max_bytes)
-            };
-            if set.is_empty() {
-                Vec::new()
-            } else {
-                vec![View::owned(set)]
-            }
-        }
+        None => views(broker, limits.now, &span)?,
+        Some(magic) => message_set(broker, limits.now, &span, magic)?,
     };
     read.bytes = read.views.iter().map(View::len).sum();
     Ok(read)
@@ -209,35 +211,51 @@ fn check(
     Ok(None)
 }
 
-fn views(
-    broker: &mut Broker,
+/// What is read of one partition.
+struct Span {
     id: PartitionId,
     from: i64,
+    /// Exclusive.
     until: i64,
     max_bytes: usize,
+    /// The first batch is read even when it is larger.
     at_least_one: bool,
-) -> Result<Vec<View>, ErrorCode> {
-    match broker
-        .storage
-        .read(id, from, until, max_bytes, at_least_one)
-    {
-        Ok(found) => Ok(found.views),
-        Err(e) => Err(read_failure(id, &e)),
-    }
 }
 
-/// A message set for an old client: whole batches, converted. It may exceed `max_bytes` by one batch.
+fn views(broker: &mut Broker, now: Mono, span: &Span) -> Result<Vec<View>, ErrorCode> {
+    let Span {
+        id,
+        from,
+        until,
+        max_bytes,
+        at_least_one,
+    } = *span;
+    let found = broker
+        .storage
+        .read(id, from, until, max_bytes, at_least_one);
+    found
+        .map(|found| found.views)
+        .map_err(|e| read_failure(broker, now, id, &e))
+}
+
+/// A message set for an old client: whole batches, converted. It may exceed `max_bytes` by one batch where
+/// at least one is wanted, and is cut there where not.
 fn message_set(
     broker: &mut Broker,
-    id: PartitionId,
-    mut from: i64,
-    until: i64,
-    max_bytes: usize,
+    now: Mono,
+    span: &Span,
     magic: i8,
-) -> Result<Vec<u8>, ErrorCode> {
+) -> Result<Vec<View>, ErrorCode> {
+    let Span {
+        id,
+        mut from,
+        until,
+        max_bytes,
+        at_least_one,
+    } = *span;
     while from < until {
         let batches = broker.storage.read_raw(id, from, until, max_bytes, true);
-        let batches = batches.map_err(|e| read_failure(id, &e))?;
+        let batches = batches.map_err(|e| read_failure(broker, now, id, &e))?;
         if batches.is_empty() {
             break;
         }
@@ -249,24 +267,28 @@ fn message_set(
             cap_bytes,
         };
         let converted = legacy::to_message_set(&batches, &wanted).map_err(|e| legacy_code(&e))?;
-        if !converted.bytes.is_empty() || converted.next_offset <= from {
-            return Ok(converted.bytes);
+        let mut set = converted.bytes;
+        if !set.is_empty() {
+            set.truncate(if at_least_one { set.len() } else { max_bytes });
+            return Ok(vec![View::owned(set)]);
+        }
+        if converted.next_offset <= from {
+            break;
         }
         from = converted.next_offset;
     }
     Ok(Vec::new())
 }
 
-fn cut(mut set: Vec<u8>, max_bytes: usize) -> Vec<u8> {
-    set.truncate(max_bytes);
-    set
-}
-
-fn read_failure(id: PartitionId, error: &ReadError) -> ErrorCode {
-    log::warn!(
-        "partition {} of topic id {} could not be read: {error}",
-        id.partition,
-        id.topic
+fn read_failure(broker: &mut Broker, now: Mono, id: PartitionId, error: &ReadError) -> ErrorCode {
+    let topic = broker
+        .topics()
+        .by_id(id.topic)
+        .map(|topic| Arc::clone(&topic.name));
+    let topic = topic.unwrap_or_default();
+    broker.complain(
+        now,
+        format_args!("{topic}-{} could not be read: {error}", id.partition),
     );
     error.code()
 }

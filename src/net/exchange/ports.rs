@@ -1,6 +1,6 @@
 //! What the owner of the sockets calls: bytes in, bytes out, and what becomes of a connection.
 
-use super::super::conn::Phase;
+use super::super::conn::{Phase, READ_BYTES};
 use super::super::core::Core;
 use super::{Exchange, Fate, Stop};
 use crate::api::Peer;
@@ -11,8 +11,6 @@ use std::io::IoSlice;
 
 /// How long a peer may take to close its half after we have closed ours.
 pub(super) const LINGER_MS: i64 = 1_000;
-/// What an inbox holds at first.
-const READ_BYTES: usize = 64 * 1024;
 /// Bytes that are read ahead while there are whole frames to be handled.
 const AHEAD_BYTES: usize = 192 * 1024;
 /// The least that one read makes room for.
@@ -185,6 +183,11 @@ impl<C: Core> Exchange<C> {
     /// Whether the clean stop is complete but for the replies that are still to leave.
     pub fn is_stopped(&self) -> bool {
         self.stop == Stop::Begun && self.core.closed()
+    }
+
+    /// Lets the lanes begin nothing more: the process is about to end as it is.
+    pub fn abandon(&mut self) {
+        self.lanes.abandon();
     }
 
     /// Lets every connection finish.

@@ -3,31 +3,35 @@
 use super::super::conn::{Conn, Parked, Phase};
 use super::super::core::Core;
 use super::super::stranger;
-use super::{Exchange, Stop};
+use super::{Exchange, Spent, Stop};
 use crate::api::Cx;
 use crate::broker::wait::{ConnId, Outcome, Ticket};
 use crate::clock::{Mono, Now};
 
+const TOO_LARGE: &str = "the answer to its request is too large for any peer";
+
 impl<C: Core> Exchange<C> {
     /// Handles frames of one connection until the allowance is spent, none is whole, or one must wait. A parked request
     /// is asked again first, whatever the outbox holds.
-    pub(super) fn run(&mut self, now: Now, id: ConnId, requests: usize, last_call: bool) {
+    pub(super) fn run(&mut self, now: Now, id: ConnId, requests: usize, last_call: bool) -> Spent {
+        let mut spent = Spent::default();
         let Some(conn) = self.conns.get_mut(id) else {
-            return;
+            return spent;
         };
         let mut parked = self.parking.release(conn);
-        let mut bytes = 0;
-        for _ in 0..requests {
+        while spent.requests < requests {
             let runnable = self.conns.get(id).is_some_and(Conn::is_runnable);
-            if parked.is_none() && (!runnable || bytes >= self.limits.turn_bytes) {
+            if parked.is_none() && (!runnable || spent.bytes >= self.limits.turn_bytes) {
                 break;
             }
+            spent.requests += 1;
             match self.ask(now, id, parked.take(), last_call) {
-                Some(frame_bytes) => bytes += frame_bytes,
+                Some(frame_bytes) => spent.bytes += frame_bytes,
                 None => break,
             }
         }
         self.place(id);
+        spent
     }
 
     /// Asks the handler for the connection's first frame. Answers the frame's length if the next one may follow at once.
@@ -63,11 +67,18 @@ impl<C: Core> Exchange<C> {
             ticket,
             ..
         } = cx;
-        match outcome {
+        let sealed = match outcome {
             Outcome::Done => conn.outbox.seal(start, &mut self.out),
-            _ => conn.outbox.discard(start, &mut self.out),
-        }
+            _ => {
+                conn.outbox.discard(start, &mut self.out);
+                Ok(())
+            }
+        };
         match outcome {
+            Outcome::Done if sealed.is_err() => {
+                self.give_up(id, now.mono, TOO_LARGE);
+                return None;
+            }
             Outcome::Done | Outcome::Silent => {}
             Outcome::Retry(wait) => {
                 assert!(!last_call, "a handler answers its last call");
@@ -80,8 +91,7 @@ impl<C: Core> Exchange<C> {
                 conn.phase = Phase::Owed;
             }
             Outcome::Close(reason) => {
-                self.complain(id, now.mono, reason);
-                self.finish(id);
+                self.give_up(id, now.mono, reason);
                 return None;
             }
         }
@@ -91,7 +101,7 @@ impl<C: Core> Exchange<C> {
     }
 
     /// Writes a late answer, unless its connection has gone.
-    pub(super) fn pay(&mut self, ticket: &Ticket, fact: C::Fact) {
+    pub(super) fn pay(&mut self, now: Mono, ticket: &Ticket, fact: C::Fact) {
         let Some(conn) = self.conns.get_mut(ticket.conn) else {
             return;
         };
@@ -100,8 +110,11 @@ impl<C: Core> Exchange<C> {
         }
         let start = conn.outbox.open(&mut self.out);
         self.core.answer(ticket, fact, &mut self.out);
-        conn.outbox.seal(start, &mut self.out);
+        let sealed = conn.outbox.seal(start, &mut self.out);
         conn.phase = Phase::Ready;
+        if sealed.is_err() {
+            return self.give_up(ticket.conn, now, TOO_LARGE);
+        }
         self.place(ticket.conn);
     }
 
@@ -119,13 +132,14 @@ impl<C: Core> Exchange<C> {
             }
             None => "a frame's length is not positive, or above socket.request.max.bytes",
         };
-        self.complain(id, now, reason);
-        self.finish(id);
+        self.give_up(id, now, reason);
     }
 
-    pub(super) fn complain(&mut self, id: ConnId, now: Mono, reason: &str) {
+    /// Handles nothing more of this connection, and says why.
+    pub(super) fn give_up(&mut self, id: ConnId, now: Mono, reason: &str) {
         if let Some(conn) = self.conns.get(id) {
             self.complaints.log(now, &conn.peer, reason);
         }
+        self.finish(id);
     }
 }

@@ -171,6 +171,24 @@ fn a_failed_round_stops_the_turn() {
 }
 
 #[test]
+fn a_write_that_fails_late_in_a_turn_ends_it_before_anything_is_handed_out() {
+    let mut b = slow();
+    let c = b.open();
+    b.ask(c, &[b"P\x02x"]);
+    b.x.core
+        .jobs
+        .push(Box::new(|| panic!("a job of a failed turn")));
+    let now = b.now();
+    for part in [Part::Absorb, Part::Run, Part::Expire, Part::Tick] {
+        b.x.step(part, now).unwrap();
+    }
+    b.x.core.fail();
+    b.x.step(Part::Settle, now).unwrap();
+    assert!(b.x.step(Part::Sync, now).is_err());
+    assert!(!b.lanes.complete(), "no round was started");
+}
+
+#[test]
 fn a_fetch_is_woken_by_the_round_that_makes_enough_visible() {
     let mut b = slow();
     let (c, p) = (b.open(), b.open());
@@ -441,11 +459,47 @@ fn an_idle_connection_holds_next_to_nothing() {
 }
 
 #[test]
+fn a_few_bytes_of_a_frame_cost_a_few_bytes() {
+    let mut b = quick();
+    for bytes in [1, 3, 300] {
+        let c = b.open();
+        b.arrive(c, &frame(&[b'x'; 1000])[..bytes]);
+        b.turn();
+        let conn = b.x.conns.get(c).unwrap();
+        let held = conn.inbox.held_bytes() + conn.outbox.held_bytes();
+        assert!(size_of::<Conn>() + held < 2048, "{bytes}: {held}");
+        b.arrive(c, &frame(&[b'x'; 1000])[bytes..]);
+        b.turn();
+        assert_eq!(b.flush(c, 1 << 20).len(), 1004);
+    }
+}
+
+#[test]
+fn a_turn_ends_however_many_connections_have_requests_and_the_rest_stays_first_in_line() {
+    let mut b = quick();
+    let many: Vec<&[u8]> = vec![b"c"; 64];
+    let conns: Vec<_> = (0..40).map(|_| b.open()).collect();
+    for &c in &conns {
+        b.ask(c, &many);
+    }
+    let now = b.now();
+    let turn = |b: &mut Bench| -> Vec<usize> {
+        b.x.turn(now).unwrap();
+        b.x.check_invariants(now.mono);
+        conns.iter().map(|&c| b.replies(c).len()).collect()
+    };
+    let (first, last) = ([64; TURN_REQUESTS / 64].to_vec(), [0; 8].to_vec());
+    assert_eq!(turn(&mut b), [first, last].concat());
+    assert!(b.x.has_ready());
+    assert_eq!(turn(&mut b), [vec![0; 32], vec![64; 8]].concat());
+}
+
+#[test]
 fn when_memory_is_short_only_the_oldest_frame_goes_on() {
     let mut b = bench(
         ToyLanes::instant(),
         Limits {
-            held_bytes: 100_000,
+            held_bytes: 150_000,
             ..limits()
         },
     );

@@ -54,6 +54,21 @@ fn serve(limits: Limits) -> Running {
     }
 }
 
+#[test]
+fn what_the_broker_owes_from_its_start_is_handed_out_before_the_first_sleep() {
+    let mut toy = Toy::default();
+    let (tell, told) = std::sync::mpsc::channel();
+    toy.jobs.push(Box::new(move || tell.send("done").unwrap()));
+    let exchange = Exchange::new(toy, Box::new(ToyLanes::default()), Limits::default());
+    let bound = Bound::take(Vec::new()).ok().unwrap();
+    let server = Server::open(Poller::new().unwrap(), bound, exchange);
+    let (mut server, clock) = (server.ok().unwrap(), Clock::start());
+    assert_eq!(server.timeout(clock.mono()), Some(Duration::ZERO));
+    assert!(server.step(&clock, &mut |_, _| {}).is_none());
+    assert_eq!(told.try_recv(), Ok("done"));
+    assert_eq!(server.timeout(clock.mono()), None, "now it sleeps");
+}
+
 impl Running {
     fn connect(&self) -> TcpStream {
         let client = TcpStream::connect(self.address).unwrap();

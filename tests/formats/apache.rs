@@ -1,0 +1,157 @@
+//! A real Apache Kafka as a child process, and its tool that reads files.
+
+use std::fs::File;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::common::dir::Dir;
+use crate::common::kafka::Kafka;
+use crate::common::{on_path, toolchain};
+
+const TOOLCHAIN: &str = "kafka-4.3";
+const START_LIMIT: Duration = Duration::from_secs(60);
+
+/// A broker that is its own controller.
+pub(crate) struct Apache {
+    child: Child,
+    dir: Dir,
+    port: u16,
+}
+
+impl Apache {
+    /// Whether this machine has what it takes.
+    pub(crate) fn is_here() -> Result<(), String> {
+        on_path("java")?;
+        toolchain(TOOLCHAIN).map(drop)
+    }
+
+    /// Formats a directory, starts a broker on it and waits until it serves.
+    pub(crate) fn start() -> Apache {
+        let dir = Dir::new();
+        let [port, controller] = free_ports();
+        let properties = dir.join("server.properties");
+        let text = properties_text(&dir.join("data"), port, controller);
+        std::fs::write(&properties, text).expect("a file of settings");
+        let format = ["format", "-t", "MkU3OEVBNTcwNTJENDM2Qg", "-c"];
+        let formatted = java(&dir)
+            .arg("kafka.tools.StorageTool")
+            .args(format)
+            .arg(&properties)
+            .status();
+        assert!(formatted.expect("java runs").success());
+        let child = serve(&dir);
+        let apache = Apache { child, dir, port };
+        apache.wait_until_ready();
+        apache
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Ends it cleanly; its data directory stays until this value goes.
+    pub(crate) fn stop(&mut self) -> PathBuf {
+        let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        kill_process(id.expect("a process id"), Signal::TERM).expect("a running broker");
+        self.child.wait().expect("a child of this test");
+        self.dir.join("data")
+    }
+
+    /// Starts it again after `stop`.
+    pub(crate) fn restart(&mut self) {
+        self.child = serve(&self.dir);
+        self.wait_until_ready();
+    }
+
+    /// It serves when it gives out producer ids, which takes longer than to listen.
+    fn wait_until_ready(&self) {
+        let began = Instant::now();
+        while Kafka::connect(self.port)
+            .and_then(|mut client| client.answers())
+            .is_err()
+        {
+            assert!(began.elapsed() < START_LIMIT, "Kafka does not get ready");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+}
+
+impl Drop for Apache {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What DumpLogSegments prints of some files.
+pub(crate) fn dump(files: &[PathBuf], options: &[&str]) -> String {
+    let files: Vec<&str> = files.iter().filter_map(|file| file.to_str()).collect();
+    let out = Command::new("java")
+        .arg("-cp")
+        .arg(jars())
+        .arg("org.apache.kafka.tools.DumpLogSegments")
+        .args(options)
+        .args(["--files", &files.join(",")])
+        .output()
+        .expect("java runs");
+    assert!(
+        out.status.success(),
+        "{}",
+        String::from_utf8_lossy(&out.stderr)
+    );
+    String::from_utf8(out.stdout).expect("text")
+}
+
+fn serve(dir: &Dir) -> Child {
+    java(dir)
+        .arg("kafka.Kafka")
+        .arg(dir.join("server.properties"))
+        .spawn()
+        .expect("java runs")
+}
+
+/// A Java machine whose output goes to a log file.
+fn java(dir: &Dir) -> Command {
+    let log = File::options()
+        .create(true)
+        .append(true)
+        .open(dir.join("log"))
+        .expect("a log file");
+    let mut command = Command::new("java");
+    command.args(["-Xmx384m", "-cp"]).arg(jars());
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log);
+    command
+}
+
+fn jars() -> PathBuf {
+    let dir = toolchain(TOOLCHAIN).expect("what is_here() has found");
+    dir.join("jars").join("*")
+}
+
+/// Ports that were free a moment ago.
+fn free_ports() -> [u16; 2] {
+    let sockets = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
+    sockets.map(|socket| socket.local_addr().expect("a bound socket").port())
+}
+
+fn properties_text(data: &Path, port: u16, controller: u16) -> String {
+    format!(
+        "process.roles=broker,controller\n\
+         node.id=1\n\
+         controller.quorum.voters=1@127.0.0.1:{controller}\n\
+         controller.listener.names=CONTROLLER\n\
+         listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}\n\
+         log.dirs={}\n\
+         offsets.topic.replication.factor=1\n\
+         transaction.state.log.replication.factor=1\n\
+         transaction.state.log.min.isr=1\n",
+        data.display()
+    )
+}
