@@ -9,7 +9,7 @@
 //! * v4+ carries the epoch that the client believes in, and is answered the record's epoch.
 //! * A partition that stands twice in the request is error 42, except in v0.
 
-use super::{Call, check_epoch, unavailable};
+use super::{Call, check_epoch};
 use crate::broker::Broker;
 use crate::broker::wait::Outcome;
 use crate::clock::Now;
@@ -18,7 +18,7 @@ use crate::proto::schema::list_offsets::{
     ListOffsetsPartition, ListOffsetsPartitionResponse, ListOffsetsRequest, ListOffsetsResponse,
     ListOffsetsTopic, ListOffsetsTopicResponse,
 };
-use crate::storage::{Log, PartitionId, ReadError, TimedOffset};
+use crate::storage::{Log, PartitionId, ReadError, TimedOffset, Unavailable};
 use std::collections::BTreeSet;
 
 const LATEST: i64 = -1;
@@ -127,8 +127,8 @@ fn look_up(
     }
     let id = broker
         .find(topic, partition.partition_index)
-        .map_err(unavailable)?;
-    let log = broker.storage.log(id).map_err(unavailable)?;
+        .map_err(Unavailable::code)?;
+    let log = broker.storage.log(id).map_err(Unavailable::code)?;
     check_epoch(partition.current_leader_epoch, broker.leader_epoch())?;
     if asked.version == 0 {
         let old_style_offsets = segment_bases(log, asked.now, partition);

@@ -27,7 +27,7 @@ use crate::proto::error::ErrorCode;
 use crate::proto::header::{RequestHeader, put_response_header};
 use crate::proto::legacy::LegacyError;
 use crate::proto::{self, ApiKey, Malformed, Wire};
-use crate::storage::{PartitionId, Unavailable};
+use crate::storage::PartitionId;
 use std::net::SocketAddr;
 
 /// What is known of a connection, beside its bytes.
@@ -229,15 +229,6 @@ fn legacy_code(error: &LegacyError) -> ErrorCode {
         LegacyError::Invalid(_) => ErrorCode::INVALID_RECORD,
         LegacyError::UnsupportedCodec => ErrorCode::UNSUPPORTED_COMPRESSION_TYPE,
         LegacyError::TooLarge => ErrorCode::MESSAGE_TOO_LARGE,
-    }
-}
-
-/// What a client is told about a partition that cannot be used now.
-fn unavailable(why: Unavailable) -> ErrorCode {
-    match why {
-        Unavailable::Unknown => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
-        Unavailable::Loading => ErrorCode::NOT_LEADER_OR_FOLLOWER,
-        Unavailable::Damaged => ErrorCode::KAFKA_STORAGE_ERROR,
     }
 }
 

@@ -5,14 +5,14 @@
 //! * The current epoch ends at the log's end, so the answer waits until that is durable; an unknown one
 //!   answers epoch -1 and offset -1 without error.
 
-use super::{Call, check_epoch, unavailable};
+use super::{Call, check_epoch};
 use crate::broker::Broker;
 use crate::broker::wait::Outcome;
 use crate::proto::schema::offset_for_leader_epoch::{
     EpochEndOffset, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse,
     OffsetForLeaderPartition, OffsetForLeaderTopicResult,
 };
-use crate::storage::Log;
+use crate::storage::{Log, Unavailable};
 
 /// How long a request waits for partitions that are being loaded: it carries no timeout of its own.
 const LOADING_TIMEOUT_MS: i32 = 10_000;
@@ -55,7 +55,9 @@ pub(super) fn handle(
 }
 
 fn end_of_epoch(broker: &Broker, topic: &str, asked: &OffsetForLeaderPartition) -> EpochEndOffset {
-    let log = broker.log(topic, asked.partition).map_err(unavailable);
+    let log = broker
+        .log(topic, asked.partition)
+        .map_err(Unavailable::code);
     let checked = log.and_then(|log| {
         check_epoch(asked.current_leader_epoch, broker.leader_epoch())?;
         Ok(log.end_of_epoch(asked.leader_epoch))

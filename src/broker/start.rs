@@ -151,7 +151,7 @@ impl Broker {
         let known = known.collect();
         let clean = self.journal.was_clean();
         self.storage
-            .start_without(known, &deleted, clean, now)
+            .start(known, &deleted, clean, now)
             .map_err(OpenError::Io)
     }
 }

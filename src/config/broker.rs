@@ -180,7 +180,7 @@ pub(super) const KEYS: &[Key] = &[
     key("chronik.max.partitions", Int(1, MAX), "100000", Start, Honoured,
         "Partitions of all topics together; a topic that goes beyond is refused."),
     key("chronik.convert.max.bytes", Size(4096, 1 << 30), "64mb", Start, Honoured,
-        "What one batch may grow to when it is unpacked for a client of an old message format."),
+        "What one batch may grow to where it must be unpacked: for old message formats, look-ups by time, compacted topics."),
     key("chronik.sync.filesystem", OneOf(&["auto", "always", "never"]), "auto", Start, Honoured,
         "Whether a round may sync the whole file system: auto, if that is safe and cheaper; always; never."),
 ];

@@ -226,6 +226,8 @@ pub struct LogConfig {
     pub flush_messages: i64,
     /// `flush.ms`.
     pub flush_ms: i64,
+    /// `chronik.convert.max.bytes`, which is the broker's: what a batch may grow to where it must be unpacked.
+    pub convert_max_bytes: usize,
 }
 
 impl LogConfig {
@@ -252,6 +254,7 @@ impl LogConfig {
             compression_type: of("compression.type").text(),
             flush_messages: of("flush.messages").number(),
             flush_ms: of("flush.ms").number(),
+            convert_max_bytes: broker.chronik_convert_max_bytes,
         }
     }
 }

@@ -21,8 +21,6 @@ use crate::proto::batch::{self, Batch, BatchError, BatchHeader, RecordSummary, S
 use crate::proto::codec::Codec;
 use crate::proto::error::ErrorCode;
 
-/// The greatest a batch may become where it has to be opened.
-const MAX_UNCOMPRESSED_BYTES: usize = 128 * 1024 * 1024;
 /// Records that a refusal names.
 const MAX_BLAMED: usize = 100;
 /// 2020-01-01: a broker whose clock stands earlier has no idea of the time.
@@ -53,12 +51,17 @@ pub(super) fn check<'a>(
         return Err(corrupt("the batch does not match its checksum"));
     }
     check_flags(&header)?;
-    let summary = summarize(&batch, config.compact)?;
+    let summary = summarize(&batch, config)?;
     if config.compact && summary.first_null_key.is_some() {
-        return Err(blame(&batch, ErrorCode::INVALID_RECORD, |record| {
-            let message = "Compacted topic cannot accept message without key";
-            record.key.is_none().then(|| message.to_owned())
-        }));
+        return Err(blame(
+            &batch,
+            config.convert_max_bytes,
+            ErrorCode::INVALID_RECORD,
+            |record| {
+                let message = "Compacted topic cannot accept message without key";
+                record.key.is_none().then(|| message.to_owned())
+            },
+        ));
     }
     stamp(&batch, &mut header, &summary, config, now)?;
     Ok(Checked {
@@ -129,7 +132,7 @@ fn check_flags(header: &BatchHeader) -> Result<(), Refused> {
 }
 
 /// Walks the records where that is wanted; elsewhere the header must do.
-fn summarize(batch: &Batch<'_>, must_open: bool) -> Result<RecordSummary, Refused> {
+fn summarize(batch: &Batch<'_>, config: &LogConfig) -> Result<RecordSummary, Refused> {
     let header = batch.header();
     let Some(codec) = header.attributes.codec() else {
         let message = "the codec is not known";
@@ -138,11 +141,11 @@ fn summarize(batch: &Batch<'_>, must_open: bool) -> Result<RecordSummary, Refuse
             message,
         ));
     };
-    if codec != Codec::None && !must_open {
+    if codec != Codec::None && !config.compact {
         return of_header(header);
     }
     let records = batch
-        .decompress(MAX_UNCOMPRESSED_BYTES)
+        .decompress(config.convert_max_bytes)
         .map_err(|error| Refused::new(ErrorCode::CORRUPT_MESSAGE, error.to_string()))?;
     batch::check_produced(header, &records).map_err(|error| {
         let message = error.to_string();
@@ -224,7 +227,7 @@ fn check_bounds(
     if batch.header().attributes.codec() != Some(Codec::None) {
         return Err(bad_record(code, first.index, message(&first)));
     }
-    Err(blame(batch, code, |record| {
+    Err(blame(batch, config.convert_max_bytes, code, |record| {
         let timestamp_ms = batch.header().record_timestamp(record.timestamp_delta);
         let index = record.offset_delta;
         let stamp = Stamp {
@@ -239,10 +242,11 @@ fn check_bounds(
 /// records are walked a second time.
 fn blame(
     batch: &Batch<'_>,
+    cap_bytes: usize,
     code: ErrorCode,
     fault: impl Fn(&batch::Record<'_>) -> Option<String>,
 ) -> Refused {
-    let plain = batch.decompress(MAX_UNCOMPRESSED_BYTES).unwrap_or_default();
+    let plain = batch.decompress(cap_bytes).unwrap_or_default();
     let records = batch.records(&plain).map_while(Result::ok);
     let blamed = (0..)
         .zip(records)
@@ -302,6 +306,7 @@ mod tests {
             compression_type: "producer".to_owned(),
             flush_messages: 1,
             flush_ms: i64::MAX,
+            convert_max_bytes: 1 << 20,
         }
     }
 

@@ -38,9 +38,10 @@ impl Epochs {
         true
     }
 
-    /// The log now ends at `end`: later lines have no batch.
-    pub(super) fn cut(&mut self, end: i64) {
+    /// Only the lines before the offset `end`.
+    pub(super) fn cut(mut self, end: i64) -> Epochs {
         self.0.retain(|(_, start)| *start < end);
+        self
     }
 
     /// The epoch of the batch that holds `offset`.
@@ -106,9 +107,7 @@ mod tests {
 
     #[test]
     fn a_cut_takes_the_lines_behind_it() {
-        let mut epochs = sample();
-        epochs.cut(20);
-        assert_eq!(epochs.lines(), [(1, 10)]);
+        assert_eq!(sample().cut(20).lines(), [(1, 10)]);
     }
 
     #[test]

@@ -4,8 +4,8 @@
 //! A **checkpoint** (the work lane) makes the next start short: it syncs the log, writes the index entries that
 //! only memory has, the epochs and a producer snapshot, each synced, and only then moves the recovery
 //! point; the file of recovery points follows within a second. A partition is checkpointed every 32 MiB,
-//! at the end of a segment, at a clean stop, and when all tails together pass 256 MiB (the longest
-//! first). A snapshot goes when the recovery point on disk has passed it, except those at the beginning
+//! at the end of a segment, at a clean stop, and when all tails together pass 256 MiB: then the longest, as
+//! many as bring the rest down to 64 MiB. A snapshot goes when the recovery point on disk has passed it, except those at the beginning
 //! of a segment, which Kafka keeps too.
 
 use super::checkpoint::{self, Offsets};
@@ -19,12 +19,16 @@ use crate::disk::lanes::Round;
 use crate::disk::{self, Disk, FileRef, Mode, is_full, is_sync_failure};
 use std::collections::BTreeSet;
 use std::io;
+use std::mem;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 const CHECKPOINT_BYTES: u64 = 32 * 1024 * 1024;
 /// What a start after a kill may have to read.
 const MAX_TAILS_BYTES: u64 = 256 * 1024 * 1024;
+/// What of the tails is left without a checkpoint when there is too much of them. Far below half of the
+/// limit, so that logs are compared once for many megabytes of appends.
+const RELIEVED_TAILS_BYTES: u64 = MAX_TAILS_BYTES / 4;
 /// The file of recovery points is written at most this often.
 const POINTS_INTERVAL_MS: i64 = 1000;
 /// Idle producers are looked for at most this often.
@@ -70,8 +74,28 @@ pub(super) struct Points {
     due: Option<Mono>,
     /// What the job in the work lane writes.
     sent: Vec<(PartitionId, i64)>,
-    /// All bytes behind recovery points.
-    pub(super) tails_bytes: u64,
+    pub(super) tails: Tails,
+}
+
+/// All bytes behind the recovery points that the file has, by how far they have come.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Tails {
+    /// No checkpoint is on its way for them.
+    pub(super) open_bytes: u64,
+    /// A checkpoint is.
+    covered_bytes: u64,
+    /// A checkpoint is done, and the file does not know.
+    settled_bytes: u64,
+    /// The file is being written.
+    sent_bytes: u64,
+}
+
+impl Tails {
+    /// Whether checkpoints must begin: there is too much, and not enough of it is on its way.
+    fn are_too_long(&self) -> bool {
+        let all = self.open_bytes + self.covered_bytes + self.settled_bytes + self.sent_bytes;
+        all > MAX_TAILS_BYTES && self.open_bytes > MAX_TAILS_BYTES / 2
+    }
 }
 
 impl Storage {
@@ -86,7 +110,7 @@ impl Storage {
         log.timed |= wants_timer;
         let wants_checkpoint =
             log.checkpoints.rolled || log.checkpoints.tail_bytes >= CHECKPOINT_BYTES;
-        let dir = std::mem::take(&mut log.dir_dirty).then(|| log.dir.clone());
+        let dir = mem::take(&mut log.dir_dirty).then(|| log.dir.clone());
         let has_producers = !log.producers.is_empty();
         self.rounds.dirs.extend(dir);
         if due {
@@ -102,11 +126,11 @@ impl Storage {
         if has_producers && self.rounds.expiry.is_none() {
             self.rounds.expiry = Some(self.next_expiry(now));
         }
-        self.points.tails_bytes += size_bytes as u64;
+        self.points.tails.open_bytes += size_bytes as u64;
         if wants_checkpoint {
             self.checkpoint(id);
         }
-        if self.points.tails_bytes > MAX_TAILS_BYTES {
+        if self.points.tails.are_too_long() {
             self.checkpoint_longest();
         }
         self.trim_shelf();
@@ -115,7 +139,7 @@ impl Storage {
     /// The partition is in the next round, however relaxed its flush is.
     pub fn flush(&mut self, id: PartitionId) {
         if let Ok(log) = self.log_mut(id)
-            && !std::mem::replace(&mut log.queued, true)
+            && !mem::replace(&mut log.queued, true)
         {
             self.rounds.dirty.push(id);
         }
@@ -138,7 +162,7 @@ impl Storage {
             self.rounds.flying.is_empty(),
             "one round is in flight at a time"
         );
-        for id in std::mem::take(&mut self.rounds.dirty) {
+        for id in mem::take(&mut self.rounds.dirty) {
             let Some(State::Ready(log)) = self.slots.get_mut(&id).map(|slot| &mut slot.state)
             else {
                 continue;
@@ -147,14 +171,14 @@ impl Storage {
             self.rounds.flying.push(id);
         }
         round.files.append(&mut self.rounds.files);
-        round.dirs.extend(std::mem::take(&mut self.rounds.dirs));
+        round.dirs.extend(mem::take(&mut self.rounds.dirs));
         self.rounds.gathering = round.number + 1;
         Ok(())
     }
 
     /// The round in flight is durable: what it holds may be acknowledged and read.
     pub fn synced(&mut self, round: u64) {
-        for id in std::mem::take(&mut self.rounds.flying) {
+        for id in mem::take(&mut self.rounds.flying) {
             let bytes = self.log_mut(id).map_or(0, |log| log.landed(round));
             if bytes > 0 {
                 self.signals.push((id, bytes));
@@ -228,24 +252,28 @@ impl Storage {
         log.checkpoints.rolled = false;
         log.checkpoints.epochs_dirty = false;
         log.checkpoints.tail_bytes = 0;
-        self.points.tails_bytes = self.points.tails_bytes.saturating_sub(covered);
+        self.points.tails.open_bytes -= covered;
+        self.points.tails.covered_bytes += covered;
         self.jobs
             .push(Box::new(move || Done(Outcome::Checkpointed(task.run()))));
     }
 
-    /// The partition with the longest tail, of those that no checkpoint is on its way for.
+    /// Starts checkpoints of the longest tails, of those that none is on its way for.
     fn checkpoint_longest(&mut self) {
-        let tail = |log: &Log| log.checkpoints.tail_bytes > 0;
-        let idle = self
-            .logs()
-            .filter(|log| !log.checkpoints.running && tail(log));
-        let longest = idle.max_by_key(|log| log.checkpoints.tail_bytes);
-        if let Some(id) = longest.map(|log| log.id) {
+        let idle = self.logs().filter(|log| !log.checkpoints.running);
+        let mut tails: Vec<(u64, PartitionId)> = idle
+            .map(|log| (log.checkpoints.tail_bytes, log.id))
+            .collect();
+        tails.sort_unstable();
+        while self.points.tails.open_bytes > RELIEVED_TAILS_BYTES
+            && let Some((_, id)) = tails.pop()
+        {
             self.checkpoint(id);
         }
     }
 
     pub(super) fn checkpointed(&mut self, done: Checkpointed, now: Now) -> io::Result<()> {
+        self.points.tails.covered_bytes -= done.covered_bytes;
         let Ok(log) = self.log_mut(done.id) else {
             // The partition has gone meanwhile; what its disk has to say has not.
             self.job_ended(done.id, now);
@@ -274,6 +302,7 @@ impl Storage {
             }
         }
         let again = log.checkpoints.rolled || log.checkpoints.tail_bytes >= CHECKPOINT_BYTES;
+        self.points.tails.settled_bytes += done.covered_bytes;
         self.points_changed(now);
         if again || self.closing {
             self.checkpoint_if_needed(done.id);
@@ -293,7 +322,7 @@ impl Storage {
             return Err(failure);
         }
         log::debug!("storage: no checkpoint: {failure}");
-        self.points.tails_bytes += covered_bytes;
+        self.points.tails.open_bytes += covered_bytes;
         if let Ok(log) = self.log_mut(id) {
             log.checkpoints.tail_bytes += covered_bytes;
             log.checkpoints.epochs_dirty = true;
@@ -329,6 +358,7 @@ impl Storage {
         self.points.dirty = false;
         self.points.running = true;
         self.points.due = None;
+        self.points.tails.sent_bytes = mem::take(&mut self.points.tails.settled_bytes);
         let mut task = WritePoints {
             disk: Arc::clone(&self.disk),
             root: self.root.clone(),
@@ -360,14 +390,16 @@ impl Storage {
 
     pub(super) fn pointed(&mut self, result: io::Result<()>, now: Now) -> io::Result<()> {
         self.points.running = false;
+        let sent_bytes = mem::take(&mut self.points.tails.sent_bytes);
         if let Err(failure) = result {
             if self.closing || !may_be_tried_again(&failure) {
                 return Err(failure);
             }
+            self.points.tails.settled_bytes += sent_bytes;
             self.points_changed(now);
             return Ok(());
         }
-        for (id, point) in std::mem::take(&mut self.points.sent) {
+        for (id, point) in mem::take(&mut self.points.sent) {
             if let Ok(log) = self.log_mut(id) {
                 log.checkpoints.durable_point = point;
             }
@@ -384,7 +416,7 @@ impl Storage {
             return;
         };
         let (tail_bytes, has_producers) = (log.checkpoints.tail_bytes, !log.producers.is_empty());
-        self.points.tails_bytes += tail_bytes;
+        self.points.tails.open_bytes += tail_bytes;
         if has_producers && self.rounds.expiry.is_none() {
             self.rounds.expiry = Some(self.next_expiry(now));
         }
@@ -582,5 +614,24 @@ impl WritePoints {
             disk::replace(&*self.disk, &self.root.join(name), text.as_bytes())?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tails_are_too_long_until_enough_of_them_is_on_its_way() {
+        let mut tails = Tails {
+            open_bytes: MAX_TAILS_BYTES,
+            ..Tails::default()
+        };
+        assert!(!tails.are_too_long(), "just the limit");
+        tails.settled_bytes = 1;
+        assert!(tails.are_too_long(), "the file does not know of that byte");
+        tails.open_bytes = RELIEVED_TAILS_BYTES;
+        tails.covered_bytes = MAX_TAILS_BYTES - RELIEVED_TAILS_BYTES;
+        assert!(!tails.are_too_long(), "checkpoints are on their way");
     }
 }

@@ -28,6 +28,8 @@ pub(super) struct Parts {
     pub(super) segments: Vec<Segment>,
     pub(super) producers: Producers,
     pub(super) epochs: Epochs,
+    /// The epoch file says something else.
+    pub(super) epochs_dirty: bool,
     pub(super) log_start: i64,
     pub(super) log_end: i64,
     pub(super) recovery_point: i64,
@@ -135,6 +137,7 @@ impl Log {
                 durable_point: parts.recovery_point,
                 tail_bytes: parts.tail_bytes,
                 snapshots: parts.snapshots,
+                epochs_dirty: parts.epochs_dirty,
                 ..Checkpoints::default()
             },
         }
@@ -186,12 +189,6 @@ impl Log {
     #[must_use]
     pub fn size_bytes(&self) -> u64 {
         self.segments.iter().map(Segment::len).sum()
-    }
-
-    /// How many producers are remembered.
-    #[must_use]
-    pub fn producer_count(&self) -> usize {
-        self.producers.len()
     }
 
     /// The epoch that wrote `offset`; the broker's own where that is not known or nothing is there yet.

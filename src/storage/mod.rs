@@ -289,6 +289,8 @@ pub struct Storage {
     rounds: flush::Rounds,
     points: flush::Points,
     leaving: BTreeMap<PartitionId, start::Leaving>,
+    /// Whose directories still have these names.
+    left_names: BTreeMap<String, PartitionId>,
     removals: BTreeSet<(Mono, PathBuf)>,
     jobs: Vec<Job<Done>>,
     signals: Vec<(PartitionId, usize)>,
@@ -316,6 +318,7 @@ impl Storage {
             rounds: flush::Rounds::default(),
             points: flush::Points::default(),
             leaving: BTreeMap::new(),
+            left_names: BTreeMap::new(),
             removals: BTreeSet::new(),
             jobs: Vec::new(),
             signals: Vec::new(),
@@ -513,6 +516,8 @@ impl Storage {
     /// When it does not.
     pub fn check_invariants(&self) {
         self.logs().for_each(Log::check_invariants);
+        let tails = self.logs().map(|log| log.checkpoints.tail_bytes);
+        assert_eq!(tails.sum::<u64>(), self.points.tails.open_bytes);
         let loading = self.slots.values();
         let loading = loading.filter(|slot| matches!(slot.state, State::Loading));
         assert_eq!(loading.count(), self.loading);

@@ -179,6 +179,7 @@ impl Producers {
     }
 
     /// How many ids are remembered.
+    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.0.len()
     }

@@ -15,9 +15,6 @@ use crate::disk::FileRef;
 use crate::proto::batch::Batch;
 use std::io;
 
-/// The greatest a batch may become when a look-up opens it.
-const MAX_UNCOMPRESSED_BYTES: usize = 128 * 1024 * 1024;
-
 impl Log {
     /// Batches as views for a socket.
     pub(super) fn read(
@@ -203,6 +200,7 @@ impl Log {
         timestamp_ms: i64,
     ) -> Result<Option<TimedOffset>, ReadError> {
         let log_start = self.log_start();
+        let max_unpacked_bytes = self.config().convert_max_bytes;
         let place = Place {
             id: self.id,
             dir: &self.dir,
@@ -214,7 +212,7 @@ impl Log {
         };
         while let Some(head) = segment.find_head(shelf, place, position, wanted)? {
             let file = segment.file(shelf, place)?;
-            let found = first_record(&file, &head, log_start, timestamp_ms)?;
+            let found = first_record(&file, &head, (log_start, timestamp_ms), max_unpacked_bytes)?;
             if found.is_some() {
                 return Ok(found);
             }
@@ -238,8 +236,8 @@ enum Step {
 fn first_record(
     file: &FileRef,
     head: &Head,
-    log_start: i64,
-    timestamp_ms: i64,
+    (log_start, timestamp_ms): (i64, i64),
+    max_unpacked_bytes: usize,
 ) -> io::Result<Option<TimedOffset>> {
     let mut bytes = vec![0; usize::try_from(head.size_bytes).map_err(io::Error::other)?];
     read_all(file, head.position, &mut bytes)?;
@@ -251,7 +249,7 @@ fn first_record(
     let Ok((batch, _)) = Batch::split_first(&bytes) else {
         return Ok(Some(whole));
     };
-    let Ok(records) = batch.decompress(MAX_UNCOMPRESSED_BYTES) else {
+    let Ok(records) = batch.decompress(max_unpacked_bytes) else {
         return Ok(Some(whole));
     };
     for record in batch.records(&records).map_while(Result::ok) {

@@ -84,12 +84,13 @@ pub(super) fn run(task: &Task) -> Result<Parts, Trouble> {
     let names = remove_leftovers(task, &dir)?;
     let mut segments = list_segments(task, &dir, &names)?;
     let (begin, producers, snapshots) = find_beginning(task, &dir, &names, segments[0].base)?;
+    let stored_epochs = read_epochs(task, &dir)?;
     let mut tail = Tail {
         now: task.now.mono,
         has_gaps: task.config.compact,
         expected: begin,
         producers,
-        epochs: read_epochs(task, &dir, begin)?,
+        epochs: Epochs::from_lines(&stored_epochs).cut(begin),
         tail_bytes: 0,
     };
     let first = segments
@@ -125,6 +126,7 @@ pub(super) fn run(task: &Task) -> Result<Parts, Trouble> {
             .clamp(done[0].base(), log_end.max(done[0].base())),
         segments: done,
         producers: tail.producers,
+        epochs_dirty: tail.epochs.lines() != stored_epochs,
         epochs: tail.epochs,
         log_end,
         recovery_point: begin,
@@ -219,20 +221,19 @@ fn find_beginning(
     Ok((first_base, Producers::default(), snapshots))
 }
 
-fn read_epochs(task: &Task, dir: &Path, begin: i64) -> Result<Epochs, Trouble> {
+/// The lines of the file, none where it is missing or makes no sense.
+fn read_epochs(task: &Task, dir: &Path) -> Result<Vec<(i32, i64)>, Trouble> {
     let path = dir.join(names::EPOCHS);
     let text = checkpoint::read_text(&*task.disk, &path)?;
-    let lines = checkpoint::decode_epochs(&text.unwrap_or_default()).unwrap_or_else(|why| {
+    let lines = checkpoint::decode_epochs(&text.unwrap_or_default());
+    Ok(lines.unwrap_or_else(|why| {
         log::warn!(
             "storage: {}: {} is left out: {why}",
             task.name,
             path.display()
         );
         Vec::new()
-    });
-    let mut epochs = Epochs::from_lines(&lines);
-    epochs.cut(begin);
-    Ok(epochs)
+    }))
 }
 
 /// A segment that need not be read.

@@ -149,13 +149,15 @@ impl<'a> Scan<'a> {
     /// Shows all bytes up to `end`, piece by piece; `false` when the file ends before.
     fn fold(&mut self, mut at: u64, end: u64, mut show: impl FnMut(&[u8])) -> io::Result<bool> {
         while at < end {
-            let len = (end - at).min(BUFFER_BYTES as u64) as usize;
+            // What is held is shown first, so that nothing is read twice.
+            let held = self.held.end.checked_sub(at).filter(|left| *left > 0);
+            let len = (end - at).min(held.unwrap_or(BUFFER_BYTES as u64)) as usize;
             let bytes = self.bytes(at, len)?;
-            if bytes.len() < len {
+            if bytes.is_empty() {
                 return Ok(false);
             }
             show(bytes);
-            at += len as u64;
+            at += bytes.len() as u64;
         }
         Ok(true)
     }

@@ -45,19 +45,12 @@ pub(super) struct Leaving {
 
 impl Storage {
     /// Matches the directory against what the journal knows, and queues the loading of every partition.
+    /// `deleted` are the ids of topics of which the journal knows that they were deleted: their directories
+    /// are removed instead of kept.
     ///
     /// # Errors
     /// When the directory cannot be read or changed.
-    pub fn start(&mut self, known: Vec<Known>, clean: bool, now: Now) -> io::Result<()> {
-        self.start_without(known, &BTreeSet::new(), clean, now)
-    }
-
-    /// The same, with the ids of topics of which the journal knows that they were deleted: their
-    /// directories are removed instead of kept.
-    ///
-    /// # Errors
-    /// When the directory cannot be read or changed.
-    pub fn start_without(
+    pub fn start(
         &mut self,
         known: Vec<Known>,
         deleted: &BTreeSet<Uuid>,
@@ -65,6 +58,7 @@ impl Storage {
         now: Now,
     ) -> io::Result<()> {
         self.leaving.clear();
+        self.left_names.clear();
         self.points.recovery = self.read_offsets(names::RECOVERY_POINTS)?;
         self.points.starts = self.read_offsets(names::LOG_STARTS)?;
         let dirs = self.disk.list(&self.root)?;
@@ -303,6 +297,7 @@ impl Storage {
             segments: vec![Segment::fresh(0, now.wall_ms)],
             producers: Producers::default(),
             epochs: Epochs::default(),
+            epochs_dirty: false,
             log_start: 0,
             log_end: 0,
             recovery_point: 0,
@@ -321,13 +316,12 @@ impl Storage {
     /// A partition of the same name that has just been deleted gives its name up, even before its
     /// deletion is durable: the start takes the rename back if that record is lost.
     fn make_room(&mut self, name: &str, now: Now) -> io::Result<()> {
-        let same = |(id, leaving): (&PartitionId, &Leaving)| {
-            (names::dir(&leaving.topic, id.partition) == name).then_some((*id, leaving.busy))
+        let Some(&id) = self.left_names.get(name) else {
+            return Ok(());
         };
-        match self.leaving.iter().find_map(same) {
-            Some((_, true)) => Err(io::ErrorKind::ResourceBusy.into()),
-            Some((id, false)) => self.move_away(id, now),
-            None => Ok(()),
+        match self.leaving.get(&id).is_some_and(|leaving| leaving.busy) {
+            true => Err(io::ErrorKind::ResourceBusy.into()),
+            false => self.move_away(id, now),
         }
     }
 
@@ -343,11 +337,13 @@ impl Storage {
             }
             State::Ready(log) => {
                 let tail_bytes = log.checkpoints.tail_bytes;
-                self.points.tails_bytes = self.points.tails_bytes.saturating_sub(tail_bytes);
+                self.points.tails.open_bytes -= tail_bytes;
                 log.checkpoints.running
             }
             State::Damaged => false,
         };
+        let name = names::dir(&slot.topic, id.partition);
+        self.left_names.insert(name, id);
         let leaving = Leaving {
             topic: slot.topic,
             busy,
@@ -386,8 +382,9 @@ impl Storage {
         let Some(leaving) = self.leaving.remove(&id) else {
             return Ok(());
         };
-        let away = self.root.join(names::deleted_dir(&leaving.topic, id));
         let name = names::dir(&leaving.topic, id.partition);
+        self.left_names.remove(&name);
+        let away = self.root.join(names::deleted_dir(&leaving.topic, id));
         // What a round was to sync under the old name is promised to nobody any more.
         self.rounds.dirs.remove(&self.root.join(&name));
         self.rename(&name, &away)?;

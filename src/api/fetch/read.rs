@@ -8,7 +8,7 @@
 //!   which such clients cannot have, is error 76; below v10 so is a topic that asks for zstd.
 //! * Up to v5 clients do not know error 56 and get 6.
 
-use crate::api::{Call, check_epoch, legacy_code, unavailable};
+use crate::api::{Call, check_epoch, legacy_code};
 use crate::broker::Broker;
 use crate::broker::fetch_sessions::Wanted;
 use crate::clock::Mono;
@@ -16,7 +16,7 @@ use crate::disk::View;
 use crate::proto::error::ErrorCode;
 use crate::proto::legacy::{self, DownConversion};
 use crate::proto::schema::fetch::{EpochEndOffset, FetchRequest};
-use crate::storage::{Log, PartitionId, ReadError};
+use crate::storage::{Log, PartitionId, ReadError, Unavailable};
 use std::sync::Arc;
 
 /// What holds for all partitions of a fetch.
@@ -149,7 +149,7 @@ fn one(
     left: usize,
     at_least_one: bool,
 ) -> Result<Read, ErrorCode> {
-    let log = broker.storage.log(id).map_err(unavailable)?;
+    let log = broker.storage.log(id).map_err(Unavailable::code)?;
     let diverging = check(broker, log, wanted, limits)?;
     let mut read = Read {
         error_code: ErrorCode::NONE,

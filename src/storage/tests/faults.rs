@@ -206,7 +206,7 @@ fn a_write_that_fails_otherwise_is_fatal_and_leaves_the_state_as_it_was() {
     assert!(refused.failure.is_some());
     room.disk.heal();
     let log = room.storage.log(id(0)).unwrap();
-    assert_eq!((log.log_end(), log.producer_count()), (5, 0));
+    assert_eq!((log.log_end(), log.producers.len()), (5, 0));
 }
 
 #[test]
@@ -294,7 +294,9 @@ fn a_torn_tail_of_the_longest_topic_name_is_kept_like_any_other() {
     log.set_len(log.len().unwrap() - 1).unwrap();
     room.storage = Storage::new(Arc::new(disk.clone()), PathBuf::from("/data"), 1, 1000);
     (room.lanes, room.round) = (SimLanes::new(&disk), 0);
-    room.storage.start(vec![known], false, room.now).unwrap();
+    room.storage
+        .start(vec![known], &BTreeSet::new(), false, room.now)
+        .unwrap();
     room.settle();
     assert_eq!(room.storage.log(id(0)).unwrap().log_end(), 0);
     let kept = disk.list(Path::new("/data/quarantine")).unwrap();

@@ -37,6 +37,7 @@ fn config() -> LogConfig {
         timestamp_after_max_ms: 3_600_000,
         flush_messages: 1,
         flush_ms: i64::MAX,
+        convert_max_bytes: 1 << 20,
         compression_type: "producer".to_owned(),
     }
 }
@@ -100,7 +101,9 @@ impl Room {
             topic_name: "t".into(),
             config: Arc::clone(&room.config),
         });
-        room.storage.start(known.collect(), clean, now).unwrap();
+        room.storage
+            .start(known.collect(), &BTreeSet::new(), clean, now)
+            .unwrap();
         room
     }
 

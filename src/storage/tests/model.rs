@@ -136,7 +136,7 @@ impl Room {
             config: Arc::clone(&config),
         }];
         let mut storage = Storage::new(arc, PathBuf::from("/data"), 1, 86_400_000);
-        storage.start(known, false, now).ok()?;
+        storage.start(known, &BTreeSet::new(), false, now).ok()?;
         Some(Room {
             lanes: SimLanes::new(disk),
             disk: disk.clone(),

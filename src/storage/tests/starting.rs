@@ -155,7 +155,7 @@ fn a_directory_of_an_unknown_topic_is_put_away_and_one_of_a_deleted_topic_remove
     room.lanes = SimLanes::new(&disk);
     let deleted = BTreeSet::from([Uuid([6; 16])]);
     room.storage
-        .start_without(Vec::new(), &deleted, true, room.now)
+        .start(Vec::new(), &deleted, true, room.now)
         .unwrap();
     room.storage.tick(room.now);
     room.settle();
@@ -198,10 +198,50 @@ fn a_recovery_point_of_an_older_topic_of_that_name_deceives_nobody() {
 fn idle_producers_are_forgotten_when_their_time_is_over() {
     let mut room = Room::new(10, config(), 1);
     room.append(0, &produced(4, 0, b"v")).unwrap();
-    let count = |room: &Room| room.storage.log(id(0)).unwrap().producer_count();
+    let count = |room: &Room| room.storage.log(id(0)).unwrap().producers.len();
     for (hours, expected) in [(1, 1), (23, 1), (25, 0)] {
         room.now.mono = Mono(hours * 3_600_000_000);
         room.storage.tick(room.now);
         assert_eq!(count(&room), expected, "{hours}");
     }
+}
+
+#[test]
+fn too_much_behind_the_recovery_points_is_checkpointed_once_and_counted_until_the_file_knows() {
+    let mut room = Room::new(11, config(), 3);
+    for partition in 0..3 {
+        room.append(partition, &batch(1, &[1; 1000])).unwrap();
+    }
+    // As if these three were all that is left of very long tails.
+    for partition in 0..3u64 {
+        let bytes = (partition + 1) * 50_000_000;
+        let log = room.storage.log_mut(id(partition as i32)).unwrap();
+        log.checkpoints.tail_bytes += bytes;
+        room.storage.points.tails.open_bytes += bytes;
+    }
+    room.append(0, &batch(1, b"x")).unwrap();
+    let running = |room: &Room| -> Vec<bool> {
+        let logs = room.storage.logs();
+        logs.map(|log| log.checkpoints.running).collect()
+    };
+    assert_eq!(running(&room), [true, true, true]);
+    room.settle();
+    room.storage.check_invariants();
+    assert!(
+        room.storage.next_deadline().is_some(),
+        "the file is to follow"
+    );
+    room.append(0, &batch(1, b"x")).unwrap();
+    assert_eq!(running(&room), [false; 3], "nothing is left to relieve");
+}
+
+#[test]
+fn epochs_that_only_the_batches_know_reach_their_file_at_the_next_clean_stop() {
+    let mut room = Room::new(12, config(), 1);
+    room.append(0, &batch(1, b"a")).unwrap();
+    room.settle();
+    let room = room.crash(Survives::Everything).restart();
+    let path = Path::new("/data/t-0/leader-epoch-checkpoint");
+    let text = checkpoint::read_text(&room.disk, path).unwrap();
+    assert_eq!(text.as_deref(), Some("0\n1\n1 0\n"));
 }
