@@ -141,6 +141,42 @@ pub(crate) fn fetch_frame(topic: Uuid, offset: i64) -> Vec<u8> {
     request(ApiKey::Fetch, &body)
 }
 
+/// A request for everything that there is.
+pub(crate) fn metadata_frame() -> Vec<u8> {
+    request(ApiKey::Metadata, &metadata::MetadataRequest::default())
+}
+
+/// A request that creates a topic whose records are synced before each answer, or never.
+pub(crate) fn create_topic_frame(name: &str, partitions: usize, durable: bool) -> Vec<u8> {
+    let value = if durable { "1" } else { "9223372036854775807" };
+    let topic = create_topics::CreatableTopic {
+        name,
+        num_partitions: partitions as i32,
+        replication_factor: 1,
+        configs: vec![create_topics::CreatableTopicConfig {
+            name: "flush.messages",
+            value: Some(value),
+        }],
+        ..Default::default()
+    };
+    let body = create_topics::CreateTopicsRequest {
+        topics: vec![topic],
+        ..Default::default()
+    };
+    request(ApiKey::CreateTopics, &body)
+}
+
+/// The id of the topic that was created.
+pub(crate) fn created_topic(frame: &[u8]) -> io::Result<Uuid> {
+    let response: create_topics::CreateTopicsResponse<'_> = body_of(ApiKey::CreateTopics, frame)?;
+    let result = response
+        .topics
+        .first()
+        .ok_or_else(|| bad("an empty response"))?;
+    check_code(result.error_code)?;
+    Ok(result.topic_id)
+}
+
 /// The offset of the first record in a Produce response, of every partition the same.
 pub(crate) fn produced_offset(frame: &[u8]) -> io::Result<i64> {
     let response: produce::ProduceResponse<'_> = body_of(ApiKey::Produce, frame)?;
@@ -411,43 +447,26 @@ impl Client {
 
     /// Asks for all topics; their number.
     pub(crate) fn metadata(&mut self) -> io::Result<usize> {
-        let body = metadata::MetadataRequest::default();
-        let frame = request(ApiKey::Metadata, &body);
+        let frame = metadata_frame();
         let response: metadata::MetadataResponse<'_> = self.call_frame(ApiKey::Metadata, &frame)?;
         check_code(response.error_code)?;
         Ok(response.topics.len())
     }
 
-    /// Creates a topic whose records are synced after each of that many messages; its id.
+    /// Creates a topic; its id.
     pub(crate) fn create_topic(
         &mut self,
         name: &str,
         partitions: usize,
         durable: bool,
     ) -> io::Result<Uuid> {
-        let value = if durable { "1" } else { "9223372036854775807" };
-        let topic = create_topics::CreatableTopic {
-            name,
-            num_partitions: partitions as i32,
-            replication_factor: 1,
-            configs: vec![create_topics::CreatableTopicConfig {
-                name: "flush.messages",
-                value: Some(value),
-            }],
-            ..Default::default()
-        };
-        let body = create_topics::CreateTopicsRequest {
-            topics: vec![topic],
-            ..Default::default()
-        };
-        let frame = request(ApiKey::CreateTopics, &body);
-        let response: create_topics::CreateTopicsResponse<'_> =
-            self.call_frame(ApiKey::CreateTopics, &frame)?;
-        let result = response
-            .topics
-            .first()
-            .ok_or_else(|| bad("an empty response"))?;
-        check_code(result.error_code)?;
-        Ok(result.topic_id)
+        self.stream
+            .write_all(&create_topic_frame(name, partitions, durable))?;
+        let mut topic = Err(bad("no response"));
+        self.receive(|frame| {
+            topic = created_topic(frame);
+            Ok(())
+        })?;
+        topic
     }
 }

@@ -53,8 +53,7 @@ fn compare(words: &[String]) -> io::Result<()> {
         .iter()
         .filter(|word| !word.starts_with("--"))
         .collect();
-    let wanted =
-        |row: &str| rows.is_empty() || rows.iter().any(|word| row.starts_with(word.as_str()));
+    let wanted = |row: &str| rows.is_empty() || rows.iter().any(|word| *word == row);
     let build = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let dir = Scratch::new(build)?;
     let kafka = if is_full { install_kafka(build) } else { None };
@@ -64,19 +63,21 @@ fn compare(words: &[String]) -> io::Result<()> {
 
     let effort = if is_full { FULL } else { SHORT };
     let chronikd = Server::start(Kind::Chronikd, &dir.0.join("chronikd"))?;
+    let syncfs = Server::start(Kind::ChronikdWithSyncfs, &dir.0.join("syncfs"))?;
     let beside = kafka
         .clone()
         .map(|kind| Server::start(kind, &dir.0.join("kafka")))
         .transpose()?;
     let contenders = Contenders {
         chronikd: &chronikd,
+        syncfs: &syncfs,
         kafka: beside.as_ref(),
     };
     rows::take(&wanted, &contenders, effort, &dir.0);
     if wanted("P13") {
         life::memory_after(&chronikd);
     }
-    drop((chronikd, beside));
+    drop((chronikd, syncfs, beside));
     let idle = Duration::from_secs(if is_full { 60 } else { 5 });
     let life = Life {
         kafka,

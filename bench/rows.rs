@@ -36,6 +36,8 @@ enum Baseline {
     TwoEchoes,
     /// chronikd itself with one partition in a request.
     OnePartition,
+    /// The same, and chronikd may sync the whole file system at once.
+    OnePartitionWithSyncfs,
 }
 
 /// Which figure of a sample is shown.
@@ -115,7 +117,9 @@ const LOADS: &[Load] = &[
     Load { row: "P8", what: "durable round trip", shape: shape(1, 1), durable: true, work: Work::Closed(1), count: 1_500,
         baseline: DURABLE, figures: &[(P50, Goal::AtMost(1.5)), (P99, Goal::None)] },
     Load { row: "P8", what: "64 dirty partitions in a round, to one", shape: shape(1, 64), durable: true, work: Work::Closed(1), count: 200,
-        baseline: Baseline::OnePartition, figures: &[(P50, Goal::AtMost(3.0))] },
+        baseline: Baseline::OnePartition, figures: &[(P50, Goal::None)] },
+    Load { row: "P8s", what: "the same with syncfs, to one", shape: shape(1, 64), durable: true, work: Work::Closed(1), count: 200,
+        baseline: Baseline::OnePartitionWithSyncfs, figures: &[(P50, Goal::AtMost(3.0))] },
     Load { row: "P9", what: "fetch from the page cache, 1 MiB a time", shape: shape(64, 1), durable: false, work: Work::Fetch, count: 16_000,
         baseline: Baseline::Bare(Mode::Fetch), figures: &[(Figure::MegabytesPerSecond, Goal::AtLeast(0.75))] },
 ];
@@ -132,6 +136,8 @@ pub(crate) struct Effort {
 /// The contenders that stay for all rows; the bare loop is started for each.
 pub(crate) struct Contenders<'a> {
     pub(crate) chronikd: &'a Server,
+    /// chronikd with `chronik.sync.filesystem=always`.
+    pub(crate) syncfs: &'a Server,
     pub(crate) kafka: Option<&'a Server>,
 }
 
@@ -174,10 +180,14 @@ fn take_row(
     dir: &Path,
 ) -> io::Result<()> {
     let bare = start_bare(load, dir)?;
-    let baseline = bare.as_ref().unwrap_or(contenders.chronikd);
+    let chronikd = match load.baseline {
+        Baseline::OnePartitionWithSyncfs => contenders.syncfs,
+        _ => contenders.chronikd,
+    };
+    let baseline = bare.as_ref().unwrap_or(chronikd);
     let mut seats = vec![
         Seat::new(baseline, "baseline", baseline_load(load)),
-        Seat::new(contenders.chronikd, "chronikd", load.again()),
+        Seat::new(chronikd, "chronikd", load.again()),
     ];
     if load.baseline == Baseline::TwoEchoes {
         seats[0].echoes = 2.0;
@@ -207,7 +217,7 @@ fn start_bare(load: &Load, dir: &Path) -> io::Result<Option<Server>> {
     let mode = match load.baseline {
         Baseline::Bare(mode) => mode,
         Baseline::TwoEchoes => Mode::Echo,
-        Baseline::OnePartition => return Ok(None),
+        Baseline::OnePartition | Baseline::OnePartitionWithSyncfs => return Ok(None),
     };
     std::fs::create_dir_all(dir)?;
     if mode == Mode::Fetch {
@@ -227,7 +237,7 @@ fn baseline_load(load: &Load) -> Load {
     match load.baseline {
         Baseline::Bare(_) => {}
         Baseline::TwoEchoes => own.work = Work::Closed(1),
-        Baseline::OnePartition => own.shape.partitions = 1,
+        Baseline::OnePartition | Baseline::OnePartitionWithSyncfs => own.shape.partitions = 1,
     }
     own
 }

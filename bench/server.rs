@@ -20,6 +20,8 @@ pub(crate) enum Kind {
     /// The bare loop for records of that shape.
     Bare(Mode, Shape),
     Chronikd,
+    /// chronikd that may sync its whole file system at once.
+    ChronikdWithSyncfs,
     Kafka(Kafka),
 }
 
@@ -42,7 +44,8 @@ impl Server {
         fs::create_dir_all(dir)?;
         let mut command = match &kind {
             Kind::Bare(mode, shape) => bare_command(*mode, shape, dir, port)?,
-            Kind::Chronikd => chronikd_command(dir, port),
+            Kind::Chronikd => chronikd_command(dir, port, "auto"),
+            Kind::ChronikdWithSyncfs => chronikd_command(dir, port, "always"),
             Kind::Kafka(kafka) => kafka.command(dir, port)?,
         };
         command.stdin(Stdio::null()).stdout(Stdio::null());
@@ -128,11 +131,13 @@ fn bare_command(mode: Mode, shape: &Shape, dir: &Path, port: u16) -> io::Result<
     Ok(command)
 }
 
-fn chronikd_command(dir: &Path, port: u16) -> Command {
+fn chronikd_command(dir: &Path, port: u16, syncfs: &str) -> Command {
+    let setting = format!("chronik.sync.filesystem={syncfs}");
     let mut command = Command::new(chronikd_binary());
     command
         .args(["-b", "127.0.0.1", "-p", &port.to_string(), "-d"])
         .arg(dir);
+    command.args(["-o", &setting]);
     command
 }
 

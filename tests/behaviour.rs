@@ -14,6 +14,10 @@ use chronikd::proto::schema::delete_topics::{
 use chronikd::proto::schema::describe_topic_partitions::{
     Cursor, DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse, TopicRequest,
 };
+use chronikd::proto::schema::fetch::{FetchPartition, FetchRequest, FetchResponse, FetchTopic};
+use chronikd::proto::schema::list_offsets::{
+    ListOffsetsPartition, ListOffsetsRequest, ListOffsetsResponse, ListOffsetsTopic,
+};
 use chronikd::proto::schema::metadata::{MetadataRequest, MetadataRequestTopic, MetadataResponse};
 use chronikd::proto::schema::produce::{
     PartitionProduceData, PartitionProduceResponse, ProduceRequest, ProduceResponse,
@@ -29,7 +33,7 @@ const NO_OPERATIONS: i32 = i32::MIN;
 
 /// A broker and one connection to it.
 struct Session {
-    broker: Broker,
+    _broker: Broker,
     raw: Raw,
 }
 
@@ -37,7 +41,10 @@ impl Session {
     fn new() -> Session {
         let broker = Broker::start(&[]);
         let raw = Raw::connect(broker.port()).expect("a connection");
-        Session { broker, raw }
+        Session {
+            _broker: broker,
+            raw,
+        }
     }
 
     /// The body of the answer.
@@ -118,7 +125,6 @@ fn by_id<'a>(topic_id: Uuid) -> DeleteTopicState<'a> {
     DeleteTopicState {
         name: None,
         topic_id,
-        ..Default::default()
     }
 }
 
@@ -286,7 +292,6 @@ fn a_full_page_ends_before_the_next_topic_be_it_there_or_not() {
             topics: ["c", "b", "a"].map(topic).to_vec(),
             response_partition_limit: limit,
             cursor: Maybe(cursor),
-            ..Default::default()
         };
         let body = session.ask(ApiKey::DescribeTopicPartitions, 0, &request);
         let answer: DescribeTopicPartitionsResponse<'_> =
@@ -411,4 +416,58 @@ fn a_transactional_id_without_a_transactional_batch_says_nothing() {
         ..producing(id, &batch)
     };
     assert_eq!(session.produce(13, &request).code, ErrorCode::NONE);
+}
+
+#[test]
+fn a_fetch_lists_aborted_transactions_of_what_is_not_there_and_knows_no_negative_epochs() {
+    let mut session = Session::new();
+    session.create(topic("t", 1)).expect("created");
+    let partition = |partition| FetchPartition {
+        partition,
+        current_leader_epoch: -2,
+        partition_max_bytes: 1000,
+        ..Default::default()
+    };
+    let request = FetchRequest {
+        topics: vec![FetchTopic {
+            topic: "t",
+            partitions: vec![partition(0), partition(9)],
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    for version in [9, 12] {
+        let body = session.ask(ApiKey::Fetch, version, &request);
+        let answer: FetchResponse<'_> = decode(&body, ApiKey::Fetch, version);
+        let told = answer.responses[0].partitions.iter();
+        let told = told.map(|p| (p.error_code, p.aborted_transactions.as_ref().map(Vec::len)));
+        assert!(told.eq([
+            (ErrorCode::NONE, None),
+            (ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, Some(0))
+        ]));
+    }
+}
+
+#[test]
+fn a_partition_may_be_listed_twice_in_version_0_only() {
+    let mut session = Session::new();
+    session.create(topic("t", 1)).expect("created");
+    let latest = ListOffsetsPartition {
+        timestamp: -1,
+        max_num_offsets: 1,
+        ..Default::default()
+    };
+    let request = ListOffsetsRequest {
+        topics: vec![ListOffsetsTopic {
+            name: "t",
+            partitions: vec![latest.clone(), latest],
+        }],
+        ..Default::default()
+    };
+    for (version, code) in [(0, ErrorCode::NONE), (1, ErrorCode::INVALID_REQUEST)] {
+        let body = session.ask(ApiKey::ListOffsets, version, &request);
+        let answer: ListOffsetsResponse<'_> = decode(&body, ApiKey::ListOffsets, version);
+        let codes = answer.topics[0].partitions.iter().map(|p| p.error_code);
+        assert!(codes.eq([code; 2]), "version {version}");
+    }
 }

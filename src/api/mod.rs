@@ -15,6 +15,8 @@ mod list_offsets;
 mod metadata;
 mod offset_for_leader_epoch;
 mod produce;
+#[cfg(test)]
+mod tests;
 mod topic_creation;
 
 use crate::broker::wait::{ConnId, Key, Outcome, Ticket, Wait};

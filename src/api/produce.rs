@@ -172,7 +172,7 @@ fn append(
             code,
             ..
         }) => {
-            broker.fail(failure.error);
+            broker.fail(failure);
             Err(code.into())
         }
         appended => appended,

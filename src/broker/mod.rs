@@ -67,6 +67,8 @@ pub struct Broker {
     /// The newest `Opened` record: start count and leader epoch.
     opened: (i64, i32),
     rounds: Rounds,
+    /// Something was refused for want of room: the next round looks for it again.
+    wants_room: bool,
     /// Partitions of deleted topics, whose files go when that round is durable.
     deletions: Vec<(u64, Vec<PartitionId>)>,
     signals: Vec<Signal>,
@@ -156,7 +158,8 @@ impl Broker {
     /// Creates a topic: its directories first, then the record that makes it true. Answers its round.
     ///
     /// # Errors
-    /// What the disk says; then nothing has been created.
+    /// What the disk says; then nothing has been created. `StorageFull` also while the journal is short: what
+    /// room it has is left for deletions, and the round that this asks for looks for more.
     pub fn create_topic(
         &mut self,
         id: Uuid,
@@ -165,6 +168,10 @@ impl Broker {
         settings: BTreeMap<String, String>,
         now: Now,
     ) -> io::Result<u64> {
+        if self.journal.is_short() {
+            self.wants_room = true;
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         let name: Arc<str> = name.into();
         let config = Arc::new(LogConfig::new(&self.config, &settings));
         for partition in 0..partition_count {
@@ -274,7 +281,7 @@ impl Broker {
             }
             Completion::SyncFailed(_, error) => Err(Fatal(error)),
             Completion::Worked(Worked::Storage(done)) => {
-                self.storage.absorb(done, now).map_err(|f| Fatal(f.error))
+                self.storage.absorb(done, now).map_err(Fatal)
             }
             Completion::Worked(Worked::Journal(done)) => match done {},
         }
@@ -355,12 +362,13 @@ impl Broker {
     /// When a write of this turn has failed for good: the process must stop, and nothing of the turn may be told
     /// to anybody.
     pub fn start_round(&mut self) -> Result<Option<Round>, Fatal> {
-        let needed = self.storage.needs_round() || self.journal.needs_round();
+        let needed = self.storage.needs_round() || self.journal.needs_round() || self.wants_room;
         let round = (needed && self.rounds.in_flight.is_none()).then(|| self.gather_round());
         self.failure.take().map_or(Ok(round), Err)
     }
 
     fn gather_round(&mut self) -> Round {
+        self.wants_room = false;
         let number = self.rounds.gathering;
         let mut round = Round {
             number,

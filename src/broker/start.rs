@@ -105,6 +105,7 @@ impl Broker {
                 in_flight: None,
                 synced: 0,
             },
+            wants_room: false,
             deletions: Vec::new(),
             signals: Vec::new(),
             ids,

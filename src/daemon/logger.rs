@@ -7,6 +7,9 @@
 //! Under journald, which has a clock, a priority stands instead of time and level: `<6>main: ...`. A
 //! line is one write. The first part of a module's path says who speaks: `chronikd::net::server` is `net`.
 //! A log file can be opened again, for those who move it away.
+//!
+//! The sink is our own: simplelog puts brackets around the level, knows no priorities for journald and cannot
+//! open its file again.
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use std::env;

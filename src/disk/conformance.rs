@@ -233,6 +233,20 @@ fn rename_replaces_files_and_moves_directories() {
 }
 
 #[test]
+fn a_name_has_255_bytes_at_most() {
+    on_both(|disk, dir| {
+        let longest = dir.join("x".repeat(255));
+        disk.open(&longest, Mode::CreateNew).unwrap();
+        let longer = dir.join("x".repeat(256));
+        assert_eq!(
+            kind(disk.rename(&longest, &longer)),
+            ErrorKind::InvalidFilename
+        );
+        assert_eq!(kind(disk.create_dir(&longer)), ErrorKind::InvalidFilename);
+    });
+}
+
+#[test]
 fn removal_takes_names_and_leaves_open_files() {
     on_both(|disk, dir| {
         let path = |name: &str| dir.join(name);

@@ -54,12 +54,19 @@ pub(super) fn at(action: &'static str, path: &Path) -> impl Fn(io::Error) -> io:
 /// The system's error number, also behind a [`PathError`].
 #[must_use]
 pub fn errno(error: &io::Error) -> Option<i32> {
-    let wrapped = error
-        .get_ref()
-        .and_then(|inner| inner.downcast_ref::<PathError>());
     error
         .raw_os_error()
-        .or_else(|| wrapped.and_then(|inner| inner.source.raw_os_error()))
+        .or_else(|| wrapped(error).and_then(|inner| inner.source.raw_os_error()))
+}
+
+/// Whether it was a sync that failed: nobody knows then what the disk holds, and the process must stop.
+#[must_use]
+pub fn is_sync_failure(error: &io::Error) -> bool {
+    wrapped(error).is_some_and(|inner| inner.action.starts_with("sync"))
+}
+
+fn wrapped(error: &io::Error) -> Option<&PathError> {
+    error.get_ref()?.downcast_ref()
 }
 
 /// Whether a write failed for want of space (ENOSPC, EDQUOT), which is an answer to a client and no
@@ -86,13 +93,13 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::StorageFull);
         assert_eq!(error.raw_os_error(), None);
         assert_eq!(errno(&error), Some(28));
-        assert!(is_full(&error));
+        assert!(is_full(&error) && is_sync_failure(&error));
     }
 
     #[test]
     fn an_error_without_a_number_has_none() {
         let error = at("read", Path::new("x"))(ErrorKind::UnexpectedEof.into());
         assert_eq!(errno(&error), None);
-        assert!(!is_full(&error));
+        assert!(!is_full(&error) && !is_sync_failure(&error));
     }
 }

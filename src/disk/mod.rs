@@ -18,7 +18,7 @@ mod real;
 pub mod sim;
 mod threads;
 
-pub use error::{PathError, errno, is_full};
+pub use error::{PathError, errno, is_full, is_sync_failure};
 pub use real::{FileSystem, Lock, LockError, RealDisk, Syncing};
 pub use threads::{Threads, Wake};
 
@@ -190,6 +190,34 @@ pub fn replace(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
     disk.sync_dir(dir.unwrap_or(Path::new(".")))
 }
 
+/// The longest name that the file systems we support take.
+const MAX_NAME_BYTES: usize = 255;
+
+/// A name that begins like `stem` and ends with `end`, in full where it is not too long.
+#[must_use]
+pub fn fitted_name(stem: &str, end: &str) -> String {
+    let mut room = stem.len().min(MAX_NAME_BYTES.saturating_sub(end.len()));
+    while !stem.is_char_boundary(room) {
+        room -= 1;
+    }
+    [&stem[..room], end].concat()
+}
+
+/// A path in `dir` that nothing has: a name of `stem` and `end`, and a number where that is taken.
+///
+/// # Errors
+/// When the directory cannot be listed.
+pub fn unused_path(disk: &dyn Disk, dir: &Path, stem: &str, end: &str) -> io::Result<PathBuf> {
+    let taken = disk.list(dir)?;
+    let mut name = fitted_name(stem, end);
+    let mut attempt = 0;
+    while taken.iter().any(|entry| entry.name == name) {
+        attempt += 1;
+        name = fitted_name(stem, &format!("{end}.{attempt}"));
+    }
+    Ok(dir.join(name))
+}
+
 /// Removes a directory with everything in it. Nothing is made durable.
 ///
 /// # Errors
@@ -209,5 +237,29 @@ pub fn remove_tree(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
 impl std::fmt::Debug for View {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "View({} bytes)", self.len)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sim::SimDisk;
+    use super::*;
+
+    #[test]
+    fn a_name_is_shortened_only_where_it_is_too_long_and_never_within_a_letter() {
+        assert_eq!(fitted_name("t-0", ".torn"), "t-0.torn");
+        let name = fitted_name(&"é".repeat(200), ".torn");
+        assert_eq!((name.len(), name.ends_with("é.torn")), (255, true));
+    }
+
+    #[test]
+    fn a_path_is_numbered_until_nothing_has_it() {
+        let dir = Path::new("/d");
+        let disk = SimDisk::new(1, dir);
+        for name in ["a.torn", "a.torn.1", "a.torn.2"] {
+            let path = unused_path(&disk, dir, "a", ".torn").unwrap();
+            assert_eq!(path, dir.join(name));
+            disk.open(&path, Mode::CreateNew).unwrap();
+        }
     }
 }

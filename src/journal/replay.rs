@@ -13,7 +13,7 @@ use super::entry::{
     self, ALIGN, CLOSED, Change, FileHeader, HEADER_BYTES, HeaderFault, Record, RecordHeader,
 };
 use super::{Current, Journal, JournalFile, OpenError, Size};
-use crate::disk::{Disk, FileRef, Mode, read_all};
+use crate::disk::{self, Disk, FileRef, Mode, read_all};
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -294,7 +294,8 @@ impl Leftover {
         disk.create_dir(&dir)?;
         let stem = self.path.file_stem().unwrap_or_default().to_string_lossy();
         let name = format!("{stem}.journal-{}", self.position);
-        let (path, file) = create_unused(disk, &dir, &name)?;
+        let path = disk::unused_path(disk, &dir, &name, "")?;
+        let file = disk.open(&path, Mode::CreateNew)?;
         file.write_at(0, &[&self.bytes])
             .and_then(|()| file.sync())?;
         for dir in [&*dir, root] {
@@ -308,22 +309,6 @@ impl Leftover {
             path.display()
         );
         Ok(())
-    }
-}
-
-/// An earlier start that was cut off itself may have left the plain name.
-fn create_unused(disk: &dyn Disk, dir: &Path, name: &str) -> io::Result<(PathBuf, FileRef)> {
-    let mut path = dir.join(name);
-    let mut attempt = 1;
-    loop {
-        match disk.open(&path, Mode::CreateNew) {
-            Ok(file) => return Ok((path, file)),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                attempt += 1;
-                path = dir.join(format!("{name}.{attempt}"));
-            }
-            Err(error) => return Err(error),
-        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! The small text files beside the logs, in Apache Kafka's formats, and how a small file is replaced.
+//! The small text files beside the logs, in Apache Kafka's formats.
 //!
 //! ```text
 //! recovery-point-offset-checkpoint      leader-epoch-checkpoint      partition.metadata
@@ -13,14 +13,13 @@
 //! not read as such is answered with a sentence; none of them is the only witness of what it says, so
 //! the caller goes on without it.
 
-use super::Failure;
 use super::names;
-use crate::disk::{Disk, FileRef, Mode, is_full};
+use crate::disk::{self, Disk};
 use crate::proto::Uuid;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Offsets by topic name and partition.
 pub(super) type Offsets = BTreeMap<(String, i32), i64>;
@@ -109,59 +108,17 @@ pub(super) fn topic_of(disk: &dyn Disk, dir: &Path) -> Option<Uuid> {
 }
 
 /// A small file's text; `None` when there is no such file.
-pub(super) fn read_text(disk: &dyn Disk, path: &Path) -> Result<Option<String>, Failure> {
+pub(super) fn read_text(disk: &dyn Disk, path: &Path) -> io::Result<Option<String>> {
     let text = read_bytes(disk, path)?;
     Ok(text.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
 }
 
 /// A small file's bytes; `None` when there is no such file.
-pub(super) fn read_bytes(disk: &dyn Disk, path: &Path) -> Result<Option<Vec<u8>>, Failure> {
-    let read = || -> io::Result<Vec<u8>> {
-        let file = disk.open(path, Mode::Read)?;
-        let len = usize::try_from(file.len()?).map_err(io::Error::other)?;
-        let mut bytes = vec![0; len];
-        let got = file.read_at(0, &mut bytes)?;
-        bytes.truncate(got);
-        Ok(bytes)
-    };
-    match read() {
+pub(super) fn read_bytes(disk: &dyn Disk, path: &Path) -> io::Result<Option<Vec<u8>>> {
+    match disk::read_all(disk, path) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Failure::new(path, error)),
-    }
-}
-
-/// Makes `bytes` the content of `path`: after a crash it holds either the old content or all of the new.
-/// The directory is synced too.
-pub(super) fn replace(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(".tmp");
-    let temporary = PathBuf::from(temporary);
-    let written = || -> io::Result<()> {
-        let file: FileRef = disk.open(&temporary, Mode::Create)?;
-        file.set_len(0)?;
-        file.write_at(0, &[bytes])?;
-        file.sync()?;
-        disk.rename(&temporary, path)
-    };
-    written().map_err(|error| Failure::new(path, error))?;
-    sync_parent(disk, path)
-}
-
-/// Makes the name of `path` durable.
-pub(super) fn sync_parent(disk: &dyn Disk, path: &Path) -> Result<(), Failure> {
-    let dir = path.parent().unwrap_or(Path::new("."));
-    disk.sync_dir(dir)
-        .map_err(|error| Failure::new(dir, lost(error)))
-}
-
-/// The error of a sync that must stop the process. That space is lacking for what was written already is no
-/// answer any more, so it is not to be taken for a write's.
-pub(super) fn lost(error: io::Error) -> io::Error {
-    if is_full(&error) {
-        io::Error::other(error)
-    } else {
-        error
+        Err(error) => Err(error),
     }
 }
 

@@ -13,10 +13,10 @@ use super::index::Unstored;
 use super::log::Log;
 use super::names::{self, Kind};
 use super::segment::{Place, Segment};
-use super::{Done, Failure, Files, Outcome, PartitionId, State, Storage};
+use super::{Done, Files, Outcome, PartitionId, State, Storage};
 use crate::clock::{Mono, Now};
 use crate::disk::lanes::Round;
-use crate::disk::{Disk, FileRef, Mode, is_full};
+use crate::disk::{self, Disk, FileRef, Mode, is_full, is_sync_failure};
 use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
@@ -251,7 +251,7 @@ impl Storage {
         }
     }
 
-    pub(super) fn checkpointed(&mut self, done: Checkpointed, now: Now) -> Result<(), Failure> {
+    pub(super) fn checkpointed(&mut self, done: Checkpointed, now: Now) -> io::Result<()> {
         let Ok(log) = self.log_mut(done.id) else {
             // The partition has gone meanwhile, and perhaps its directory too.
             self.job_ended(done.id, now);
@@ -290,9 +290,9 @@ impl Storage {
         &mut self,
         id: PartitionId,
         covered_bytes: u64,
-        failure: Failure,
-    ) -> Result<(), Failure> {
-        if self.closing || !is_full(&failure.error) {
+        failure: io::Error,
+    ) -> io::Result<()> {
+        if self.closing || !may_be_tried_again(&failure) {
             return Err(failure);
         }
         log::debug!("storage: no checkpoint: {failure}");
@@ -361,10 +361,10 @@ impl Storage {
             .push(Box::new(move || Done(Outcome::Pointed(task.run()))));
     }
 
-    pub(super) fn pointed(&mut self, result: Result<(), Failure>, now: Now) -> Result<(), Failure> {
+    pub(super) fn pointed(&mut self, result: io::Result<()>, now: Now) -> io::Result<()> {
         self.points.running = false;
         if let Err(failure) = result {
-            if self.closing || !is_full(&failure.error) {
+            if self.closing || !may_be_tried_again(&failure) {
                 return Err(failure);
             }
             self.points_changed(now);
@@ -427,6 +427,11 @@ impl Storage {
     }
 }
 
+/// Without space for it a checkpoint may come later; a sync that found none is final like any other.
+fn may_be_tried_again(error: &io::Error) -> bool {
+    is_full(error) && !is_sync_failure(error)
+}
+
 /// Whether a start would have something to read, or the directory lacks something.
 fn needs_checkpoint(log: &Log) -> bool {
     let checkpoints = &log.checkpoints;
@@ -466,7 +471,7 @@ pub(super) struct Checkpointed {
     obsolete: Vec<i64>,
     /// Bytes of log that it was to cover.
     covered_bytes: u64,
-    result: Result<(), Failure>,
+    result: io::Result<()>,
 }
 
 impl Checkpoint {
@@ -523,13 +528,13 @@ impl Checkpoint {
         }
     }
 
-    fn write(&self) -> Result<(), Failure> {
+    fn write(&self) -> io::Result<()> {
         for (file, path) in &self.logs {
             let synced = match file {
                 Some(file) => file.sync(),
                 None => (self.disk.open(path, Mode::Write)).and_then(|file| file.sync()),
             };
-            synced.map_err(|e| Failure::new(path, checkpoint::lost(e)))?;
+            synced?;
         }
         for (base, entries) in &self.indexes {
             self.write_entries(*base, Kind::Index, &entries.offsets)?;
@@ -537,10 +542,10 @@ impl Checkpoint {
         }
         if let Some(text) = &self.epochs {
             let path = self.dir.join(names::EPOCHS);
-            checkpoint::replace(&*self.disk, &path, text.as_bytes())?;
+            disk::replace(&*self.disk, &path, text.as_bytes())?;
         }
         let path = self.dir.join(names::file(self.end, Kind::Snapshot));
-        checkpoint::replace(&*self.disk, &path, &self.snapshot)?;
+        disk::replace(&*self.disk, &path, &self.snapshot)?;
         for offset in &self.obsolete {
             // What is left here is found again, and left out, at the next start.
             let _ = self
@@ -550,18 +555,11 @@ impl Checkpoint {
         Ok(())
     }
 
-    fn write_entries(
-        &self,
-        base: i64,
-        kind: Kind,
-        entries: &(u64, Vec<u8>),
-    ) -> Result<(), Failure> {
+    fn write_entries(&self, base: i64, kind: Kind, entries: &(u64, Vec<u8>)) -> io::Result<()> {
         let path = self.dir.join(names::file(base, kind));
-        let written = self.disk.open(&path, Mode::Create).and_then(|file| {
-            file.write_at(entries.0, &[&entries.1])?;
-            file.sync()
-        });
-        written.map_err(|e| Failure::new(&path, e))
+        let file = self.disk.open(&path, Mode::Create)?;
+        file.write_at(entries.0, &[&entries.1])?;
+        file.sync()
     }
 }
 
@@ -574,7 +572,7 @@ struct WritePoints {
 }
 
 impl WritePoints {
-    fn run(self) -> Result<(), Failure> {
+    fn run(self) -> io::Result<()> {
         let files = [
             (names::LOG_STARTS, &self.starts),
             (names::RECOVERY_POINTS, &self.recovery),
@@ -584,7 +582,7 @@ impl WritePoints {
                 .iter()
                 .map(|(topic, n, offset)| (&**topic, *n, *offset));
             let text = checkpoint::encode_offsets(lines);
-            checkpoint::replace(&*self.disk, &self.root.join(name), text.as_bytes())?;
+            disk::replace(&*self.disk, &self.root.join(name), text.as_bytes())?;
         }
         Ok(())
     }

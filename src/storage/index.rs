@@ -15,6 +15,11 @@
 //! breaks them (also the zeros that Kafka preallocates) is believed up to that point: a shorter index
 //! makes a look-up slower, never wrong.
 
+/// An offset as the indexes of the segment at `base` count it.
+pub(super) fn relative(base: i64, offset: i64) -> u32 {
+    u32::try_from(offset.saturating_sub(base).max(0)).unwrap_or(u32::MAX)
+}
+
 /// Bytes of an entry of `.index`.
 pub(super) const OFFSET_ENTRY_BYTES: usize = 8;
 /// Bytes of an entry of `.timeindex`.

@@ -9,13 +9,14 @@ use super::names::Kind;
 use super::producer_state::{Producers, Verdict};
 use super::segment::{Place, RollLimits, Segment, Unwritten};
 use super::shelf::Shelf;
-use super::{Appended, Failure, Files, PartitionId, Refused};
+use super::{Appended, Files, PartitionId, Refused};
 use crate::clock::Now;
 use crate::config::{LogConfig, TimestampType};
 use crate::disk::{Disk, Mode, is_full};
 use crate::proto::batch::BatchHeader;
 use crate::proto::error::ErrorCode;
 use std::collections::VecDeque;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -338,7 +339,7 @@ impl Log {
     }
 
     /// Ends the active segment and begins another at the log's end.
-    fn roll(&mut self, shelf: &mut Shelf, now: Now) -> Result<(), Failure> {
+    fn roll(&mut self, shelf: &mut Shelf, now: Now) -> io::Result<()> {
         let mut segment = Segment::fresh(self.log_end, now.wall_ms);
         let place = Place {
             id: self.id,
@@ -382,7 +383,7 @@ impl Log {
         shelf: &mut Shelf,
         round: u64,
         files: &mut Files,
-    ) -> Result<(), Failure> {
+    ) -> io::Result<()> {
         let place = Place {
             id: self.id,
             dir: &self.dir,
@@ -516,7 +517,7 @@ fn refuse(why: Unwritten) -> Refused {
         Unwritten::Untouched(failure) => {
             Refused::new(ErrorCode::KAFKA_STORAGE_ERROR, failure.to_string())
         }
-        Unwritten::CutBack(failure) if is_full(&failure.error) => {
+        Unwritten::CutBack(failure) if is_full(&failure) => {
             Refused::new(ErrorCode::KAFKA_STORAGE_ERROR, "the disk is full")
         }
         Unwritten::CutBack(failure) | Unwritten::Torn(failure) => Refused {

@@ -66,7 +66,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use self::log::Log;
@@ -124,7 +124,7 @@ pub struct Refused {
     /// Records that are to blame: index in the batch, and why.
     pub record_errors: Vec<(i32, Option<String>)>,
     /// The disk failed in a way that cannot be answered: the process must stop.
-    pub failure: Option<Failure>,
+    pub failure: Option<io::Error>,
 }
 
 impl Refused {
@@ -204,7 +204,7 @@ pub enum ReadError {
     /// There are records of message format 0 or 1, which an old Kafka wrote.
     OldFormat,
     /// The disk did not answer.
-    Io(Failure),
+    Io(io::Error),
 }
 
 impl ReadError {
@@ -220,10 +220,10 @@ impl ReadError {
         }
     }
 
-    fn into_failure(self, path: &Path) -> Failure {
+    fn into_io(self) -> io::Error {
         match self {
-            ReadError::Io(failure) => failure,
-            other => Failure::new(path, io::Error::other(other.to_string())),
+            ReadError::Io(error) => error,
+            other => io::Error::other(other),
         }
     }
 }
@@ -235,7 +235,7 @@ impl fmt::Display for ReadError {
             ReadError::OutOfRange => write!(f, "the offset lies outside the log"),
             ReadError::Damaged => write!(f, "the log is damaged there"),
             ReadError::OldFormat => write!(f, "the log has message format 0 or 1 there"),
-            ReadError::Io(failure) => failure.fmt(f),
+            ReadError::Io(error) => error.fmt(f),
         }
     }
 }
@@ -248,37 +248,11 @@ impl From<Unavailable> for ReadError {
     }
 }
 
-impl From<Failure> for ReadError {
-    fn from(failure: Failure) -> ReadError {
-        ReadError::Io(failure)
+impl From<io::Error> for ReadError {
+    fn from(error: io::Error) -> ReadError {
+        ReadError::Io(error)
     }
 }
-
-/// A file or directory that failed, and what the system said.
-#[derive(Debug)]
-pub struct Failure {
-    /// Which.
-    pub path: PathBuf,
-    /// What the system said.
-    pub error: io::Error,
-}
-
-impl Failure {
-    fn new(path: &Path, error: io::Error) -> Failure {
-        Failure {
-            path: path.to_owned(),
-            error,
-        }
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.path.display(), self.error)
-    }
-}
-
-impl std::error::Error for Failure {}
 
 /// What a job of the work lane brings back to the storage.
 pub struct Done(Outcome);
@@ -286,10 +260,10 @@ pub struct Done(Outcome);
 enum Outcome {
     Loaded(PartitionId, Result<Parts, recovery::Trouble>),
     Checkpointed(flush::Checkpointed),
-    Pointed(Result<(), Failure>),
-    Removed(Result<(), Failure>),
+    Pointed(io::Result<()>),
+    Removed(io::Result<()>),
     /// Not the job's failure, but the loop's, on its way to whoever absorbs it.
-    Failed(Failure),
+    Failed(io::Error),
 }
 
 /// A partition, as far as it is there.

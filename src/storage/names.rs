@@ -10,6 +10,7 @@
 //! nor ".."), so no name built here can leave its directory.
 
 use super::PartitionId;
+use crate::disk::fitted_name;
 use std::fmt::Write as _;
 
 /// Leader epochs of a partition: one line for each, with its first offset.
@@ -24,8 +25,6 @@ pub(super) const LOG_STARTS: &str = "log-start-offset-checkpoint";
 pub(super) const QUARANTINE: &str = "quarantine";
 
 const DELETE_SUFFIX: &str = "-delete";
-/// No file system that we support takes a longer name.
-const MAX_NAME_BYTES: usize = 255;
 
 /// The kinds of files that carry a base offset in their names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,10 +83,7 @@ pub(super) fn deleted_dir(topic: &str, id: PartitionId) -> String {
         let _ = write!(suffix, "{byte:02x}");
     }
     suffix.push_str(DELETE_SUFFIX);
-    let mut name = format!("-{}{suffix}", id.partition);
-    let room = MAX_NAME_BYTES - name.len();
-    name.insert_str(0, &topic[..topic.len().min(room)]);
-    name
+    fitted_name(topic, &format!("-{}{suffix}", id.partition))
 }
 
 /// Whether a directory waits for the removal of its files.

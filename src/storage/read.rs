@@ -8,10 +8,9 @@
 
 use super::heads::Head;
 use super::log::Log;
-use super::names::Kind;
 use super::segment::{Place, Segment, Span};
 use super::shelf::Shelf;
-use super::{Failure, Found, ReadError, TimedOffset};
+use super::{Found, ReadError, TimedOffset};
 use crate::disk::FileRef;
 use crate::proto::batch::Batch;
 use std::io;
@@ -61,14 +60,14 @@ impl Log {
         shelf: &mut Shelf,
         slot: usize,
         action: impl FnOnce(&FileRef) -> io::Result<R>,
-    ) -> Result<R, Failure> {
+    ) -> io::Result<R> {
         let place = Place {
             id: self.id,
             dir: &self.dir,
         };
         let segment = &mut self.segments[slot];
         let file = segment.file(shelf, place)?;
-        action(&file).map_err(|error| Failure::new(&segment.path(place, Kind::Log), error))
+        action(&file)
     }
 
     /// Which parts of which segments a read consists of.
@@ -188,7 +187,7 @@ impl Log {
         }
     }
 
-    fn newest_in(&mut self, shelf: &mut Shelf, slot: usize) -> Result<i64, Failure> {
+    fn newest_in(&mut self, shelf: &mut Shelf, slot: usize) -> io::Result<i64> {
         let place = Place {
             id: self.id,
             dir: &self.dir,
@@ -215,8 +214,7 @@ impl Log {
         };
         while let Some(head) = segment.find_head(shelf, place, position, wanted)? {
             let file = segment.file(shelf, place)?;
-            let found = first_record(&file, &head, log_start, timestamp_ms)
-                .map_err(|error| Failure::new(&segment.path(place, Kind::Log), error))?;
+            let found = first_record(&file, &head, log_start, timestamp_ms)?;
             if found.is_some() {
                 return Ok(found);
             }

@@ -17,19 +17,19 @@
 //!
 //! Below that offset a bad batch is damage and is never cut: it is met, and reported, by whoever reads it.
 
+use super::PartitionId;
 use super::checkpoint;
 use super::epochs::Epochs;
 use super::heads::{Buffer, Heads, Met};
-use super::index::Index;
+use super::index::{Index, relative};
 use super::log::Parts;
 use super::names::{self, Kind};
 use super::producer_state::Producers;
-use super::scan::{self, Scanned};
+use super::scan::{self, Scanned, Tail};
 use super::segment::Segment;
-use super::{Failure, PartitionId};
-use crate::clock::{Mono, Now};
+use crate::clock::Now;
 use crate::config::LogConfig;
-use crate::disk::{Disk, FileRef, Mode, is_full};
+use crate::disk::{self, Disk, FileRef, Mode, is_sync_failure};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -54,10 +54,21 @@ pub(super) struct Task {
 /// Why a partition could not be loaded.
 #[derive(Debug)]
 pub(super) enum Trouble {
-    /// It answers errors; everything else serves.
+    /// It answers errors until another start; everything else serves.
     Damaged(String),
-    /// A write or sync failed: the process must stop.
-    Failed(Failure),
+    /// A sync failed: the process must stop.
+    Failed(io::Error),
+}
+
+/// What can be neither read nor put away keeps this one partition from being served, and nothing of it is
+/// cut; only a failed sync says that the disk has lost something.
+impl From<io::Error> for Trouble {
+    fn from(error: io::Error) -> Trouble {
+        match is_sync_failure(&error) {
+            true => Trouble::Failed(error),
+            false => Trouble::Damaged(error.to_string()),
+        }
+    }
 }
 
 /// A segment as the directory lists it.
@@ -73,8 +84,9 @@ pub(super) fn run(task: &Task) -> Result<Parts, Trouble> {
     let names = remove_leftovers(task, &dir)?;
     let mut segments = list_segments(task, &dir, &names)?;
     let (begin, producers, snapshots) = find_beginning(task, &dir, &names, segments[0].base)?;
-    let mut state = State {
+    let mut tail = Tail {
         now: task.now.mono,
+        has_gaps: task.config.compact,
         expected: begin,
         producers,
         epochs: read_epochs(task, &dir, begin)?,
@@ -87,64 +99,48 @@ pub(super) fn run(task: &Task) -> Result<Parts, Trouble> {
     for listed in &segments[..first] {
         done.push(below(task, &dir, listed)?);
     }
-    let tail = segments.split_off(first);
-    for (slot, listed) in tail.iter().enumerate() {
-        let gap = slot > 0 && !borders(task, &state, listed);
+    let behind = segments.split_off(first);
+    for (slot, listed) in behind.iter().enumerate() {
+        let gap = slot > 0 && !tail.borders(listed.base);
         let scanned = if gap {
             None
         } else {
-            Some(scan_segment(task, &dir, listed, begin, &mut state)?)
+            Some(scan_segment(task, &dir, listed, begin, &mut tail)?)
         };
         let torn = scanned.as_ref().is_none_or(|s| s.len < listed.len);
         if torn {
             let keep = scanned.as_ref().map_or(0, |s| s.len);
-            cut(task, &dir, &tail[slot..], (keep, gap), state.expected)?;
+            cut(task, &dir, &behind[slot..], (keep, gap), tail.expected)?;
         }
         done.extend(scanned.map(|s| recovered(task, listed.base, s)));
         if torn {
             break;
         }
     }
-    sync_tail(task, &dir, &done[first..], state.tail_bytes)?;
-    let log_end = state.expected;
+    sync_tail(task, &dir, &done[first..], tail.tail_bytes)?;
+    let log_end = tail.expected;
     Ok(Parts {
         log_start: task
             .log_start
             .clamp(done[0].base(), log_end.max(done[0].base())),
         segments: done,
-        producers: state.producers,
-        epochs: state.epochs,
+        producers: tail.producers,
+        epochs: tail.epochs,
         log_end,
         recovery_point: begin,
-        tail_bytes: state.tail_bytes,
+        tail_bytes: tail.tail_bytes,
         snapshots,
     })
 }
 
-/// What the scan carries from batch to batch.
-pub(super) struct State {
-    /// When the producers that are found count as seen.
-    pub(super) now: Mono,
-    /// The next batch's first offset, or less than that where the topic is compacted.
-    pub(super) expected: i64,
-    pub(super) producers: Producers,
-    pub(super) epochs: Epochs,
-    /// Bytes read.
-    pub(super) tail_bytes: u64,
-}
-
 fn remove_leftovers(task: &Task, dir: &Path) -> Result<Vec<(String, u64)>, Trouble> {
-    let listed = task
-        .disk
-        .list(dir)
-        .map_err(|error| unreadable(dir, &error))?;
+    let listed = task.disk.list(dir)?;
     let mut names = Vec::with_capacity(listed.len());
     for entry in listed.into_iter().filter(|entry| !entry.is_dir) {
         let path = dir.join(&entry.name);
         match entry.name.rsplit_once('.').map(|(_, suffix)| suffix) {
             Some("tmp" | "deleted" | "cleaned") => {
-                let removed = task.disk.remove_file(&path);
-                removed.map_err(|error| failed(&path, error))?;
+                task.disk.remove_file(&path)?;
             }
             Some("swap") => {
                 let message = format!("{} is left from a compaction by another broker", entry.name);
@@ -177,11 +173,8 @@ fn list_segments(task: &Task, dir: &Path, names: &[(String, u64)]) -> Result<Vec
             return Err(Trouble::Damaged("its segments are gone".to_owned()));
         }
         let path = dir.join(names::file(0, Kind::Log));
-        let created = task.disk.open(&path, Mode::Create);
-        created.map_err(|error| failed(&path, error))?;
-        task.disk
-            .sync_dir(dir)
-            .map_err(|error| failed(dir, error))?;
+        task.disk.open(&path, Mode::Create)?;
+        task.disk.sync_dir(dir)?;
         segments.push(Listed {
             base: 0,
             len: 0,
@@ -210,8 +203,7 @@ fn find_beginning(
     while let Some(&offset) = snapshots.last() {
         let path = dir.join(names::file(offset, Kind::Snapshot));
         if offset <= task.recovery_point {
-            let bytes = checkpoint::read_bytes(&*task.disk, &path)
-                .map_err(|failure| unreadable(&path, &failure.error))?;
+            let bytes = checkpoint::read_bytes(&*task.disk, &path)?;
             if let Some(producers) = Producers::decode(&bytes.unwrap_or_default(), task.now.mono) {
                 return Ok((offset.max(first_base), producers, snapshots));
             }
@@ -221,8 +213,7 @@ fn find_beginning(
                 path.display()
             );
         }
-        let removed = task.disk.remove_file(&path);
-        removed.map_err(|error| failed(&path, error))?;
+        task.disk.remove_file(&path)?;
         snapshots.pop();
     }
     Ok((first_base, Producers::default(), snapshots))
@@ -230,8 +221,7 @@ fn find_beginning(
 
 fn read_epochs(task: &Task, dir: &Path, begin: i64) -> Result<Epochs, Trouble> {
     let path = dir.join(names::EPOCHS);
-    let text = checkpoint::read_text(&*task.disk, &path)
-        .map_err(|failure| unreadable(&path, &failure.error))?;
+    let text = checkpoint::read_text(&*task.disk, &path)?;
     let lines = checkpoint::decode_epochs(&text.unwrap_or_default()).unwrap_or_else(|why| {
         log::warn!(
             "storage: {}: {} is left out: {why}",
@@ -256,11 +246,11 @@ fn below(task: &Task, dir: &Path, listed: &Listed) -> Result<Segment, Trouble> {
 /// Pass 8: from headers alone. Damage ends it; look-ups walk on from there.
 fn rebuild_index(task: &Task, dir: &Path, listed: &Listed) -> Result<(), Trouble> {
     let path = dir.join(names::file(listed.base, Kind::Log));
-    let file = open(task, &path)?;
+    let file = task.disk.open(&path, Mode::Write)?;
     let (mut buffer, mut index, mut newest) = (Buffer::new(), Index::default(), (-1, 0));
     let mut heads = Heads::new(&*file, &mut buffer, 0, listed.len);
-    while let Met::Batch(head) = heads.step().map_err(|error| unreadable(&path, &error))? {
-        let last = scan::relative(listed.base, head.last_offset);
+    while let Met::Batch(head) = heads.step()? {
+        let last = relative(listed.base, head.last_offset);
         if head.max_timestamp_ms > newest.0 {
             newest = (head.max_timestamp_ms, last);
         }
@@ -274,7 +264,7 @@ fn rebuild_index(task: &Task, dir: &Path, listed: &Listed) -> Result<(), Trouble
         (Kind::TimeIndex, unstored.times.1),
     ] {
         let path = dir.join(names::file(listed.base, kind));
-        checkpoint::replace(&*task.disk, &path, &bytes).map_err(Trouble::Failed)?;
+        disk::replace(&*task.disk, &path, &bytes)?;
     }
     log::info!(
         "storage: {}: made the index of segment {} anew",
@@ -284,56 +274,44 @@ fn rebuild_index(task: &Task, dir: &Path, listed: &Listed) -> Result<(), Trouble
     Ok(())
 }
 
-/// Whether a segment follows the one before it without a gap; compaction leaves gaps.
-fn borders(task: &Task, state: &State, listed: &Listed) -> bool {
-    listed.base == state.expected || (task.config.compact && listed.base > state.expected)
-}
-
 /// Passes 4 and 5 for one segment.
 fn scan_segment(
     task: &Task,
     dir: &Path,
     listed: &Listed,
     begin: i64,
-    state: &mut State,
+    tail: &mut Tail,
 ) -> Result<Scanned, Trouble> {
     let path = dir.join(names::file(listed.base, Kind::Log));
-    let file = open(task, &path)?;
+    let file = task.disk.open(&path, Mode::Write)?;
     if !task.clean {
-        let dropped = file.drop_cache();
-        dropped.map_err(|error| unreadable(&path, &error))?;
+        file.drop_cache()?;
     }
-    state.expected = state.expected.max(listed.base);
-    let known = scan::relative(listed.base, begin);
+    tail.expected = tail.expected.max(listed.base);
+    let known = relative(listed.base, begin);
     let index = read_index(task, dir, listed, known)?;
-    let position = find_position(&*file, &index, listed, begin)
-        .map_err(|error| unreadable(&path, &error))?
-        .map_err(|why| Trouble::Damaged(format!("{}: {why}", path.display())))?;
+    let damaged = |why| Trouble::Damaged(format!("{}: {why}", path.display()));
+    let position = find_position(&*file, &index, listed, begin)?.map_err(damaged)?;
     let interval_bytes = u64::from(task.config.index_interval_bytes);
     let scan = scan::Scan::new(&*file, listed.base, (position, listed.len), interval_bytes);
-    scan.run(index, state)
-        .map_err(|error| unreadable(&path, &error))?
-        .map_err(|why| Trouble::Damaged(format!("{}: {why}", path.display())))
+    scan.run(index, tail)?.map_err(damaged)
 }
 
 /// The entries below `known` (relative), and files cut to just those.
 fn read_index(task: &Task, dir: &Path, listed: &Listed, known: u32) -> Result<Index, Trouble> {
     let read = |kind| {
         let path = dir.join(names::file(listed.base, kind));
-        let bytes = checkpoint::read_bytes(&*task.disk, &path);
-        let bytes = bytes.map_err(|failure| unreadable(&path, &failure.error))?;
-        Ok((path, bytes.unwrap_or_default()))
+        let bytes = checkpoint::read_bytes(&*task.disk, &path)?;
+        Ok::<_, Trouble>((path, bytes.unwrap_or_default()))
     };
     let (offsets, times) = (read(Kind::Index)?, read(Kind::TimeIndex)?);
     let index = Index::decode(&offsets.1, &times.1, listed.len, u64::from(known));
     let (offsets_len, times_len) = index.stored_bytes();
     for ((path, bytes), len) in [(offsets, offsets_len), (times, times_len)] {
         if bytes.len() as u64 > len {
-            let cut = task.disk.open(&path, Mode::Write).and_then(|file| {
-                file.set_len(len)?;
-                file.sync()
-            });
-            cut.map_err(|error| failed(&path, error))?;
+            let file = task.disk.open(&path, Mode::Write)?;
+            file.set_len(len)?;
+            file.sync()?;
         }
     }
     Ok(index)
@@ -341,7 +319,7 @@ fn read_index(task: &Task, dir: &Path, listed: &Listed, known: u32) -> Result<In
 
 /// Where the batch at or behind `begin` begins.
 fn find_position(
-    file: &dyn crate::disk::File,
+    file: &dyn disk::File,
     index: &Index,
     listed: &Listed,
     begin: i64,
@@ -349,7 +327,7 @@ fn find_position(
     if begin <= listed.base {
         return Ok(Ok(0));
     }
-    let from = index.position_before_offset(scan::relative(listed.base, begin - 1));
+    let from = index.position_before_offset(relative(listed.base, begin - 1));
     let mut buffer = Buffer::new();
     let mut heads = Heads::new(file, &mut buffer, from, listed.len);
     let (mut position, mut end) = (from, listed.base);
@@ -387,9 +365,8 @@ fn cut(
 ) -> Result<(), Trouble> {
     let quarantine = task.root.join(names::QUARANTINE);
     let disk = &*task.disk;
-    disk.create_dir(&quarantine)
-        .and_then(|()| disk.sync_dir(&task.root))
-        .map_err(|error| failed(&quarantine, error))?;
+    disk.create_dir(&quarantine)?;
+    disk.sync_dir(&task.root)?;
     let whole = usize::from(!first_too);
     let bytes: u64 = segments.iter().map(|s| s.len).sum::<u64>() - keep;
     for listed in segments[whole..].iter().rev() {
@@ -398,9 +375,9 @@ fn cut(
     if !first_too {
         cut_tail(task, dir, &quarantine, &segments[0], (keep, end))?;
     }
-    for path in [dir, &quarantine] {
-        disk.sync_dir(path).map_err(|error| failed(path, error))?;
-    }
+    // What has come must be safe before what has gone.
+    disk.sync_dir(&quarantine)?;
+    disk.sync_dir(dir)?;
     log::warn!(
         "storage: {}: cut {bytes} torn bytes after offset {} (kept in {}/{0}-*)",
         task.name,
@@ -417,15 +394,13 @@ fn move_segment(
     listed: &Listed,
 ) -> Result<(), Trouble> {
     let name = names::file(listed.base, Kind::Log);
-    let (from, to) = (dir.join(&name), free_name(task, quarantine, &name)?);
-    task.disk
-        .rename(&from, &to)
-        .map_err(|error| failed(&from, error))?;
+    let to = disk::unused_path(&*task.disk, quarantine, &task.name, &format!("-{name}"))?;
+    task.disk.rename(&dir.join(&name), &to)?;
     for kind in [Kind::Index, Kind::TimeIndex, Kind::TxnIndex] {
         let path = dir.join(names::file(listed.base, kind));
         match task.disk.remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(failed(&path, error));
+                return Err(error.into());
             }
             _ => {}
         }
@@ -442,13 +417,12 @@ fn cut_tail(
     (keep, end): (u64, i64),
 ) -> Result<(), Trouble> {
     let path = dir.join(names::file(listed.base, Kind::Log));
-    let file = open(task, &path)?;
-    let copy = free_name(task, quarantine, &format!("{end:020}.torn"))?;
-    copy_range(&*task.disk, &file, (keep, listed.len), &copy)
-        .map_err(|error| failed(&copy, error))?;
-    file.set_len(keep)
-        .and_then(|()| file.sync())
-        .map_err(|error| failed(&path, error))
+    let file = task.disk.open(&path, Mode::Write)?;
+    let name = format!("-{end:020}.torn");
+    let copy = disk::unused_path(&*task.disk, quarantine, &task.name, &name)?;
+    copy_range(&*task.disk, &file, (keep, listed.len), &copy)?;
+    file.set_len(keep)?;
+    Ok(file.sync()?)
 }
 
 fn copy_range(
@@ -472,17 +446,6 @@ fn copy_range(
     disk.sync_dir(to.parent().unwrap_or(to))
 }
 
-/// A name in quarantine/ that nothing has: the partition's, the file's, and a number if need be.
-fn free_name(task: &Task, quarantine: &Path, name: &str) -> Result<PathBuf, Trouble> {
-    let listed = task.disk.list(quarantine);
-    let taken = listed.map_err(|error| failed(quarantine, error))?;
-    let is_free = |name: &String| taken.iter().all(|entry| entry.name != *name);
-    let plain = format!("{}-{name}", task.name);
-    let numbered = (1..).map(|n| format!("{plain}.{n}"));
-    let free = std::iter::once(plain.clone()).chain(numbered).find(is_free);
-    Ok(quarantine.join(free.unwrap_or(plain)))
-}
-
 /// Pass 7.
 fn sync_tail(task: &Task, dir: &Path, segments: &[Segment], tail: u64) -> Result<(), Trouble> {
     if tail == 0 && task.clean {
@@ -490,28 +453,10 @@ fn sync_tail(task: &Task, dir: &Path, segments: &[Segment], tail: u64) -> Result
     }
     for segment in segments {
         let path = dir.join(names::file(segment.base(), Kind::Log));
-        let file = open(task, &path)?;
+        let file = task.disk.open(&path, Mode::Write)?;
         // The length stays; space that was reserved behind it goes back.
-        file.set_len(segment.len())
-            .and_then(|()| file.sync())
-            .map_err(|error| failed(&path, error))?;
+        file.set_len(segment.len())?;
+        file.sync()?;
     }
-    task.disk.sync_dir(dir).map_err(|error| failed(dir, error))
-}
-
-fn open(task: &Task, path: &Path) -> Result<FileRef, Trouble> {
-    let opened = task.disk.open(path, Mode::Write);
-    opened.map_err(|error| unreadable(path, &error))
-}
-
-fn unreadable(path: &Path, error: &io::Error) -> Trouble {
-    Trouble::Damaged(format!("{}: {error}", path.display()))
-}
-
-/// Without space nothing can be put away, and so nothing is cut: the partition waits for another start.
-fn failed(path: &Path, error: io::Error) -> Trouble {
-    match is_full(&error) {
-        true => unreadable(path, &error),
-        false => Trouble::Failed(Failure::new(path, error)),
-    }
+    Ok(task.disk.sync_dir(dir)?)
 }

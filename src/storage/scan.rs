@@ -1,7 +1,9 @@
 //! The reading of a log's tail: every batch held against its checksum, in one pass and in one buffer.
 
-use super::index::Index;
-use super::recovery::State;
+use super::epochs::Epochs;
+use super::index::{Index, relative};
+use super::producer_state::Producers;
+use crate::clock::Mono;
 use crate::disk::File;
 use crate::proto::batch::{BatchHeader, HEADER_BYTES, MAGIC};
 use std::io;
@@ -23,9 +25,18 @@ pub(super) struct Scanned {
     pub(super) newest: (i64, i64),
 }
 
-/// An offset as the indexes of a segment count it.
-pub(super) fn relative(base: i64, offset: i64) -> u32 {
-    u32::try_from(offset.saturating_sub(base).max(0)).unwrap_or(u32::MAX)
+/// What the scan carries from batch to batch, and from segment to segment.
+pub(super) struct Tail {
+    /// When the producers that are found count as seen.
+    pub(super) now: Mono,
+    /// The next batch's first offset, or less than that where offsets may be missing.
+    pub(super) expected: i64,
+    /// Compaction, and nothing else, leaves offsets out.
+    pub(super) has_gaps: bool,
+    pub(super) producers: Producers,
+    pub(super) epochs: Epochs,
+    /// Bytes read.
+    pub(super) tail_bytes: u64,
 }
 
 /// One segment's scan.
@@ -66,12 +77,12 @@ impl<'a> Scan<'a> {
     pub(super) fn run(
         mut self,
         mut index: Index,
-        state: &mut State,
+        tail: &mut Tail,
     ) -> io::Result<Result<Scanned, String>> {
         let mut newest = index.newest().unwrap_or((-1, 0));
         let start = self.position;
         while let Some(header) = self.batch()? {
-            if header.base_offset < state.expected || !self.crc_matches(&header)? {
+            if !tail.borders(header.base_offset) || !self.crc_matches(&header)? {
                 break;
             }
             if header.magic != MAGIC {
@@ -89,9 +100,9 @@ impl<'a> Scan<'a> {
                 newest,
             );
             self.position += size_bytes;
-            state.take(&header);
+            tail.take(&header);
         }
-        state.tail_bytes += self.position - start;
+        tail.tail_bytes += self.position - start;
         Ok(Ok(Scanned {
             len: self.position,
             index,
@@ -164,7 +175,13 @@ impl<'a> Scan<'a> {
     }
 }
 
-impl State {
+impl Tail {
+    /// Whether a batch or a segment that begins at `base` follows what was read: the offset is outside the
+    /// checksum.
+    pub(super) fn borders(&self, base: i64) -> bool {
+        base == self.expected || (self.has_gaps && base > self.expected)
+    }
+
     /// A good batch.
     fn take(&mut self, header: &BatchHeader) {
         if header.has_producer_id() {

@@ -7,12 +7,13 @@
 //! file as long as `len`; a file is cut only where no reader can have seen it.
 
 use super::heads::{Head, Heads, Met};
-use super::index::{Index, Unstored};
+use super::index::{Index, Unstored, relative};
 use super::names::{self, Kind};
 use super::shelf::Shelf;
-use super::{Failure, PartitionId, ReadError, checkpoint};
+use super::{PartitionId, ReadError, checkpoint};
 use crate::disk::{FileRef, Mode};
 use crate::proto::batch::{BatchHeader, HEADER_BYTES};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -115,11 +116,11 @@ impl Segment {
     }
 
     fn relative(&self, offset: i64) -> u32 {
-        u32::try_from(offset.saturating_sub(self.base).max(0)).unwrap_or(u32::MAX)
+        relative(self.base, offset)
     }
 
     /// The open file.
-    pub(super) fn file(&mut self, shelf: &mut Shelf, place: Place<'_>) -> Result<FileRef, Failure> {
+    pub(super) fn file(&mut self, shelf: &mut Shelf, place: Place<'_>) -> io::Result<FileRef> {
         self.used = true;
         if let Some(file) = &self.file {
             return Ok(Arc::clone(file));
@@ -169,11 +170,7 @@ impl Segment {
     }
 
     /// The index, read from its files when it is not in memory.
-    pub(super) fn index(
-        &mut self,
-        shelf: &mut Shelf,
-        place: Place<'_>,
-    ) -> Result<&mut Index, Failure> {
+    pub(super) fn index(&mut self, shelf: &mut Shelf, place: Place<'_>) -> io::Result<&mut Index> {
         if self.index.is_none() {
             let read = |kind| checkpoint::read_bytes(&*shelf.disk, &self.path(place, kind));
             let offsets = read(Kind::Index)?.unwrap_or_default();
@@ -190,11 +187,7 @@ impl Segment {
     }
 
     /// The greatest timestamp, or -1.
-    pub(super) fn newest_ms(
-        &mut self,
-        shelf: &mut Shelf,
-        place: Place<'_>,
-    ) -> Result<i64, Failure> {
+    pub(super) fn newest_ms(&mut self, shelf: &mut Shelf, place: Place<'_>) -> io::Result<i64> {
         self.index(shelf, place)?;
         Ok(self.newest.0)
     }
@@ -205,7 +198,7 @@ impl Segment {
         shelf: &mut Shelf,
         place: Place<'_>,
         timestamp_ms: i64,
-    ) -> Result<u64, Failure> {
+    ) -> io::Result<u64> {
         let index = self.index(shelf, place)?;
         let offset = index.offset_before_time(timestamp_ms);
         Ok(index.position_before_offset(offset))
@@ -228,10 +221,9 @@ impl Segment {
         self.reserve(&file, size_bytes);
         if let Err(error) = file.write_at(self.len, &[&batch.to_bytes(), payload]) {
             self.reserved = self.len;
-            let failure = Failure::new(&self.path(place, Kind::Log), error);
             return Err(match file.set_len(self.len) {
-                Ok(()) => Unwritten::CutBack(failure),
-                Err(_) => Unwritten::Torn(failure),
+                Ok(()) => Unwritten::CutBack(error),
+                Err(_) => Unwritten::Torn(error),
             });
         }
         self.dirty = true;
@@ -275,7 +267,7 @@ impl Segment {
         (shelf, place): (&mut Shelf, Place<'_>),
         batch: &BatchHeader,
         limits: RollLimits,
-    ) -> Result<bool, Failure> {
+    ) -> io::Result<bool> {
         if self.len == 0 {
             return Ok(batch.last_offset() - self.base > i64::from(i32::MAX));
         }
@@ -292,10 +284,10 @@ impl Segment {
         place: Place<'_>,
         batch: &BatchHeader,
         now_ms: i64,
-    ) -> Result<i64, Failure> {
+    ) -> io::Result<i64> {
         if self.first_timestamp_ms.is_none() {
             let first = self.find_head(shelf, place, 0, |_| true);
-            let first = first.map_err(|error| error.into_failure(&self.path(place, Kind::Log)))?;
+            let first = first.map_err(ReadError::into_io)?;
             self.first_timestamp_ms = Some(first.map_or(-1, |head| head.max_timestamp_ms));
         }
         Ok(match self.first_timestamp_ms {
@@ -349,7 +341,7 @@ impl Segment {
             Ok(Met::Batch(head)) => Ok(Some(head)),
             Ok(Met::End) => Ok(None),
             Ok(Met::Broken(_)) => Err(ReadError::Damaged),
-            Err(error) => Err(Failure::new(&self.path(place, Kind::Log), error).into()),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -397,7 +389,7 @@ impl Segment {
             Ok(Met::Batch(head)) => head.position,
             Ok(Met::End) => self.len,
             Ok(Met::Broken(position)) => position,
-            Err(error) => return Err(Failure::new(&self.path(place, Kind::Log), error).into()),
+            Err(error) => return Err(error.into()),
         };
         Ok(Span {
             position: first.position,
@@ -419,11 +411,11 @@ impl Segment {
 #[derive(Debug)]
 pub(super) enum Unwritten {
     /// The files could not be opened; nothing was tried.
-    Untouched(Failure),
+    Untouched(io::Error),
     /// The write failed, and the file is as long as it was.
-    CutBack(Failure),
+    CutBack(io::Error),
     /// The write failed, and the file could not be cut back.
-    Torn(Failure),
+    Torn(io::Error),
 }
 
 /// What closes a segment, with `segment.ms` less this segment's jitter.

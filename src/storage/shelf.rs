@@ -7,10 +7,11 @@
 //!
 //! Indexes that were read back from their files are noted too, and the oldest go when they pass a limit.
 
+use super::PartitionId;
 use super::heads::Buffer;
-use super::{Failure, PartitionId};
 use crate::disk::{Disk, FileRef, Mode};
 use std::collections::VecDeque;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -49,9 +50,8 @@ impl Shelf {
         (id, base): (PartitionId, i64),
         path: &Path,
         mode: Mode,
-    ) -> Result<FileRef, Failure> {
-        let opened = self.disk.open(path, mode);
-        let file = opened.map_err(|error| Failure::new(path, error))?;
+    ) -> io::Result<FileRef> {
+        let file = self.disk.open(path, mode)?;
         self.open.push_back((id, base));
         Ok(file)
     }

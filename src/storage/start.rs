@@ -21,10 +21,10 @@ use super::names::{self, Kind};
 use super::producer_state::Producers;
 use super::recovery::{self, Trouble};
 use super::segment::Segment;
-use super::{Done, Failure, Known, Outcome, PartitionId, Slot, State, Storage};
+use super::{Done, Known, Outcome, PartitionId, Slot, State, Storage};
 use crate::clock::Now;
 use crate::config::LogConfig;
-use crate::disk::{Disk, Mode};
+use crate::disk::{self, Disk, Mode};
 use crate::proto::Uuid;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -102,7 +102,7 @@ impl Storage {
     /// An offset checkpoint; one that cannot be understood is left out.
     fn read_offsets(&self, name: &str) -> io::Result<Offsets> {
         let path = self.root.join(name);
-        let text = checkpoint::read_text(&*self.disk, &path).map_err(|failure| failure.error)?;
+        let text = checkpoint::read_text(&*self.disk, &path)?;
         Ok(
             checkpoint::decode_offsets(&text.unwrap_or_default()).unwrap_or_else(|why| {
                 log::warn!("storage: {} is left out: {why}", path.display());
@@ -178,19 +178,14 @@ impl Storage {
     fn quarantine(&mut self, name: &str) -> io::Result<()> {
         let quarantine = self.root.join(names::QUARANTINE);
         self.disk.create_dir(&quarantine)?;
-        let taken = self.disk.list(&quarantine)?;
-        let is_free = |name: &String| taken.iter().all(|entry| entry.name != *name);
-        let numbered = (1..).map(|n| format!("{name}.{n}"));
-        let free = std::iter::once(name.to_owned())
-            .chain(numbered)
-            .find(is_free);
-        let to = quarantine.join(free.as_deref().unwrap_or(name));
+        let to = disk::unused_path(&*self.disk, &quarantine, name, "")?;
         log::warn!(
             "storage: {name} belongs to no topic that is known; moved to {}",
             to.display()
         );
-        self.rounds.dirs.insert(quarantine);
-        self.rename(name, &to)
+        self.rename(name, &to)?;
+        // What has come must be safe before what has gone, which is in the next round.
+        self.disk.sync_dir(&quarantine)
     }
 
     fn rename(&mut self, name: &str, to: &Path) -> io::Result<()> {
@@ -233,7 +228,7 @@ impl Storage {
     ///
     /// # Errors
     /// When a write or sync failed for good: the process must stop.
-    pub fn absorb(&mut self, done: Done, now: Now) -> Result<(), Failure> {
+    pub fn absorb(&mut self, done: Done, now: Now) -> io::Result<()> {
         match done.0 {
             Outcome::Loaded(id, result) => self.loaded(id, result, now),
             Outcome::Checkpointed(done) => self.checkpointed(done, now),
@@ -248,7 +243,7 @@ impl Storage {
         id: PartitionId,
         result: Result<Parts, Trouble>,
         now: Now,
-    ) -> Result<(), Failure> {
+    ) -> io::Result<()> {
         let Some(slot) = self.slots.get_mut(&id) else {
             self.job_ended(id, now);
             return Ok(());
@@ -410,21 +405,11 @@ impl Storage {
     }
 }
 
-/// Removes a directory and its files. What cannot be removed is left over; only a sync that fails is an
-/// error, for it may have lost the names of others too.
-fn remove(disk: &dyn Disk, dir: &Path) -> Result<(), Failure> {
-    if let Err(failure) = remove_names(disk, dir) {
-        log::warn!("storage: a deleted partition is left over: {failure}");
-        return Ok(());
-    }
-    checkpoint::sync_parent(disk, dir)
-}
-
-/// One that is already gone is fine.
-fn remove_names(disk: &dyn Disk, dir: &Path) -> Result<(), Failure> {
+/// Removes a directory and its files. One that is already gone is fine.
+fn remove(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
     let gone = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => Ok(()),
-        _ => Err(Failure::new(dir, error)),
+        _ => Err(error),
     };
     let entries = match disk.list(dir) {
         Ok(entries) => entries,
@@ -433,5 +418,6 @@ fn remove_names(disk: &dyn Disk, dir: &Path) -> Result<(), Failure> {
     for entry in entries {
         disk.remove_file(&dir.join(&entry.name)).or_else(gone)?;
     }
-    disk.remove_dir(dir).or_else(gone)
+    disk.remove_dir(dir).or_else(gone)?;
+    disk.sync_dir(dir.parent().unwrap_or(dir))
 }

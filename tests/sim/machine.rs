@@ -120,6 +120,17 @@ impl Machine {
         self.cut = Some(operation);
     }
 
+    /// Makes the disk so small that just this much can still be written.
+    pub fn leave_bytes(&self, bytes: u64) {
+        const ENOUGH: u64 = 1 << 40;
+        self.disk.set_capacity(Some(ENOUGH));
+        let free = self
+            .disk
+            .free_bytes(Path::new(ROOT))
+            .expect("a disk that is whole");
+        self.disk.set_capacity(Some(ENOUGH - free + bytes));
+    }
+
     /// What the operation of that number was.
     pub fn describe(&self, operation: u64) -> String {
         self.traced.describe(operation)

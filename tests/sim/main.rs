@@ -23,7 +23,7 @@ mod traced;
 mod traces;
 mod world;
 
-use chronikd::disk::sim::Fault;
+use chronikd::disk::sim::{Fault, Times};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How many seeds run when nobody says otherwise.
@@ -103,15 +103,32 @@ fn no_promise_is_broken_by_a_cut_at_any_operation() {
 #[test]
 fn a_disk_that_fails_stops_the_broker_before_it_promises_anything() {
     for trace in traces::TRACES {
-        trace.fail_everywhere(Fault::Io);
+        trace.fail_everywhere(Fault::Io, Times::Once);
+        trace.fail_everywhere(Fault::Io, Times::Forever);
     }
 }
 
 #[test]
-fn a_full_disk_is_an_answer() {
+fn a_full_disk_is_an_answer_except_to_a_sync() {
     for trace in traces::TRACES {
-        for stop in trace.fail_everywhere(Fault::Full) {
-            eprintln!("{stop}");
+        let stops = trace.fail_everywhere(Fault::Full, Times::Once);
+        let unexcused = stops.iter().find(|stop| !trace.may_stop_when_full(stop));
+        assert_eq!(unexcused, None, "{}", trace.name);
+    }
+}
+
+#[test]
+fn a_disk_that_is_full_for_long_does_not_stop_a_running_broker() {
+    const LEFT: [u64; 9] = [0, 90, 600, 3_000, 20_000, 66_000, 300_000, 1 << 20, 3 << 20];
+    for trace in traces::TRACES {
+        for left_bytes in LEFT {
+            let stopped = trace.fill(left_bytes);
+            let excused = stopped.is_none() || trace.may_stop_when_full("");
+            assert!(
+                excused,
+                "{}, {left_bytes} bytes left: {stopped:?}",
+                trace.name
+            );
         }
     }
 }

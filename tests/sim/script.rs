@@ -191,6 +191,7 @@ impl Script {
         );
         if attempt == TRIES {
             self.machine.disk.heal();
+            self.machine.disk.set_capacity(None);
         }
         assert!(
             attempt <= TRIES,

@@ -4,6 +4,7 @@
 //! part that is cut or as the first thing in it.
 
 use crate::admin::Flavour;
+use crate::ledger::End;
 use crate::machine::Stopped;
 use crate::script::{Script, Step};
 use chronikd::disk::sim::{Fault, Survives, Times};
@@ -17,6 +18,8 @@ const RELAXED_ROLLS: Flavour = &[
     ("segment.index.bytes", "24"),
     ("index.interval.bytes", "0"),
 ];
+
+const CLEAN_STOP: &str = "a clean stop";
 
 /// A run to be cut.
 pub struct Trace {
@@ -107,7 +110,7 @@ pub const TRACES: &[Trace] = &[
         s.create("durable", 1, DURABLE)?;
         s.produce("durable", 0, 1, 10)
     }),
-    warm("a clean stop", with_data, |s| {
+    warm(CLEAN_STOP, with_data, |s| {
         s.produce("durable", 1, 2, 100)?;
         s.produce("rolls", 0, 2, 100)?;
         s.close()
@@ -117,7 +120,7 @@ pub const TRACES: &[Trace] = &[
         s.open()?;
         s.close()?;
         s.machine.crash(Survives::Nothing);
-        s.ledger.ended(crate::ledger::End::Clean);
+        s.ledger.ended(End::Clean);
         Ok(())
     }),
     start("a start after a kill", with_data),
@@ -256,44 +259,62 @@ impl Trace {
         count
     }
 
-    /// Lets every operation fail, once and from then on. Answers those that stopped the broker.
-    pub fn fail_everywhere(&self, fault: Fault) -> Vec<String> {
+    /// Whether the broker may stop where this operation meets a full disk: a sync is final, the journal's next
+    /// records have their space, and who starts or stops may say that it cannot.
+    pub fn may_stop_when_full(&self, operation: &str) -> bool {
+        let is_final = operation.starts_with("sync") || operation.contains(".journal,");
+        is_final || !self.is_warm || self.name == CLEAN_STOP
+    }
+
+    /// Lets every operation fail, one at a time. Answers those that stopped the broker, and how.
+    pub fn fail_everywhere(&self, fault: Fault, times: Times) -> Vec<String> {
         let image = self.image();
         let count = self.operations(&image);
         let mut stops = Vec::new();
         for at in 0..count {
-            for times in [Times::Once, Times::Forever] {
-                let (mut script, from) = self.begin(&image);
-                script.machine.disk.fail_at(from + at, fault, times);
-                script.ledger.faulty = true;
-                let shown = Shown(format!("{}, {fault:?} {times:?} at {at}", self.name));
-                let result = self.go(&mut script);
-                drop(shown);
-                let what = script.machine.describe(from + at);
-                if let Err(why) = &result {
-                    stops.push(format!("{}: {what} {times:?}: {why:?}", self.name));
-                } else {
-                    check_survived(fault, &what, self.name);
-                }
-                let _shown = Shown(format!(
-                    "{}, {fault:?} {times:?} at {at} ({what})",
-                    self.name
-                ));
-                let mut cut = script.fork(at);
-                cut.crash(Survives::Some);
-                cut.check_recovery().expect("a disk that is whole");
-                script.kill();
-                script.ledger.ended(crate::ledger::End::Power);
-                script.check_recovery().expect("a disk that is whole");
+            let (mut script, from) = self.begin(&image);
+            script.machine.disk.fail_at(from + at, fault, times);
+            script.ledger.faulty = true;
+            let _shown = Shown(format!("{}, {fault:?} {times:?} at {at}", self.name));
+            let result = self.go(&mut script);
+            let what = script.machine.describe(from + at);
+            match result {
+                Err(why) => stops.push(format!("{what}, {times:?}: {why:?}")),
+                Ok(()) => check_survived(fault, &what),
             }
+            recover_both_ways(script, at);
         }
         stops
     }
+
+    /// Runs with so many bytes left on the disk. Answers why the broker has stopped, if it has.
+    pub fn fill(&self, left_bytes: u64) -> Option<String> {
+        let image = self.image();
+        let (mut script, _) = self.begin(&image);
+        script.machine.leave_bytes(left_bytes);
+        script.ledger.faulty = true;
+        let _shown = Shown(format!("{} with {left_bytes} bytes left", self.name));
+        let stopped = self.go(&mut script).err().map(|why| format!("{why:?}"));
+        script.machine.disk.set_capacity(None);
+        recover_both_ways(script, left_bytes);
+        stopped
+    }
+}
+
+/// The power fails as well, or the process alone starts again.
+fn recover_both_ways(mut script: Script, seed: u64) {
+    let mut cut = script.fork(seed);
+    cut.crash(Survives::Some);
+    cut.check_recovery().expect("a disk that is whole");
+    script.kill();
+    // What a failed sync has lost is lost.
+    script.ledger.ended(End::Power);
+    script.check_recovery().expect("a disk that is whole");
 }
 
 /// What failed and did not stop the broker: nothing that a promise may stand on. A creation that fails is taken
 /// back, and what memory has is written again when there is space.
-fn check_survived(fault: Fault, what: &str, trace: &str) {
+fn check_survived(fault: Fault, what: &str) {
     const AGAIN: [&str; 4] = [".index", ".timeindex", ".snapshot.tmp", "-checkpoint.tmp"];
     let is_sync = what.starts_with("sync");
     let is_write = what.starts_with("write ");
@@ -303,7 +324,7 @@ fn check_survived(fault: Fault, what: &str, trace: &str) {
     };
     assert!(
         excused || !(is_sync || is_write),
-        "{trace}: {what} failed, and the broker went on"
+        "{what} failed, and the broker went on"
     );
 }
 

@@ -126,6 +126,9 @@ pub(crate) fn files(root: &Path, dir: &str, suffixes: &[&str]) -> Vec<(String, S
     names.sort_by_key(fs::DirEntry::file_name);
     for name in names {
         let path = format!("{dir}/{}", name.file_name().to_string_lossy());
+        if path == "tests/.cache" {
+            continue; // Foreign programs, which are not in git.
+        }
         if name.path().is_dir() {
             found.extend(files(root, &path, suffixes));
         } else if suffixes.iter().any(|suffix| path.ends_with(suffix)) {

@@ -24,6 +24,7 @@ const ENDLESS_BYTES: u64 = 1 << 40;
 const EIO: i32 = 5;
 pub(super) const EBADF: i32 = 9;
 const ENOSPC: i32 = 28;
+const MAX_NAME_BYTES: usize = 255;
 
 /// The error of everything that a dead machine or process is asked.
 pub(super) fn gone() -> io::Error {
@@ -207,6 +208,9 @@ impl World {
         let dir = self.find(path.parent().unwrap_or(path))?;
         if !self.dirs.contains(&dir) {
             return Err(ErrorKind::NotADirectory.into());
+        }
+        if name.len() > MAX_NAME_BYTES {
+            return Err(ErrorKind::InvalidFilename.into());
         }
         Ok((dir, name.to_owned()))
     }

@@ -11,6 +11,7 @@ use crate::config::TimestampType;
 use crate::disk::lanes::{Completion, Lanes, Round};
 use crate::disk::sim::{SimDisk, SimLanes, Survives};
 use crate::proto::batch::{Batch, BatchBuilder};
+use std::path::Path;
 
 const WALL_MS: i64 = 1_800_000_000_000;
 

@@ -185,7 +185,7 @@ fn a_recovery_point_of_an_older_topic_of_that_name_deceives_nobody() {
     room.settle();
     room.disk.crash(Survives::Everything);
     let path = Path::new("/data/recovery-point-offset-checkpoint");
-    checkpoint::replace(&room.disk, path, b"0\n1\nt 0 3\n").unwrap();
+    crate::disk::replace(&room.disk, path, b"0\n1\nt 0 3\n").unwrap();
     let mut room = Room::on(room.disk.clone(), config(), 1, false);
     assert_eq!(room.values(0).len(), 5);
     assert_eq!(
