@@ -20,7 +20,8 @@
 //! Beside the calls there is one CRC-32C over the records. Offsets are patched in and the reply is a real one of
 //! the protocol made once at the start, so that the load generator runs the same code against all.
 
-use crate::client::{Layout, Shape};
+use crate::client::Shape;
+use crate::layout::Layout;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
 use rustix::fs::FallocateFlags;

@@ -10,6 +10,7 @@ mod bare;
 mod client;
 mod histogram;
 mod kafka;
+mod layout;
 mod life;
 mod load;
 mod process;
@@ -27,7 +28,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 const SHORT: Effort = Effort { runs: 3, scale: 1 };
-const FULL: Effort = Effort { runs: 5, scale: 2 };
+const FULL: Effort = Effort { runs: 5, scale: 1 };
 /// File systems that keep nothing, on which a sync means nothing.
 const VOLATILE: [&str; 2] = ["tmpfs", "ramfs"];
 
@@ -78,7 +79,7 @@ fn compare(words: &[String]) -> io::Result<()> {
         life::memory_after(&chronikd);
     }
     drop((chronikd, syncfs, beside));
-    let idle = Duration::from_secs(if is_full { 60 } else { 5 });
+    let idle = Duration::from_secs(if is_full { 30 } else { 5 });
     let life = Life {
         kafka,
         effort,

@@ -37,6 +37,7 @@ struct Bench {
     broker: Broker,
     lanes: Inline<crate::broker::Worked>,
     peer: Peer,
+    now: Now,
     last_call: bool,
 }
 
@@ -86,6 +87,7 @@ impl Bench {
                 principal: "User:ANONYMOUS".into(),
                 software: None,
             },
+            now: NOW,
             last_call: false,
         }
     }
@@ -138,7 +140,7 @@ impl Bench {
         proto::encode(request, version, flexible, &mut frame).expect("it fits");
         let mut out = Out::default();
         let mut cx = Cx {
-            now: NOW,
+            now: self.now,
             arrived: NOW.mono,
             last_call: self.last_call,
             peer: &mut self.peer,
@@ -288,8 +290,26 @@ fn a_deletion_wakes_a_parked_fetch_which_is_told_so() {
     let answer: DeleteTopicsResponse<'_> = proto::decode(&body, 4, true).expect("a response");
     assert_eq!(answer.responses[0].error_code, ErrorCode::NONE);
     assert_eq!(bench.woken(&wait.on), (0, true));
+    bench.now.mono = NOW.mono.plus_ms(1);
     let body = bench.ask(ApiKey::Fetch, 12, &request).answer();
     assert_eq!(fetched(&body), [ErrorCode::UNKNOWN_TOPIC_OR_PARTITION; 2]);
+}
+
+#[test]
+fn a_partition_that_is_not_there_does_not_end_the_wait_for_others() {
+    let mut bench = Bench::new();
+    bench.create(topic(1));
+    bench.run();
+    let both = fetch_request(&[0, 9], 1);
+    let wait = bench.ask(ApiKey::Fetch, 12, &both).wait();
+    assert_eq!(wait.on, bench.keys(&[0]));
+    let none = fetch_request(&[9], 1);
+    let body = bench.ask(ApiKey::Fetch, 12, &none).answer();
+    assert_eq!(fetched(&body), [ErrorCode::UNKNOWN_TOPIC_OR_PARTITION]);
+    bench.last_call = true;
+    let body = bench.ask(ApiKey::Fetch, 12, &both).answer();
+    let absent = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
+    assert_eq!(fetched(&body), [ErrorCode::NONE, absent]);
 }
 
 #[test]

@@ -279,7 +279,7 @@ impl Broker {
                 self.synced(round, now);
                 Ok(())
             }
-            Completion::SyncFailed(_, error) => Err(Fatal(error)),
+            Completion::SyncFailed(error) => Err(Fatal(error)),
             Completion::Worked(Worked::Storage(done)) => {
                 self.storage.absorb(done, now).map_err(Fatal)
             }
@@ -314,6 +314,9 @@ impl Broker {
     /// When `tick` is wanted next.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Mono> {
+        if self.failure.is_some() {
+            return Some(Mono(0));
+        }
         self.storage.next_deadline()
     }
 
@@ -362,25 +365,27 @@ impl Broker {
     /// When a write of this turn has failed for good: the process must stop, and nothing of the turn may be told
     /// to anybody.
     pub fn start_round(&mut self) -> Result<Option<Round>, Fatal> {
+        if let Some(fatal) = self.failure.take() {
+            return Err(fatal);
+        }
         let needed = self.storage.needs_round() || self.journal.needs_round() || self.wants_room;
-        let round = (needed && self.rounds.in_flight.is_none()).then(|| self.gather_round());
-        self.failure.take().map_or(Ok(round), Err)
-    }
-
-    fn gather_round(&mut self) -> Round {
+        if !needed || self.rounds.in_flight.is_some() {
+            return Ok(None);
+        }
         self.wants_room = false;
         let number = self.rounds.gathering;
         let mut round = Round {
             number,
             ..Round::default()
         };
-        self.storage.gather(&mut round);
-        if let Err(failure) = self.journal.gather(&mut round) {
-            self.fail(failure);
-        }
+        // A round that lacks something would free the replies that wait for it.
+        let gathered = self.storage.gather(&mut round);
+        gathered
+            .and_then(|()| self.journal.gather(&mut round))
+            .map_err(Fatal)?;
         self.rounds.in_flight = Some(number);
         self.rounds.gathering += 1;
-        round
+        Ok(Some(round))
     }
 
     /// Begins a clean stop. Requests must not be handled any more; turns go on until `closed`.

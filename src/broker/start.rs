@@ -133,6 +133,9 @@ impl Broker {
             run(disk, root, round)?;
             self.synced(number, now);
         }
+        if let Some(Fatal(error)) = self.failure.take() {
+            return Err(OpenError::Io(error));
+        }
         let partitions = self
             .deletions
             .drain(..)
@@ -171,7 +174,7 @@ fn run(disk: &Arc<dyn Disk>, root: &Path, round: Round) -> Result<(), OpenError>
     let mut lanes = Inline::<()>::new(Arc::clone(disk), root);
     lanes.sync(round);
     match lanes.completed().pop() {
-        Some(Completion::SyncFailed(_, error)) => Err(OpenError::Io(error)),
+        Some(Completion::SyncFailed(error)) => Err(OpenError::Io(error)),
         _ => Ok(()),
     }
 }

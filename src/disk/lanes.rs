@@ -17,8 +17,6 @@ use std::thread;
 pub struct Append {
     /// Where they go.
     pub file: FileRef,
-    /// For messages.
-    pub path: PathBuf,
     /// Byte position.
     pub position: u64,
     /// What is written.
@@ -31,8 +29,8 @@ pub struct Append {
 pub struct Round {
     /// Rounds are counted from 1 and run one at a time.
     pub number: u64,
-    /// Dirty files, each with its path for messages.
-    pub files: Vec<(FileRef, PathBuf)>,
+    /// Dirty files.
+    pub files: Vec<FileRef>,
     /// Directories whose names changed.
     pub dirs: Vec<PathBuf>,
     /// Written and synced last.
@@ -46,8 +44,8 @@ pub type Job<T> = Box<dyn FnOnce() -> T + Send>;
 pub enum Completion<T> {
     /// A round is durable.
     Synced(u64),
-    /// A round failed on this path; the process must stop (exit 74).
-    SyncFailed(PathBuf, io::Error),
+    /// A round failed, on a path that the error names; the process must stop (exit 74).
+    SyncFailed(io::Error),
     /// A job's result.
     Worked(T),
 }
@@ -65,58 +63,38 @@ pub trait Lanes<T> {
     fn abandon(&mut self) {}
 }
 
-/// A path that could not be made durable, and why.
-pub(super) type Failure = (PathBuf, io::Error);
-
 /// One operation of a round.
 pub(super) enum Step {
-    SyncFile(FileRef, PathBuf),
+    SyncFile(FileRef),
     SyncDir(PathBuf),
     Write(Append),
 }
 
 impl Step {
     /// Does it.
-    pub(super) fn run(&self, disk: &dyn Disk) -> Result<(), Failure> {
-        let (path, result) = match self {
-            Step::SyncFile(file, path) => (path, file.sync()),
-            Step::SyncDir(path) => (path, disk.sync_dir(path)),
-            Step::Write(append) => (
-                &append.path,
-                append.file.write_at(append.position, &[&append.bytes]),
-            ),
-        };
-        result.map_err(|error| (path.clone(), error))
+    pub(super) fn run(&self, disk: &dyn Disk) -> io::Result<()> {
+        match self {
+            Step::SyncFile(file) => file.sync(),
+            Step::SyncDir(path) => disk.sync_dir(path),
+            Step::Write(append) => append.file.write_at(append.position, &[&append.bytes]),
+        }
     }
 }
 
 impl Round {
     /// What comes first, in any order, and what comes after all of that, in this order.
     pub(super) fn steps(self) -> (Vec<Step>, Vec<Step>) {
-        let files = self
-            .files
-            .into_iter()
-            .map(|(file, path)| Step::SyncFile(file, path));
-        let first = files
-            .chain(self.dirs.into_iter().map(Step::SyncDir))
-            .collect();
-        let mut written: Vec<(FileRef, PathBuf)> = Vec::new();
+        let files = self.files.into_iter().map(Step::SyncFile);
+        let dirs = self.dirs.into_iter().map(Step::SyncDir);
+        let mut written: Vec<FileRef> = Vec::new();
         for append in &self.then {
-            if !written.iter().any(|(_, path)| *path == append.path) {
-                written.push((Arc::clone(&append.file), append.path.clone()));
+            if !written.iter().any(|file| Arc::ptr_eq(file, &append.file)) {
+                written.push(Arc::clone(&append.file));
             }
         }
-        let syncs = written
-            .into_iter()
-            .map(|(file, path)| Step::SyncFile(file, path));
-        (
-            first,
-            self.then
-                .into_iter()
-                .map(Step::Write)
-                .chain(syncs)
-                .collect(),
-        )
+        let writes = self.then.into_iter().map(Step::Write);
+        let syncs = written.into_iter().map(Step::SyncFile);
+        (files.chain(dirs).collect(), writes.chain(syncs).collect())
     }
 }
 
@@ -135,23 +113,23 @@ pub(super) fn run<T>(disk: &dyn Disk, root: &Path, round: Round) -> Completion<T
         .and_then(|()| last.iter().try_for_each(|step| step.run(disk)));
     match result {
         Ok(()) => Completion::Synced(number),
-        Err((path, error)) => Completion::SyncFailed(path, error),
+        Err(error) => Completion::SyncFailed(error),
     }
 }
 
-fn sync_all_of(disk: &dyn Disk, root: &Path, steps: &[Step]) -> Result<(), Failure> {
+fn sync_all_of(disk: &dyn Disk, root: &Path, steps: &[Step]) -> io::Result<()> {
     if steps.len() < MANY {
         return steps.iter().try_for_each(|step| step.run(disk));
     }
     match disk.sync_all(root) {
         Err(error) if error.kind() == ErrorKind::Unsupported => sync_side_by_side(disk, steps),
-        result => result.map_err(|error| (root.to_owned(), error)),
+        result => result,
     }
 }
 
 /// Shares the steps among a few threads that live as long as this call. A system that gives no thread
 /// makes it slower and nothing else.
-fn sync_side_by_side(disk: &dyn Disk, steps: &[Step]) -> Result<(), Failure> {
+fn sync_side_by_side(disk: &dyn Disk, steps: &[Step]) -> io::Result<()> {
     let next = AtomicUsize::new(0);
     let failed = Mutex::new(None);
     let share = || {
@@ -231,14 +209,13 @@ mod tests {
     fn round(disk: &dyn Disk, count: usize) -> Round {
         let open = |path: &Path| disk.open(path, Mode::Create).unwrap();
         let paths = (0..count).map(|index| Path::new(DIR).join(format!("f{index}")));
-        let files = paths.map(|path| (open(&path), path)).collect::<Vec<_>>();
+        let files = paths.map(|path| open(&path)).collect::<Vec<_>>();
         files
             .iter()
-            .for_each(|(file, _)| file.write_at(0, &[b"x"]).unwrap());
+            .for_each(|file| file.write_at(0, &[b"x"]).unwrap());
         let path = Path::new(DIR).join("journal");
         let append = Append {
             file: open(&path),
-            path,
             position: 0,
             bytes: b"entry".to_vec(),
         };
@@ -291,11 +268,10 @@ mod tests {
             let (sim, disk) = sim();
             let round = round(&*disk, count);
             sim.fail_at(sim.operations(), Fault::Io, Times::Once);
-            let Completion::SyncFailed(path, error) = run::<()>(&*disk, Path::new(DIR), round)
-            else {
+            let Completion::SyncFailed(error) = run::<()>(&*disk, Path::new(DIR), round) else {
                 panic!("the sync failed");
             };
-            assert!(path.starts_with(DIR));
+            assert!(error.to_string().contains(DIR));
             assert_eq!(super::super::errno(&error), Some(5));
             assert!(
                 read_all(&sim, &Path::new(DIR).join("journal"))
@@ -309,9 +285,7 @@ mod tests {
     fn files_are_synced_side_by_side_where_the_whole_cannot_be() {
         let (sim, disk) = sim();
         let (first, _) = round(&*disk, 40).steps();
-        sync_side_by_side(&*disk, &first)
-            .map_err(|(_, error)| error)
-            .unwrap();
+        sync_side_by_side(&*disk, &first).unwrap();
         sim.crash(Survives::Nothing);
         assert_eq!(sim.list(Path::new(DIR)).unwrap().len(), 41);
     }
@@ -321,18 +295,20 @@ mod tests {
         let (sim, disk) = sim();
         let (first, _) = round(&*disk, 40).steps();
         sim.fail_at(sim.operations() + 20, Fault::Io, Times::Once);
-        let (path, _) = sync_side_by_side(&*disk, &first).unwrap_err();
-        assert!(path.starts_with(DIR));
+        let error = sync_side_by_side(&*disk, &first).unwrap_err();
+        assert!(error.to_string().contains(DIR));
     }
 
     #[test]
     fn several_appends_to_a_file_are_synced_once() {
         let (sim, disk) = sim();
         let mut round = round(&*disk, 0);
-        let (file, path) = (Arc::clone(&round.then[0].file), round.then[0].path.clone());
+        let (file, path) = (
+            Arc::clone(&round.then[0].file),
+            Path::new(DIR).join("journal"),
+        );
         round.then.push(Append {
             file,
-            path: path.clone(),
             position: 5,
             bytes: b" two".to_vec(),
         });

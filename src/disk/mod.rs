@@ -3,7 +3,8 @@
 //! What the trait promises, and nothing more:
 //! * bytes written are durable only after `sync` of their file has returned, and in any order until then;
 //! * a name (created, renamed, removed) is durable only after `sync_dir` of its directory has returned;
-//! * a failed `sync` is final: the caller must stop, and never retry it;
+//! * a failed `sync` is final: the caller must stop, and never retry it; through the same open file it fails
+//!   ever after, in whichever thread;
 //! * `write_at` has written everything or answers an error; after an error the file may hold a part,
 //!   which the caller truncates away.
 //!
@@ -17,6 +18,7 @@ mod map;
 mod real;
 pub mod sim;
 mod threads;
+mod verdict;
 
 pub use error::{PathError, errno, is_full, is_sync_failure};
 pub use real::{FileSystem, Lock, LockError, RealDisk, Syncing};

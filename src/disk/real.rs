@@ -8,6 +8,7 @@
 //! anything is written, so it is the one that is asked; without a lock there is no `sync_all`.
 
 use super::error::at;
+use super::verdict::Verdict;
 use super::{Disk, Entry, File, FileRef, Mode, View, map};
 use rustix::fs::{Advice, FallocateFlags, FlockOperation};
 use std::fmt;
@@ -64,6 +65,8 @@ pub struct RealDisk {
     /// Whether a file on another file system was opened (through a symbolic link, say), which a sync
     /// of the whole would miss.
     strays: AtomicBool,
+    /// Of all directories.
+    dirs: Verdict,
     windows: Arc<map::Cache>,
 }
 
@@ -83,6 +86,7 @@ impl RealDisk {
             syncing,
             whole: OnceLock::new(),
             strays: AtomicBool::new(false),
+            dirs: Verdict::default(),
             windows: Arc::new(map::Cache::new(map::WINDOW_COUNT)),
         }
     }
@@ -241,6 +245,7 @@ impl Disk for RealDisk {
             path: path.to_owned(),
             windows: map::Windows::new(&self.windows),
             syncs: self.syncing != Syncing::Nothing,
+            verdict: Verdict::default(),
             file,
         }))
     }
@@ -285,9 +290,8 @@ impl Disk for RealDisk {
         if self.syncing == Syncing::Nothing {
             return Ok(());
         }
-        fs::File::open(dir)
-            .and_then(|opened| opened.sync_all())
-            .map_err(at("sync", dir))
+        let sync = || fs::File::open(dir)?.sync_all();
+        self.dirs.sync(sync).map_err(at("sync", dir))
     }
 
     fn sync_all(&self, dir: &Path) -> io::Result<()> {
@@ -332,6 +336,7 @@ struct RealFile {
     path: PathBuf,
     windows: map::Windows,
     syncs: bool,
+    verdict: Verdict,
 }
 
 impl RealFile {
@@ -385,7 +390,8 @@ impl File for RealFile {
         if !self.syncs {
             return Ok(());
         }
-        self.file.sync_data().map_err(self.at("sync"))
+        let synced = self.verdict.sync(|| self.file.sync_data());
+        synced.map_err(self.at("sync"))
     }
 
     fn reserve(&self, position: u64, len: u64) -> io::Result<()> {

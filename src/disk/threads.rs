@@ -186,7 +186,6 @@ mod tests {
         let file = disk.open(&path, Mode::Create).unwrap();
         let then = vec![Append {
             file,
-            path,
             position: 0,
             bytes: b"entry".to_vec(),
         }];

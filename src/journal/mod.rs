@@ -114,7 +114,6 @@ pub struct Size {
 /// One file of the journal, open for writing.
 struct JournalFile {
     file: FileRef,
-    path: PathBuf,
     /// Number and salt, as every record's checksum begins.
     seed: u32,
     len: u64,

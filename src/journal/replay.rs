@@ -163,7 +163,6 @@ impl<'a> Replay<'a> {
         self.open.push(Current {
             file: JournalFile {
                 file,
-                path,
                 seed,
                 len: image.len() as u64,
             },

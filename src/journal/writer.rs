@@ -135,11 +135,10 @@ impl Journal {
         self.next_number += 1;
         self.size.files += 1;
         self.size.bytes += len;
-        round.files.push((file.clone(), path.clone()));
+        round.files.push(file.clone());
         round.dirs.push(self.dir.clone());
         Ok(JournalFile {
             file,
-            path,
             seed: header.seed(),
             len,
         })
@@ -192,7 +191,6 @@ impl Current {
         self.position += bytes.len() as u64;
         Append {
             file: self.file.file.clone(),
-            path: self.file.path.clone(),
             position,
             bytes,
         }

@@ -181,7 +181,7 @@ impl Core for Toy {
     fn absorb(&mut self, _now: Now, done: Completion<()>) -> Result<(), Fatal> {
         let number = match done {
             Completion::Synced(number) => number,
-            Completion::SyncFailed(_, error) => return Err(Fatal(error)),
+            Completion::SyncFailed(error) => return Err(Fatal(error)),
             Completion::Worked(()) => return Ok(()),
         };
         (self.synced, self.in_flight) = (number, false);
@@ -290,7 +290,7 @@ impl ToyLanes {
 
     /// Lets the next round fail.
     pub(super) fn fail(&self) {
-        let failed = Completion::SyncFailed("toy".into(), io::Error::other("broken"));
+        let failed = Completion::SyncFailed(io::Error::other("broken"));
         self.inner.lock().unwrap().done.push(failed);
     }
 }

@@ -6,7 +6,7 @@
 //! | a size no batch can have, an unknown magic, a wrong CRC-32C | 2 |
 //! | larger than `max.message.bytes` / than a segment | 10 / 18 |
 //! | counts, offset deltas or record sizes that do not agree; a control batch; a producer id without a sequence; a null key where the topic is compacted | 87 |
-//! | a timestamp outside the topic's bounds, or one that claims to be the broker's | 32 |
+//! | a timestamp outside the topic's bounds, or one that claims to be the broker's where it is not the producer's to give | 32 |
 //! | an unknown codec | 76 |
 //!
 //! Bytes behind the batch that are no whole batch are left out, as Kafka does. Uncompressed records are walked
@@ -23,6 +23,8 @@ use crate::proto::error::ErrorCode;
 
 /// The greatest a batch may become where it has to be opened.
 const MAX_UNCOMPRESSED_BYTES: usize = 128 * 1024 * 1024;
+/// Records that a refusal names.
+const MAX_BLAMED: usize = 100;
 /// 2020-01-01: a broker whose clock stands earlier has no idea of the time.
 const PLAUSIBLE_CLOCK_MS: i64 = 1_577_836_800_000;
 
@@ -52,14 +54,13 @@ pub(super) fn check<'a>(
     }
     check_flags(&header)?;
     let summary = summarize(&batch, config.compact)?;
-    if let (true, Some(index)) = (config.compact, summary.first_null_key) {
-        return Err(bad_record(
-            ErrorCode::INVALID_RECORD,
-            index,
-            "a compacted topic cannot accept a record without a key",
-        ));
+    if config.compact && summary.first_null_key.is_some() {
+        return Err(blame(&batch, ErrorCode::INVALID_RECORD, |record| {
+            let message = "Compacted topic cannot accept message without key";
+            record.key.is_none().then(|| message.to_owned())
+        }));
     }
-    stamp(&mut header, &summary, config, now)?;
+    stamp(&batch, &mut header, &summary, config, now)?;
     Ok(Checked {
         header,
         payload: batch.payload(),
@@ -73,10 +74,18 @@ fn only_batch(records: &[u8]) -> Result<Batch<'_>, Refused> {
         match Batch::split_first(rest) {
             Ok(_) => return Err(invalid("only one batch is allowed for a partition")),
             Err(BatchError::Truncated { .. }) => {}
+            Err(BatchError::Magic(0 | 1)) if is_cut_short(rest) => {}
             Err(error) => return Err(refuse_batch(error)),
         }
     }
     Ok(batch)
+}
+
+/// Whether an entry of an old format claims more bytes than there are.
+fn is_cut_short(entry: &[u8]) -> bool {
+    let length = entry.get(8..12).and_then(|bytes| bytes.try_into().ok());
+    let length = length.map_or(0, i32::from_be_bytes);
+    usize::try_from(length).is_ok_and(|length| length + batch::LENGTH_PREFIX_BYTES > entry.len())
 }
 
 fn refuse_batch(error: BatchError) -> Refused {
@@ -163,47 +172,82 @@ fn of_header(header: &BatchHeader) -> Result<RecordSummary, Refused> {
 
 /// Gives the header the topic's time, or holds the producer's against the topic's bounds.
 fn stamp(
+    batch: &Batch<'_>,
     header: &mut BatchHeader,
     summary: &RecordSummary,
     config: &LogConfig,
     now: Now,
 ) -> Result<(), Refused> {
-    if header.attributes.timestamp_type() == batch::TimestampType::LogAppendTime {
-        let message = "producers must not set the timestamp type LogAppendTime";
+    let claims_ours = header.attributes.timestamp_type() == batch::TimestampType::LogAppendTime;
+    let is_ours = config.timestamp_type == TimestampType::LogAppendTime;
+    if claims_ours && (is_ours || summary.newest.is_none()) {
+        let message = "Producer should not set timestamp type to LogAppendTime.";
         return Err(bad_record(ErrorCode::INVALID_TIMESTAMP, 0, message));
     }
-    if config.timestamp_type == TimestampType::LogAppendTime {
+    if is_ours {
         header.restamp(batch::TimestampType::LogAppendTime, now.wall_ms);
         return Ok(());
     }
     if now.wall_ms >= PLAUSIBLE_CLOCK_MS {
-        check_bounds(summary, config, now.wall_ms)?;
+        check_bounds(batch, summary, config, now.wall_ms)?;
     }
-    if header.max_timestamp != summary.max_timestamp() {
+    if claims_ours || header.max_timestamp != summary.max_timestamp() {
         header.restamp(batch::TimestampType::CreateTime, summary.max_timestamp());
     }
     Ok(())
 }
 
-fn check_bounds(summary: &RecordSummary, config: &LogConfig, now_ms: i64) -> Result<(), Refused> {
+fn check_bounds(
+    batch: &Batch<'_>,
+    summary: &RecordSummary,
+    config: &LogConfig,
+    now_ms: i64,
+) -> Result<(), Refused> {
     let earliest = now_ms.saturating_sub(config.timestamp_before_max_ms);
     let latest = now_ms.saturating_add(config.timestamp_after_max_ms);
-    let outside = [summary.oldest, summary.newest]
+    let is_outside = |stamp: &Stamp| !(earliest..=latest).contains(&stamp.timestamp_ms);
+    let message = |stamp: &Stamp| {
+        format!(
+            "Timestamp {} of message with offset {} is out of range. \
+             The timestamp should be within [{earliest}, {latest}]",
+            stamp.timestamp_ms, stamp.index
+        )
+    };
+    let Some(first) = [summary.oldest, summary.newest]
         .into_iter()
         .flatten()
-        .find(|stamp| stamp.timestamp_ms < earliest || stamp.timestamp_ms > latest);
-    let Some(stamp) = outside else {
+        .find(is_outside)
+    else {
         return Ok(());
     };
-    let message = format!(
-        "timestamp {} is not within [{earliest}, {latest}]",
-        stamp.timestamp_ms
-    );
-    Err(bad_record(
-        ErrorCode::INVALID_TIMESTAMP,
-        stamp.index,
-        message,
-    ))
+    let code = ErrorCode::INVALID_TIMESTAMP;
+    if batch.header().attributes.codec() != Some(Codec::None) {
+        return Err(bad_record(code, first.index, message(&first)));
+    }
+    Err(blame(batch, code, |record| {
+        let timestamp_ms = batch.header().record_timestamp(record.timestamp_delta);
+        let index = record.offset_delta;
+        let stamp = Stamp {
+            index,
+            timestamp_ms,
+        };
+        (timestamp_ms != batch::NO_TIMESTAMP && is_outside(&stamp)).then(|| message(&stamp))
+    }))
+}
+
+/// Names the records that are to blame, at most [`MAX_BLAMED`] of them. Only for a batch that is refused: the
+/// records are walked a second time.
+fn blame(
+    batch: &Batch<'_>,
+    code: ErrorCode,
+    fault: impl Fn(&batch::Record<'_>) -> Option<String>,
+) -> Refused {
+    let plain = batch.decompress(MAX_UNCOMPRESSED_BYTES).unwrap_or_default();
+    let records = batch.records(&plain).map_while(Result::ok);
+    let blamed = (0..)
+        .zip(records)
+        .filter_map(|(index, record)| Some((index, Some(fault(&record)?))));
+    refuse_records(code, blamed.take(MAX_BLAMED).collect())
 }
 
 fn invalid(message: &'static str) -> Refused {
@@ -216,13 +260,18 @@ fn corrupt(message: &'static str) -> Refused {
 
 /// One record is to blame.
 fn bad_record(code: ErrorCode, index: i32, message: impl Into<String>) -> Refused {
-    let summary = match code {
-        ErrorCode::INVALID_TIMESTAMP => "a record was rejected for its timestamp",
-        _ => "a record was rejected",
+    refuse_records(code, vec![(index, Some(message.into()))])
+}
+
+fn refuse_records(code: ErrorCode, record_errors: Vec<(i32, Option<String>)>) -> Refused {
+    let why = match code {
+        ErrorCode::INVALID_TIMESTAMP => "invalid timestamp".to_owned(),
+        _ => format!("{} record errors in total", record_errors.len()),
     };
+    let message = format!("One or more records have been rejected due to {why}");
     Refused {
-        record_errors: vec![(index, Some(message.into()))],
-        ..Refused::new(code, summary)
+        record_errors,
+        ..Refused::new(code, message)
     }
 }
 
@@ -298,6 +347,7 @@ mod tests {
         }
         assert_eq!(code(&[&bytes[..], &bytes].concat()), 87);
         assert_eq!(code(&[&bytes[..], &[0; 80]].concat()), 2);
+        assert_eq!(code(&[&bytes[..], &[1; 20]].concat()), 0);
     }
 
     #[test]
@@ -353,8 +403,13 @@ mod tests {
     }
 
     #[test]
-    fn times_outside_the_bounds_are_refused_with_the_record_to_blame() {
-        for (times, index) in [([-1001, 0], 0), ([0, 501], 1), ([501, -1001], 1)] {
+    fn times_outside_the_bounds_are_refused_with_the_records_to_blame() {
+        let cases: [([i64; 2], &[i32]); 3] = [
+            ([-1001, 0], &[0]),
+            ([0, 501], &[1]),
+            ([501, -1001], &[0, 1]),
+        ];
+        for (times, indexes) in cases {
             let mut builder = BatchBuilder::new(0);
             for time in times {
                 builder.push(NOW.wall_ms + time, None, None);
@@ -362,7 +417,8 @@ mod tests {
             let bytes = builder.build(None).unwrap();
             let refused = check(&bytes, &config(), NOW).unwrap_err();
             assert_eq!(refused.code, ErrorCode::INVALID_TIMESTAMP);
-            assert_eq!(refused.record_errors[0].0, index);
+            let blamed: Vec<i32> = refused.record_errors.iter().map(|e| e.0).collect();
+            assert_eq!(blamed, indexes);
             let early = Now { wall_ms: 5, ..NOW };
             assert!(
                 check(&bytes, &config(), early).is_ok(),
@@ -374,7 +430,20 @@ mod tests {
             builder.push(time, None, None);
             assert_eq!(code(&builder.build(None).unwrap()), 0, "{time}");
         }
-        assert_eq!(code(&builder(1).build(Some(NOW.wall_ms)).unwrap()), 32);
+    }
+
+    #[test]
+    fn a_producer_that_claims_the_brokers_time_gets_its_own_or_is_refused() {
+        let claims = builder(1).build(Some(NOW.wall_ms)).unwrap();
+        let checked = check(&claims, &config(), NOW).unwrap();
+        let stored = checked.header.attributes.timestamp_type();
+        assert_eq!(stored, batch::TimestampType::CreateTime);
+        let stamped = LogConfig {
+            timestamp_type: TimestampType::LogAppendTime,
+            ..config()
+        };
+        let refused = check(&claims, &stamped, NOW).unwrap_err();
+        assert_eq!(refused.code, ErrorCode::INVALID_TIMESTAMP);
     }
 
     #[test]

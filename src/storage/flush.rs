@@ -13,7 +13,7 @@ use super::index::Unstored;
 use super::log::Log;
 use super::names::{self, Kind};
 use super::segment::{Place, Segment};
-use super::{Done, Files, Outcome, PartitionId, State, Storage};
+use super::{Done, Outcome, PartitionId, State, Storage};
 use crate::clock::{Mono, Now};
 use crate::disk::lanes::Round;
 use crate::disk::{self, Disk, FileRef, Mode, is_full, is_sync_failure};
@@ -36,7 +36,7 @@ pub(super) struct Rounds {
     pub(super) gathering: u64,
     dirty: Vec<PartitionId>,
     /// Files and directories outside the segments.
-    pub(super) files: Files,
+    pub(super) files: Vec<FileRef>,
     pub(super) dirs: BTreeSet<PathBuf>,
     flying: Vec<PartitionId>,
     /// `flush.ms`: when a partition must be in a round.
@@ -75,11 +75,6 @@ pub(super) struct Points {
 }
 
 impl Storage {
-    /// Tells which round is being gathered, where the broker did not begin at 1.
-    pub fn set_gathering(&mut self, round: u64) {
-        self.rounds.gathering = round;
-    }
-
     /// What an append leaves to be done.
     pub(super) fn after_append(&mut self, id: PartitionId, size_bytes: usize, now: Now) {
         let Ok(log) = self.log_mut(id) else {
@@ -135,7 +130,10 @@ impl Storage {
     }
 
     /// Adds everything that is dirty to a round, and remembers how far it reaches.
-    pub fn gather(&mut self, round: &mut Round) {
+    ///
+    /// # Errors
+    /// When a file that is to be synced cannot be opened. The round must not be run, and the process must stop.
+    pub fn gather(&mut self, round: &mut Round) -> io::Result<()> {
         debug_assert!(
             self.rounds.flying.is_empty(),
             "one round is in flight at a time"
@@ -145,17 +143,13 @@ impl Storage {
             else {
                 continue;
             };
-            match log.gather(&mut self.shelf, round.number, &mut round.files) {
-                Ok(()) => self.rounds.flying.push(id),
-                // What cannot be synced is never acknowledged, and ends the process.
-                Err(failure) => self
-                    .jobs
-                    .push(Box::new(move || Done(Outcome::Failed(failure)))),
-            }
+            log.gather(&mut self.shelf, round.number, &mut round.files)?;
+            self.rounds.flying.push(id);
         }
         round.files.append(&mut self.rounds.files);
         round.dirs.extend(std::mem::take(&mut self.rounds.dirs));
         self.rounds.gathering = round.number + 1;
+        Ok(())
     }
 
     /// The round in flight is durable: what it holds may be acknowledged and read.
@@ -253,9 +247,12 @@ impl Storage {
 
     pub(super) fn checkpointed(&mut self, done: Checkpointed, now: Now) -> io::Result<()> {
         let Ok(log) = self.log_mut(done.id) else {
-            // The partition has gone meanwhile, and perhaps its directory too.
+            // The partition has gone meanwhile; what its disk has to say has not.
             self.job_ended(done.id, now);
-            return Ok(());
+            return done.result.or_else(|error| match is_sync_failure(&error) {
+                true => Err(error),
+                false => Ok(()),
+            });
         };
         log.checkpoints.running = false;
         if let Err(failure) = done.result {

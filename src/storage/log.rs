@@ -9,10 +9,10 @@ use super::names::Kind;
 use super::producer_state::{Producers, Verdict};
 use super::segment::{Place, RollLimits, Segment, Unwritten};
 use super::shelf::Shelf;
-use super::{Appended, Files, PartitionId, Refused};
+use super::{Appended, PartitionId, Refused};
 use crate::clock::Now;
 use crate::config::{LogConfig, TimestampType};
-use crate::disk::{Disk, Mode, is_full};
+use crate::disk::{Disk, FileRef, Mode, is_full};
 use crate::proto::batch::BatchHeader;
 use crate::proto::error::ErrorCode;
 use std::collections::VecDeque;
@@ -382,7 +382,7 @@ impl Log {
         &mut self,
         shelf: &mut Shelf,
         round: u64,
-        files: &mut Files,
+        files: &mut Vec<FileRef>,
     ) -> io::Result<()> {
         let place = Place {
             id: self.id,
@@ -390,7 +390,7 @@ impl Log {
         };
         let dirty = self.segments.iter_mut().rev().take_while(|s| s.is_dirty());
         for segment in dirty {
-            files.push((segment.file(shelf, place)?, segment.path(place, Kind::Log)));
+            files.push(segment.file(shelf, place)?);
             segment.set_clean();
         }
         self.queued = false;

@@ -58,7 +58,7 @@ use self::log::Parts;
 use crate::clock::{Mono, Now};
 use crate::config::LogConfig;
 use crate::disk::lanes::Job;
-use crate::disk::{Disk, FileRef, View};
+use crate::disk::{Disk, View};
 use crate::proto::Uuid;
 use crate::proto::error::ErrorCode;
 use shelf::Shelf;
@@ -262,8 +262,6 @@ enum Outcome {
     Checkpointed(flush::Checkpointed),
     Pointed(io::Result<()>),
     Removed(io::Result<()>),
-    /// Not the job's failure, but the loop's, on its way to whoever absorbs it.
-    Failed(io::Error),
 }
 
 /// A partition, as far as it is there.
@@ -520,6 +518,3 @@ impl Storage {
         assert_eq!(loading.count(), self.loading);
     }
 }
-
-/// Files that the next round syncs, each with its path for messages.
-type Files = Vec<(FileRef, PathBuf)>;

@@ -24,7 +24,7 @@ use super::segment::Segment;
 use super::{Done, Known, Outcome, PartitionId, Slot, State, Storage};
 use crate::clock::Now;
 use crate::config::LogConfig;
-use crate::disk::{self, Disk, Mode};
+use crate::disk::{self, Disk, Mode, is_sync_failure};
 use crate::proto::Uuid;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -233,7 +233,10 @@ impl Storage {
             Outcome::Loaded(id, result) => self.loaded(id, result, now),
             Outcome::Checkpointed(done) => self.checkpointed(done, now),
             Outcome::Pointed(result) => self.pointed(result, now),
-            Outcome::Failed(failure) => Err(failure),
+            Outcome::Removed(Err(error)) if !is_sync_failure(&error) => {
+                log::warn!("storage: what was deleted stays until the next start: {error}");
+                Ok(())
+            }
             Outcome::Removed(result) => result,
         }
     }
@@ -246,7 +249,10 @@ impl Storage {
     ) -> io::Result<()> {
         let Some(slot) = self.slots.get_mut(&id) else {
             self.job_ended(id, now);
-            return Ok(());
+            return match result {
+                Err(Trouble::Failed(error)) => Err(error),
+                _ => Ok(()),
+            };
         };
         self.loading -= 1;
         let name = names::dir(&slot.topic, id.partition);
@@ -292,7 +298,7 @@ impl Storage {
         let path = dir.join(names::METADATA);
         let metadata = self.disk.open(&path, Mode::Create)?;
         metadata.write_at(0, &[checkpoint::encode_metadata(id.topic).as_bytes()])?;
-        self.rounds.files.push((metadata, path));
+        self.rounds.files.push(metadata);
         let parts = Parts {
             segments: vec![Segment::fresh(0, now.wall_ms)],
             producers: Producers::default(),

@@ -1,7 +1,8 @@
 //! Fetch (1), versions 0-18: read records, and wait for them.
 //!
 //! * The answer waits up to `max_wait_ms` for `min_bytes`, unless a partition has an error or nothing is
-//!   asked. v7+ may have a session (see `broker::fetch_sessions`): then only partitions with news are answered.
+//!   asked. Partitions that are not there do not end the wait for those that are, or a consumer of a deleted
+//!   topic would ask without a pause; one that goes away meanwhile does. v7+ may have a session (see `broker::fetch_sessions`): then only partitions with news are answered.
 //! * Up to v12 topics are named, v13+ carries ids: an unknown one is error 100, an unknown name 3.
 //! * v0-v1 are answered in message format 0, v2-v3 in format 1 (see `read`); v4+ get the batches as they lie
 //!   in the log, without a copy.
@@ -127,7 +128,9 @@ fn wait(
     at: &[Result<PartitionId, ErrorCode>],
     limits: &Limits,
 ) -> Option<Outcome> {
-    if call.cx.last_call || request.max_wait_ms <= 0 || wanted.is_empty() {
+    let is_first = call.cx.now.mono == call.cx.arrived;
+    let (there, absent) = (at.iter().flatten().count(), at.iter().any(Result::is_err));
+    if call.cx.last_call || request.max_wait_ms <= 0 || there == 0 || absent && !is_first {
         return None;
     }
     let min_bytes = usize::try_from(request.min_bytes)
@@ -136,7 +139,7 @@ fn wait(
     let mut found_bytes = 0usize;
     let mut is_loading = false;
     for (wanted, at) in wanted.iter().zip(at) {
-        let Ok(id) = *at else { return None };
+        let Ok(id) = *at else { continue };
         if broker.storage.is_loading(id) {
             is_loading = true;
             continue;

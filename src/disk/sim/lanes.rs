@@ -94,7 +94,7 @@ impl<T> SimLanes<T> {
         };
         let completion = match step.map(|step| step.run(&self.disk)) {
             Some(Ok(())) => return true,
-            Some(Err((path, error))) => Completion::SyncFailed(path, error),
+            Some(Err(error)) => Completion::SyncFailed(error),
             None => Completion::Synced(round.number),
         };
         queues.round = None;
@@ -150,16 +150,14 @@ mod tests {
     /// Two dirty files and an append, handed over.
     fn started(seed: u64) -> (SimDisk, SimLanes<&'static str>) {
         let disk = SimDisk::new(seed, Path::new("/d"));
-        let open = |name: &str| (disk.open(&path(name), Mode::Create).unwrap(), path(name));
-        let (files, journal) = (vec![open("a"), open("b")], open("journal"));
+        let open = |name: &str| disk.open(&path(name), Mode::Create).unwrap();
+        let (files, file) = (vec![open("a"), open("b")], open("journal"));
         disk.sync_dir(Path::new("/d")).unwrap();
         files
             .iter()
-            .for_each(|(file, _)| file.write_at(0, &[b"x"]).unwrap());
-        let (file, path) = journal;
+            .for_each(|file| file.write_at(0, &[b"x"]).unwrap());
         let then = vec![Append {
             file,
-            path,
             position: 0,
             bytes: b"entry".to_vec(),
         }];

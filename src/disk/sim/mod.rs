@@ -8,7 +8,8 @@
 //!   names lost or kept each by itself; [`SimDisk::kill`] ends the process and leaves the page cache.
 //! * [`SimDisk::cut_at`] stops the machine at the i-th operation, so that a test can try every one.
 //! * [`SimDisk::fail_at`] and [`SimDisk::fail_read_at`] make the i-th operation fail. A failed sync loses
-//!   pages silently: they can be read until the cache is dropped, and later syncs succeed.
+//!   pages silently: they can be read until the cache is dropped, and syncs through another open file
+//!   succeed.
 //! * [`SimDisk::set_capacity`] makes the disk small.
 //!
 //! An operation is whatever changes or syncs something; looking (open, read, list) is counted apart.
@@ -23,6 +24,7 @@ mod world;
 pub use lanes::{Pending, SimLanes};
 
 use super::error::at;
+use super::verdict::Verdict;
 use super::{Disk, Entry, File, FileRef, Mode, View};
 use names::Id;
 use std::io;
@@ -155,6 +157,7 @@ impl Disk for SimDisk {
             path: path.to_owned(),
             boot: world.boot,
             writable: mode != Mode::Read,
+            verdict: Verdict::default(),
             id,
         }))
     }
@@ -201,6 +204,7 @@ struct SimFile {
     /// The life of the process that opened it.
     boot: u64,
     writable: bool,
+    verdict: Verdict,
 }
 
 impl SimFile {
@@ -254,7 +258,8 @@ impl File for SimFile {
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.with("sync", World::sync)
+        let sync = |world: &mut World, id| self.verdict.sync(|| world.sync(id));
+        self.with("sync", sync)
     }
 
     fn reserve(&self, position: u64, len: u64) -> io::Result<()> {
@@ -476,7 +481,9 @@ mod tests {
             file.write_at(0, &[b"acknowledged?"]).unwrap();
             disk.fail_at(disk.operations(), Fault::Io, Times::Once);
             assert_eq!(errno(&file.sync().unwrap_err()), Some(5));
-            file.sync().unwrap();
+            assert_eq!(errno(&file.sync().unwrap_err()), Some(5));
+            let another = disk.open(&path("f"), Mode::Write).unwrap();
+            another.sync().unwrap();
             assert_eq!(read(&disk, "f"), b"acknowledged?");
             file.drop_cache().unwrap();
             lost += u32::from(read(&disk, "f") != b"acknowledged?");

@@ -1,8 +1,8 @@
 //! Torn tails, flipped bits, full disks: what is cut, what is kept, what is told.
 
 use super::*;
-use crate::disk::Mode;
 use crate::disk::sim::{Fault, Times};
+use crate::disk::{FileRef, Mode};
 
 const LOG: &str = "/data/t-0/00000000000000000000.log";
 
@@ -300,4 +300,52 @@ fn a_torn_tail_of_the_longest_topic_name_is_kept_like_any_other() {
     let kept = disk.list(Path::new("/data/quarantine")).unwrap();
     assert_eq!((kept.len(), kept[0].name.len()), (1, 255));
     assert!(kept[0].name.ends_with("-00000000000000000000.torn"));
+}
+
+/// One appended batch, of which a round and a checkpoint wait in their lanes; the next sync fails.
+fn about_to_fail() -> Room {
+    let mut room = Room::new(16, config(), 1);
+    room.append(0, &batch(1, b"a")).unwrap();
+    room.storage.checkpoint(id(0));
+    room.start_work();
+    let next = room.disk.operations();
+    room.disk.fail_at(next, Fault::Io, Times::Once);
+    room
+}
+
+#[test]
+fn a_round_fails_too_when_a_checkpoint_has_met_the_failed_sync_of_its_file() {
+    let mut room = about_to_fail();
+    assert!(room.lanes.run_work() && room.lanes.run_sync());
+    let done = room.lanes.completed();
+    let synced = |done: &Completion<Done>| matches!(done, Completion::Synced(_));
+    assert_eq!((done.len(), done.iter().any(synced)), (2, false));
+}
+
+#[test]
+fn a_failed_sync_is_final_even_of_a_partition_that_is_gone() {
+    let mut room = about_to_fail();
+    room.storage.forget(id(0));
+    room.lanes.run_work();
+    for done in room.lanes.completed() {
+        let Completion::Worked(done) = done else {
+            panic!("no round has been run");
+        };
+        room.storage.absorb(done, room.now).unwrap_err();
+    }
+}
+
+#[test]
+fn a_round_that_lacks_a_dirty_file_is_refused() {
+    let relaxed = LogConfig {
+        flush_messages: 10,
+        ..config()
+    };
+    let mut room = Room::new(17, relaxed, 1);
+    room.append(0, &batch(1, b"a")).unwrap();
+    let segment = &mut room.storage.log_mut(id(0)).unwrap().segments[0];
+    assert!(!segment.close_if_idle(false) && segment.close_if_idle(false));
+    room.disk.remove_file(Path::new(LOG)).unwrap();
+    room.storage.flush(id(0));
+    room.storage.gather(&mut Round::default()).unwrap_err();
 }

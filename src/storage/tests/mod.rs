@@ -120,7 +120,7 @@ impl Room {
                 number: self.round,
                 ..Round::default()
             };
-            self.storage.gather(&mut round);
+            self.storage.gather(&mut round).unwrap();
             self.lanes.sync(round);
         }
         for job in self.storage.take_jobs() {
@@ -136,7 +136,7 @@ impl Room {
         for done in self.lanes.completed() {
             match done {
                 Completion::Synced(round) => self.storage.synced(round),
-                Completion::SyncFailed(path, error) => panic!("{}: {error}", path.display()),
+                Completion::SyncFailed(error) => panic!("{error}"),
                 Completion::Worked(done) => self.storage.absorb(done, self.now).unwrap(),
             }
         }
