@@ -93,6 +93,9 @@ fn find<'b>(
 
 /// The partitions of the request that are still being loaded.
 fn loading(broker: &Broker, version: i16, request: &ProduceRequest<'_>) -> Vec<PartitionId> {
+    if broker.storage.loading() == 0 {
+        return Vec::new();
+    }
     let at =
         |topic: &TopicProduceData<'_>, index| find(broker, version, topic).ok()?.partition(index);
     let named = request

@@ -128,6 +128,9 @@ impl Broker {
 
     /// Those of the partitions that are still being loaded.
     pub fn loading<'a>(&self, named: impl Iterator<Item = (&'a str, i32)>) -> Vec<PartitionId> {
+        if self.storage.loading() == 0 {
+            return Vec::new();
+        }
         let known = named.filter_map(|(topic, partition)| self.find(topic, partition).ok());
         known.filter(|&id| self.storage.is_loading(id)).collect()
     }
@@ -136,12 +139,6 @@ impl Broker {
     #[must_use]
     pub fn leader_epoch(&self) -> i32 {
         self.opened.1
-    }
-
-    /// The round that makes durable what is written now.
-    #[must_use]
-    pub fn gathering_round(&self) -> u64 {
-        self.rounds.gathering
     }
 
     /// The newest round that is durable: replies tagged with a higher one must wait.

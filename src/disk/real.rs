@@ -346,7 +346,7 @@ impl RealFile {
 }
 
 /// Parts handed to the system in one call; the kernel's own limit is 1024.
-const PARTS_PER_CALL: usize = 64;
+const PARTS_PER_CALL: usize = 8;
 
 impl File for RealFile {
     fn read_at(&self, position: u64, buf: &mut [u8]) -> io::Result<usize> {

@@ -260,6 +260,7 @@ struct Inner {
     /// Rounds are done as soon as they are asked for, and this is told so.
     instant: Option<Box<dyn Fn() + Send>>,
     waiting: Vec<u64>,
+    abandoned: bool,
     done: Vec<Completion<()>>,
 }
 
@@ -280,6 +281,11 @@ impl ToyLanes {
         let waiting: Vec<_> = inner.waiting.drain(..).map(Completion::Synced).collect();
         inner.done.extend(waiting);
         !inner.done.is_empty()
+    }
+
+    /// Whether nothing may begin any more.
+    pub(super) fn abandoned(&self) -> bool {
+        self.inner.lock().unwrap().abandoned
     }
 
     /// Lets the next round fail.
@@ -307,6 +313,10 @@ impl Lanes<()> for ToyLanes {
 
     fn completed(&mut self) -> Vec<Completion<()>> {
         std::mem::take(&mut self.inner.lock().unwrap().done)
+    }
+
+    fn abandon(&mut self) {
+        self.inner.lock().unwrap().abandoned = true;
     }
 }
 

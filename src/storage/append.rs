@@ -53,10 +53,15 @@ pub(super) fn check<'a>(
     check_flags(&header)?;
     let summary = summarize(&batch, config)?;
     if config.compact && summary.first_null_key.is_some() {
-        return Err(blame(&batch, config, ErrorCode::INVALID_RECORD, |record| {
-            let message = "Compacted topic cannot accept message without key";
-            record.key.is_none().then(|| message.to_owned())
-        }));
+        return Err(blame(
+            &batch,
+            config.convert_max_bytes,
+            ErrorCode::INVALID_RECORD,
+            |record| {
+                let message = "Compacted topic cannot accept message without key";
+                record.key.is_none().then(|| message.to_owned())
+            },
+        ));
     }
     stamp(&batch, &mut header, &summary, config, now)?;
     Ok(Checked {
@@ -222,7 +227,7 @@ fn check_bounds(
     if batch.header().attributes.codec() != Some(Codec::None) {
         return Err(bad_record(code, first.index, message(&first)));
     }
-    Err(blame(batch, config, code, |record| {
+    Err(blame(batch, config.convert_max_bytes, code, |record| {
         let timestamp_ms = batch.header().record_timestamp(record.timestamp_delta);
         let index = record.offset_delta;
         let stamp = Stamp {
@@ -237,13 +242,11 @@ fn check_bounds(
 /// records are walked a second time.
 fn blame(
     batch: &Batch<'_>,
-    config: &LogConfig,
+    cap_bytes: usize,
     code: ErrorCode,
     fault: impl Fn(&batch::Record<'_>) -> Option<String>,
 ) -> Refused {
-    let plain = batch
-        .decompress(config.convert_max_bytes)
-        .unwrap_or_default();
+    let plain = batch.decompress(cap_bytes).unwrap_or_default();
     let records = batch.records(&plain).map_while(Result::ok);
     let blamed = (0..)
         .zip(records)

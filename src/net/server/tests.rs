@@ -54,15 +54,29 @@ fn serve(limits: Limits) -> Running {
     }
 }
 
+/// A server that nobody can reach.
+fn alone(toy: Toy, lanes: &ToyLanes) -> Server<Toy> {
+    let exchange = Exchange::new(toy, Box::new(lanes.clone()), Limits::default());
+    let bound = Bound::take(Vec::new()).ok().unwrap();
+    let server = Server::open(Poller::new().unwrap(), bound, exchange);
+    server.ok().unwrap()
+}
+
+#[test]
+fn after_a_failure_the_lanes_begin_nothing_more() {
+    let (mut toy, lanes) = (Toy::default(), ToyLanes::default());
+    toy.fail();
+    let exit = alone(toy, &lanes).run(&Clock::start(), &mut |_, _| {});
+    assert!(matches!(exit, Exit::Fatal(_)) && lanes.abandoned());
+}
+
 #[test]
 fn what_the_broker_owes_from_its_start_is_handed_out_before_the_first_sleep() {
     let mut toy = Toy::default();
     let (tell, told) = std::sync::mpsc::channel();
     toy.jobs.push(Box::new(move || tell.send("done").unwrap()));
-    let exchange = Exchange::new(toy, Box::new(ToyLanes::default()), Limits::default());
-    let bound = Bound::take(Vec::new()).ok().unwrap();
-    let server = Server::open(Poller::new().unwrap(), bound, exchange);
-    let (mut server, clock) = (server.ok().unwrap(), Clock::start());
+    let mut server = alone(toy, &ToyLanes::default());
+    let clock = Clock::start();
     assert_eq!(server.timeout(clock.mono()), Some(Duration::ZERO));
     assert!(server.step(&clock, &mut |_, _| {}).is_none());
     assert_eq!(told.try_recv(), Ok("done"));
