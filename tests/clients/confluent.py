@@ -8,7 +8,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from session import Args, record, run
 
 LARGEST = 8_000_000
-PATIENCE_S = 30
+PATIENCE_S = 90
 STARTS = {"earliest": -2, "latest": -1}
 
 

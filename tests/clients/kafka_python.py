@@ -12,7 +12,7 @@ from kafka.admin import KafkaAdminClient, NewTopic
 from session import Args, record, run
 
 LARGEST = 8_000_000
-PATIENCE_S = 30
+PATIENCE_S = 90
 
 
 class Client:

@@ -10,7 +10,7 @@ import sys
 
 from session import Args, record, run
 
-PATIENCE_S = 30
+PATIENCE_S = 90
 STARTS = {"earliest": "beginning", "latest": "end"}
 # What divides a key from its value, and one record from the next; no contents hold them.
 KEY_END, RECORD_END = b"<=>", b"<|>"
