@@ -4,7 +4,7 @@ mod daemon;
 
 use daemon::data_dir::DataDir;
 use daemon::exit::{self, Exit};
-use daemon::notices::{self, PidFile};
+use daemon::notices::{self, Notice};
 use daemon::options::{self, Command, Options};
 use daemon::{check, logger, process, serve, settings};
 use log::LevelFilter;
@@ -45,6 +45,9 @@ fn serve(options: &Options) -> Result<(), Exit> {
     logger::start(options.level, options.log_file.as_deref())
         .map_err(|error| Exit::io(exit::CANNOT_CREATE, "cannot log to the file", &error))?;
     process::stop_at_panics(exit::SOFTWARE);
+    if let Some(path) = &options.ports_file {
+        notices::forget(path);
+    }
     let config = settings::check(settings::gather(options)?)?;
     let seed = process::seed()?;
     let home = DataDir::open(options, &config, seed)?;
@@ -55,7 +58,7 @@ fn serve(options: &Options) -> Result<(), Exit> {
     let _pid_file = options
         .pid_file
         .as_deref()
-        .map(PidFile::write)
+        .map(Notice::of_pid)
         .transpose()?;
     serve::run(options, config, &home, seed)
 }

@@ -33,8 +33,10 @@ pub enum OpenError {
     Journal(journal::OpenError),
     /// A journal record that verifies and yet makes no sense.
     Record(Malformed),
-    /// `meta.properties` belongs to another broker, or makes no sense; a sentence.
+    /// `meta.properties` belongs to another broker; a sentence.
     Identity(String),
+    /// `meta.properties` makes no sense; a sentence.
+    Meta(String),
     /// A file operation failed.
     Io(io::Error),
 }
@@ -46,7 +48,7 @@ impl fmt::Display for OpenError {
             OpenError::Record(error) => {
                 write!(f, "a record of the journal makes no sense: {error}")
             }
-            OpenError::Identity(sentence) => f.write_str(sentence),
+            OpenError::Identity(sentence) | OpenError::Meta(sentence) => f.write_str(sentence),
             OpenError::Io(error) => error.fmt(f),
         }
     }
@@ -192,7 +194,7 @@ fn establish(
     ids: &mut IdSource,
 ) -> Result<Identity, OpenError> {
     let load = |e: io::Error| match e.kind() {
-        io::ErrorKind::InvalidData => OpenError::Identity(e.to_string()),
+        io::ErrorKind::InvalidData => OpenError::Meta(e.to_string()),
         _ => OpenError::Io(e),
     };
     if let Some(identity) = Identity::load(disk, root).map_err(load)? {

@@ -11,18 +11,23 @@ pub(crate) fn print(text: &str) {
     let _ = writeln!(io::stdout(), "{text}");
 }
 
-/// The file with the process id, removed when this is dropped.
-pub(crate) struct PidFile(PathBuf);
+/// A file that tells others something about this process, removed when this is dropped.
+pub(crate) struct Notice(PathBuf);
 
-impl PidFile {
+impl Notice {
     /// Writes it.
-    pub(crate) fn write(path: &Path) -> Result<PidFile, Exit> {
-        publish(path, &format!("{}\n", process::id()))?;
-        Ok(PidFile(path.to_owned()))
+    pub(crate) fn write(path: &Path, text: &str) -> Result<Notice, Exit> {
+        publish(path, text)?;
+        Ok(Notice(path.to_owned()))
+    }
+
+    /// The file with the process id.
+    pub(crate) fn of_pid(path: &Path) -> Result<Notice, Exit> {
+        Notice::write(path, &format!("{}\n", process::id()))
     }
 }
 
-impl Drop for PidFile {
+impl Drop for Notice {
     fn drop(&mut self) {
         if let Err(error) = fs::remove_file(&self.0) {
             log::warn!("cannot remove {}: {error}", self.0.display());
@@ -30,8 +35,13 @@ impl Drop for PidFile {
     }
 }
 
+/// Removes what an earlier process has left, so that nobody takes it for ours.
+pub(crate) fn forget(path: &Path) {
+    let _ = fs::remove_file(path);
+}
+
 /// Puts a text into a file that appears whole or not at all.
-pub(crate) fn publish(path: &Path, text: &str) -> Result<(), Exit> {
+fn publish(path: &Path, text: &str) -> Result<(), Exit> {
     let mut unfinished = path.as_os_str().to_owned();
     unfinished.push(".new");
     fs::write(&unfinished, text)

@@ -155,6 +155,7 @@ fn settings(given: &Matches) -> Result<Settings, Exit> {
     for pair in given.opt_strs("set") {
         let (name, value) = pair
             .split_once('=')
+            .filter(|(name, _)| !name.trim().is_empty())
             .ok_or_else(|| usage(format!("-o {pair}: it wants KEY=VALUE")))?;
         set(name.trim(), value);
     }

@@ -47,7 +47,7 @@ pub(crate) fn run(
     let exchange = Exchange::new(broker, Box::new(lanes), limits);
     let mut server = Server::open(poller, bound, exchange).map_err(|failed| taken(&failed))?;
     server.watch_signals().map_err(system)?;
-    announce(options, &config, &server)?;
+    let _ports_file = announce(options, &config, &server)?;
     log::info!("ready ms={}", clock.now().mono.0 / 1000);
     end(server.run(&clock, &mut heed))
 }
@@ -81,7 +81,11 @@ fn listens(listeners: &[Listener]) -> Result<Vec<Listen>, Exit> {
 }
 
 /// Tells everybody who asked where we listen, and that we do.
-fn announce(options: &Options, config: &BrokerConfig, server: &Server<Broker>) -> Result<(), Exit> {
+fn announce(
+    options: &Options,
+    config: &BrokerConfig,
+    server: &Server<Broker>,
+) -> Result<Option<notices::Notice>, Exit> {
     let mut ports = String::new();
     for (name, address) in server.bound() {
         let advertised = match config.advertised(name) {
@@ -92,15 +96,16 @@ fn announce(options: &Options, config: &BrokerConfig, server: &Server<Broker>) -
         log::info!("listening {name}://{address} advertised={advertised}");
         ports += &format!("{name}://{address}\n");
     }
-    if let Some(path) = &options.ports_file {
-        notices::publish(path, &ports)?;
-    }
+    let notice = options.ports_file.as_deref();
+    let notice = notice
+        .map(|path| notices::Notice::write(path, &ports))
+        .transpose()?;
     if let Some(fd) = options.ready_fd
         && let Err(error) = notices::ready(fd)
     {
         log::warn!("cannot write to descriptor {fd}: {error}");
     }
-    Ok(())
+    Ok(notice)
 }
 
 fn heed(notice: Notice, broker: &mut Broker) {
@@ -138,7 +143,7 @@ fn refused(error: &OpenError) -> Exit {
             return failed(error);
         }
         OpenError::Identity(_) => exit::SETTINGS,
-        OpenError::Journal(_) | OpenError::Record(_) => exit::DATA,
+        OpenError::Journal(_) | OpenError::Record(_) | OpenError::Meta(_) => exit::DATA,
     };
     Exit::new(code, error)
 }
