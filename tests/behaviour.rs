@@ -39,7 +39,11 @@ struct Session {
 
 impl Session {
     fn new() -> Session {
-        let broker = Broker::start(&[]);
+        Session::with(&[])
+    }
+
+    fn with(options: &[&str]) -> Session {
+        let broker = Broker::start(options);
         let raw = Raw::connect(broker.port()).expect("a connection");
         Session {
             _broker: broker,
@@ -446,6 +450,35 @@ fn a_fetch_lists_aborted_transactions_of_what_is_not_there_and_knows_no_negative
             (ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, Some(0))
         ]));
     }
+}
+
+#[test]
+fn an_answer_is_never_larger_than_what_a_connection_may_have_waiting() {
+    let mut session = Session::with(&["-o", "chronik.outbox.pinned.bytes=4096"]);
+    let topic_id = session.create(topic("t", 1)).expect("created");
+    let mut large = BatchBuilder::new(0);
+    large.push(-1, None, Some(&[0; 1500]));
+    let large = batch(large);
+    for _ in 0..5 {
+        let answer = session.produce(13, &producing(topic_id, &large));
+        assert_eq!(answer.code, ErrorCode::NONE);
+    }
+    let partition = FetchPartition {
+        partition_max_bytes: 1 << 20,
+        ..Default::default()
+    };
+    let request = FetchRequest {
+        topics: vec![FetchTopic {
+            topic: "t",
+            partitions: vec![partition],
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    let body = session.ask(ApiKey::Fetch, 12, &request);
+    let answer: FetchResponse<'_> = decode(&body, ApiKey::Fetch, 12);
+    let records = answer.responses[0].partitions[0].records.bytes();
+    assert_eq!(records.map(<[u8]>::len), Some(2 * large.len()));
 }
 
 #[test]

@@ -10,7 +10,8 @@
 //!   log has gone another way since, the answer is the diverging epoch, without records.
 //! * `replica_id` comes from the network and gives no rights: everybody reads as a consumer does, up to the
 //!   high watermark, or with isolation 1 up to the last stable offset.
-//! * v11's rack id chooses among replicas; there is one. `max_bytes` is bounded by `fetch.max.bytes`.
+//! * v11's rack id chooses among replicas; there is one. `max_bytes` is bounded by `fetch.max.bytes`, and by
+//!   `chronik.outbox.pinned.bytes`, so that a slow reader holds no more than that.
 
 mod read;
 
