@@ -9,7 +9,7 @@
 //! * v4+ carries the epoch that the client believes in, and is answered the record's epoch.
 //! * A partition that stands twice in the request is error 42, except in v0.
 
-use super::{Call, check_epoch};
+use super::{Call, LOADING_TIMEOUT_MS, check_epoch};
 use crate::broker::Broker;
 use crate::broker::wait::Outcome;
 use crate::clock::Now;
@@ -37,9 +37,6 @@ const SPECIAL: [(i64, i16); 6] = [
     (LATEST_TIERED, 9),
     (EARLIEST_PENDING_UPLOAD, 11),
 ];
-
-/// How long a request below v10 waits for partitions that are being loaded.
-const LOADING_TIMEOUT_MS: i32 = 10_000;
 
 /// What all partitions of a request share.
 struct Asked {

@@ -135,6 +135,9 @@ impl Call<'_, '_> {
     }
 }
 
+/// How long a request that carries no timeout of its own waits for partitions that are being loaded.
+const LOADING_TIMEOUT_MS: i32 = 10_000;
+
 /// Handles one request: `frame` is a whole frame without its length.
 pub fn handle(broker: &mut Broker, cx: &mut Cx<'_>, frame: &[u8], out: &mut Out) -> Outcome {
     let (header, body) = match RequestHeader::parse(frame) {

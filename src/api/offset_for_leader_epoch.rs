@@ -5,7 +5,7 @@
 //! * The current epoch ends at the log's end, so the answer waits until that is durable; an unknown one
 //!   answers epoch -1 and offset -1 without error.
 
-use super::{Call, check_epoch};
+use super::{Call, LOADING_TIMEOUT_MS, check_epoch};
 use crate::broker::Broker;
 use crate::broker::wait::Outcome;
 use crate::proto::schema::offset_for_leader_epoch::{
@@ -13,9 +13,6 @@ use crate::proto::schema::offset_for_leader_epoch::{
     OffsetForLeaderPartition, OffsetForLeaderTopicResult,
 };
 use crate::storage::{Log, Unavailable};
-
-/// How long a request waits for partitions that are being loaded: it carries no timeout of its own.
-const LOADING_TIMEOUT_MS: i32 = 10_000;
 
 pub(super) fn handle(
     broker: &mut Broker,

@@ -93,19 +93,13 @@ fn find<'b>(
 
 /// The partitions of the request that are still being loaded.
 fn loading(broker: &Broker, version: i16, request: &ProduceRequest<'_>) -> Vec<PartitionId> {
-    if broker.storage.loading() == 0 {
-        return Vec::new();
-    }
     let at =
         |topic: &TopicProduceData<'_>, index| find(broker, version, topic).ok()?.partition(index);
     let named = request
         .topic_data
         .iter()
         .flat_map(|t| t.partition_data.iter().map(move |p| (t, p.index)));
-    named
-        .filter_map(|(topic, index)| at(topic, index))
-        .filter(|&id| broker.storage.is_loading(id))
-        .collect()
+    broker.loading_of(named.filter_map(|(topic, index)| at(topic, index)))
 }
 
 /// Whether a batch says that it is part of a transaction.

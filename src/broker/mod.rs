@@ -126,13 +126,20 @@ impl Broker {
             .ok_or(Unavailable::Unknown)
     }
 
-    /// Those of the partitions that are still being loaded.
+    /// Those of the named partitions that are still being loaded.
     pub fn loading<'a>(&self, named: impl Iterator<Item = (&'a str, i32)>) -> Vec<PartitionId> {
+        self.loading_of(named.filter_map(|(topic, partition)| self.find(topic, partition).ok()))
+    }
+
+    /// Those of the partitions that are still being loaded. While none is, which is nearly always, nothing is
+    /// looked up.
+    pub fn loading_of(&self, partitions: impl Iterator<Item = PartitionId>) -> Vec<PartitionId> {
         if self.storage.loading() == 0 {
             return Vec::new();
         }
-        let known = named.filter_map(|(topic, partition)| self.find(topic, partition).ok());
-        known.filter(|&id| self.storage.is_loading(id)).collect()
+        partitions
+            .filter(|&id| self.storage.is_loading(id))
+            .collect()
     }
 
     /// The leader epoch of every partition.
