@@ -11,6 +11,7 @@
 //! when that round is durable.
 
 pub mod fetch_sessions;
+pub mod groups;
 pub mod identity;
 pub mod producer_ids;
 pub mod record;

@@ -10,6 +10,11 @@
 //! 1     -                   Opened: boot, leader epoch
 //! 2     topic id (16)       Topic: name, partitions, settings; tombstone = deleted
 //! 3     -                   ProducerIds: the first producer id that has not been given away in a block
+//! 4     group id            Group: its generation; tombstone = deleted
+//! 5     group id length     Offset: one committed offset; tombstone = expired or deleted
+//!       (u16), group id,
+//!       topic id (16),
+//!       partition (i32)
 //! ```
 
 use crate::journal::Change;
