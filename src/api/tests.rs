@@ -144,7 +144,6 @@ impl Bench {
             arrived: NOW.mono,
             last_call: self.last_call,
             peer: &mut self.peer,
-            ticket: None,
         };
         match handle(&mut self.broker, &mut cx, &frame, &mut out) {
             Outcome::Done => Said::Answer(whole(out).split_off(4 + usize::from(flexible))),

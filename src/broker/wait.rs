@@ -1,6 +1,7 @@
 //! Answers that come later: tickets, waits, and the timers of every room that has deadlines.
 
 use crate::clock::Mono;
+use crate::proto::ApiKey;
 use crate::storage::PartitionId;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,8 +21,8 @@ pub struct Ticket {
     pub conn: ConnId,
     /// The request's correlation id.
     pub correlation_id: i32,
-    /// The request's API key.
-    pub api_key: i16,
+    /// The request's API.
+    pub api_key: ApiKey,
     /// The request's version.
     pub version: i16,
 }

@@ -38,6 +38,12 @@ pub struct BrokerConfig {
     pub max_request_partition_size_limit: i32,
     /// `producer.id.expiration.ms`.
     pub producer_id_expiration_ms: i64,
+    /// `offset.metadata.max.bytes`.
+    pub offset_metadata_max_bytes: i32,
+    /// `offsets.retention.minutes`.
+    pub offsets_retention_minutes: i32,
+    /// `offsets.retention.check.interval.ms`.
+    pub offsets_retention_check_interval_ms: i64,
     /// `queued.max.request.bytes`; `usize::MAX` is without a limit.
     pub queued_max_request_bytes: usize,
     /// `chronik.outbox.bytes`.
@@ -125,6 +131,9 @@ impl BrokerConfig {
             .number(),
             max_request_partition_size_limit: of("max.request.partition.size.limit").number(),
             producer_id_expiration_ms: of("producer.id.expiration.ms").number(),
+            offset_metadata_max_bytes: of("offset.metadata.max.bytes").number(),
+            offsets_retention_minutes: of("offsets.retention.minutes").number(),
+            offsets_retention_check_interval_ms: of("offsets.retention.check.interval.ms").number(),
             queued_max_request_bytes: unless_negative(of("queued.max.request.bytes"))
                 .unwrap_or(usize::MAX),
             chronik_outbox_bytes: of("chronik.outbox.bytes").number(),

@@ -140,7 +140,7 @@ fn ticket(conn: ConnId) -> Ticket {
     Ticket {
         conn,
         correlation_id: 0,
-        api_key: 11,
+        api_key: ApiKey::Produce,
         version: 0,
     }
 }

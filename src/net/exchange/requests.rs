@@ -58,7 +58,6 @@ impl<C: Core> Exchange<C> {
             // Who will not send any more, or is about to be cut off, is not kept waiting.
             last_call: last_call || conn.hung_up || self.stop != Stop::No,
             peer: &mut conn.peer,
-            ticket: None,
         };
         let outcome = self.core.handle(&mut cx, frame, &mut self.out);
         let Cx {
