@@ -57,22 +57,19 @@ pub(super) fn handle(
 
 /// What a request before v8 asks, in the newer form.
 fn only_group(request: OffsetFetchRequest<'_>) -> OffsetFetchRequestGroup<'_> {
-    let newer = |topics: Vec<_>| {
-        let topics = topics.into_iter();
-        let newer = topics.map(
-            |topic: crate::proto::schema::offset_fetch::OffsetFetchRequestTopic<'_>| {
-                OffsetFetchRequestTopics {
-                    name: topic.name,
-                    partition_indexes: topic.partition_indexes,
-                    ..Default::default()
-                }
-            },
-        );
-        newer.collect()
-    };
     OffsetFetchRequestGroup {
         group_id: request.group_id,
-        topics: request.topics.map(newer),
+        topics: request
+            .topics
+            .map(|topics| topics.into_iter().map(in_new_form).collect()),
+        ..Default::default()
+    }
+}
+
+fn in_new_form(topic: OffsetFetchRequestTopic<'_>) -> OffsetFetchRequestTopics<'_> {
+    OffsetFetchRequestTopics {
+        name: topic.name,
+        partition_indexes: topic.partition_indexes,
         ..Default::default()
     }
 }

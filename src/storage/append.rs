@@ -15,7 +15,7 @@
 //! checksum with it; the payload never is.
 
 use super::Refused;
-use crate::clock::Now;
+use crate::clock::{self, Now};
 use crate::config::{LogConfig, TimestampType};
 use crate::proto::batch::{self, Batch, BatchError, BatchHeader, RecordSummary, Stamp};
 use crate::proto::codec::Codec;
