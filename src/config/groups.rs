@@ -9,13 +9,13 @@ use super::{Key, MAX, MIN, key};
 #[rustfmt::skip]
 pub(super) const KEYS: &[Key] = &[
     // Classic groups.
-    key("group.initial.rebalance.delay.ms", Int(MIN, MAX), "0", Start, Later,
+    key("group.initial.rebalance.delay.ms", Int(MIN, MAX), "0", Start, Honoured,
         "How long a new group waits for more members."),
-    key("group.min.session.timeout.ms", Int(MIN, MAX), "6000", Start, Later,
+    key("group.min.session.timeout.ms", Int(MIN, MAX), "6000", Start, Honoured,
         "The shortest session timeout that a member may ask for."),
-    key("group.max.session.timeout.ms", Int(MIN, MAX), "1800000", Start, Later,
+    key("group.max.session.timeout.ms", Int(MIN, MAX), "1800000", Start, Honoured,
         "The longest session timeout that a member may ask for."),
-    key("group.max.size", Int(1, MAX), "2147483647", Start, Later,
+    key("group.max.size", Int(1, MAX), "2147483647", Start, Honoured,
         "Members of one group."),
     key("group.coordinator.rebalance.protocols",
         ListOf(&["consumer", "classic", "share", "streams"]), "classic,consumer,streams", Start, Later,
