@@ -32,7 +32,7 @@ mod rebalance;
 mod replace;
 mod requests;
 mod session;
-mod subscription;
+pub mod subscription;
 mod sync;
 #[cfg(test)]
 mod tests;
