@@ -216,10 +216,9 @@ fn a_full_group_takes_nobody_else() {
 fn of_a_group_that_is_too_large_those_who_join_again_last_are_out() {
     let mut desk = desk();
     let joined = desk.stable(&[client(), client()]);
-    desk.config = Arc::new(BrokerConfig {
-        group_max_size: 1,
-        ..BrokerConfig::default()
-    });
+    let mut smaller = BrokerConfig::default();
+    smaller.group_max_size = 1;
+    desk.config = Arc::new(smaller);
     desk.restart();
     assert_eq!(desk.state(), "PreparingRebalance");
     let first = desk.join(&client().with_id(&joined[1].member_id));
@@ -237,7 +236,7 @@ fn a_client_name_of_any_length_makes_an_id_that_can_be_written() {
     let mut desk = desk();
     let records = {
         let ticket = desk.ticket(ApiKey::JoinGroup);
-        let name = "ü".repeat(16_383);
+        let name = format!("x{}", "ü".repeat(16_383));
         let join = Join {
             group_id: GROUP,
             member_id: "",

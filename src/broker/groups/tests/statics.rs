@@ -189,15 +189,16 @@ fn if_only_static_members_are_missed_the_rebalance_waits_for_their_sessions() {
 #[test]
 fn a_rebalance_without_any_patience_does_not_spin() {
     let mut desk = desk();
-    let away = Client {
+    let hasty = Client {
+        rebalance_ms: 1,
+        ..client()
+    };
+    let members = desk.stable(&[hasty.clone(), hasty.instance("one")]);
+    let hastier = Client {
         rebalance_ms: 0,
         ..client().instance("one")
     };
-    let other = Client {
-        rebalance_ms: 0,
-        ..client()
-    };
-    let members = desk.stable(&[other, away]);
+    desk.join(&hastier);
     desk.leave(&members[0].member_id);
     desk.wait(SESSION_MS.into());
     assert_eq!(desk.state(), "Empty");
