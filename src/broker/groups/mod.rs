@@ -228,7 +228,7 @@ impl Groups {
     pub fn tick(&mut self, now: Now) -> Vec<Record> {
         let mut records = Vec::new();
         while let Some(id) = self.timers.pop(now.mono) {
-            records.extend(self.with(&id, now, |work| work.expire()));
+            records.extend(self.with(&id, now, Work::expire));
         }
         records
     }

@@ -103,7 +103,7 @@ impl Actor {
                 let of = |m: &JoinedMember| format!("{} of {}", m.member_id, joined.generation_id);
                 let parts: Vec<String> = joined.members.iter().map(of).collect();
                 let ids = joined.members.iter().map(|m| &*m.member_id);
-                let parts: Vec<_> = ids.zip(parts.iter().map(|part| part.as_bytes())).collect();
+                let parts: Vec<_> = ids.zip(parts.iter().map(String::as_bytes)).collect();
                 self.waits = Waits::ForItsPart(desk.sync_as(claim, None, None, &parts));
             }
             10..12 => {
