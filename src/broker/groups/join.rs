@@ -199,7 +199,8 @@ pub(super) fn if_told(reason: Option<&str>) -> String {
 fn new_member_id(join: &Join<'_>) -> Arc<str> {
     const UUID_CHARS: usize = 36;
     let name = join.group_instance_id.unwrap_or(join.client_id);
-    let has_room = |&(at, char): &(usize, char)| at + char.len_utf8() + 1 + UUID_CHARS <= MAX_ID_BYTES;
+    let has_room =
+        |&(at, char): &(usize, char)| at + char.len_utf8() + 1 + UUID_CHARS <= MAX_ID_BYTES;
     let name = name.char_indices().take_while(has_room);
     let mut id: String = name.map(|(_, char)| char).collect();
     id.push('-');
