@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use chronikd::proto::ApiKey;
+
 use crate::both::{Both, Side};
 use crate::table::{May, Table};
 use crate::tree::Tree;
@@ -11,7 +13,7 @@ const SHOWN_CHARS: usize = 160;
 /// How far apart two clocks may be read.
 const CLOCK_MS: i64 = 60_000;
 /// Values that stand for "no id".
-const NO_ID: &[&str] = &["None", "\"\"", "-1", "0", "AAAAAAAAAAAAAAAAAAAAAA"];
+const NO_ID: &[&str] = &["None", "\"\"", "-1", "AAAAAAAAAAAAAAAAAAAAAA"];
 
 /// Remembers, for one run of a script, which id of ours stands for which of theirs.
 #[derive(Default)]
@@ -23,7 +25,8 @@ pub(crate) struct Ids {
 impl Ids {
     /// Whether the two may stand for each other: both are ids, and neither has stood for something else.
     fn agree(&mut self, kind: &'static str, ours: &str, theirs: &str) -> bool {
-        if NO_ID.contains(&ours) || NO_ID.contains(&theirs) {
+        let is_none = |id| NO_ID.contains(&id) || (kind == "fetch session" && id == "0");
+        if is_none(ours) || is_none(theirs) {
             return ours == theirs;
         }
         let bind = |map: &mut BTreeMap<_, String>, from: &str, to: &str| {
@@ -66,6 +69,9 @@ impl Judge<'_> {
             for side in [Side::Ours, Side::Theirs] {
                 may.rearrange(&mut trees[side]);
             }
+            if matches!(may, May::Begin) {
+                cut_to_ours(&mut trees);
+            }
         }
         match (&trees[Side::Ours], &trees[Side::Theirs]) {
             (Tree::Struct(ours), Tree::Struct(theirs)) if ours.len() == theirs.len() => {
@@ -98,7 +104,7 @@ impl Judge<'_> {
                 may => may.excuses(ours, theirs),
             };
             if is_excused {
-                if ours != theirs {
+                if ours != theirs || may.is_telling(ours) {
                     self.table.fire(row);
                 }
                 return;
@@ -119,10 +125,10 @@ impl May {
     fn excuses(&self, ours: &str, theirs: &str) -> bool {
         let number = |text: &str| text.parse::<i64>().ok();
         match self {
-            May::Id(_) | May::Order(_) | May::Lack(_) => false,
+            May::Id(_) | May::Order(_) | May::Lack(_) | May::Served | May::Begin => false,
             May::Free => true,
             May::Be(one, other) => ours == *one && theirs == *other,
-            May::Words => ours.starts_with('"') && theirs.starts_with('"'),
+            May::Words => ours.starts_with('"') && (theirs.starts_with('"') || theirs == "None"),
             May::Lower => number(ours) <= number(theirs),
             May::Clock => match (number(ours), number(theirs)) {
                 (Some(ours), Some(theirs)) if ours > 0 && theirs > 0 => {
@@ -130,6 +136,15 @@ impl May {
                 }
                 _ => ours == theirs,
             },
+        }
+    }
+
+    /// Whether equal values are a coincidence that leaves the row needed.
+    fn is_telling(&self, value: &str) -> bool {
+        match self {
+            May::Id(_) => !NO_ID.contains(&value),
+            May::Clock => value.parse().is_ok_and(|ms: i64| ms > 0),
+            _ => false,
         }
     }
 
@@ -144,8 +159,24 @@ impl May {
                 let name = item.field("name").map(shown).unwrap_or_default();
                 !names.contains(&name.trim_matches('"'))
             }),
+            May::Served => items.retain(|item| {
+                let key = item.field("api_key").map(shown).unwrap_or_default();
+                key.parse()
+                    .is_ok_and(|key| ApiKey::from_wire(key).is_some())
+            }),
             _ => {}
         }
+    }
+}
+
+/// Leaves of their list as many elements as ours has, if ours has any.
+fn cut_to_ours(trees: &mut Both<Tree>) {
+    let count = match &trees[Side::Ours] {
+        Tree::List(ours) if !ours.is_empty() => ours.len(),
+        _ => return,
+    };
+    if let Tree::List(theirs) = &mut trees[Side::Theirs] {
+        theirs.truncate(count);
     }
 }
 

@@ -46,9 +46,7 @@ impl Line {
     pub(crate) fn patience(&mut self, patience: Duration) {
         for side in [Side::Ours, Side::Theirs] {
             let socket = &self.sockets[side].0;
-            socket
-                .set_read_timeout(Some(patience))
-                .expect("not zero");
+            socket.set_read_timeout(Some(patience)).expect("not zero");
         }
     }
 

@@ -94,7 +94,10 @@ impl Play {
         };
         for script in SCRIPTS.iter().filter(is_chosen) {
             let Some((min, max)) = pair.range(script.api) else {
-                self.found(format!("{}: {:?} is not spoken by both", script.name, script.api));
+                self.found(format!(
+                    "{}: {:?} is not spoken by both",
+                    script.name, script.api
+                ));
                 continue;
             };
             let max = newer(script.api).map_or(max, |(newer, _)| newer - 1);
@@ -114,27 +117,50 @@ impl Play {
         let number = self.runs.fetch_add(1, Ordering::Relaxed);
         let mut run = Run::new(pair, &self.book, script.name, place, number);
         let played = catch_unwind(AssertUnwindSafe(|| (script.play)(&mut run)));
-        run.into_differences().into_iter().for_each(|it| self.found(it));
+        run.into_differences()
+            .into_iter()
+            .for_each(|it| self.found(it));
         if played.is_err() {
             let (name, version) = (script.name, place.version);
-            self.found(format!("{name} [{:?} {version} of {}] panicked", place.api, pair.release));
+            self.found(format!(
+                "{name} [{:?} {version} of {}] panicked",
+                place.api, pair.release
+            ));
         }
     }
 
     fn found(&self, difference: String) {
-        self.differences.lock().expect("nobody panics with it").push(difference);
+        self.differences
+            .lock()
+            .expect("nobody panics with it")
+            .push(difference);
     }
 
     fn verdict(self) {
         let exchanges = self.book.exchanges.into_inner();
         let runs = self.runs.into_inner();
-        eprintln!("differential: {exchanges} exchanges in {runs} runs of {} scripts", SCRIPTS.len());
-        let differences = self.differences.into_inner().expect("nobody panics with it");
-        assert!(differences.is_empty(), "{} differences:\n{}", differences.len(), differences.join("\n"));
+        eprintln!(
+            "differential: {exchanges} exchanges in {runs} runs of {} scripts",
+            SCRIPTS.len()
+        );
+        let differences = self
+            .differences
+            .into_inner()
+            .expect("nobody panics with it");
+        assert!(
+            differences.is_empty(),
+            "{} differences:\n{}",
+            differences.len(),
+            differences.join("\n")
+        );
         if self.only.is_none() {
             assert!(exchanges >= EXCHANGES, "only {exchanges} exchanges");
             let idle = self.book.table.idle();
-            assert!(idle.is_empty(), "nothing needs these rows:\n{}", idle.join("\n"));
+            assert!(
+                idle.is_empty(),
+                "nothing needs these rows:\n{}",
+                idle.join("\n")
+            );
         }
     }
 }

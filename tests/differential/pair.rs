@@ -6,7 +6,7 @@ use chronikd::proto::ApiKey;
 use chronikd::proto::schema::api_versions::{ApiVersionsRequest, ApiVersionsResponse};
 
 use crate::both::{Both, Side};
-use crate::common::apache::Apache;
+use crate::common::apache::{Apache, NEWEST};
 use crate::common::ask::{ask, decode, frame};
 use crate::common::broker::Broker;
 use crate::common::raw::Raw;
@@ -21,6 +21,9 @@ const THEIR_SETTINGS: &[&str] = &[
     "transaction.state.log.num.partitions=1",
     "group.initial.rebalance.delay.ms=0",
 ];
+
+/// Kafka 4 lists Produce 0 to 2 for the sake of old librdkafka, and closes the connection when they come.
+const LISTED_BUT_REFUSED: (ApiKey, i16) = (ApiKey::Produce, 3);
 
 /// First and last version of an API, by its key.
 type Versions = BTreeMap<i16, (i16, i16)>;
@@ -77,6 +80,10 @@ impl Pair {
         let (min, max) = (ours.0.max(theirs.0), ours.1.min(theirs.1));
         // A twin of Kafka speaks what chronikd's messages do not.
         let (min, max) = (min.max(api.info().min), max.min(api.info().max));
+        let min = match (LISTED_BUT_REFUSED, self.release) {
+            ((refused, served), NEWEST) if refused == api => min.max(served),
+            _ => min,
+        };
         (min <= max).then_some((min, max))
     }
 }

@@ -23,6 +23,10 @@ pub(crate) enum May {
     Order(&'static str),
     /// Elements of these names, which are left out of a list.
     Lack(&'static [&'static str]),
+    /// Our list is the beginning of theirs.
+    Begin,
+    /// Elements whose `api_key` chronikd does not serve, which are left out of a list.
+    Served,
 }
 
 /// One permission.
@@ -48,12 +52,57 @@ const fn row(api: &'static str, path: &'static str, may: May, why: &'static str)
     }
 }
 
+const fn only(
+    script: &'static str,
+    api: &'static str,
+    path: &'static str,
+    may: May,
+    why: &'static str,
+) -> Row {
+    Row {
+        script,
+        api,
+        path,
+        may,
+        why,
+    }
+}
+
 #[rustfmt::skip]
 const ROWS: &[Row] = &[
     row("", "topic_id", May::Id("topic"), "each broker makes the id of a topic"),
     row("", "cluster_id", May::Id("cluster"), "each cluster has its own"),
     row("", "producer_id", May::Id("producer"), "each broker gives out its own"),
+    row("Fetch", "session_id", May::Id("fetch session"), "each broker gives out its own"),
     row("", "brokers[].port", May::Free, "each listens on a free port"),
+    row("Produce", "log_append_time_ms", May::Clock, "two clocks"),
+    only("append time", "Fetch", "records[].max_timestamp", May::Clock, "two clocks, where the broker stamps the records"),
+    row("Produce", "batch_index_error_message", May::Words, "a sentence for people"),
+    row("Produce", "error_message", May::Words, "a sentence for people, also where Kafka has none"),
+    row("CreateTopics", "topics[].error_message", May::Words, "a sentence for people"),
+
+    row("Metadata", "topics", May::Order("name"), "Kafka's order is that of a hash map"),
+    row("Metadata", "topics[].partitions", May::Order("partition_index"), "Kafka's order is that of a hash map"),
+    row("DeleteTopics", "responses", May::Order("name"), "Kafka's order is that of a hash map"),
+    row("CreateTopics", "topics[].configs[].value", May::Be("\"1\"", "\"9223372036854775807\""), "flush.messages: an acknowledgement waits for the disk"),
+    row("CreateTopics", "topics[].configs[].config_source", May::Be("5", "3"), "Kafka 4 sets its own default of min.insync.replicas for the cluster"),
+
+    only("topics by id", "Metadata", "cluster_id", May::Free, "never null here, for some clients take that for a failure, also beside an error"),
+    only("topics made by asking", "Metadata", "topics[].error_code", May::Be("NONE(0)", "UNKNOWN_TOPIC_OR_PARTITION(3)"), "a topic is in the answer that makes it"),
+    only("topics made by asking", "Metadata", "topics[].topic_id", May::Free, "a topic is in the answer that makes it"),
+    only("topics made by asking", "Metadata", "topics[].partitions", May::Free, "a topic is in the answer that makes it"),
+    only("sequences", "Produce", "log_append_time_ms", May::Free, "a batch sent before is answered as others are"),
+
+    row("Produce", "partition_responses", May::Order("index"), "Kafka's order is that of a hash map"),
+    only("limits of fetches of old messages", "Fetch", "records", May::Begin, "of a batch above the limit an old client gets the first message, not all"),
+    only("sets of old messages", "Produce", "error_code", May::Be("INVALID_RECORD(87)", "NONE(0)"), "a request without a whole message is refused"),
+    row("ApiVersions", "api_keys", May::Order("api_key"), "Kafka's order is its own"),
+    row("ApiVersions", "api_keys", May::Served, "not everything is spoken yet"),
+    row("ApiVersions", "api_keys[].min_version", May::Lower, "versions that Kafka 4 dropped are served"),
+    row("ApiVersions", "supported_features", May::Free, "none yet"),
+    row("ApiVersions", "finalized_features", May::Free, "none yet"),
+    row("ApiVersions", "finalized_features_epoch", May::Free, "none yet"),
+    row("Fetch", "records", May::Lack(&["a part of a message"]), "a fetch ends with a whole batch"),
 ];
 
 /// The rows, and how often each was needed.
@@ -87,9 +136,12 @@ impl Table {
     /// needed: whether two lists are in the same order by luck says nothing.
     pub(crate) fn rearranging(&self, script: &str, api: &str, path: &str) -> Vec<&'static May> {
         let rows = self.excusing(script, api, path);
-        let rows = rows.filter(|(_, may)| matches!(may, May::Order(_) | May::Lack(_)));
-        let rows = rows.inspect(|(row, _)| self.fire(*row));
-        rows.map(|(_, may)| may).collect()
+        let rows = rows.filter(|(_, may)| {
+            matches!(may, May::Order(_) | May::Lack(_) | May::Served | May::Begin)
+        });
+        rows.inspect(|(row, _)| self.fire(*row))
+            .map(|(_, may)| may)
+            .collect()
     }
 
     /// A row was needed.

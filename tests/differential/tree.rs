@@ -120,7 +120,7 @@ fn take<'t>(rest: &mut &'t str, length: usize) -> &'t str {
     head
 }
 
-/// Batches with their headers' fields; message sets of the old formats stay as they are.
+/// Batches with their headers' fields, or the messages of an old set; what is not whole has a name.
 fn batches(numbers: &str) -> Tree {
     let numbers = numbers.trim_matches(['[', ']']).split(", ");
     let bytes: Vec<u8> = numbers.filter_map(|byte| byte.parse().ok()).collect();
@@ -132,10 +132,28 @@ fn batches(numbers: &str) -> Tree {
         rest = tail;
         trees.push(opened(&batch));
     }
+    while magic_of(rest) != Some(2)
+        && let Some((message, tail)) = split_message(rest)
+    {
+        rest = tail;
+        trees.push(Tree::Leaf(format!("{message:?}")));
+    }
     if !rest.is_empty() {
-        trees.push(Tree::Leaf(format!("{rest:?}")));
+        let name = Tree::Leaf("a part of a message".to_owned());
+        let bytes = Tree::Leaf(format!("{rest:?}"));
+        trees.push(Tree::Struct(vec![
+            ("name".to_owned(), name),
+            ("bytes".to_owned(), bytes),
+        ]));
     }
     Tree::List(trees)
+}
+
+/// The first message of a set: an offset, a length, and as many bytes.
+fn split_message(set: &[u8]) -> Option<(&[u8], &[u8])> {
+    let length = set.get(8..12)?.first_chunk().copied()?;
+    let length = usize::try_from(i32::from_be_bytes(length)).ok()?;
+    set.split_at_checked(12 + length)
 }
 
 /// Its checksum follows from all the rest, ids of producers included, so only its truth is kept.

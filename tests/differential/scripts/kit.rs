@@ -7,6 +7,9 @@ use chronikd::proto::error::ErrorCode;
 use chronikd::proto::schema::create_topics::{
     CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
 };
+use chronikd::proto::schema::list_offsets::{
+    ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic,
+};
 use chronikd::proto::schema::metadata::{MetadataRequest, MetadataRequestTopic};
 use chronikd::proto::schema::produce::{PartitionProduceData, ProduceRequest, TopicProduceData};
 use chronikd::proto::{ApiKey, Records, Uuid};
@@ -15,6 +18,9 @@ use crate::asks::keep;
 use crate::both::{Both, Side};
 use crate::common::now_ms;
 use crate::run::{Conn, Run};
+
+/// The special time of a partition's end.
+const LATEST: i64 = -1;
 
 /// A topic that both brokers have.
 #[derive(Clone, Copy)]
@@ -27,7 +33,11 @@ pub(crate) struct Topic {
 pub(crate) type Configs = &'static [(&'static str, &'static str)];
 
 /// A topic to create.
-pub(crate) fn new_topic(name: &'static str, partitions: i32, configs: Configs) -> CreatableTopic<'static> {
+pub(crate) fn new_topic(
+    name: &'static str,
+    partitions: i32,
+    configs: Configs,
+) -> CreatableTopic<'static> {
     let config = |&(name, value)| CreatableTopicConfig {
         name,
         value: Some(value),
@@ -55,24 +65,39 @@ pub(crate) fn named_topic(
     partitions: i32,
     configs: Configs,
 ) -> Topic {
-    let request = CreateTopicsRequest {
+    let make = |_| CreateTopicsRequest {
         topics: vec![new_topic(name, partitions, configs)],
         ..CreateTopicsRequest::default()
     };
-    let made = run.ask_at(7, conn, request);
+    let made = run.settle(7, conn, make, |_| true);
     let id = made.map(|made| made.topics[0].topic_id);
     await_topic(run, conn, name, partitions);
     Topic { name, id }
 }
 
-/// Waits until every partition of a topic has a leader, which takes Kafka a moment.
+/// Waits until every partition of a topic is led and served, which takes Kafka a moment.
 pub(crate) fn await_topic(run: &mut Run<'_>, conn: Conn, name: &'static str, partitions: i32) {
+    let place = |partition_index| ListOffsetsPartition {
+        partition_index,
+        timestamp: LATEST,
+        ..ListOffsetsPartition::default()
+    };
+    let ask = |_| ListOffsetsRequest {
+        replica_id: -1,
+        topics: vec![ListOffsetsTopic {
+            name,
+            partitions: (0..partitions).map(place).collect(),
+        }],
+        ..ListOffsetsRequest::default()
+    };
+    run.settle(5, conn, ask, |answer| {
+        let mut partitions = answer.topics.iter().flat_map(|topic| &topic.partitions);
+        partitions.all(|it| it.error_code == ErrorCode::NONE)
+    });
     let ask = |_| metadata(vec![by_name(name)]);
     let newest = run.range(ApiKey::Metadata).1;
     run.settle(newest, conn, ask, |answer| {
-        let topic = &answer.topics[0];
-        let led = topic.partitions.iter().filter(|it| it.leader_id >= 0);
-        topic.error_code == ErrorCode::NONE && led.count() == partitions as usize
+        answer.topics[0].partitions.len() == partitions as usize
     });
 }
 
@@ -80,7 +105,9 @@ pub(crate) fn await_topic(run: &mut Run<'_>, conn: Conn, name: &'static str, par
 pub(crate) fn await_no_topic(run: &mut Run<'_>, conn: Conn, name: &'static str) {
     let newest = run.range(ApiKey::Metadata).1;
     let ask = |_| metadata(vec![by_name(name)]);
-    run.settle(newest, conn, ask, |answer| answer.topics[0].error_code != ErrorCode::NONE);
+    run.settle(newest, conn, ask, |answer| {
+        answer.topics[0].error_code != ErrorCode::NONE
+    });
 }
 
 /// Asks for topics without creating any.

@@ -79,6 +79,7 @@ pub(crate) const SCRIPTS: &[Script] = &[
     script("sets of old messages", ApiKey::Produce, At::Every, records::old_sets),
     script("places to fetch from", ApiKey::Fetch, At::Every, records::places),
     script("limits of fetches", ApiKey::Fetch, At::Every, records::limits),
+    script("limits of fetches of old messages", ApiKey::Fetch, At::Every, records::limits_of_sets),
     script("isolation and epochs", ApiKey::Fetch, At::Every, records::isolation_and_epochs),
     script("fetch sessions", ApiKey::Fetch, At::Every, records::sessions),
     script("offsets by time", ApiKey::ListOffsets, At::Every, offsets::times),

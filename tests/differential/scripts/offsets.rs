@@ -29,7 +29,21 @@ pub(crate) fn times(run: &mut Run<'_>) {
         ..ListOffsetsPartition::default()
     };
     append(run, conn, &topic, &[batch(&["a", "b", "c"]), batch(&["d"])]);
-    for timestamp in [-1, -2, -3, -4, -5, -6, -7, 0, now() - 1, now(), now() + 1, now() + 2, now() + 3] {
+    for timestamp in [
+        -1,
+        -2,
+        -3,
+        -4,
+        -5,
+        -6,
+        -7,
+        0,
+        now() - 1,
+        now(),
+        now() + 1,
+        now() + 2,
+        now() + 3,
+    ] {
         run.ask(conn, ask(at(timestamp)));
         let empty = ListOffsetsPartition {
             partition_index: 1,
@@ -101,12 +115,19 @@ pub(crate) fn producer_ids(run: &mut Run<'_>) {
         producer_id: id,
         producer_epoch: epoch,
     };
-    for (timeout, id, epoch) in [(1000, -1, -1), (0, -1, -1), (-1, -1, -1), (i32::MAX, -1, -1)] {
+    for (timeout, id, epoch) in [
+        (1000, -1, -1),
+        (0, -1, -1),
+        (-1, -1, -1),
+        (i32::MAX, -1, -1),
+    ] {
         run.ask(conn, ask(timeout, id, epoch));
     }
     let given = run.ask(conn, ask(1000, -1, -1));
     if run.version(ApiKey::InitProducerId) >= 3 {
-        run.ask_each(conn, |side| ask(1000, given[side].producer_id, given[side].producer_epoch));
+        run.ask_each(conn, |side| {
+            ask(1000, given[side].producer_id, given[side].producer_epoch)
+        });
         run.ask(conn, ask(1000, 5, -1));
         run.ask(conn, ask(1000, -1, 3));
     }

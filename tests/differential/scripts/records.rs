@@ -119,10 +119,13 @@ pub(crate) fn sequences(run: &mut Run<'_>) {
     if run.version(ApiKey::Produce) < 3 {
         return;
     }
-    let given = run.ask(conn, InitProducerIdRequest {
-        transaction_timeout_ms: 1000,
-        ..InitProducerIdRequest::default()
-    });
+    let given = run.ask(
+        conn,
+        InitProducerIdRequest {
+            transaction_timeout_ms: 1000,
+            ..InitProducerIdRequest::default()
+        },
+    );
     for (epoch, sequence) in [
         (0, 0),
         (0, 2),
@@ -143,7 +146,13 @@ pub(crate) fn sequences(run: &mut Run<'_>) {
     }
     run.ask_each(conn, |side| {
         let builder = BatchBuilder::new(0).producer(given[side].producer_id, 1, 4);
-        produce(side, &topic, 0, -1, &filled(builder.transactional(), &["a"]))
+        produce(
+            side,
+            &topic,
+            0,
+            -1,
+            &filled(builder.transactional(), &["a"]),
+        )
     });
     run.ask_each(conn, |side| fetch(side, &topic, &[at(0)]));
 }
@@ -212,10 +221,7 @@ pub(crate) fn places(run: &mut Run<'_>) {
     for offset in [0, 1, 3, 4, 5, -1, i64::MAX] {
         run.ask_each(conn, |side| fetch(side, &topic, &[at(offset)]));
     }
-    let of = |partition| FetchPartition {
-        partition,
-        ..at(0)
-    };
+    let of = |partition| FetchPartition { partition, ..at(0) };
     run.ask_each(conn, |side| fetch(side, &topic, &[of(1), of(0), of(9)]));
     let absent = Topic {
         name: "absent",
@@ -230,9 +236,22 @@ pub(crate) fn places(run: &mut Run<'_>) {
 }
 
 pub(crate) fn limits(run: &mut Run<'_>) {
+    if run.version(ApiKey::Fetch) >= 4 {
+        limited(run);
+    }
+}
+
+pub(crate) fn limits_of_sets(run: &mut Run<'_>) {
+    if run.version(ApiKey::Fetch) < 4 {
+        limited(run);
+    }
+}
+
+fn limited(run: &mut Run<'_>) {
     let conn = run.connect("consumer");
     let topic = two_batches(run, conn);
-    for (partition_max_bytes, max_bytes) in [(1 << 20, 1), (1, 1 << 20), (0, 1 << 20), (1 << 20, 0)] {
+    for (partition_max_bytes, max_bytes) in [(1 << 20, 1), (1, 1 << 20), (0, 1 << 20), (1 << 20, 0)]
+    {
         run.ask_each(conn, |side| {
             let place = FetchPartition {
                 partition_max_bytes,
@@ -255,7 +274,8 @@ pub(crate) fn isolation_and_epochs(run: &mut Run<'_>) {
             request
         });
     }
-    for (current_leader_epoch, last_fetched_epoch) in [(0, -1), (7, -1), (-1, 0), (0, 5), (-7, -1)] {
+    for (current_leader_epoch, last_fetched_epoch) in [(0, -1), (7, -1), (-1, 0), (0, 5), (-7, -1)]
+    {
         run.ask_each(conn, |side| {
             let place = FetchPartition {
                 current_leader_epoch,
@@ -320,7 +340,11 @@ pub(crate) fn old_sets(run: &mut Run<'_>) {
             one.clone(),
             [one.clone(), entry(magic, b"two")].concat(),
             [&one[..], &entry(magic, b"cut")[..20]].concat(),
-            { let mut bad = one.clone(); bad[30] ^= 1; bad },
+            {
+                let mut bad = one.clone();
+                bad[28] ^= 1;
+                bad
+            },
             one[..20].to_vec(),
         ];
         for set in sets {
@@ -346,5 +370,11 @@ fn entry(magic: u8, value: &[u8]) -> Vec<u8> {
     body.extend_from_slice(value);
     let crc = crc32fast::hash(&body);
     let length = i32::try_from(body.len() + 4).expect("short");
-    [&0i64.to_be_bytes()[..], &length.to_be_bytes(), &crc.to_be_bytes(), &body].concat()
+    [
+        &0i64.to_be_bytes()[..],
+        &length.to_be_bytes(),
+        &crc.to_be_bytes(),
+        &body,
+    ]
+    .concat()
 }
