@@ -24,6 +24,10 @@ pub(crate) enum Program {
     System(&'static str, &'static str),
     /// A single Java source file with the jars of a toolchain.
     Java(&'static str, &'static str),
+    /// A script for the pinned Node with the packages of a toolchain.
+    Node(&'static str, &'static str),
+    /// One library of the Go programs.
+    Go(&'static str),
 }
 
 /// One client in one version.
@@ -42,6 +46,8 @@ pub(crate) struct Client {
     pub(crate) headers: &'static [&'static str],
     /// Shows headers and, unless its stamps are `None`, timestamps of what it reads.
     pub(crate) shows_headers: bool,
+    /// Tells a header that is empty from one that is null.
+    pub(crate) tells_empty: bool,
     pub(crate) stamps: Stamps,
     /// Creates, configures and deletes topics; the others have the broker create them.
     pub(crate) admin: bool,
@@ -67,6 +73,7 @@ const NEW: Client = Client {
     idempotent: true,
     headers: ALL_HEADERS,
     shows_headers: true,
+    tells_empty: true,
     stamps: Stamps::Given,
     admin: true,
     finds_times: true,
@@ -145,6 +152,29 @@ pub(crate) const CLIENTS: &[Client] = &[
         program: Program::Java("Client.java", "kafka-clients-2.8"),
         ..NEW
     },
+    Client {
+        name: "kafkajs_2",
+        program: Program::Node("kafkajs.js", "kafkajs-2"),
+        headers: SOME_HEADERS,
+        ..NEW
+    },
+    Client {
+        name: "sarama",
+        program: Program::Go("sarama"),
+        ..NEW
+    },
+    Client {
+        name: "kafka_go",
+        program: Program::Go("kafka-go"),
+        idempotent: false,
+        tells_empty: false,
+        ..NEW
+    },
+    Client {
+        name: "franz_go",
+        program: Program::Go("franz-go"),
+        ..NEW
+    },
 ];
 
 /// The client of a test.
@@ -179,6 +209,18 @@ impl Client {
                 let mut command = Command::new("java");
                 command.arg("-XX:TieredStopAtLevel=1").arg("-cp").arg(jars);
                 command.arg(scripts.join(source));
+                command
+            }
+            Program::Node(script, toolchain) => {
+                let node = common::toolchain("node-24")?.join("venv/bin/node");
+                let packages = common::toolchain(toolchain)?.join("node_modules");
+                let mut command = Command::new(node);
+                command.env("NODE_PATH", packages).arg(scripts.join(script));
+                command
+            }
+            Program::Go(library) => {
+                let mut command = Command::new(common::toolchain("go-clients")?.join("clients"));
+                command.args([library, "session"]);
                 command
             }
         };
