@@ -8,7 +8,7 @@ const readline = require("node:readline");
 const zlib = require("node:zlib");
 const { CompressionCodecs, CompressionTypes, Kafka, logLevel } = require("kafkajs");
 const snappy = require("kafkajs-snappy");
-const lz4 = require("lz4js");
+const lz4 = require("lz4-napi");
 
 const PATIENCE_S = 60;
 const LARGE_BYTES = 1 << 20;
@@ -24,8 +24,8 @@ const CODECS = {
 // It brings gzip; the others are for the application to add.
 CompressionCodecs[CompressionTypes.Snappy] = snappy;
 CompressionCodecs[CompressionTypes.LZ4] = () => ({
-  compress: async (encoder) => Buffer.from(lz4.compress(encoder.buffer)),
-  decompress: async (buffer) => Buffer.from(lz4.decompress(buffer)),
+  compress: (encoder) => lz4.compressFrame(encoder.buffer),
+  decompress: (buffer) => lz4.decompressFrame(buffer),
 });
 CompressionCodecs[CompressionTypes.ZSTD] = () => ({
   compress: async (encoder) => zlib.zstdCompressSync(encoder.buffer),
@@ -169,10 +169,12 @@ class Client {
   }
 
   async offsets(args) {
-    if (args.has("at")) {
-      return [`found ${await this.at(args, args.number("at"))}`];
-    }
     const { low, high } = await this.ends(args);
+    if (args.has("at")) {
+      // It tells the end where there is no record of that time or later.
+      const found = await this.at(args, args.number("at"));
+      return [`found ${found === high ? -1 : found}`];
+    }
     return [`offsets ${low} ${high}`];
   }
 }
