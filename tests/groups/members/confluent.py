@@ -18,7 +18,7 @@ class Member:
             "partition.assignment.strategy": arguments.assignor,
             "enable.auto.commit": False,
             "auto.offset.reset": "earliest",
-            "session.timeout.ms": member.SESSION_TIMEOUT_MS,
+            "session.timeout.ms": arguments.session_timeout_ms,
             "heartbeat.interval.ms": member.HEARTBEAT_MS,
             "max.poll.interval.ms": member.POLL_LIMIT_MS,
             "fetch.wait.max.ms": member.FETCH_WAIT_MS,

@@ -37,7 +37,7 @@ class Member:
             partition_assignment_strategy=[getattr(module, name)],
             enable_auto_commit=False,
             auto_offset_reset="earliest",
-            session_timeout_ms=member.SESSION_TIMEOUT_MS,
+            session_timeout_ms=arguments.session_timeout_ms,
             heartbeat_interval_ms=member.HEARTBEAT_MS,
             max_poll_interval_ms=member.POLL_LIMIT_MS,
             fetch_max_wait_ms=member.FETCH_WAIT_MS,

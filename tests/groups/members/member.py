@@ -9,7 +9,9 @@ import os
 import sys
 import threading
 
+# The least that Apache Kafka allows, and for members that are to be restarted within it.
 SESSION_TIMEOUT_MS = 6000
+STATIC_SESSION_TIMEOUT_MS = 30_000
 HEARTBEAT_MS = 500
 POLL_LIMIT_MS = 30_000
 FETCH_WAIT_MS = 100
@@ -22,6 +24,7 @@ class Arguments:
     def __init__(self):
         self.bootstrap, self.group, self.topic, self.assignor, *further = sys.argv[1:]
         self.instance = further[0] if further else None
+        self.session_timeout_ms = STATIC_SESSION_TIMEOUT_MS if further else SESSION_TIMEOUT_MS
 
 
 def say(line):
