@@ -16,7 +16,6 @@ mod common;
 mod client;
 mod contents;
 mod cross;
-mod server;
 mod session;
 mod story;
 

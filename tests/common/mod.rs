@@ -10,7 +10,9 @@ pub mod ask;
 pub mod broker;
 pub mod dir;
 pub mod kafka;
+pub mod program;
 pub mod raw;
+pub mod server;
 
 use std::io::Write;
 

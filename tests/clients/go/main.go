@@ -5,6 +5,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 )
@@ -12,7 +13,7 @@ import (
 // One library, in both of its parts.
 type library struct {
 	session func(bootstrap string) verbs
-	member  func(membership, *teller) error
+	member  func(context.Context, membership) error
 }
 
 var libraries = map[string]library{
