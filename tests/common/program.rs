@@ -39,10 +39,11 @@ impl Program {
             }
             Program::Java(class, name) => java(folder, class, name),
             Program::Node(script, name) => {
-                let mut command = Command::new(toolchain("node-24")?.join("venv/bin/node"));
-                // Some clients of its age count timeouts in ways that this Node warns of.
+                let packages = toolchain(name)?;
+                let mut command = Command::new(packages.join("node"));
+                // kafkajs computes timeouts below zero, of which this Node warns.
                 command.arg("--no-warnings").arg(folder.join(script));
-                command.env("NODE_PATH", toolchain(name)?.join("node_modules"));
+                command.env("NODE_PATH", packages.join("node_modules"));
                 Ok(command)
             }
             Program::Go(library, part) => {

@@ -91,7 +91,14 @@ pub(crate) const CLIENTS: &[Client] = &[
 ];
 
 /// The clients of the group of many languages; all of them know `range`.
-pub(crate) const MIXED: &[&str] = &["kafka_clients_4_3", "confluent_kafka_2", "kafka_python_3_0"];
+pub(crate) const MIXED: &[&str] = &[
+    "kafka_clients_4_3",
+    "confluent_kafka_2",
+    "kafka_python_3_0",
+    "sarama",
+    "kafka_go",
+    "franz_go",
+];
 
 /// The client of a test.
 pub(crate) fn named(name: &str) -> &'static Client {

@@ -11,7 +11,11 @@ const [bootstrap, groupId, topic] = process.argv.slice(2);
 
 // One write, so that the line is there as a whole when the process is killed.
 function say(line) {
-  fs.writeSync(1, `${line}\n`);
+  try {
+    fs.writeSync(1, `${line}\n`);
+  } catch {
+    process.exit(1); // Nobody reads.
+  }
 }
 
 function sentence(error) {
