@@ -14,6 +14,7 @@ mod common;
 
 mod book;
 mod client;
+mod commands;
 mod feeder;
 mod group;
 mod member;
@@ -50,4 +51,9 @@ stories! {
 #[test]
 fn clients_of_many_languages_are_one_group() {
     story::mixed();
+}
+
+#[test]
+fn kafkas_tool_describes_resets_and_deletes_groups() {
+    commands::run();
 }

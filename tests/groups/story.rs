@@ -166,8 +166,8 @@ impl Stage {
                 let processed = group.book.processed(partition);
                 assert_eq!(&processed, records, "{name}: partition {partition}");
             }
-            let lags = tools.lags(&self.server.address(), &group.name);
-            assert_eq!(lags, [0; PARTITIONS], "{}", group.name);
+            let lags = tools.column(&self.server.address(), &group.name, "LAG");
+            assert_eq!(lags, [Some(0); PARTITIONS], "{}", group.name);
         }
     }
 }
