@@ -20,6 +20,7 @@ mod group;
 mod member;
 mod story;
 mod tools;
+mod verifiable;
 
 /// One test for each client, so that a failure names it.
 macro_rules! stories {
@@ -56,4 +57,9 @@ fn clients_of_many_languages_are_one_group() {
 #[test]
 fn kafkas_tool_describes_resets_and_deletes_groups() {
     commands::run();
+}
+
+#[test]
+fn kafkas_verifiable_clients_survive_the_broker() {
+    verifiable::run();
 }

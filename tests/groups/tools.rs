@@ -1,11 +1,11 @@
 //! Kafka's own command line tools, as `Tools.java` runs them, and what they print.
 
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, Stdio};
+use std::process::Stdio;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use crate::common::program::Program;
+use crate::common::talk::Talk;
 use crate::common::tests_dir;
 
 const PROGRAM: Program = Program::Java("Tools", "kafka-4.3");
@@ -14,8 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A machine that runs tools. It ends when this goes.
 pub(crate) struct Tools {
-    process: Child,
-    stdin: ChildStdin,
+    talk: Talk,
     lines: Receiver<String>,
 }
 
@@ -27,30 +26,18 @@ impl Tools {
 
     pub(crate) fn start() -> Tools {
         let command = PROGRAM.command(&tests_dir().join("groups"));
-        let mut process = command
-            .expect("what is_here() has found")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("java runs");
-        let stdin = process.stdin.take().expect("a pipe");
-        let stdout = process.stdout.take().expect("a pipe");
+        let mut command = command.expect("what is_here() has found");
         let (sender, lines) = channel();
-        std::thread::spawn(move || {
-            let mut said = BufReader::new(stdout).lines().map_while(Result::ok);
-            said.try_for_each(|line| sender.send(line))
+        let talk = Talk::start(command.stderr(Stdio::null()), move |line| {
+            line.is_some_and(|line| sender.send(line.to_owned()).is_ok())
         });
-        Tools {
-            process,
-            stdin,
-            lines,
-        }
+        let talk = talk.expect("java runs");
+        Tools { talk, lines }
     }
 
     /// What a tool prints; an argument may have no space in it.
     pub(crate) fn run(&mut self, line: &str) -> Vec<String> {
-        writeln!(self.stdin, "{line}").expect("a running machine");
+        self.talk.say(line).expect("a running machine");
         let mut said = Vec::new();
         loop {
             let line = self.lines.recv_timeout(PATIENCE).expect("an answer");
@@ -84,13 +71,6 @@ pub(crate) fn by_partition(told: &[String], title: &str) -> Vec<Option<i64>> {
     rows.iter()
         .map(|row| row.text(title).parse().ok())
         .collect()
-}
-
-impl Drop for Tools {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
 }
 
 /// One row of a table, as pairs of a column's title and what stands there.
