@@ -8,6 +8,7 @@
 //!    one is loaded, requests for it wait, and metadata is answered all the same.
 
 use super::fetch_sessions::FetchSessions;
+use super::groups::Groups;
 use super::identity::Identity;
 use super::producer_ids::ProducerIds;
 use super::record::Record;
@@ -73,7 +74,13 @@ impl Broker {
         let mut replayed = Vec::new();
         let mut refused = None;
         let salt = ids.step();
-        let journal = Journal::open(Arc::clone(&disk), root, salt, &mut |changes| {
+        let limits = journal::Limits {
+            interval_ms: config.chronik_journal_snapshot_interval_ms,
+            bytes: config.chronik_journal_snapshot_bytes,
+            entries: config.chronik_journal_snapshot_entries,
+        };
+        let place = (Arc::clone(&disk), root, salt);
+        let journal = Journal::open(place, limits, now.mono, &mut |changes| {
             for change in changes {
                 match Record::decode(change) {
                     Ok(record) => replayed.extend(record),
@@ -95,6 +102,8 @@ impl Broker {
         let slots = config.max_incremental_fetch_session_cache_slots;
         let mut broker = Broker {
             fetch_sessions: FetchSessions::new(slots, FETCH_SESSION_EVICTION_MS, seed),
+            groups: Groups::new(Arc::clone(&config)),
+            offsets_check: now.mono.plus_ms(config.offsets_retention_check_interval_ms),
             config,
             identity,
             storage,
@@ -107,7 +116,6 @@ impl Broker {
                 in_flight: None,
                 synced: 0,
             },
-            wants_room: false,
             deletions: Vec::new(),
             signals: Vec::new(),
             ids,
@@ -128,7 +136,8 @@ impl Broker {
     /// Steps 3 and 4.
     fn begin(&mut self, disk: &Arc<dyn Disk>, root: &Path, now: Now) -> Result<(), OpenError> {
         let (boot, leader_epoch) = self.opened;
-        self.commit(&[Record::Opened { boot, leader_epoch }]);
+        self.commit(vec![Record::Opened { boot, leader_epoch }]);
+        self.resume_groups(now);
         let round = self.start_round();
         if let Some(round) = round.map_err(|Fatal(error)| OpenError::Io(error))? {
             let number = round.number;

@@ -1,20 +1,22 @@
 //! From groups in memory to appends of a round, and the files that take them.
 //!
-//! Making a file (create, reserve, fill 1 MiB with zeros) is done here, on the loop, because it costs a
-//! fraction of a millisecond while nothing is synced; the syncs of its zeros and of its name belong to the
-//! round, before the round's records.
+//! The loop fills no file with zeros and waits for no sync: it takes a file from the stock, gives it a header and a
+//! name, and the round makes both durable before its records are written. A round that needs more than the stock
+//! has waits for the work lane.
 
 use super::entry::{self, CLOSED, Change, FileHeader, HEADER_BYTES};
-use super::{Current, Journal, JournalFile};
+use super::schedule::Merge;
+use super::{Journal, JournalFile, names};
 use crate::disk::lanes::{Append, Round};
-use crate::disk::{FileRef, Mode};
+use crate::disk::{Mode, is_full};
 use std::io;
+use std::path::Path;
 
 /// The size of a file, unless one round needs more.
 pub(super) const FILE_BYTES: u64 = 1 << 20;
 
-/// A file is filled with so many zeros over and over.
-const BLOCK_BYTES: usize = 4096;
+/// What a start needs for its first round.
+const FIRST_BYTES: usize = 4096;
 
 impl Journal {
     /// Adds a group, withheld in memory until a round takes it. No changes make no group.
@@ -29,6 +31,7 @@ impl Journal {
 
     /// Adds the mark of a clean stop, which must be the last group; gathered like any other.
     pub fn close(&mut self) {
+        self.schedule.closing = true;
         self.push(CLOSED, &[]);
     }
 
@@ -37,8 +40,7 @@ impl Journal {
         entry::push_record(&mut self.withheld, sequence, index, flags, changes);
         self.next_sequence += 1;
         self.withheld_groups += 1;
-        self.size.groups += 1;
-        self.size.entries += changes.len() as u64;
+        self.withheld_changes += changes.len() as u64;
     }
 
     /// Whether anything waits for a round.
@@ -47,38 +49,92 @@ impl Journal {
         !self.withheld.is_empty()
     }
 
-    /// Moves what is withheld into the round. The round before must have been `synced`. While the journal
-    /// is short, every call tries again to make the next file, also when nothing is withheld.
+    /// Sees to a place for what is withheld. Without one, a job of the work lane is making room, and the round has
+    /// to wait for it.
     ///
     /// # Errors
-    /// When a file was needed and could not be made. Then what is withheld stays, and a later call may
-    /// succeed; the round must be run all the same.
+    /// When there is no place, and the work lane could not make one either.
+    pub fn make_place(&mut self) -> io::Result<bool> {
+        let bytes = self.withheld.len();
+        let has_room = |file: &JournalFile| file.has_room(bytes);
+        if bytes == 0 || self.current.as_ref().is_some_and(has_room) {
+            return Ok(true);
+        }
+        let Some(blank) = self.stock.last() else {
+            return self.press(io::ErrorKind::StorageFull.into());
+        };
+        match self.take_file(blank, (HEADER_BYTES + bytes) as u64) {
+            Ok(file) => {
+                self.stock.pop();
+                self.next_number += 1;
+                self.closed.extend(self.current.replace(file));
+                self.is_new = true;
+                self.schedule.pressed = false;
+                Ok(true)
+            }
+            Err(failure) if is_full(&failure) => self.press(failure),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// A round has no place: it waits for the work lane, which is asked once.
+    fn press(&mut self, failure: io::Error) -> io::Result<bool> {
+        if self.schedule.is_working() {
+            return Ok(false);
+        }
+        if self.schedule.pressed {
+            return Err(failure);
+        }
+        self.schedule.pressed = true;
+        self.begin(Merge::Everything);
+        Ok(false)
+    }
+
+    /// Makes a file of the stock the one of the next number, with room for `len` bytes.
+    fn take_file(&self, blank: &Path, len: u64) -> io::Result<JournalFile> {
+        let len = len.max(FILE_BYTES);
+        let header = FileHeader::journal(self.next_number, self.salt);
+        let path = names::journal(&self.dir, header.number);
+        let file = self.disk.open(blank, Mode::Write)?;
+        file.reserve(0, len)?;
+        file.write_at(0, &[&header.encode()])?;
+        self.disk.rename(blank, &path)?;
+        Ok(JournalFile {
+            file: self.disk.open(&path, Mode::Write)?,
+            path,
+            number: header.number,
+            seed: header.seed(),
+            len,
+            position: HEADER_BYTES as u64,
+            groups: 0,
+            changes: 0,
+        })
+    }
+
+    /// Moves what is withheld into the round.
     ///
     /// # Panics
-    /// When the round before is still in flight, because the new records would say that it is durable.
-    pub fn gather(&mut self, round: &mut Round) -> io::Result<()> {
-        self.make_ready(round);
-        if !self.needs_round() {
-            return Ok(());
+    /// When `make_place` was not asked or said no, and when the round before is still in flight, because the new
+    /// records would say that it is durable.
+    pub fn gather(&mut self, round: &mut Round) {
+        if self.withheld.is_empty() {
+            return;
         }
         assert!(self.in_flight.is_none(), "one round at a time");
-        let current = match self.current.take() {
-            Some(current) if current.has_room(self.withheld.len()) => current,
-            full => match self.next_file(round) {
-                Ok(file) => Current::new(file),
-                Err(failure) => {
-                    self.current = full;
-                    return Err(failure);
-                }
-            },
-        };
-        let current = self.current.insert(current);
-        let mut records = std::mem::take(&mut self.withheld);
-        entry::seal(&mut records, current.file.seed);
+        self.note_change();
+        let records = std::mem::take(&mut self.withheld);
+        let current = self.current.as_mut();
+        let current = current
+            .filter(|file| file.has_room(records.len()))
+            .expect("make_place has been asked");
+        if std::mem::take(&mut self.is_new) {
+            round.files.push(current.file.clone());
+            round.dirs.push(self.dir.clone());
+        }
+        current.groups += u64::from(std::mem::take(&mut self.withheld_groups));
+        current.changes += std::mem::take(&mut self.withheld_changes);
         round.then.push(current.append(records));
-        self.withheld_groups = 0;
         self.in_flight = Some(round.number);
-        Ok(())
     }
 
     /// The round is durable.
@@ -86,114 +142,36 @@ impl Journal {
         self.in_flight.take_if(|number| *number == round);
     }
 
-    /// Makes the next file ahead of need.
-    fn make_ready(&mut self, round: &mut Round) {
-        let half_full = self.current.as_ref().is_some_and(Current::is_half_full);
-        if !half_full || self.ready.is_some() {
-            return;
-        }
-        match self.make_file(FILE_BYTES, round) {
-            Ok(file) => {
-                self.ready = Some(file);
-                self.short = false;
-            }
-            Err(failure) => {
-                if !self.short {
-                    log::warn!("the journal could not make its next file: {failure}");
-                }
-                self.short = true;
-            }
-        }
+    /// Whether the first round of this process will have a place.
+    pub(super) fn has_first_place(&self) -> bool {
+        let has_room = |file: &JournalFile| file.has_room(FIRST_BYTES);
+        self.current.as_ref().is_some_and(has_room) || !self.stock.is_empty()
     }
-
-    /// A file without records and with room for what is withheld.
-    fn next_file(&mut self, round: &mut Round) -> io::Result<JournalFile> {
-        let bytes = (HEADER_BYTES + self.withheld.len()) as u64;
-        if let Some(file) = &mut self.ready {
-            self.size.bytes += file.grow(bytes)?;
-        }
-        match self.ready.take() {
-            Some(file) => Ok(file),
-            None => self.make_file(bytes.max(FILE_BYTES), round),
-        }
-    }
-
-    /// Makes the file of the next number with room for `len` bytes. The round syncs it and its name before
-    /// any record can be in it.
-    fn make_file(&mut self, len: u64, round: &mut Round) -> io::Result<JournalFile> {
-        let header = FileHeader {
-            number: self.next_number,
-            salt: self.salt,
-        };
-        let path = self.dir.join(entry::file_name(header.number));
-        let file = self.disk.open(&path, Mode::CreateNew)?;
-        if let Err(error) = fill(&file, header, len) {
-            // An unfinished file is worth nothing; the next start would remove it too.
-            let _ = self.disk.remove_file(&path);
-            return Err(error);
-        }
-        self.next_number += 1;
-        self.size.files += 1;
-        self.size.bytes += len;
-        round.files.push(file.clone());
-        round.dirs.push(self.dir.clone());
-        Ok(JournalFile {
-            file,
-            seed: header.seed(),
-            len,
-        })
-    }
-}
-
-/// Reserves the blocks first, so that a full disk is an answer here and not a failed sync.
-fn fill(file: &FileRef, header: FileHeader, len: u64) -> io::Result<()> {
-    file.reserve(0, len)?;
-    let zeros = [0; BLOCK_BYTES];
-    let mut first = zeros;
-    first[..HEADER_BYTES].copy_from_slice(&header.encode());
-    let mut blocks = vec![&zeros[..]; FILE_BYTES as usize / BLOCK_BYTES];
-    blocks[0] = &first;
-    file.write_at(0, &blocks)
 }
 
 impl JournalFile {
-    /// Reserves what one large round needs beyond the end; its write makes the file longer. Answers by how
-    /// much.
-    fn grow(&mut self, len: u64) -> io::Result<u64> {
-        let more = len.saturating_sub(self.len);
-        if more > 0 {
-            self.file.reserve(self.len, more)?;
-            self.len = len;
-        }
-        Ok(more)
-    }
-}
-
-impl Current {
-    fn new(file: JournalFile) -> Current {
-        Current {
-            file,
-            position: HEADER_BYTES as u64,
-        }
-    }
-
     fn has_room(&self, bytes: usize) -> bool {
-        self.position + bytes as u64 <= self.file.len
-    }
-
-    fn is_half_full(&self) -> bool {
-        self.position > self.file.len / 2
+        self.position + bytes as u64 <= self.len
     }
 
     /// The next bytes of the file.
-    fn append(&mut self, bytes: Vec<u8>) -> Append {
+    fn append(&mut self, mut records: Vec<u8>) -> Append {
+        entry::seal(&mut records, self.seed);
         let position = self.position;
-        self.position += bytes.len() as u64;
+        self.position += records.len() as u64;
         Append {
-            file: self.file.file.clone(),
+            file: self.file.clone(),
             position,
-            bytes,
+            bytes: records,
         }
+    }
+
+    /// What has been written.
+    pub(super) fn image(&self) -> io::Result<Vec<u8>> {
+        let mut image = vec![0; self.position as usize];
+        let count = self.file.read_at(0, &mut image)?;
+        image.truncate(count);
+        Ok(image)
     }
 }
 

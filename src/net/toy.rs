@@ -128,7 +128,7 @@ impl Toy {
     }
 
     fn complete(&mut self, g: u8) {
-        self.timers.cancel(g);
+        self.timers.cancel(&g);
         let joining = self.joining.remove(&g).unwrap_or_default();
         let answer = vec![b'g', b'0' + joining.len() as u8];
         self.paid
@@ -140,7 +140,7 @@ fn ticket(conn: ConnId) -> Ticket {
     Ticket {
         conn,
         correlation_id: 0,
-        api_key: 11,
+        api_key: ApiKey::Produce,
         version: 0,
     }
 }

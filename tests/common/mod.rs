@@ -13,6 +13,7 @@ pub mod kafka;
 pub mod program;
 pub mod raw;
 pub mod server;
+pub mod talk;
 
 use std::io::Write;
 

@@ -14,11 +14,13 @@ mod common;
 
 mod book;
 mod client;
+mod commands;
 mod feeder;
 mod group;
 mod member;
 mod story;
 mod tools;
+mod verifiable;
 
 /// One test for each client, so that a failure names it.
 macro_rules! stories {
@@ -54,4 +56,14 @@ stories! {
 #[test]
 fn clients_of_many_languages_are_one_group() {
     story::mixed();
+}
+
+#[test]
+fn kafkas_tool_describes_resets_and_deletes_groups() {
+    commands::run();
+}
+
+#[test]
+fn kafkas_verifiable_clients_survive_the_broker() {
+    verifiable::run();
 }

@@ -15,11 +15,10 @@
 //! The line `stop` on its stdin, or the end of that, makes it leave.
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::sync::mpsc::Sender;
 
 use crate::client::Client;
+use crate::common::talk::Talk;
 
 /// What a member has told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +38,13 @@ pub(crate) enum Line {
 }
 
 impl Line {
+    fn heard(text: Option<&str>) -> Line {
+        let Some(text) = text else {
+            return Line::Ended("its output ended".to_owned());
+        };
+        Line::parse(text).unwrap_or_else(|| Line::Ended(format!("it said {text:?}")))
+    }
+
     fn parse(text: &str) -> Option<Line> {
         let (verb, rest) = text.split_once(' ').unwrap_or((text, ""));
         match verb {
@@ -79,10 +85,7 @@ fn pair(text: &str) -> Option<(i32, i64)> {
 }
 
 /// A running member. It ends when this goes.
-pub(crate) struct Member {
-    process: Child,
-    stdin: ChildStdin,
-}
+pub(crate) struct Member(Talk);
 
 impl Member {
     /// Starts one; its lines go to `lines` under that number.
@@ -96,52 +99,21 @@ impl Member {
         lines: Sender<(usize, Line)>,
     ) -> Member {
         let mut command = client.command().expect("a client that is here");
-        let mut process = command
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("a program that starts");
-        let stdin = process.stdin.take().expect("a pipe");
-        let stdout = process.stdout.take().expect("a pipe");
-        std::thread::spawn(move || read(stdout, number, &lines));
-        Member { process, stdin }
+        let talk = Talk::start(command.args(arguments), move |text| {
+            lines.send((number, Line::heard(text))).is_ok()
+        });
+        Member(talk.expect("a program that starts"))
     }
 
     /// Asks it to leave; it says `left` when it has.
     pub(crate) fn stop(&mut self) {
-        writeln!(self.stdin, "stop").expect("a running member");
+        self.0.say("stop").expect("a running member");
     }
 
     /// SIGKILL, and waits until it is gone.
     pub(crate) fn kill9(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        self.0.kill9();
     }
-}
-
-impl Drop for Member {
-    fn drop(&mut self) {
-        self.kill9();
-    }
-}
-
-/// Hands all whole lines on until there are no more.
-fn read(stdout: ChildStdout, number: usize, lines: &Sender<(usize, Line)>) {
-    let mut stdout = BufReader::new(stdout);
-    let mut text = String::new();
-    while stdout
-        .read_line(&mut text)
-        .is_ok_and(|_| text.ends_with('\n'))
-    {
-        let line = Line::parse(text.trim_end());
-        let line = line.unwrap_or_else(|| Line::Ended(format!("it said {text:?}")));
-        if lines.send((number, line)).is_err() {
-            return;
-        }
-        text.clear();
-    }
-    let _ = lines.send((number, Line::Ended("its output ended".to_owned())));
 }
 
 #[cfg(test)]
