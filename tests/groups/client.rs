@@ -90,13 +90,13 @@ pub(crate) const CLIENTS: &[Client] = &[
     },
 ];
 
-/// The clients of the group of many languages; all of them know `range`.
+/// The clients of the group of many languages; all of them know `range`. kafka-go's is another one for all but itself:
+/// its subscription says version 1 and ends where version 0 does.
 pub(crate) const MIXED: &[&str] = &[
     "kafka_clients_4_3",
     "confluent_kafka_2",
     "kafka_python_3_0",
     "sarama",
-    "kafka_go",
     "franz_go",
 ];
 
