@@ -199,11 +199,11 @@ pub(super) fn if_told(reason: Option<&str>) -> String {
 fn new_member_id(join: &Join<'_>) -> Arc<str> {
     const UUID_CHARS: usize = 36;
     let name = join.group_instance_id.unwrap_or(join.client_id);
-    let has_room =
-        |&(at, char): &(usize, char)| at + char.len_utf8() + 1 + UUID_CHARS <= MAX_ID_BYTES;
-    let name = name.char_indices().take_while(has_room);
-    let mut id: String = name.map(|(_, char)| char).collect();
-    id.push('-');
+    let mut room = name.len().min(MAX_ID_BYTES - UUID_CHARS - 1);
+    while !name.is_char_boundary(room) {
+        room -= 1;
+    }
+    let mut id = format!("{}-", &name[..room]);
     let Uuid(bytes) = join.fresh_id;
     for (at, byte) in bytes.iter().enumerate() {
         if matches!(at, 4 | 6 | 8 | 10) {
