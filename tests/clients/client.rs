@@ -34,6 +34,8 @@ pub(crate) struct Client {
     pub(crate) headers: &'static [&'static str],
     /// Shows headers and, unless its stamps are `None`, timestamps of what it reads.
     pub(crate) shows_headers: bool,
+    /// Tells a header that is empty from one that is null.
+    pub(crate) tells_empty: bool,
     pub(crate) stamps: Stamps,
     /// Creates, configures and deletes topics; the others have the broker create them.
     pub(crate) admin: bool,
@@ -60,6 +62,7 @@ const NEW: Client = Client {
     idempotent: true,
     headers: ALL_HEADERS,
     shows_headers: true,
+    tells_empty: true,
     stamps: Stamps::Given,
     admin: true,
     finds_times: true,
@@ -138,6 +141,29 @@ pub(crate) const CLIENTS: &[Client] = &[
     Client {
         name: "kafka_clients_2_8",
         program: Program::Java("Client", "kafka-clients-2.8"),
+        ..NEW
+    },
+    Client {
+        name: "kafkajs_2",
+        program: Program::Node("kafkajs.js", "kafkajs-2"),
+        headers: SOME_HEADERS,
+        ..NEW
+    },
+    Client {
+        name: "sarama",
+        program: Program::Go("sarama", "session"),
+        ..NEW
+    },
+    Client {
+        name: "kafka_go",
+        program: Program::Go("kafka-go", "session"),
+        idempotent: false,
+        tells_empty: false,
+        ..NEW
+    },
+    Client {
+        name: "franz_go",
+        program: Program::Go("franz-go", "session"),
         ..NEW
     },
 ];

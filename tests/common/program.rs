@@ -15,6 +15,10 @@ pub enum Program {
     System(&'static str, &'static str),
     /// A single Java class, with the jars of a toolchain.
     Java(&'static str, &'static str),
+    /// A script for the pinned Node, with the packages of a toolchain.
+    Node(&'static str, &'static str),
+    /// A library of the Go programs, and which part of it.
+    Go(&'static str, &'static str),
 }
 
 impl Program {
@@ -34,6 +38,19 @@ impl Program {
                 Ok(command)
             }
             Program::Java(class, name) => java(folder, class, name),
+            Program::Node(script, name) => {
+                let packages = toolchain(name)?;
+                let mut command = Command::new(packages.join("node"));
+                // kafkajs computes timeouts below zero, of which this Node warns.
+                command.arg("--no-warnings").arg(folder.join(script));
+                command.env("NODE_PATH", packages.join("node_modules"));
+                Ok(command)
+            }
+            Program::Go(library, part) => {
+                let mut command = Command::new(toolchain("go-clients")?.join("clients"));
+                command.args([library, part]);
+                Ok(command)
+            }
         }
     }
 }

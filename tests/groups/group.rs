@@ -122,6 +122,11 @@ impl Group {
             .collect()
     }
 
+    /// Whether some client of it joins anew when the broker was away.
+    pub(crate) fn rejoins(&self) -> bool {
+        self.cast.iter().any(|client| client.rejoins)
+    }
+
     fn living(&self) -> Vec<usize> {
         let living = |number: &usize| self.members[*number].state == State::Living;
         (0..self.members.len()).filter(living).collect()
