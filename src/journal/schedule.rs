@@ -64,11 +64,13 @@ impl Schedule {
     }
 }
 
-/// What a merge takes.
+/// What a job merges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Merge {
-    Nothing,
+    /// The closed files, if there is no other way to a file for the stock.
+    IfFull,
     Closed,
+    /// The current file, too, which is closed for that.
     Everything,
 }
 
@@ -80,9 +82,10 @@ impl Journal {
         self.schedule.lacking.is_some()
     }
 
-    /// Has a short journal look for room again.
+    /// Has a short journal look for room again, at once.
     pub fn want_room(&mut self) {
         self.schedule.wanted = true;
+        self.schedule.lacking = self.schedule.lacking.map(|_| self.schedule.now);
     }
 
     /// Something is about to be added. The timer runs from the first change; and a short journal looks for room
@@ -191,7 +194,7 @@ impl Journal {
             return Some(Merge::Closed);
         }
         let wanted = self.schedule.wanted || self.stock.is_empty();
-        wanted.then_some(Merge::Nothing)
+        wanted.then_some(Merge::IfFull)
     }
 
     /// Changes in files that no snapshot covers.
@@ -206,10 +209,8 @@ impl Journal {
             self.closed
                 .extend(self.current.take_if(|file| file.groups > 0));
         }
-        let closed = match merge {
-            Merge::Nothing => Vec::new(),
-            _ => std::mem::take(&mut self.closed),
-        };
+        let closed = std::mem::take(&mut self.closed);
+        let files_bytes = self.size().bytes;
         let stock_limit = self.limits.bytes.div_ceil(FILE_BYTES).min(STOCK_FILES);
         let upkeep = Upkeep {
             disk: self.disk.clone(),
@@ -220,10 +221,11 @@ impl Journal {
             stale: std::mem::take(&mut self.stale),
             stock_count: self.stock.len(),
             stock_limit: stock_limit as usize,
-            files_bytes: self.size().bytes,
+            files_bytes,
             blanks: Vec::new(),
             merged_count: 0,
             failure: None,
+            is_due: merge != Merge::IfFull,
             closed,
         };
         self.schedule.merging = size_of(&upkeep.closed);
@@ -234,7 +236,7 @@ impl Journal {
 
     /// A start has no lanes yet: what is lacking for the first round is done here and now.
     pub(super) fn make_first_place(&mut self) -> io::Result<()> {
-        for merge in [Merge::Nothing, Merge::Everything] {
+        for merge in [Merge::IfFull, Merge::Everything] {
             if self.has_first_place() {
                 return Ok(());
             }

@@ -5,7 +5,8 @@
 //! 1  write    last snapshot + closed files, newest values only  -> a room; sync
 //! 2  decide   rename the room to <last file>.snapshot; sync the directory
 //! 3  recycle  the old snapshot becomes a room; closed files are wiped, synced, and become blanks
-//! 4  provide  a blank if there is none, and in both rooms the blocks that the next two snapshots may need
+//! 4  provide  a blank if there is none, if need be by 1 to 3, and in both rooms the blocks that the next two
+//!             snapshots may need
 //! 5  sync the directory, whatever has failed before
 //! ```
 //!
@@ -34,8 +35,10 @@ pub(super) struct Upkeep {
     pub(super) disk: Arc<dyn Disk>,
     pub(super) dir: PathBuf,
     pub(super) salt: u64,
-    /// What is to be merged: given back as long as no durable snapshot covers it.
+    /// What may be merged: given back as long as no durable snapshot covers it.
     pub(super) closed: Vec<JournalFile>,
+    /// Whether a merge is due, and not only what a full disk makes of this.
+    pub(super) is_due: bool,
     pub(super) snapshot: Option<Snapshot>,
     pub(super) rooms: Vec<Room>,
     /// What a durable snapshot covers: given back as long as it has its old name.
@@ -44,7 +47,7 @@ pub(super) struct Upkeep {
     pub(super) stock_count: usize,
     /// How many it may have.
     pub(super) stock_limit: usize,
-    /// Bytes of the loop's files, those in stock included.
+    /// Bytes of the files that the loop has, those in stock included.
     pub(super) files_bytes: u64,
     /// Wiped files for the loop.
     pub(super) blanks: Vec<PathBuf>,
@@ -59,7 +62,7 @@ type Newest<'a> = BTreeMap<&'a [u8], Option<&'a [u8]>>;
 impl Upkeep {
     /// Does it all.
     pub(super) fn run(mut self) -> Upkeep {
-        let done = self.merge().and_then(|()| self.provide());
+        let done = self.steps();
         let synced = self.disk.sync_dir(&self.dir);
         self.failure = synced.and(done).err();
         self
@@ -68,6 +71,20 @@ impl Upkeep {
     /// Whether nothing worse has happened than that the disk is full.
     pub(super) fn is_full(failure: &io::Error) -> bool {
         is_full(failure) && !is_sync_failure(failure)
+    }
+
+    fn steps(&mut self) -> io::Result<()> {
+        if self.is_due {
+            self.merge()?;
+        }
+        self.recycle()?;
+        if self.stock_count + self.blanks.len() == 0 {
+            self.provide_blank()?;
+        }
+        while self.room_count() < ROOMS {
+            self.make_room()?;
+        }
+        self.fit_rooms()
     }
 
     /// Steps 1 and 2.
@@ -119,8 +136,8 @@ impl Upkeep {
         Ok(header)
     }
 
-    /// Steps 3 and 4.
-    fn provide(&mut self) -> io::Result<()> {
+    /// Step 3.
+    fn recycle(&mut self) -> io::Result<()> {
         while let Some(path) = self.stale.last().cloned() {
             if names::is_snapshot(&path) {
                 self.recycle_snapshot(&path)?;
@@ -129,13 +146,18 @@ impl Upkeep {
             }
             self.stale.pop();
         }
-        if self.stock_count + self.blanks.len() == 0 {
-            self.make_blank()?;
+        Ok(())
+    }
+
+    /// A new file, or on a full disk a closed one.
+    fn provide_blank(&mut self) -> io::Result<()> {
+        match self.make_blank() {
+            Err(failure) if Upkeep::is_full(&failure) && !self.closed.is_empty() => {
+                self.merge()?;
+                self.recycle()
+            }
+            made => made,
         }
-        while self.room_count() < ROOMS {
-            self.make_room()?;
-        }
-        self.fit_rooms()
     }
 
     fn room_count(&self) -> usize {
@@ -200,7 +222,9 @@ impl Upkeep {
     /// Both rooms take the snapshot as it is and all that the journal's files can add to it.
     fn fit_rooms(&mut self) -> io::Result<()> {
         let held = self.snapshot.as_ref().map_or(0, Snapshot::bytes);
-        let target = held + self.files_bytes + self.blanks.len() as u64 * FILE_BYTES;
+        let closed: u64 = self.closed.iter().map(|file| file.len).sum();
+        let blanks = self.blanks.len() as u64 * FILE_BYTES;
+        let target = held + self.files_bytes + closed + blanks;
         let written = self.snapshot.as_mut().map(|snapshot| &mut snapshot.room);
         let mut rooms = written.into_iter().chain(&mut self.rooms);
         rooms.try_for_each(|room| room.fit(&*self.disk, target))

@@ -177,14 +177,16 @@ impl JournalFile {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{append, disk, file_path, group, image, reopened, sync};
+    use super::super::tests::{append, disk, file_path, group, image, reopened, sync, work};
     use super::*;
+    use crate::clock::Mono;
     use crate::disk::Disk;
     use crate::disk::sim::SimDisk;
     use std::path::Path;
 
-    fn names(disk: &SimDisk) -> usize {
-        disk.list(Path::new("/data/journal")).unwrap().len()
+    fn names(disk: &SimDisk) -> Vec<String> {
+        let entries = disk.list(Path::new("/data/journal")).unwrap();
+        entries.into_iter().map(|entry| entry.name).collect()
     }
 
     #[test]
@@ -195,11 +197,14 @@ mod tests {
         for number in 1..9 {
             append(&mut journal, &group(1, 300_000));
             append(&mut journal, &group(2, 10));
+            journal.tick(Mono(0));
+            assert!(work(&mut journal));
+            assert!(journal.make_place().unwrap());
             let mut round = Round {
                 number,
                 ..Round::default()
             };
-            journal.gather(&mut round).unwrap();
+            journal.gather(&mut round);
             let [append] = &round.then[..] else {
                 panic!("{} appends", round.then.len());
             };
@@ -218,27 +223,30 @@ mod tests {
         let (mut journal, _) = reopened(&disk(1));
         for number in 1..3 {
             append(&mut journal, &group(1, 1));
+            assert!(journal.make_place().unwrap());
             let mut round = Round {
                 number,
                 ..Round::default()
             };
-            journal.gather(&mut round).unwrap();
+            journal.gather(&mut round);
         }
     }
 
     #[test]
-    fn a_file_is_zeros_behind_its_records_and_the_next_is_made_at_half() {
+    fn a_file_is_zeros_behind_its_records_and_the_next_is_in_stock() {
         let disk = disk(1);
         let (mut journal, _) = reopened(&disk);
         append(&mut journal, &group(1, 600_000));
         assert!(sync(&mut journal, &disk, 1));
-        assert_eq!(names(&disk), 1);
         let bytes = image(&disk, &file_path(1));
         assert_eq!(bytes.len() as u64, FILE_BYTES);
         assert!(bytes[601_000..].iter().all(|&byte| byte == 0));
         append(&mut journal, &group(2, 1));
         assert!(sync(&mut journal, &disk, 2));
-        assert_eq!(names(&disk), 2);
+        assert_eq!(
+            names(&disk),
+            ["00000000000000000001.journal", "blank", "room", "room.1"]
+        );
         assert_eq!(journal.size().files, 2);
         assert_eq!(journal.size().bytes, 2 * FILE_BYTES);
     }
@@ -255,7 +263,7 @@ mod tests {
         disk.kill();
         let (again, replayed) = reopened(&disk);
         assert_eq!(replayed, groups);
-        assert_eq!(again.size(), journal.size());
+        assert_eq!(again.size().entries, journal.size().entries);
         assert_eq!(again.last_sequence(), 3);
     }
 
@@ -274,51 +282,81 @@ mod tests {
             }
             disk.kill();
         }
-        assert!(names(&disk) >= 10);
+        assert!(names(&disk).len() >= 10);
+    }
+
+    /// Appends and syncs groups of that size until the journal gives up or `count` of them are through.
+    fn fill(journal: &mut Journal, disk: &SimDisk, bytes: usize, count: usize) -> usize {
+        let passes = |&id: &usize| {
+            append(journal, &group(id, bytes));
+            sync(journal, disk, id as u64 + 1)
+        };
+        (0..count).take_while(passes).count()
     }
 
     #[test]
-    fn a_full_disk_is_told_early_and_forgiven() {
+    fn what_only_replaces_goes_on_for_ever_on_a_full_disk() {
         let disk = disk(1);
         let (mut journal, _) = reopened(&disk);
-        disk.set_capacity(Some(FILE_BYTES + 1000));
-        append(&mut journal, &group(1, 600_000));
-        assert!(sync(&mut journal, &disk, 1));
-        append(&mut journal, &group(2, 1));
-        assert!(sync(&mut journal, &disk, 2));
+        assert_eq!(fill(&mut journal, &disk, 100_000, 50), 50);
+        journal.begin(Merge::Everything);
+        assert!(work(&mut journal));
+        disk.set_capacity(Some(0));
+        assert_eq!(fill(&mut journal, &disk, 100_000, 200), 200);
+        assert!(!journal.is_short(), "nothing had to be refused");
+        disk.kill();
+        assert_eq!(reopened(&disk).0.last_sequence(), 250);
+    }
+
+    #[test]
+    fn without_any_reserve_the_one_file_is_merged_and_used_again() {
+        let disk = disk(1);
+        let (mut journal, _) = reopened(&disk);
+        disk.set_capacity(Some(0));
+        assert_eq!(fill(&mut journal, &disk, 100_000, 1), 1);
+        journal.tick(Mono(0));
+        assert!(work(&mut journal));
         assert!(journal.is_short());
-        append(&mut journal, &group(3, 100_000));
-        assert!(sync(&mut journal, &disk, 3), "the rest of the file is good");
-        append(&mut journal, &group(4, 800_000));
-        assert!(!sync(&mut journal, &disk, 4));
-        assert!(journal.needs_round(), "what is withheld stays");
-        assert_eq!(names(&disk), 1, "no unfinished file is left");
+        assert_eq!(fill(&mut journal, &disk, 100_000, 200), 200);
         disk.set_capacity(None);
-        assert!(sync(&mut journal, &disk, 4));
+        journal.want_room();
+        journal.tick(Mono(0));
+        assert!(work(&mut journal));
         assert!(!journal.is_short());
         disk.kill();
-        assert_eq!(reopened(&disk).1.len(), 4);
+        assert_eq!(reopened(&disk).0.last_sequence(), 201);
+    }
+
+    #[test]
+    fn a_state_that_grows_on_a_full_disk_makes_the_journal_short_before_it_is_stuck() {
+        let disk = disk(1);
+        let (mut journal, _) = reopened(&disk);
+        assert_eq!(fill(&mut journal, &disk, 100_000, 2), 2);
+        disk.set_capacity(Some(0));
+        let mut keys = 0;
+        while !journal.is_short() {
+            let group = vec![(format!("key {keys}").into_bytes(), Some(vec![1; 100_000]))];
+            append(&mut journal, &group);
+            keys += 1;
+            assert!(sync(&mut journal, &disk, keys));
+        }
+        assert!((10..30).contains(&keys), "{keys}");
+        assert_eq!(fill(&mut journal, &disk, 100_000, 200), 200);
     }
 
     #[test]
     fn a_large_round_on_a_full_disk_is_refused_before_it_is_written() {
-        for ready in [false, true] {
-            let disk = disk(1);
-            let (mut journal, _) = reopened(&disk);
-            for (number, bytes) in [(1, if ready { 600_000 } else { 10 }), (2, 10)] {
-                append(&mut journal, &group(1, bytes));
-                assert!(sync(&mut journal, &disk, number));
-            }
-            assert_eq!(journal.ready.is_some(), ready);
-            disk.set_capacity(Some(4 * FILE_BYTES));
-            append(&mut journal, &group(2, 5_000_000));
-            assert!(journal.gather(&mut Round::default()).is_err());
-            assert!(journal.needs_round());
-            disk.set_capacity(None);
-            assert!(sync(&mut journal, &disk, 3));
-            disk.kill();
-            assert_eq!(reopened(&disk).1.len(), 3);
-        }
+        let disk = disk(1);
+        let (mut journal, _) = reopened(&disk);
+        assert_eq!(fill(&mut journal, &disk, 10, 2), 2);
+        disk.set_capacity(Some(4 * FILE_BYTES));
+        append(&mut journal, &group(2, 5_000_000));
+        assert!(!sync(&mut journal, &disk, 3));
+        assert!(journal.needs_round(), "what is withheld stays");
+        disk.set_capacity(None);
+        assert!(sync(&mut journal, &disk, 3));
+        disk.kill();
+        assert_eq!(reopened(&disk).0.last_sequence(), 3);
     }
 
     #[test]

@@ -11,7 +11,10 @@ pub mod ask;
 pub mod broker;
 pub mod dir;
 pub mod kafka;
+pub mod program;
 pub mod raw;
+pub mod server;
+pub mod talk;
 
 use std::io::Write;
 
