@@ -71,8 +71,6 @@ pub struct Broker {
     /// The newest `Opened` record: start count and leader epoch.
     opened: (i64, i32),
     rounds: Rounds,
-    /// Something was refused for want of room: the next round looks for it again.
-    wants_room: bool,
     /// Partitions of deleted topics, whose files go when that round is durable.
     deletions: Vec<(u64, Vec<PartitionId>)>,
     signals: Vec<Signal>,
@@ -167,7 +165,7 @@ impl Broker {
     ///
     /// # Errors
     /// What the disk says; then nothing has been created. `StorageFull` also while the journal is short: what
-    /// room it has is left for deletions, and the round that this asks for looks for more.
+    /// room it has is left for deletions, and it looks for more.
     pub fn create_topic(
         &mut self,
         id: Uuid,
@@ -177,7 +175,7 @@ impl Broker {
         now: Now,
     ) -> io::Result<u64> {
         if self.journal.is_short() {
-            self.wants_room = true;
+            self.journal.want_room();
             return Err(io::ErrorKind::StorageFull.into());
         }
         let name: Arc<str> = name.into();
@@ -318,7 +316,9 @@ impl Broker {
             Completion::Worked(Worked::Storage(done)) => {
                 self.storage.absorb(done, now).map_err(Fatal)
             }
-            Completion::Worked(Worked::Journal(done)) => match done {},
+            Completion::Worked(Worked::Journal(done)) => {
+                self.journal.absorb(done, now.mono).map_err(Fatal)
+            }
         }
     }
 
@@ -344,6 +344,7 @@ impl Broker {
     pub fn tick(&mut self, now: Now) {
         self.storage.tick(now);
         self.tick_groups(now);
+        self.journal.tick(now.mono);
         self.advance_close();
     }
 
@@ -353,8 +354,12 @@ impl Broker {
         if self.failure.is_some() {
             return Some(Mono(0));
         }
-        let storage = self.storage.next_deadline().into_iter();
-        storage.chain(self.next_group_deadline()).min()
+        let rooms = [
+            self.storage.next_deadline(),
+            self.journal.next_deadline(),
+            self.next_group_deadline(),
+        ];
+        rooms.into_iter().flatten().min()
     }
 
     /// A failure that cannot be answered: `start_round`, the last thing that is asked in a turn, ends the process.
@@ -391,12 +396,18 @@ impl Broker {
 
     /// Jobs for the work lane, since the last call.
     pub fn take_jobs(&mut self) -> Vec<Job<Worked>> {
-        let wrap =
+        let stored =
             |job: Job<storage::Done>| -> Job<Worked> { Box::new(move || Worked::Storage(job())) };
-        self.storage.take_jobs().into_iter().map(wrap).collect()
+        let journaled =
+            |job: Job<journal::Done>| -> Job<Worked> { Box::new(move || Worked::Journal(job())) };
+        let of_storage = self.storage.take_jobs().into_iter().map(stored);
+        of_storage
+            .chain(self.journal.take_job().map(journaled))
+            .collect()
     }
 
-    /// The next sync round, if anything needs one and none is in flight. Asked last in a turn.
+    /// The next sync round, if anything needs one, none is in flight, and the journal has a place for it or nothing
+    /// to put there. Asked last in a turn.
     ///
     /// # Errors
     /// When a write of this turn has failed for good: the process must stop, and nothing of the turn may be told
@@ -405,21 +416,21 @@ impl Broker {
         if let Some(fatal) = self.failure.take() {
             return Err(fatal);
         }
-        let needed = self.storage.needs_round() || self.journal.needs_round() || self.wants_room;
-        if !needed || self.rounds.in_flight.is_some() {
+        let needed = self.storage.needs_round() || self.journal.needs_round();
+        if !needed
+            || self.rounds.in_flight.is_some()
+            || !self.journal.make_place().map_err(Fatal)?
+        {
             return Ok(None);
         }
-        self.wants_room = false;
         let number = self.rounds.gathering;
         let mut round = Round {
             number,
             ..Round::default()
         };
         // A round that lacks something would free the replies that wait for it.
-        let gathered = self.storage.gather(&mut round);
-        gathered
-            .and_then(|()| self.journal.gather(&mut round))
-            .map_err(Fatal)?;
+        self.storage.gather(&mut round).map_err(Fatal)?;
+        self.journal.gather(&mut round);
         self.rounds.in_flight = Some(number);
         self.rounds.gathering += 1;
         Ok(Some(round))
@@ -461,12 +472,14 @@ impl Broker {
         let groups = self.groups.iter().count();
         format!(
             "report topics={topics} partitions={partitions} groups={groups} loading={} leader_epoch={} synced_round={} \
-             journal_bytes={} journal_entries={}",
+             journal_bytes={} journal_entries={} snapshot_bytes={} snapshot_entries={}",
             self.storage.loading(),
             self.leader_epoch(),
             self.rounds.synced,
             journal.bytes,
-            journal.entries
+            journal.entries,
+            journal.snapshot_bytes,
+            journal.snapshot_entries
         )
     }
 

@@ -74,7 +74,13 @@ impl Broker {
         let mut replayed = Vec::new();
         let mut refused = None;
         let salt = ids.step();
-        let journal = Journal::open(Arc::clone(&disk), root, salt, &mut |changes| {
+        let limits = journal::Limits {
+            interval_ms: config.chronik_journal_snapshot_interval_ms,
+            bytes: config.chronik_journal_snapshot_bytes,
+            entries: config.chronik_journal_snapshot_entries,
+        };
+        let place = (Arc::clone(&disk), root, salt);
+        let journal = Journal::open(place, limits, now.mono, &mut |changes| {
             for change in changes {
                 match Record::decode(change) {
                     Ok(record) => replayed.extend(record),
@@ -110,7 +116,6 @@ impl Broker {
                 in_flight: None,
                 synced: 0,
             },
-            wants_room: false,
             deletions: Vec::new(),
             signals: Vec::new(),
             ids,

@@ -181,6 +181,12 @@ pub(super) const KEYS: &[Key] = &[
         "Partitions of all topics together; a topic that goes beyond is refused."),
     key("chronik.convert.max.bytes", Size(4096, 1 << 30), "64mb", Start, Honoured,
         "What one batch may grow to where it must be unpacked: for old message formats, look-ups by time, compacted topics."),
+    key("chronik.journal.snapshot.interval.ms", Long(1, MAX), "3600000", Start, Honoured,
+        "A journal that has changed is snapshotted at the latest after this time."),
+    key("chronik.journal.snapshot.bytes", Size(1 << 20, 1 << 30), "4mb", Start, Honoured,
+        "The journal is snapshotted when its full files, of 1 MiB each, hold so much."),
+    key("chronik.journal.snapshot.entries", Long(1, MAX), "100000", Start, Honoured,
+        "The journal is snapshotted when so many entries have been added to it."),
     key("chronik.sync.filesystem", OneOf(&["auto", "always", "never"]), "auto", Start, Honoured,
         "Whether a round may sync the whole file system: auto, if that is safe and cheaper; always; never."),
 ];

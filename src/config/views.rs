@@ -70,6 +70,12 @@ pub struct BrokerConfig {
     pub chronik_max_partitions: i32,
     /// `chronik.convert.max.bytes`.
     pub chronik_convert_max_bytes: usize,
+    /// `chronik.journal.snapshot.interval.ms`.
+    pub chronik_journal_snapshot_interval_ms: i64,
+    /// `chronik.journal.snapshot.bytes`.
+    pub chronik_journal_snapshot_bytes: u64,
+    /// `chronik.journal.snapshot.entries`.
+    pub chronik_journal_snapshot_entries: u64,
     /// `chronik.sync.filesystem`.
     pub chronik_sync_filesystem: SyncAll,
     /// What all this was read from, and what topics fall back to.
@@ -158,6 +164,10 @@ impl BrokerConfig {
             chronik_turn_bytes: of("chronik.turn.bytes").number(),
             chronik_max_partitions: of("chronik.max.partitions").number(),
             chronik_convert_max_bytes: of("chronik.convert.max.bytes").number(),
+            chronik_journal_snapshot_interval_ms: of("chronik.journal.snapshot.interval.ms")
+                .number(),
+            chronik_journal_snapshot_bytes: of("chronik.journal.snapshot.bytes").number(),
+            chronik_journal_snapshot_entries: of("chronik.journal.snapshot.entries").number(),
             chronik_sync_filesystem: match of("chronik.sync.filesystem").text().as_str() {
                 "always" => SyncAll::Always,
                 "never" => SyncAll::Never,

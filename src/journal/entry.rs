@@ -3,8 +3,8 @@
 /// The largest group, in bytes of the record. The broker refuses what would make a larger one.
 pub const MAX_GROUP_BYTES: usize = 64 << 20;
 
-/// The newest version, and the one that is written.
-pub(super) const VERSION: u16 = 1;
+/// The newest version, and the one that is written. Version 1 had no snapshots.
+pub(super) const VERSION: u16 = 2;
 /// Bytes of a file's header.
 pub(super) const HEADER_BYTES: usize = 64;
 /// Bytes of a record before its body.
@@ -15,7 +15,6 @@ pub(super) const ALIGN: usize = 8;
 pub(super) const CLOSED: u32 = 1;
 
 const MAGIC: [u8; 8] = *b"chronikd";
-const KIND_JOURNAL: u16 = 1;
 const TOMBSTONE: u32 = u32::MAX;
 /// The two lengths in front of a change.
 const CHANGE_BYTES: usize = 8;
@@ -40,16 +39,36 @@ fn change_bytes(change: &Change<'_>) -> usize {
     CHANGE_BYTES + change.key.len() + change.value.map_or(0, <[u8]>::len)
 }
 
-/// The name of the file with that number.
-pub(super) fn file_name(number: u64) -> String {
-    format!("{number:020}.journal")
+/// What is in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Journal = 1,
+    Snapshot = 2,
 }
 
 /// What a file says of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct FileHeader {
+    pub(super) version: u16,
+    pub(super) kind: Kind,
+    /// That of the name; the last file that a snapshot covers.
     pub(super) number: u64,
     pub(super) salt: u64,
+    /// Zeros in a journal file.
+    pub(super) holds: Holds,
+}
+
+/// What a snapshot holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Holds {
+    /// The sequence of the last group that it covers.
+    pub(super) sequence: u64,
+    /// Changes, of which no two have the same key.
+    pub(super) entries: u64,
+    /// Bytes behind the header.
+    pub(super) bytes: u64,
+    /// Those of the last group that it covers.
+    pub(super) flags: u32,
 }
 
 /// Why a header is none.
@@ -60,15 +79,39 @@ pub(super) enum HeaderFault {
 }
 
 impl FileHeader {
+    /// That of a new journal file.
+    pub(super) fn journal(number: u64, salt: u64) -> FileHeader {
+        FileHeader {
+            version: VERSION,
+            kind: Kind::Journal,
+            number,
+            salt,
+            holds: Holds::default(),
+        }
+    }
+
+    /// That of a new snapshot.
+    pub(super) fn snapshot(number: u64, salt: u64, holds: Holds) -> FileHeader {
+        FileHeader {
+            kind: Kind::Snapshot,
+            holds,
+            ..FileHeader::journal(number, salt)
+        }
+    }
+
     pub(super) fn encode(self) -> [u8; HEADER_BYTES] {
         let mut bytes = [0; HEADER_BYTES];
         bytes[0..8].copy_from_slice(&MAGIC);
-        bytes[8..10].copy_from_slice(&KIND_JOURNAL.to_be_bytes());
-        bytes[10..12].copy_from_slice(&VERSION.to_be_bytes());
+        bytes[8..10].copy_from_slice(&(self.kind as u16).to_be_bytes());
+        bytes[10..12].copy_from_slice(&self.version.to_be_bytes());
         let crc = crc32c::crc32c(&bytes[..12]);
         put_u32(&mut bytes, 12, crc);
         bytes[16..24].copy_from_slice(&self.number.to_be_bytes());
         bytes[24..32].copy_from_slice(&self.salt.to_be_bytes());
+        bytes[32..40].copy_from_slice(&self.holds.sequence.to_be_bytes());
+        bytes[40..48].copy_from_slice(&self.holds.entries.to_be_bytes());
+        bytes[48..56].copy_from_slice(&self.holds.bytes.to_be_bytes());
+        put_u32(&mut bytes, 56, self.holds.flags);
         let crc = crc32c::crc32c(&bytes[..60]);
         put_u32(&mut bytes, 60, crc);
         bytes
@@ -85,15 +128,26 @@ impl FileHeader {
         if version > VERSION {
             return Err(HeaderFault::Newer(version));
         }
-        let kind = u16::from_be_bytes([start[8], start[9]]);
+        let kind = match (version, u16::from_be_bytes([start[8], start[9]])) {
+            (1.., 1) => Kind::Journal,
+            (2.., 2) => Kind::Snapshot,
+            _ => return Err(HeaderFault::Damaged),
+        };
         let bytes = file
             .first_chunk::<HEADER_BYTES>()
             .filter(|bytes| u32_at(*bytes, 60) == crc32c::crc32c(&bytes[..60]))
-            .filter(|_| kind == KIND_JOURNAL && version > 0)
             .ok_or(HeaderFault::Damaged)?;
         Ok(FileHeader {
+            version,
+            kind,
             number: u64_at(bytes, 16),
             salt: u64_at(bytes, 24),
+            holds: Holds {
+                sequence: u64_at(bytes, 32),
+                entries: u64_at(bytes, 40),
+                bytes: u64_at(bytes, 48),
+                flags: u32_at(bytes, 56),
+            },
         })
     }
 
@@ -334,15 +388,12 @@ mod tests {
 
     #[test]
     fn a_record_of_another_file_does_not_verify() {
-        let header = FileHeader { number: 1, salt: 9 };
+        let header = FileHeader::journal(1, 9);
         let mut bytes = Vec::new();
         push_record(&mut bytes, 1, 0, 0, &[change("k", None)]);
         seal(&mut bytes, header.seed());
         assert!(Record::read(&bytes, header.seed()).is_some());
-        for other in [
-            FileHeader { number: 2, salt: 9 },
-            FileHeader { number: 1, salt: 8 },
-        ] {
+        for other in [FileHeader::journal(2, 9), FileHeader::journal(1, 8)] {
             assert_eq!(Record::read(&bytes, other.seed()), None);
         }
     }
@@ -374,10 +425,13 @@ mod tests {
 
     #[test]
     fn a_file_header_comes_back_and_its_bits_are_guarded() {
-        let header = FileHeader {
-            number: 3,
-            salt: u64::MAX,
+        let holds = Holds {
+            sequence: 1,
+            entries: 2,
+            bytes: 3,
+            flags: CLOSED,
         };
+        let header = FileHeader::snapshot(3, u64::MAX, holds);
         let bytes = header.encode();
         assert_eq!(FileHeader::decode(&bytes), Ok(header));
         for bit in 0..bytes.len() * 8 {
@@ -392,10 +446,13 @@ mod tests {
 
     #[test]
     fn only_sixteen_bytes_are_asked_of_a_newer_version() {
-        let mut bytes = FileHeader { number: 1, salt: 1 }.encode();
-        bytes[10..12].copy_from_slice(&2u16.to_be_bytes());
+        let mut bytes = FileHeader::journal(1, 1).encode();
+        bytes[10..12].copy_from_slice(&(VERSION + 1).to_be_bytes());
         let crc = crc32c::crc32c(&bytes[..12]);
         put_u32(&mut bytes, 12, crc);
-        assert_eq!(FileHeader::decode(&bytes[..16]), Err(HeaderFault::Newer(2)));
+        assert_eq!(
+            FileHeader::decode(&bytes[..16]),
+            Err(HeaderFault::Newer(VERSION + 1))
+        );
     }
 }

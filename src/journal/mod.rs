@@ -59,108 +59,167 @@
 //! its own, begins a new file for that, and refuses newer ones before it has touched anything.
 
 mod entry;
+mod names;
 mod replay;
+mod schedule;
+mod snapshot;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 mod writer;
 
+use crate::clock::{Mono, Rate};
+use crate::disk::lanes::Job;
 use crate::disk::{Disk, FileRef};
+use entry::FileHeader;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use upkeep::Upkeep;
 
 pub use entry::{Change, MAX_GROUP_BYTES, group_bytes};
 
 /// What a job of the work lane brings back to the journal.
-pub enum Done {}
+pub struct Done(Upkeep);
 
-/// The open journal: what is withheld, and the file that takes it next.
+/// When a snapshot is due: whichever comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// So many milliseconds after the last one, if anything has changed.
+    pub interval_ms: i64,
+    /// Closed files hold so many bytes.
+    pub bytes: u64,
+    /// So many changes have been added.
+    pub entries: u64,
+}
+
+/// The open journal: what is withheld, the file that takes it next, and the files around it.
 pub struct Journal {
     disk: Arc<dyn Disk>,
     /// `<root>/journal`.
     dir: PathBuf,
     /// Goes into the files that this process makes.
     salt: u64,
-    /// The file of the last record; none while there is no record.
-    current: Option<Current>,
-    /// The next file, made ahead of need.
-    ready: Option<JournalFile>,
+    limits: Limits,
+    /// The file of the last record; none until the next round needs one.
+    current: Option<JournalFile>,
+    /// A current file that the next round has to make durable, name and all.
+    is_new: bool,
+    /// Files that no snapshot covers and that take no more records, in order.
+    closed: Vec<JournalFile>,
+    snapshot: Option<Snapshot>,
+    rooms: Vec<Room>,
+    /// Wiped files.
+    stock: Vec<PathBuf>,
+    /// What the snapshot covers and was not yet recycled.
+    stale: Vec<PathBuf>,
     next_number: u64,
     next_sequence: u64,
     /// Records in the order of their sequence; their header checksums wait for a file.
     withheld: Vec<u8>,
     withheld_groups: u32,
+    withheld_changes: u64,
     /// The round that holds records which are not yet durable.
     in_flight: Option<u64>,
-    clean: bool,
-    short: bool,
-    size: Size,
+    was_clean: bool,
+    schedule: schedule::Schedule,
 }
 
-/// What the journal holds, for status and for deciding when to compact.
+/// What the journal holds, for status.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Size {
-    /// Files, those made ahead of need included.
+    /// Journal files, wiped ones included.
     pub files: u64,
     /// Bytes of these files.
     pub bytes: u64,
-    /// Groups, those withheld included.
+    /// Groups that no snapshot covers, those withheld included.
     pub groups: u64,
     /// Changes in these groups.
     pub entries: u64,
+    /// Bytes of the snapshot.
+    pub snapshot_bytes: u64,
+    /// Keys in the snapshot.
+    pub snapshot_entries: u64,
 }
 
 /// One file of the journal, open for writing.
 struct JournalFile {
+    path: PathBuf,
     file: FileRef,
+    number: u64,
     /// Number and salt, as every record's checksum begins.
     seed: u32,
     len: u64,
-}
-
-/// The file that is written.
-struct Current {
-    file: JournalFile,
     /// Where the next record goes. Behind it there are only zeros.
     position: u64,
+    groups: u64,
+    changes: u64,
+}
+
+/// A file whose blocks are there for a snapshot.
+#[derive(Clone)]
+struct Room {
+    path: PathBuf,
+    /// Bytes that it is known to have on the disk.
+    bytes: u64,
+}
+
+/// A durable snapshot.
+#[derive(Clone)]
+struct Snapshot {
+    room: Room,
+    header: FileHeader,
+}
+
+impl Snapshot {
+    /// Its own bytes, without what else its file has.
+    fn bytes(&self) -> u64 {
+        entry::HEADER_BYTES as u64 + self.header.holds.bytes
+    }
 }
 
 impl Journal {
-    /// Opens or creates `<root>/journal/` and hands every group, in order, to `each`. When it returns, all
-    /// that was replayed is durable, and a tail that was cut off is in `<root>/quarantine/`.
+    /// Opens or creates `<root>/journal/` and hands every group, in order, to `each`; the snapshot comes first, in
+    /// groups that no round has had. When it returns, all that was replayed is durable, a tail that was cut off is
+    /// in `<root>/quarantine/`, and there is a place for the first round.
     ///
     /// `salt` is a random number; it goes into the files that this process makes.
     ///
     /// # Errors
     /// `Damaged` and `Newer` leave the disk untouched.
     pub fn open(
-        disk: Arc<dyn Disk>,
-        root: &Path,
-        salt: u64,
+        (disk, root, salt): (Arc<dyn Disk>, &Path, u64),
+        limits: Limits,
+        now: Mono,
         each: &mut dyn FnMut(&[Change<'_>]),
     ) -> Result<Journal, OpenError> {
-        replay::open(disk, root, salt, each)
+        let mut journal = replay::open((disk, root, salt), limits, now, each)?;
+        journal.make_first_place()?;
+        Ok(journal)
     }
 
     /// Whether the journal ended in the mark of a clean stop when it was opened; also true for a new one.
     #[must_use]
     pub fn was_clean(&self) -> bool {
-        self.clean
-    }
-
-    /// Whether the next file could not be made, as on a full disk. What makes the state grow should be
-    /// refused now, so that the rest of the current file, up to half of it, is left for commits, aborts and
-    /// deletions. Every `gather` tries again.
-    #[must_use]
-    pub fn is_short(&self) -> bool {
-        self.short
+        self.was_clean
     }
 
     /// What the journal holds.
     #[must_use]
     pub fn size(&self) -> Size {
-        self.size
+        let files = schedule::size_of(self.closed.iter().chain(&self.current));
+        let merging = self.schedule.merging();
+        let wiped = self.stock.len() as u64;
+        let snapshot = self.snapshot.as_ref();
+        Size {
+            files: files.files + merging.files + wiped,
+            bytes: files.bytes + merging.bytes + wiped * writer::FILE_BYTES,
+            groups: files.groups + merging.groups + u64::from(self.withheld_groups),
+            entries: files.entries + merging.entries + self.withheld_changes,
+            snapshot_bytes: snapshot.map_or(0, Snapshot::bytes),
+            snapshot_entries: snapshot.map_or(0, |snapshot| snapshot.header.holds.entries),
+        }
     }
 
     /// The sequence of the newest group, withheld or written; 0 while there is none.
@@ -224,3 +283,12 @@ impl fmt::Display for OpenError {
 }
 
 impl std::error::Error for OpenError {}
+
+impl From<OpenError> for io::Error {
+    fn from(error: OpenError) -> io::Error {
+        match error {
+            OpenError::Io(error) => error,
+            other => io::Error::new(io::ErrorKind::InvalidData, other),
+        }
+    }
+}

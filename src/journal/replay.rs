@@ -1,87 +1,69 @@
-//! Opening: reads every file, finds the end, and puts the last file in order. In numbered passes:
+//! Opening: reads the snapshot and every later file, finds the end, and puts the last file in order. In numbered
+//! passes:
 //!
-//! 1. list the files; their numbers have no gap;
-//! 2. read each of them, hand its groups out, and judge what is behind the last one;
+//! 1. list the files; the numbers of those that the newest snapshot does not cover have no gap;
+//! 2. read the snapshot and each of them, hand their groups out, and judge what is behind the last one;
 //! 3. only now that nothing is damaged: copy a cut tail into quarantine and overwrite it with zeros, remove
 //!    a last file that was never finished;
 //! 4. sync what may have been in the page cache only.
 //!
 //! Each pass may be cut off and done again. The file that was written last is read from the disk and not
-//! from the page cache: after a failed sync the cache holds what the disk does not.
+//! from the page cache: after a failed sync the cache holds what the disk does not. What the snapshot covers is not
+//! read; the first job recycles it, after pass 4 has made the snapshot's name durable.
 
 use super::entry::{
-    self, ALIGN, CLOSED, Change, FileHeader, HEADER_BYTES, HeaderFault, Record, RecordHeader,
+    self, ALIGN, CLOSED, Change, FileHeader, HEADER_BYTES, HeaderFault, Kind, Record, RecordHeader,
 };
-use super::{Current, Journal, JournalFile, OpenError, Size};
-use crate::disk::{self, Disk, FileRef, Mode, read_all};
-use std::ffi::OsStr;
+use super::names::{self, Listing};
+use super::schedule::Schedule;
+use super::snapshot::Image;
+use super::{Journal, JournalFile, Limits, OpenError, Room, Snapshot};
+use crate::clock::Mono;
+use crate::disk::{self, Disk, FileRef, Mode};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-const NO_HEADER: &str = "the file's header does not verify";
-const NO_SENSE: &str = "the record verifies but makes no sense";
+pub(super) const NO_HEADER: &str = "the file's header does not verify";
+pub(super) const NO_SENSE: &str = "the record verifies but makes no sense";
+pub(super) const MISSING: &str = "the file is missing";
+/// Of a snapshot, or of a closed file that was whole when it was written.
+pub(super) const BROKEN: &str = "the record that belongs here does not verify";
 const GAP: &str =
     "the record that belongs here does not verify, and a later one shows that it had been durable";
-const MISSING: &str = "the file is missing";
 
 /// How many files at the end may have been written since the last sync: the current one and the next.
 const OPEN_FILES: usize = 2;
 
 /// See `Journal::open`.
 pub(super) fn open(
-    disk: Arc<dyn Disk>,
-    root: &Path,
-    salt: u64,
+    (disk, root, salt): (Arc<dyn Disk>, &Path, u64),
+    limits: Limits,
+    now: Mono,
     each: &mut dyn FnMut(&[Change<'_>]),
 ) -> Result<Journal, OpenError> {
     let dir = root.join("journal");
     disk.create_dir(&dir)?;
-    let numbers = list(&*disk, &dir)?;
-    let mut replay = Replay::new(each, numbers.is_empty());
-    for (index, &number) in numbers.iter().enumerate() {
-        replay.file(&*disk, &dir, number, numbers.len() - 1 - index)?;
+    let listing = Listing::of(&*disk, &dir)?;
+    let is_new = listing.snapshot.is_none() && listing.numbers.is_empty();
+    let mut replay = Replay::new(each, is_new);
+    if let Some(number) = listing.snapshot {
+        replay.snapshot(&*disk, &dir, number)?;
+    }
+    for (index, &number) in listing.numbers.iter().enumerate() {
+        replay.file(&*disk, &dir, number, listing.numbers.len() - 1 - index)?;
     }
     replay.repair(&*disk, root)?;
-    replay.sync(&*disk, root, &dir)?;
-    Ok(replay.finish(disk, dir, salt))
+    replay.sync(&*disk, root, &dir, is_new)?;
+    Ok(replay.finish(
+        (disk, dir, salt),
+        listing,
+        Schedule::new(&limits, now),
+        limits,
+    ))
 }
 
-/// The numbers of the files, 1, 2, 3 ...
-fn list(disk: &dyn Disk, dir: &Path) -> Result<Vec<u64>, OpenError> {
-    let mut numbers = Vec::new();
-    for entry in disk.list(dir)? {
-        let path = dir.join(&entry.name);
-        match (path.extension().and_then(OsStr::to_str), number_of(&path)) {
-            (Some("journal"), Some(number)) => numbers.push(number),
-            (Some("snapshot"), Some(_)) => return Err(refuse(disk, path)?),
-            _ => log::warn!("{} is no file of the journal", path.display()),
-        }
-    }
-    for (number, &found) in (1..).zip(&numbers) {
-        if number != found {
-            return Err(damaged(&dir.join(entry::file_name(number)), 0, MISSING));
-        }
-    }
-    Ok(numbers)
-}
-
-/// The number that a file is named by, with 20 digits.
-fn number_of(path: &Path) -> Option<u64> {
-    let stem = path.file_stem()?.to_str()?;
-    let is_number = stem.len() == 20 && stem.bytes().all(|byte| byte.is_ascii_digit());
-    is_number.then(|| stem.parse().ok()).flatten()
-}
-
-/// A kind of file that only a newer version writes.
-fn refuse(disk: &dyn Disk, path: PathBuf) -> io::Result<OpenError> {
-    match FileHeader::decode(&read_all(disk, &path)?) {
-        Err(HeaderFault::Newer(version)) => Ok(OpenError::Newer { path, version }),
-        _ => Ok(damaged(&path, 0, NO_HEADER)),
-    }
-}
-
-fn damaged(path: &Path, position: usize, why: &'static str) -> OpenError {
+pub(super) fn damaged(path: &Path, position: usize, why: &'static str) -> OpenError {
     OpenError::Damaged {
         path: path.to_path_buf(),
         position: position as u64,
@@ -105,8 +87,10 @@ fn read(disk: &dyn Disk, path: &Path, cold: bool) -> io::Result<(FileRef, Vec<u8
 /// What has been learned from the files read so far.
 struct Replay<'a> {
     each: &'a mut dyn FnMut(&[Change<'_>]),
-    /// The last `OPEN_FILES` of them.
-    open: Vec<Current>,
+    snapshot: Option<Snapshot>,
+    files: Vec<JournalFile>,
+    /// Of the last file.
+    version: u16,
     /// What is behind the last record, if it is not zeros.
     cut: Option<Leftover>,
     /// The last file, if it was never finished.
@@ -114,7 +98,6 @@ struct Replay<'a> {
     next_sequence: u64,
     /// Whether the last record is the mark of a clean stop; true of a new journal, too.
     closed: bool,
-    size: Size,
 }
 
 /// Bytes that are not part of the journal, and not ours to throw away.
@@ -128,13 +111,33 @@ impl<'a> Replay<'a> {
     fn new(each: &'a mut dyn FnMut(&[Change<'_>]), is_new: bool) -> Replay<'a> {
         Replay {
             each,
-            open: Vec::new(),
+            snapshot: None,
+            files: Vec::new(),
+            version: entry::VERSION,
             cut: None,
             unfinished: None,
             next_sequence: 1,
             closed: is_new,
-            size: Size::default(),
         }
+    }
+
+    /// Reads the snapshot.
+    fn snapshot(&mut self, disk: &dyn Disk, dir: &Path, number: u64) -> Result<(), OpenError> {
+        let path = names::snapshot(dir, number);
+        let image = Image::read(disk, &path, number)?;
+        image.blocks(&mut |changes| {
+            (self.each)(changes);
+            Ok(())
+        })?;
+        let covered = image.covered();
+        self.next_sequence = covered.sequence + 1;
+        self.closed = covered.is_closed();
+        let bytes = image.file_bytes;
+        self.snapshot = Some(Snapshot {
+            room: Room { path, bytes },
+            header: image.header,
+        });
+        Ok(())
     }
 
     /// Reads one file, behind which there are `later` more.
@@ -145,29 +148,27 @@ impl<'a> Replay<'a> {
         number: u64,
         later: usize,
     ) -> Result<(), OpenError> {
-        let path = dir.join(entry::file_name(number));
+        let path = names::journal(dir, number);
         let (file, image) = read(disk, &path, later < OPEN_FILES)?;
         let header = match FileHeader::decode(&image) {
-            Ok(header) if header.number == number => header,
+            Ok(header) if header.number == number && header.kind == Kind::Journal => header,
             Err(HeaderFault::Newer(version)) => return Err(OpenError::Newer { path, version }),
             _ => return self.without_header(path, &image, later),
         };
-        let seed = header.seed();
-        let end = self.groups(&path, &image, seed)?;
-        self.judge(&path, &image, end, seed)?;
-        self.size.files += 1;
-        self.size.bytes += image.len() as u64;
-        if self.open.len() == OPEN_FILES {
-            self.open.remove(0);
-        }
-        self.open.push(Current {
-            file: JournalFile {
-                file,
-                seed,
-                len: image.len() as u64,
-            },
-            position: end as u64,
-        });
+        let mut file = JournalFile {
+            path,
+            file,
+            number,
+            seed: header.seed(),
+            len: image.len() as u64,
+            position: HEADER_BYTES as u64,
+            groups: 0,
+            changes: 0,
+        };
+        self.groups(&mut file, &image)?;
+        self.judge(&file, &image)?;
+        self.version = header.version;
+        self.files.push(file);
         Ok(())
     }
 
@@ -190,30 +191,32 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
-    /// Hands out the file's groups and answers where they end.
-    fn groups(&mut self, path: &Path, image: &[u8], seed: u32) -> Result<usize, OpenError> {
+    /// Hands out the file's groups and finds where they end.
+    fn groups(&mut self, file: &mut JournalFile, image: &[u8]) -> Result<(), OpenError> {
         let mut end = HEADER_BYTES;
-        while let Some(record) = Record::read(&image[end..], seed) {
+        while let Some(record) = Record::read(&image[end..], file.seed) {
             if record.header.sequence != self.next_sequence {
                 break;
             }
             let changes = record
                 .changes()
-                .ok_or_else(|| damaged(path, end, NO_SENSE))?;
+                .ok_or_else(|| damaged(&file.path, end, NO_SENSE))?;
             self.closed = record.header.flags & CLOSED != 0;
-            self.size.groups += 1;
-            self.size.entries += changes.len() as u64;
+            file.groups += 1;
+            file.changes += changes.len() as u64;
             if !changes.is_empty() {
                 (self.each)(&changes);
             }
             self.next_sequence += 1;
             end += record.bytes();
         }
-        Ok(end)
+        file.position = end as u64;
+        Ok(())
     }
 
     /// What is behind the last group: zeros, a round that was cut off, or proof of damage.
-    fn judge(&mut self, path: &Path, image: &[u8], end: usize, seed: u32) -> Result<(), OpenError> {
+    fn judge(&mut self, file: &JournalFile, image: &[u8]) -> Result<(), OpenError> {
+        let end = file.position as usize;
         let rest = &image[end..];
         let used = used_bytes(rest);
         if let Some(cut) = &self.cut
@@ -224,11 +227,11 @@ impl<'a> Replay<'a> {
         if used == 0 {
             return Ok(());
         }
-        if shows_later_round(&rest[..used], seed, self.next_sequence) {
-            return Err(damaged(path, end, GAP));
+        if shows_later_round(&rest[..used], file.seed, self.next_sequence) {
+            return Err(damaged(&file.path, end, GAP));
         }
         self.cut = Some(Leftover {
-            path: path.to_path_buf(),
+            path: file.path.clone(),
             position: end,
             bytes: rest[..used].to_vec(),
         });
@@ -253,35 +256,48 @@ impl<'a> Replay<'a> {
 
     /// Pass 4. A file whose process was killed may be whole in the page cache and nowhere else; so may the
     /// mark of a clean stop.
-    fn sync(&self, disk: &dyn Disk, root: &Path, dir: &Path) -> io::Result<()> {
-        for Current { file, .. } in &self.open {
+    fn sync(&self, disk: &dyn Disk, root: &Path, dir: &Path, is_new: bool) -> io::Result<()> {
+        for file in self.files.iter().rev().take(OPEN_FILES) {
             file.file.sync()?;
         }
         disk.sync_dir(dir)?;
-        if self.open.is_empty() {
+        if is_new || self.files.is_empty() {
             disk.sync_dir(root)?;
         }
         Ok(())
     }
 
-    fn finish(mut self, disk: Arc<dyn Disk>, dir: PathBuf, salt: u64) -> Journal {
-        let ready = self
-            .open
-            .pop_if(|file| file.position == HEADER_BYTES as u64);
+    fn finish(
+        mut self,
+        (disk, dir, salt): (Arc<dyn Disk>, PathBuf, u64),
+        listing: Listing,
+        schedule: Schedule,
+        limits: Limits,
+    ) -> Journal {
+        let covered = listing.snapshot.unwrap_or(0);
+        let last = self.files.last().map_or(covered, |file| file.number);
+        // An older version's file is read to the end and never written.
+        let current = self.files.pop_if(|_| self.version == entry::VERSION);
         Journal {
             disk,
             dir,
             salt,
-            current: self.open.pop(),
-            ready: ready.map(|file| file.file),
-            next_number: self.size.files + 1,
+            limits,
+            current,
+            is_new: false,
+            closed: self.files,
+            snapshot: self.snapshot,
+            rooms: listing.rooms,
+            stock: listing.stock,
+            stale: listing.stale,
+            next_number: last + 1,
             next_sequence: self.next_sequence,
             withheld: Vec::new(),
             withheld_groups: 0,
+            withheld_changes: 0,
             in_flight: None,
-            clean: self.closed && self.cut.is_none() && self.unfinished.is_none(),
-            short: false,
-            size: self.size,
+            was_clean: self.closed && self.cut.is_none() && self.unfinished.is_none(),
+            schedule,
         }
     }
 }
@@ -321,7 +337,7 @@ fn shows_later_round(rest: &[u8], seed: u32, expected: u64) -> bool {
 }
 
 /// The length without the zeros at the end.
-fn used_bytes(bytes: &[u8]) -> usize {
+pub(super) fn used_bytes(bytes: &[u8]) -> usize {
     const BLOCK: usize = 512;
     let is_used = |block: &[u8]| block.iter().fold(0, |all, byte| all | byte) != 0;
     let Some(last) = bytes.chunks(BLOCK).rposition(is_used) else {
@@ -488,8 +504,12 @@ mod tests {
             append(&mut journal, group);
             assert!(sync(&mut journal, &disk, number));
         }
-        let images = (1..4).map(|number| image(&disk, &file_path(number)));
-        (images.collect(), groups.to_vec())
+        let images = (1..3).map(|number| image(&disk, &file_path(number)));
+        let mut images: Vec<_> = images.collect();
+        let mut ready = FileHeader::journal(3, 7).encode().to_vec();
+        ready.resize(1 << 20, 0);
+        images.push(ready);
+        (images, groups.to_vec())
     }
 
     #[test]
@@ -573,7 +593,7 @@ mod tests {
     #[test]
     fn what_an_older_file_left_is_not_taken_for_new() {
         let (mut old, ..) = small(&[3]);
-        let header = FileHeader { number: 1, salt: 8 };
+        let header = FileHeader::journal(1, 8);
         old[..HEADER_BYTES].copy_from_slice(&header.encode());
         let disk = disk_with(&[&old]);
         assert_eq!(reopened(&disk).1.len(), 0);
@@ -591,13 +611,13 @@ mod tests {
         let (bytes, ends, _) = small(&[1, 1]);
         let mut fake = Vec::new();
         entry::push_record(&mut fake, 9, 0, 0, &[]);
-        entry::seal(&mut fake, FileHeader { number: 1, salt: 1 }.seed());
+        entry::seal(&mut fake, FileHeader::journal(1, 1).seed());
         let mut torn = bytes.clone();
         torn[ends[0]..].fill(0);
         torn[ends[0] + 64..][..fake.len()].copy_from_slice(&fake);
         assert_eq!(reopened(&disk_with(&[&torn])).1.len(), 1);
         let mut real = fake;
-        entry::seal(&mut real, FileHeader { number: 1, salt: 7 }.seed());
+        entry::seal(&mut real, FileHeader::journal(1, 7).seed());
         torn[ends[0] + 64..][..real.len()].copy_from_slice(&real);
         assert_eq!(damage(&disk_with(&[&torn])).1, ends[0] as u64);
     }
@@ -607,7 +627,7 @@ mod tests {
         let (mut bytes, ends, _) = small(&[1]);
         let mut strange = Vec::new();
         entry::push_record(&mut strange, 2, 0, 2, &[]);
-        entry::seal(&mut strange, FileHeader { number: 1, salt: 7 }.seed());
+        entry::seal(&mut strange, FileHeader::journal(1, 7).seed());
         bytes[ends[0]..][..strange.len()].copy_from_slice(&strange);
         assert_eq!(
             damage(&disk_with(&[&bytes])),
@@ -630,7 +650,7 @@ mod tests {
             put(&disk, &path, &newer);
             let error = open(&disk).map(|_| ()).unwrap_err();
             assert!(
-                matches!(&error, OpenError::Newer { path: at, version: 2 } if *at == path),
+                matches!(&error, OpenError::Newer { path: at, version } if *at == path && *version == VERSION + 1),
                 "{error}"
             );
             assert!(error.to_string().contains("newer chronikd"));
@@ -647,7 +667,10 @@ mod tests {
             put(&disk, &Path::new("/data/journal").join(name), b"x");
         }
         assert_eq!(reopened(&disk).1, groups);
-        assert_eq!(disk.list(Path::new("/data/journal")).unwrap().len(), 4);
+        for name in ["1.journal", "notes", "+0000000000000000001.journal"] {
+            let path = Path::new("/data/journal").join(name);
+            assert_eq!(image(&disk, &path), b"x");
+        }
     }
 
     #[test]

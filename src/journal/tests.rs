@@ -1,7 +1,10 @@
 //! The journal as a whole on a disk that forgets, tears and fails. The one promise under test: what is
 //! replayed is a prefix of what was appended, and holds every group whose round was synced.
 
-use super::{Change, Done, Journal, OpenError};
+mod upkeep;
+
+use super::{Change, Done, Journal, Limits, OpenError};
+use crate::clock::Mono;
 use crate::disk::lanes::{Append, Completion, Lanes, Round};
 use crate::disk::sim::{Fault, SimDisk, SimLanes, Survives, Times};
 use crate::disk::{Disk, Mode, RealDisk, Syncing, remove_tree};
@@ -10,15 +13,26 @@ use std::sync::Arc;
 
 pub(super) const ROOT: &str = "/data";
 
+/// No snapshot is ever due.
+pub(super) const NEVER: Limits = Limits {
+    interval_ms: i64::MAX,
+    bytes: u64::MAX,
+    entries: u64::MAX,
+};
+
 /// A group that owns its bytes.
 pub(super) type Group = Vec<(Vec<u8>, Option<Vec<u8>>)>;
 
 /// Opens the journal; answers what it replayed.
 pub(super) fn open(disk: &SimDisk) -> Result<(Journal, Vec<Group>), OpenError> {
+    open_with(disk, NEVER)
+}
+
+fn open_with(disk: &SimDisk, limits: Limits) -> Result<(Journal, Vec<Group>), OpenError> {
     let mut groups = Vec::new();
-    let journal = Journal::open(Arc::new(disk.clone()), Path::new(ROOT), 7, &mut |changes| {
-        let own = |change: &Change<'_>| (change.key.to_vec(), change.value.map(<[u8]>::to_vec));
-        groups.push(changes.iter().map(own).collect());
+    let place = (Arc::new(disk.clone()) as Arc<dyn Disk>, Path::new(ROOT), 7);
+    let journal = Journal::open(place, limits, Mono(0), &mut |changes| {
+        groups.push(owned(changes));
     })?;
     Ok((journal, groups))
 }
@@ -88,15 +102,32 @@ pub(super) fn append(journal: &mut Journal, group: &Group) {
     journal.append(&changes);
 }
 
-/// Runs one round to its end; `false` when the disk failed.
+/// Runs the job that was begun, if one was; `false` when the disk failed.
+pub(super) fn work(journal: &mut Journal) -> bool {
+    let now = Mono(0);
+    let job = journal.take_job();
+    job.is_none_or(|job| journal.absorb(job(), now).is_ok())
+}
+
+/// Runs what is due and then one round to its end; `false` when the disk failed.
 pub(super) fn sync(journal: &mut Journal, disk: &SimDisk, number: u64) -> bool {
+    journal.tick(Mono(0));
+    if !work(journal) {
+        return false;
+    }
+    while let Ok(false) = journal.make_place() {
+        if !work(journal) {
+            return false;
+        }
+    }
+    if journal.make_place().is_err() {
+        return false;
+    }
     let mut round = Round {
         number,
         ..Round::default()
     };
-    if journal.gather(&mut round).is_err() {
-        return false;
-    }
+    journal.gather(&mut round);
     let mut lanes = SimLanes::<Done>::new(disk);
     lanes.sync(round);
     lanes.run_sync();
@@ -299,9 +330,10 @@ fn nothing_is_written_while_nothing_changes() {
     let (mut journal, _) = reopened(&disk);
     append(&mut journal, &group(1, 10));
     assert!(sync(&mut journal, &disk, 1));
+    assert!(sync(&mut journal, &disk, 2));
     let before = disk.operations();
     assert!(!journal.needs_round());
-    for number in 2..10 {
+    for number in 3..10 {
         assert!(sync(&mut journal, &disk, number));
     }
     assert_eq!(disk.operations(), before);
@@ -319,7 +351,8 @@ fn the_real_disk_gives_back_what_it_was_given() {
     let mut given = Vec::new();
     for life in 0..3 {
         let mut groups = Vec::new();
-        let mut journal = Journal::open(Arc::clone(&disk), &root, life, &mut |changes| {
+        let place = (Arc::clone(&disk), &*root, life);
+        let mut journal = Journal::open(place, NEVER, Mono(0), &mut |changes| {
             groups.push(owned(changes));
         })
         .unwrap();
@@ -327,8 +360,11 @@ fn the_real_disk_gives_back_what_it_was_given() {
         for number in 1..5 {
             given.push(group(given.len(), 300_000));
             append(&mut journal, &given[given.len() - 1]);
+            journal.tick(Mono(0));
+            assert!(work(&mut journal));
+            assert!(journal.make_place().unwrap());
             let mut round = Round::default();
-            journal.gather(&mut round).unwrap();
+            journal.gather(&mut round);
             for Append {
                 file,
                 position,

@@ -1,20 +1,22 @@
 //! From groups in memory to appends of a round, and the files that take them.
 //!
-//! Making a file (create, reserve, fill 1 MiB with zeros) is done here, on the loop, because it costs a
-//! fraction of a millisecond while nothing is synced; the syncs of its zeros and of its name belong to the
-//! round, before the round's records.
+//! The loop fills no file with zeros and waits for no sync: it takes a file from the stock, gives it a header and a
+//! name, and the round makes both durable before its records are written. A round that needs more than the stock
+//! has waits for the work lane.
 
 use super::entry::{self, CLOSED, Change, FileHeader, HEADER_BYTES};
-use super::{Current, Journal, JournalFile};
+use super::schedule::Merge;
+use super::{Journal, JournalFile, names};
 use crate::disk::lanes::{Append, Round};
-use crate::disk::{FileRef, Mode};
+use crate::disk::{Mode, is_full};
 use std::io;
+use std::path::Path;
 
 /// The size of a file, unless one round needs more.
 pub(super) const FILE_BYTES: u64 = 1 << 20;
 
-/// A file is filled with so many zeros over and over.
-const BLOCK_BYTES: usize = 4096;
+/// What a start needs for its first round.
+const FIRST_BYTES: usize = 4096;
 
 impl Journal {
     /// Adds a group, withheld in memory until a round takes it. No changes make no group.
@@ -29,6 +31,7 @@ impl Journal {
 
     /// Adds the mark of a clean stop, which must be the last group; gathered like any other.
     pub fn close(&mut self) {
+        self.schedule.closing = true;
         self.push(CLOSED, &[]);
     }
 
@@ -37,8 +40,7 @@ impl Journal {
         entry::push_record(&mut self.withheld, sequence, index, flags, changes);
         self.next_sequence += 1;
         self.withheld_groups += 1;
-        self.size.groups += 1;
-        self.size.entries += changes.len() as u64;
+        self.withheld_changes += changes.len() as u64;
     }
 
     /// Whether anything waits for a round.
@@ -47,38 +49,92 @@ impl Journal {
         !self.withheld.is_empty()
     }
 
-    /// Moves what is withheld into the round. The round before must have been `synced`. While the journal
-    /// is short, every call tries again to make the next file, also when nothing is withheld.
+    /// Sees to a place for what is withheld. Without one, a job of the work lane is making room, and the round has
+    /// to wait for it.
     ///
     /// # Errors
-    /// When a file was needed and could not be made. Then what is withheld stays, and a later call may
-    /// succeed; the round must be run all the same.
+    /// When there is no place, and the work lane could not make one either.
+    pub fn make_place(&mut self) -> io::Result<bool> {
+        let bytes = self.withheld.len();
+        let has_room = |file: &JournalFile| file.has_room(bytes);
+        if bytes == 0 || self.current.as_ref().is_some_and(has_room) {
+            return Ok(true);
+        }
+        let Some(blank) = self.stock.last() else {
+            return self.press(io::ErrorKind::StorageFull.into());
+        };
+        match self.take_file(blank, (HEADER_BYTES + bytes) as u64) {
+            Ok(file) => {
+                self.stock.pop();
+                self.next_number += 1;
+                self.closed.extend(self.current.replace(file));
+                self.is_new = true;
+                self.schedule.pressed = false;
+                Ok(true)
+            }
+            Err(failure) if is_full(&failure) => self.press(failure),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// A round has no place: it waits for the work lane, which is asked once.
+    fn press(&mut self, failure: io::Error) -> io::Result<bool> {
+        if self.schedule.is_working() {
+            return Ok(false);
+        }
+        if self.schedule.pressed {
+            return Err(failure);
+        }
+        self.schedule.pressed = true;
+        self.begin(Merge::Everything);
+        Ok(false)
+    }
+
+    /// Makes a file of the stock the one of the next number, with room for `len` bytes.
+    fn take_file(&self, blank: &Path, len: u64) -> io::Result<JournalFile> {
+        let len = len.max(FILE_BYTES);
+        let header = FileHeader::journal(self.next_number, self.salt);
+        let path = names::journal(&self.dir, header.number);
+        let file = self.disk.open(blank, Mode::Write)?;
+        file.reserve(0, len)?;
+        file.write_at(0, &[&header.encode()])?;
+        self.disk.rename(blank, &path)?;
+        Ok(JournalFile {
+            file: self.disk.open(&path, Mode::Write)?,
+            path,
+            number: header.number,
+            seed: header.seed(),
+            len,
+            position: HEADER_BYTES as u64,
+            groups: 0,
+            changes: 0,
+        })
+    }
+
+    /// Moves what is withheld into the round.
     ///
     /// # Panics
-    /// When the round before is still in flight, because the new records would say that it is durable.
-    pub fn gather(&mut self, round: &mut Round) -> io::Result<()> {
-        self.make_ready(round);
-        if !self.needs_round() {
-            return Ok(());
+    /// When `make_place` was not asked or said no, and when the round before is still in flight, because the new
+    /// records would say that it is durable.
+    pub fn gather(&mut self, round: &mut Round) {
+        if self.withheld.is_empty() {
+            return;
         }
         assert!(self.in_flight.is_none(), "one round at a time");
-        let current = match self.current.take() {
-            Some(current) if current.has_room(self.withheld.len()) => current,
-            full => match self.next_file(round) {
-                Ok(file) => Current::new(file),
-                Err(failure) => {
-                    self.current = full;
-                    return Err(failure);
-                }
-            },
-        };
-        let current = self.current.insert(current);
-        let mut records = std::mem::take(&mut self.withheld);
-        entry::seal(&mut records, current.file.seed);
+        self.note_change();
+        let records = std::mem::take(&mut self.withheld);
+        let current = self.current.as_mut();
+        let current = current
+            .filter(|file| file.has_room(records.len()))
+            .expect("make_place has been asked");
+        if std::mem::take(&mut self.is_new) {
+            round.files.push(current.file.clone());
+            round.dirs.push(self.dir.clone());
+        }
+        current.groups += u64::from(std::mem::take(&mut self.withheld_groups));
+        current.changes += std::mem::take(&mut self.withheld_changes);
         round.then.push(current.append(records));
-        self.withheld_groups = 0;
         self.in_flight = Some(round.number);
-        Ok(())
     }
 
     /// The round is durable.
@@ -86,127 +142,51 @@ impl Journal {
         self.in_flight.take_if(|number| *number == round);
     }
 
-    /// Makes the next file ahead of need.
-    fn make_ready(&mut self, round: &mut Round) {
-        let half_full = self.current.as_ref().is_some_and(Current::is_half_full);
-        if !half_full || self.ready.is_some() {
-            return;
-        }
-        match self.make_file(FILE_BYTES, round) {
-            Ok(file) => {
-                self.ready = Some(file);
-                self.short = false;
-            }
-            Err(failure) => {
-                if !self.short {
-                    log::warn!("the journal could not make its next file: {failure}");
-                }
-                self.short = true;
-            }
-        }
+    /// Whether the first round of this process will have a place.
+    pub(super) fn has_first_place(&self) -> bool {
+        let has_room = |file: &JournalFile| file.has_room(FIRST_BYTES);
+        self.current.as_ref().is_some_and(has_room) || !self.stock.is_empty()
     }
-
-    /// A file without records and with room for what is withheld.
-    fn next_file(&mut self, round: &mut Round) -> io::Result<JournalFile> {
-        let bytes = (HEADER_BYTES + self.withheld.len()) as u64;
-        if let Some(file) = &mut self.ready {
-            self.size.bytes += file.grow(bytes)?;
-        }
-        match self.ready.take() {
-            Some(file) => Ok(file),
-            None => self.make_file(bytes.max(FILE_BYTES), round),
-        }
-    }
-
-    /// Makes the file of the next number with room for `len` bytes. The round syncs it and its name before
-    /// any record can be in it.
-    fn make_file(&mut self, len: u64, round: &mut Round) -> io::Result<JournalFile> {
-        let header = FileHeader {
-            number: self.next_number,
-            salt: self.salt,
-        };
-        let path = self.dir.join(entry::file_name(header.number));
-        let file = self.disk.open(&path, Mode::CreateNew)?;
-        if let Err(error) = fill(&file, header, len) {
-            // An unfinished file is worth nothing; the next start would remove it too.
-            let _ = self.disk.remove_file(&path);
-            return Err(error);
-        }
-        self.next_number += 1;
-        self.size.files += 1;
-        self.size.bytes += len;
-        round.files.push(file.clone());
-        round.dirs.push(self.dir.clone());
-        Ok(JournalFile {
-            file,
-            seed: header.seed(),
-            len,
-        })
-    }
-}
-
-/// Reserves the blocks first, so that a full disk is an answer here and not a failed sync.
-fn fill(file: &FileRef, header: FileHeader, len: u64) -> io::Result<()> {
-    file.reserve(0, len)?;
-    let zeros = [0; BLOCK_BYTES];
-    let mut first = zeros;
-    first[..HEADER_BYTES].copy_from_slice(&header.encode());
-    let mut blocks = vec![&zeros[..]; FILE_BYTES as usize / BLOCK_BYTES];
-    blocks[0] = &first;
-    file.write_at(0, &blocks)
 }
 
 impl JournalFile {
-    /// Reserves what one large round needs beyond the end; its write makes the file longer. Answers by how
-    /// much.
-    fn grow(&mut self, len: u64) -> io::Result<u64> {
-        let more = len.saturating_sub(self.len);
-        if more > 0 {
-            self.file.reserve(self.len, more)?;
-            self.len = len;
-        }
-        Ok(more)
-    }
-}
-
-impl Current {
-    fn new(file: JournalFile) -> Current {
-        Current {
-            file,
-            position: HEADER_BYTES as u64,
-        }
-    }
-
     fn has_room(&self, bytes: usize) -> bool {
-        self.position + bytes as u64 <= self.file.len
-    }
-
-    fn is_half_full(&self) -> bool {
-        self.position > self.file.len / 2
+        self.position + bytes as u64 <= self.len
     }
 
     /// The next bytes of the file.
-    fn append(&mut self, bytes: Vec<u8>) -> Append {
+    fn append(&mut self, mut records: Vec<u8>) -> Append {
+        entry::seal(&mut records, self.seed);
         let position = self.position;
-        self.position += bytes.len() as u64;
+        self.position += records.len() as u64;
         Append {
-            file: self.file.file.clone(),
+            file: self.file.clone(),
             position,
-            bytes,
+            bytes: records,
         }
+    }
+
+    /// What has been written.
+    pub(super) fn image(&self) -> io::Result<Vec<u8>> {
+        let mut image = vec![0; self.position as usize];
+        let count = self.file.read_at(0, &mut image)?;
+        image.truncate(count);
+        Ok(image)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{append, disk, file_path, group, image, reopened, sync};
+    use super::super::tests::{append, disk, file_path, group, image, reopened, sync, work};
     use super::*;
+    use crate::clock::Mono;
     use crate::disk::Disk;
     use crate::disk::sim::SimDisk;
     use std::path::Path;
 
-    fn names(disk: &SimDisk) -> usize {
-        disk.list(Path::new("/data/journal")).unwrap().len()
+    fn names(disk: &SimDisk) -> Vec<String> {
+        let entries = disk.list(Path::new("/data/journal")).unwrap();
+        entries.into_iter().map(|entry| entry.name).collect()
     }
 
     #[test]
@@ -217,11 +197,14 @@ mod tests {
         for number in 1..9 {
             append(&mut journal, &group(1, 300_000));
             append(&mut journal, &group(2, 10));
+            journal.tick(Mono(0));
+            assert!(work(&mut journal));
+            assert!(journal.make_place().unwrap());
             let mut round = Round {
                 number,
                 ..Round::default()
             };
-            journal.gather(&mut round).unwrap();
+            journal.gather(&mut round);
             let [append] = &round.then[..] else {
                 panic!("{} appends", round.then.len());
             };
@@ -240,27 +223,30 @@ mod tests {
         let (mut journal, _) = reopened(&disk(1));
         for number in 1..3 {
             append(&mut journal, &group(1, 1));
+            assert!(journal.make_place().unwrap());
             let mut round = Round {
                 number,
                 ..Round::default()
             };
-            journal.gather(&mut round).unwrap();
+            journal.gather(&mut round);
         }
     }
 
     #[test]
-    fn a_file_is_zeros_behind_its_records_and_the_next_is_made_at_half() {
+    fn a_file_is_zeros_behind_its_records_and_the_next_is_in_stock() {
         let disk = disk(1);
         let (mut journal, _) = reopened(&disk);
         append(&mut journal, &group(1, 600_000));
         assert!(sync(&mut journal, &disk, 1));
-        assert_eq!(names(&disk), 1);
         let bytes = image(&disk, &file_path(1));
         assert_eq!(bytes.len() as u64, FILE_BYTES);
         assert!(bytes[601_000..].iter().all(|&byte| byte == 0));
         append(&mut journal, &group(2, 1));
         assert!(sync(&mut journal, &disk, 2));
-        assert_eq!(names(&disk), 2);
+        assert_eq!(
+            names(&disk),
+            ["00000000000000000001.journal", "blank", "room", "room.1"]
+        );
         assert_eq!(journal.size().files, 2);
         assert_eq!(journal.size().bytes, 2 * FILE_BYTES);
     }
@@ -277,7 +263,7 @@ mod tests {
         disk.kill();
         let (again, replayed) = reopened(&disk);
         assert_eq!(replayed, groups);
-        assert_eq!(again.size(), journal.size());
+        assert_eq!(again.size().entries, journal.size().entries);
         assert_eq!(again.last_sequence(), 3);
     }
 
@@ -296,51 +282,81 @@ mod tests {
             }
             disk.kill();
         }
-        assert!(names(&disk) >= 10);
+        assert!(names(&disk).len() >= 10);
+    }
+
+    /// Appends and syncs groups of that size until the journal gives up or `count` of them are through.
+    fn fill(journal: &mut Journal, disk: &SimDisk, bytes: usize, count: usize) -> usize {
+        let passes = |&id: &usize| {
+            append(journal, &group(id, bytes));
+            sync(journal, disk, id as u64 + 1)
+        };
+        (0..count).take_while(passes).count()
     }
 
     #[test]
-    fn a_full_disk_is_told_early_and_forgiven() {
+    fn what_only_replaces_goes_on_for_ever_on_a_full_disk() {
         let disk = disk(1);
         let (mut journal, _) = reopened(&disk);
-        disk.set_capacity(Some(FILE_BYTES + 1000));
-        append(&mut journal, &group(1, 600_000));
-        assert!(sync(&mut journal, &disk, 1));
-        append(&mut journal, &group(2, 1));
-        assert!(sync(&mut journal, &disk, 2));
+        assert_eq!(fill(&mut journal, &disk, 100_000, 50), 50);
+        journal.begin(Merge::Everything);
+        assert!(work(&mut journal));
+        disk.set_capacity(Some(0));
+        assert_eq!(fill(&mut journal, &disk, 100_000, 200), 200);
+        assert!(!journal.is_short(), "nothing had to be refused");
+        disk.kill();
+        assert_eq!(reopened(&disk).0.last_sequence(), 250);
+    }
+
+    #[test]
+    fn without_any_reserve_the_one_file_is_merged_and_used_again() {
+        let disk = disk(1);
+        let (mut journal, _) = reopened(&disk);
+        disk.set_capacity(Some(0));
+        assert_eq!(fill(&mut journal, &disk, 100_000, 1), 1);
+        journal.tick(Mono(0));
+        assert!(work(&mut journal));
         assert!(journal.is_short());
-        append(&mut journal, &group(3, 100_000));
-        assert!(sync(&mut journal, &disk, 3), "the rest of the file is good");
-        append(&mut journal, &group(4, 800_000));
-        assert!(!sync(&mut journal, &disk, 4));
-        assert!(journal.needs_round(), "what is withheld stays");
-        assert_eq!(names(&disk), 1, "no unfinished file is left");
+        assert_eq!(fill(&mut journal, &disk, 100_000, 200), 200);
         disk.set_capacity(None);
-        assert!(sync(&mut journal, &disk, 4));
+        journal.want_room();
+        journal.tick(Mono(0));
+        assert!(work(&mut journal));
         assert!(!journal.is_short());
         disk.kill();
-        assert_eq!(reopened(&disk).1.len(), 4);
+        assert_eq!(reopened(&disk).0.last_sequence(), 201);
+    }
+
+    #[test]
+    fn a_state_that_grows_on_a_full_disk_makes_the_journal_short_before_it_is_stuck() {
+        let disk = disk(1);
+        let (mut journal, _) = reopened(&disk);
+        assert_eq!(fill(&mut journal, &disk, 100_000, 2), 2);
+        disk.set_capacity(Some(0));
+        let mut keys = 0;
+        while !journal.is_short() {
+            let group = vec![(format!("key {keys}").into_bytes(), Some(vec![1; 100_000]))];
+            append(&mut journal, &group);
+            keys += 1;
+            assert!(sync(&mut journal, &disk, keys));
+        }
+        assert!((10..30).contains(&keys), "{keys}");
+        assert_eq!(fill(&mut journal, &disk, 100_000, 200), 200);
     }
 
     #[test]
     fn a_large_round_on_a_full_disk_is_refused_before_it_is_written() {
-        for ready in [false, true] {
-            let disk = disk(1);
-            let (mut journal, _) = reopened(&disk);
-            for (number, bytes) in [(1, if ready { 600_000 } else { 10 }), (2, 10)] {
-                append(&mut journal, &group(1, bytes));
-                assert!(sync(&mut journal, &disk, number));
-            }
-            assert_eq!(journal.ready.is_some(), ready);
-            disk.set_capacity(Some(4 * FILE_BYTES));
-            append(&mut journal, &group(2, 5_000_000));
-            assert!(journal.gather(&mut Round::default()).is_err());
-            assert!(journal.needs_round());
-            disk.set_capacity(None);
-            assert!(sync(&mut journal, &disk, 3));
-            disk.kill();
-            assert_eq!(reopened(&disk).1.len(), 3);
-        }
+        let disk = disk(1);
+        let (mut journal, _) = reopened(&disk);
+        assert_eq!(fill(&mut journal, &disk, 10, 2), 2);
+        disk.set_capacity(Some(4 * FILE_BYTES));
+        append(&mut journal, &group(2, 5_000_000));
+        assert!(!sync(&mut journal, &disk, 3));
+        assert!(journal.needs_round(), "what is withheld stays");
+        disk.set_capacity(None);
+        assert!(sync(&mut journal, &disk, 3));
+        disk.kill();
+        assert_eq!(reopened(&disk).0.last_sequence(), 3);
     }
 
     #[test]

@@ -1,0 +1,264 @@
+//! The loop's side of upkeep: when a job is wanted, what it is given, and what is made of its result.
+//!
+//! One job at a time. It is begun in `tick`, or by `make_place` for a round that waits. A merge takes the closed
+//! files; where the reason is not that these are many, the current file is closed early and goes along, so that
+//! the snapshot holds everything and the timer rests until something is added.
+
+use super::upkeep::Upkeep;
+use super::writer::FILE_BYTES;
+use super::{Done, Job, Journal, JournalFile, Limits, Mono, Rate, Size};
+use std::io;
+
+/// Wiped files that are kept; those beyond are removed.
+const STOCK_FILES: u64 = 4;
+/// What was refused for want of room is tried again after this time.
+const RETRY_MS: i64 = 100;
+/// Log lines about snapshots.
+const LINES_A_MINUTE: u32 = 6;
+
+/// What has been begun, and what comes next.
+pub(super) struct Schedule {
+    now: Mono,
+    /// For the work lane.
+    job: Option<Job<Done>>,
+    /// Since when a job has been under way.
+    working: Option<Mono>,
+    /// What that job is merging.
+    merging: Size,
+    /// When a snapshot is due, if there is anything new.
+    due: Mono,
+    /// Something is to be done that no file count tells.
+    pub(super) wanted: bool,
+    /// Room is lacking. It is looked for again at that time, if anybody wants it.
+    lacking: Option<Mono>,
+    /// A job was begun because a round had no place, and has found none yet.
+    pub(super) pressed: bool,
+    /// No job begins any more: the mark of a clean stop is to be the last record.
+    pub(super) closing: bool,
+    lines: Rate,
+}
+
+impl Schedule {
+    /// The first job is wanted at once.
+    pub(super) fn new(limits: &Limits, now: Mono) -> Schedule {
+        Schedule {
+            now,
+            job: None,
+            working: None,
+            merging: Size::default(),
+            due: now.plus_ms(limits.interval_ms),
+            wanted: true,
+            lacking: None,
+            pressed: false,
+            closing: false,
+            lines: Rate::per_minute(LINES_A_MINUTE),
+        }
+    }
+
+    pub(super) fn is_working(&self) -> bool {
+        self.working.is_some()
+    }
+
+    pub(super) fn merging(&self) -> Size {
+        self.merging
+    }
+}
+
+/// What a job merges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Merge {
+    /// The closed files, if there is no other way to a file for the stock.
+    IfFull,
+    Closed,
+    /// The current file, too, which is closed for that.
+    Everything,
+}
+
+impl Journal {
+    /// Whether room is lacking, as on a full disk: what makes the state grow should be refused now. See the head of
+    /// this room for what holds then.
+    #[must_use]
+    pub fn is_short(&self) -> bool {
+        self.schedule.lacking.is_some()
+    }
+
+    /// Has a short journal look for room again, at once.
+    pub fn want_room(&mut self) {
+        self.schedule.wanted = true;
+        self.schedule.lacking = self.schedule.lacking.map(|_| self.schedule.now);
+    }
+
+    /// Something is about to be added. The timer runs from the first change; and a short journal looks for room
+    /// again, because its state may have shrunk.
+    pub(super) fn note_change(&mut self) {
+        if self.entries() == 0 {
+            self.schedule.due = self.schedule.now.plus_ms(self.limits.interval_ms);
+        }
+        self.schedule.wanted |= self.is_short();
+    }
+
+    /// Begins what is due.
+    pub fn tick(&mut self, now: Mono) {
+        self.schedule.now = now;
+        if self.may_begin()
+            && let Some(merge) = self.due()
+        {
+            self.begin(merge);
+        }
+    }
+
+    /// When `tick` is wanted next.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Mono> {
+        let schedule = &self.schedule;
+        // What is waited for wakes the loop.
+        if schedule.is_working() || schedule.closing || self.in_flight.is_some() {
+            return None;
+        }
+        match schedule.lacking {
+            Some(again) => schedule.wanted.then_some(again),
+            None => (self.entries() > 0).then_some(schedule.due),
+        }
+    }
+
+    /// The job that was begun since the last call.
+    pub fn take_job(&mut self) -> Option<Job<Done>> {
+        self.schedule.job.take()
+    }
+
+    /// Takes in what the job has done.
+    ///
+    /// # Errors
+    /// When it failed for another reason than a full disk: the process must stop.
+    pub fn absorb(&mut self, done: Done, now: Mono) -> io::Result<()> {
+        let Done(upkeep) = done;
+        let begun = self.schedule.working.take();
+        self.schedule.merging = Size::default();
+        self.closed.splice(..0, upkeep.closed);
+        self.snapshot = upkeep.snapshot;
+        self.rooms = upkeep.rooms;
+        self.stale = upkeep.stale;
+        self.stock.extend(upkeep.blanks);
+        if upkeep.merged_count > 0 {
+            self.schedule.due = now.plus_ms(self.limits.interval_ms);
+            self.tell(now.since_us(begun.unwrap_or(now)), upkeep.merged_count, now);
+        }
+        match upkeep.failure {
+            None => {
+                self.schedule.lacking = None;
+                Ok(())
+            }
+            Some(failure) if Upkeep::is_full(&failure) => {
+                if !self.is_short() {
+                    log::warn!("the journal lacks room for its next files: {failure}");
+                }
+                self.schedule.lacking = Some(now.plus_ms(RETRY_MS));
+                Ok(())
+            }
+            Some(failure) => Err(failure),
+        }
+    }
+
+    fn tell(&mut self, elapsed_us: u64, merged_count: usize, now: Mono) {
+        let Size {
+            snapshot_bytes,
+            snapshot_entries,
+            ..
+        } = self.size();
+        if self.schedule.lines.admit(now).is_some() {
+            log::info!(
+                "snapshot of the journal entries={snapshot_entries} bytes={snapshot_bytes} ms={} files={merged_count}",
+                elapsed_us / 1000
+            );
+        }
+    }
+
+    fn may_begin(&self) -> bool {
+        let schedule = &self.schedule;
+        let waits = match schedule.lacking {
+            Some(again) => !schedule.wanted || schedule.now < again,
+            None => false,
+        };
+        !schedule.is_working() && !schedule.closing && !waits
+    }
+
+    /// What is to be done now.
+    fn due(&self) -> Option<Merge> {
+        let entries = self.entries();
+        let is_time = entries > 0 && self.schedule.now >= self.schedule.due;
+        if self.in_flight.is_none() && (is_time || entries >= self.limits.entries) {
+            return Some(Merge::Everything);
+        }
+        let closed_bytes: u64 = self.closed.iter().map(|file| file.len).sum();
+        if closed_bytes >= self.limits.bytes {
+            return Some(Merge::Closed);
+        }
+        let wanted = self.schedule.wanted || self.stock.is_empty();
+        wanted.then_some(Merge::IfFull)
+    }
+
+    /// Changes in files that no snapshot covers.
+    fn entries(&self) -> u64 {
+        let files = self.closed.iter().chain(&self.current);
+        files.map(|file| file.changes).sum()
+    }
+
+    /// Begins a job. The loop keeps what it needs to go on.
+    pub(super) fn begin(&mut self, merge: Merge) {
+        if merge == Merge::Everything {
+            self.closed
+                .extend(self.current.take_if(|file| file.groups > 0));
+        }
+        let closed = std::mem::take(&mut self.closed);
+        let files_bytes = self.size().bytes;
+        let stock_limit = self.limits.bytes.div_ceil(FILE_BYTES).min(STOCK_FILES);
+        let upkeep = Upkeep {
+            disk: self.disk.clone(),
+            dir: self.dir.clone(),
+            salt: self.salt,
+            snapshot: self.snapshot.clone(),
+            rooms: std::mem::take(&mut self.rooms),
+            stale: std::mem::take(&mut self.stale),
+            stock_count: self.stock.len(),
+            stock_limit: stock_limit as usize,
+            files_bytes,
+            blanks: Vec::new(),
+            merged_count: 0,
+            failure: None,
+            is_due: merge != Merge::IfFull,
+            closed,
+        };
+        self.schedule.merging = size_of(&upkeep.closed);
+        self.schedule.wanted = false;
+        self.schedule.working = Some(self.schedule.now);
+        self.schedule.job = Some(Box::new(move || Done(upkeep.run())));
+    }
+
+    /// A start has no lanes yet: what is lacking for the first round is done here and now.
+    pub(super) fn make_first_place(&mut self) -> io::Result<()> {
+        for merge in [Merge::IfFull, Merge::Everything] {
+            if self.has_first_place() {
+                return Ok(());
+            }
+            self.begin(merge);
+            if let Some(job) = self.take_job() {
+                self.absorb(job(), self.schedule.now)?;
+            }
+        }
+        match self.has_first_place() {
+            true => Ok(()),
+            false => Err(io::ErrorKind::StorageFull.into()),
+        }
+    }
+}
+
+/// What these files hold.
+pub(super) fn size_of<'a>(files: impl IntoIterator<Item = &'a JournalFile>) -> Size {
+    files.into_iter().fold(Size::default(), |size, file| Size {
+        files: size.files + 1,
+        bytes: size.bytes + file.len,
+        groups: size.groups + file.groups,
+        entries: size.entries + file.changes,
+        ..size
+    })
+}
