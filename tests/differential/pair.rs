@@ -129,7 +129,11 @@ fn versions_of(port: u16) -> Versions {
 fn await_coordinators(port: u16) {
     let mut raw = Raw::connect(port).expect("a connection");
     let began = Instant::now();
-    while [0, 1].iter().any(|&key_type| !has_coordinator(&mut raw, key_type)) || !has_offsets(&mut raw) {
+    while [0, 1]
+        .iter()
+        .any(|&key_type| !has_coordinator(&mut raw, key_type))
+        || !has_offsets(&mut raw)
+    {
         assert!(began.elapsed() < COORDINATORS_LIMIT, "no coordinator comes");
         std::thread::sleep(Duration::from_millis(50));
     }

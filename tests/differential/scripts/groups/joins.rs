@@ -107,7 +107,12 @@ pub(crate) fn departures(run: &mut Run<'_>) {
     if run.version(ApiKey::LeaveGroup) >= 3 {
         leave(run, conn, group, &[]);
         leave(run, conn, group, &[(name(""), Some("nobody")), nobody]);
-        leave(run, conn, group, &[nobody, (member.id, None), (member.id, None)]);
+        leave(
+            run,
+            conn,
+            group,
+            &[nobody, (member.id, None), (member.id, None)],
+        );
     } else {
         member.leaves(run);
     }

@@ -140,7 +140,11 @@ pub(crate) fn three(run: &mut Run<'_>) {
 /// What the group speaks is what most members like best among what all know.
 pub(crate) fn votes(run: &mut Run<'_>) {
     let group = run.name("group");
-    let conns = [run.connect("first"), run.connect("second"), run.connect("third")];
+    let conns = [
+        run.connect("first"),
+        run.connect("second"),
+        run.connect("third"),
+    ];
     let knows = |words: &str, protocols: &[&'static str]| JoinGroupRequest {
         protocols: protocols.iter().map(|&it| protocol(it, words)).collect(),
         ..consumer(group, words)
@@ -188,10 +192,14 @@ pub(crate) fn versions_mixed(run: &mut Run<'_>) {
     let (min, max) = run.range(ApiKey::JoinGroup);
     let conn = run.connect("old");
     for version in [min, max] {
-        run.ask_at(version, conn, JoinGroupRequest {
-            member_id: "nobody",
-            ..consumer(group, "old")
-        });
+        run.ask_at(
+            version,
+            conn,
+            JoinGroupRequest {
+                member_id: "nobody",
+                ..consumer(group, "old")
+            },
+        );
     }
     first.beats(run);
 }
