@@ -35,6 +35,9 @@ pub struct Now {
     pub wall_ms: i64,
 }
 
+/// The first of January 2020, in milliseconds since 1970: a clock that shows less has not been set yet.
+pub const PLAUSIBLE_MS: i64 = 1_577_836_800_000;
+
 /// The span in which a `Rate` counts.
 const WINDOW_MS: i64 = 60_000;
 

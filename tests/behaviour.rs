@@ -497,10 +497,35 @@ fn a_partition_may_be_listed_twice_in_version_0_only() {
         }],
         ..Default::default()
     };
-    for (version, code) in [(0, ErrorCode::NONE), (1, ErrorCode::INVALID_REQUEST)] {
+    let twice = [ErrorCode::NONE; 2];
+    for (version, expected) in [(0, &twice[..]), (1, &[ErrorCode::INVALID_REQUEST])] {
         let body = session.ask(ApiKey::ListOffsets, version, &request);
         let answer: ListOffsetsResponse<'_> = decode(&body, ApiKey::ListOffsets, version);
         let codes = answer.topics[0].partitions.iter().map(|p| p.error_code);
-        assert!(codes.eq([code; 2]), "version {version}");
+        assert!(codes.eq(expected.iter().copied()), "version {version}");
+    }
+}
+
+#[test]
+fn a_limit_of_nothing_brings_nothing_in_the_old_formats() {
+    let mut session = Session::new();
+    let id = session.create(topic("t", 1)).expect("created");
+    let batch = batch(BatchBuilder::new(0));
+    session.produce(13, &producing(id, &batch));
+    let request = FetchRequest {
+        topics: vec![FetchTopic {
+            topic: "t",
+            partitions: vec![FetchPartition::default()],
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    for version in [0, 2, 4] {
+        let body = session.ask(ApiKey::Fetch, version, &request);
+        let answer: FetchResponse<'_> = decode(&body, ApiKey::Fetch, version);
+        let found = &answer.responses[0].partitions[0];
+        assert_eq!(found.error_code, ErrorCode::NONE, "version {version}");
+        let bytes = found.records.bytes().map(<[u8]>::len);
+        assert_eq!(bytes, Some(if version == 4 { batch.len() } else { 0 }));
     }
 }

@@ -58,11 +58,22 @@ messages! {
     Fetch: fetch FetchRequest FetchResponse;
     ListOffsets: list_offsets ListOffsetsRequest ListOffsetsResponse;
     Metadata: metadata MetadataRequest MetadataResponse;
+    OffsetCommit: offset_commit OffsetCommitRequest OffsetCommitResponse;
+    OffsetFetch: offset_fetch OffsetFetchRequest OffsetFetchResponse;
+    FindCoordinator: find_coordinator FindCoordinatorRequest FindCoordinatorResponse;
+    JoinGroup: join_group JoinGroupRequest JoinGroupResponse;
+    Heartbeat: heartbeat HeartbeatRequest HeartbeatResponse;
+    LeaveGroup: leave_group LeaveGroupRequest LeaveGroupResponse;
+    SyncGroup: sync_group SyncGroupRequest SyncGroupResponse;
+    DescribeGroups: describe_groups DescribeGroupsRequest DescribeGroupsResponse;
+    ListGroups: list_groups ListGroupsRequest ListGroupsResponse;
     ApiVersions: api_versions ApiVersionsRequest ApiVersionsResponse;
     CreateTopics: create_topics CreateTopicsRequest CreateTopicsResponse;
     DeleteTopics: delete_topics DeleteTopicsRequest DeleteTopicsResponse;
     InitProducerId: init_producer_id InitProducerIdRequest InitProducerIdResponse;
     OffsetForLeaderEpoch: offset_for_leader_epoch OffsetForLeaderEpochRequest OffsetForLeaderEpochResponse;
+    DeleteGroups: delete_groups DeleteGroupsRequest DeleteGroupsResponse;
+    OffsetDelete: offset_delete OffsetDeleteRequest OffsetDeleteResponse;
     DescribeCluster: describe_cluster DescribeClusterRequest DescribeClusterResponse;
     DescribeTopicPartitions: describe_topic_partitions DescribeTopicPartitionsRequest DescribeTopicPartitionsResponse;
 }

@@ -7,7 +7,7 @@
 //!   in remote storage (v11+; -1 too). Below their version, or unknown: error 35 for the partition.
 //! * v0 answers up to `max_num_offsets` bases of segments, descending, by the files' times.
 //! * v4+ carries the epoch that the client believes in, and is answered the record's epoch.
-//! * A partition that stands twice in the request is error 42, except in v0.
+//! * A partition that stands twice in the request is error 42, once, except in v0.
 
 use super::{Call, LOADING_TIMEOUT_MS, check_epoch};
 use crate::broker::Broker;
@@ -72,8 +72,11 @@ pub(super) fn handle(
         0 => BTreeSet::new(),
         _ => repeated(&request.topics),
     };
+    let mut refused = BTreeSet::new();
     let mut answer = |name, partition: &ListOffsetsPartition| {
-        let offset = match repeated.contains(&(name, partition.partition_index)) {
+        let place = (name, partition.partition_index);
+        let offset = match repeated.contains(&place) {
+            true if !refused.insert(place) => return None,
             true => Err(ErrorCode::INVALID_REQUEST),
             false => look_up(broker, &asked, name, partition),
         };
@@ -82,17 +85,17 @@ pub(super) fn handle(
             ..Default::default()
         };
         let found = offset.unwrap_or_else(failed);
-        ListOffsetsPartitionResponse {
+        Some(ListOffsetsPartitionResponse {
             partition_index: partition.partition_index,
             ..found
-        }
+        })
     };
     let topics = request.topics.iter().map(|topic| ListOffsetsTopicResponse {
         name: topic.name,
         partitions: topic
             .partitions
             .iter()
-            .map(|p| answer(topic.name, p))
+            .filter_map(|p| answer(topic.name, p))
             .collect(),
     });
     let response = ListOffsetsResponse {

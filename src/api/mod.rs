@@ -6,19 +6,31 @@
 
 mod api_versions;
 mod create_topics;
+mod delete_groups;
 mod delete_topics;
 mod describe_cluster;
+mod describe_groups;
 mod describe_topic_partitions;
 mod fetch;
+mod find_coordinator;
+mod heartbeat;
 mod init_producer_id;
+mod join_group;
+mod leave_group;
+mod list_groups;
 mod list_offsets;
 mod metadata;
+mod offset_commit;
+mod offset_delete;
+mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
+mod sync_group;
 #[cfg(test)]
 mod tests;
 mod topic_creation;
 
+use crate::broker::groups::Answer;
 use crate::broker::wait::{ConnId, Key, Outcome, Ticket, Wait};
 use crate::broker::{Broker, Fact};
 use crate::clock::{Mono, Now};
@@ -57,8 +69,6 @@ pub struct Cx<'c> {
     pub last_call: bool,
     /// Who asks.
     pub peer: &'c mut Peer,
-    /// Taken by a handler that answers later (`Outcome::Owed`); filled in by `handle`.
-    pub ticket: Option<Ticket>,
 }
 
 /// A reply in the making. `bytes` may already hold earlier replies; a handler only appends.
@@ -90,6 +100,16 @@ impl Call<'_, '_> {
         self.out.round = self.out.round.max(round);
     }
 
+    /// The right to answer later, for a handler that says `Outcome::Owed`.
+    fn ticket(&self) -> Ticket {
+        Ticket {
+            conn: self.cx.peer.conn,
+            correlation_id: self.header.correlation_id,
+            api_key: self.header.api_key,
+            version: self.header.api_version,
+        }
+    }
+
     /// Writes the response: the request is done.
     fn reply<'r, T: Wire<'r>>(&mut self, response: &T) -> Outcome {
         self.reply_with(response, Vec::new())
@@ -97,19 +117,9 @@ impl Call<'_, '_> {
 
     /// Writes a response whose `Records::Elsewhere` fields stand, in order, for these pieces.
     fn reply_with<'r, T: Wire<'r>>(&mut self, response: &T, payloads: Vec<Vec<View>>) -> Outcome {
-        let RequestHeader {
-            api_key,
-            api_version,
-            correlation_id,
-            ..
-        } = self.header;
-        put_response_header(api_key, api_version, correlation_id, &mut self.out.bytes);
-        let cuts = match proto::encode(response, api_version, self.flexible, &mut self.out.bytes) {
-            Ok(cuts) => cuts,
-            Err(e) => {
-                log::error!("{}: a response cannot be written: {e}", api_key.info().name);
-                return Outcome::Close("a response that does not fit its encoding");
-            }
+        let ticket = self.ticket();
+        let Ok(cuts) = put(&ticket, response, &mut self.out.bytes) else {
+            return Outcome::Close("a response that does not fit its encoding");
         };
         assert_eq!(cuts.len(), payloads.len(), "every payload has its place");
         for (cut, views) in cuts.into_iter().zip(payloads) {
@@ -189,25 +199,61 @@ fn dispatch(
         ApiKey::Fetch => to!(fetch::handle),
         ApiKey::ListOffsets => to!(list_offsets::handle),
         ApiKey::Metadata => to!(metadata::handle),
+        ApiKey::OffsetCommit => to!(offset_commit::handle),
+        ApiKey::OffsetFetch => to!(offset_fetch::handle),
+        ApiKey::FindCoordinator => to!(find_coordinator::handle),
+        ApiKey::JoinGroup => to!(join_group::handle),
+        ApiKey::Heartbeat => to!(heartbeat::handle),
+        ApiKey::LeaveGroup => to!(leave_group::handle),
+        ApiKey::SyncGroup => to!(sync_group::handle),
+        ApiKey::DescribeGroups => to!(describe_groups::handle),
+        ApiKey::ListGroups => to!(list_groups::handle),
         ApiKey::ApiVersions => to!(api_versions::handle),
         ApiKey::CreateTopics => to!(create_topics::handle),
         ApiKey::DeleteTopics => to!(delete_topics::handle),
         ApiKey::InitProducerId => to!(init_producer_id::handle),
         ApiKey::OffsetForLeaderEpoch => to!(offset_for_leader_epoch::handle),
+        ApiKey::DeleteGroups => to!(delete_groups::handle),
+        ApiKey::OffsetDelete => to!(offset_delete::handle),
         ApiKey::DescribeCluster => to!(describe_cluster::handle),
         ApiKey::DescribeTopicPartitions => to!(describe_topic_partitions::handle),
     })
 }
 
 /// Writes a late answer in the ticket's version.
-pub fn answer(_ticket: &Ticket, fact: Fact, _out: &mut Out) {
-    match fact {}
+pub fn answer(ticket: &Ticket, fact: Fact, out: &mut Out) {
+    out.round = out.round.max(fact.round);
+    match &fact.answer {
+        Answer::Joined(joined) => join_group::answer(ticket, joined, out),
+        Answer::Synced(synced) => sync_group::answer(ticket, synced, out),
+    }
+}
+
+/// Appends header and body of a response, and answers its cuts.
+fn put<'r, T: Wire<'r>>(
+    ticket: &Ticket,
+    response: &T,
+    out: &mut Vec<u8>,
+) -> Result<Vec<usize>, Malformed> {
+    let Ticket {
+        api_key,
+        version,
+        correlation_id,
+        ..
+    } = *ticket;
+    put_response_header(api_key, version, correlation_id, out);
+    let flexible = api_key.info().is_flexible(version);
+    proto::encode(response, version, flexible, out).inspect_err(|e| {
+        log::error!("{}: a response cannot be written: {e}", api_key.info().name);
+    })
 }
 
 /// The cluster operations that everybody may perform without an authorizer, as Kafka's bit set.
 const CLUSTER_OPERATIONS: i32 = 8096;
 /// Likewise of a topic.
 const TOPIC_OPERATIONS: i32 = 3576;
+/// Likewise of a group.
+const GROUP_OPERATIONS: i32 = 3400;
 /// "Not asked for."
 const NO_OPERATIONS: i32 = i32::MIN;
 

@@ -139,7 +139,7 @@ fn produce<'a>(
             accepted(partition.index, &appended)
         }
         Err(refusal) => {
-            let log_start = told_log_start(broker, id, refusal.code);
+            let log_start = told_log_start(broker, id, refusal.code, partition);
             refused(partition.index, refusal, log_start)
         }
     }
@@ -210,9 +210,15 @@ fn accepted<'a>(index: i32, appended: &Appended) -> PartitionProduceResponse<'a>
 }
 
 /// What a refusal tells of the log's start: where the records or their producer are to blame, the producer
-/// has to know what is left of its earlier ones (KIP-360).
-fn told_log_start(broker: &Broker, id: PartitionId, code: ErrorCode) -> i64 {
+/// has to know what is left of its earlier ones (KIP-360). What is not even one batch never comes that far.
+fn told_log_start(
+    broker: &Broker,
+    id: PartitionId,
+    code: ErrorCode,
+    partition: &PartitionProduceData<'_>,
+) -> i64 {
     match code {
+        _ if !is_one_batch(partition.records.bytes().unwrap_or_default()) => NO_OFFSET,
         ErrorCode::INVALID_RECORD
         | ErrorCode::INVALID_TIMESTAMP
         | ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER
@@ -220,6 +226,14 @@ fn told_log_start(broker: &Broker, id: PartitionId, code: ErrorCode) -> i64 {
             broker.storage.log(id).map_or(NO_OFFSET, Log::log_start)
         }
         _ => NO_OFFSET,
+    }
+}
+
+/// Whether there is one whole batch, whatever is wrong inside it.
+fn is_one_batch(records: &[u8]) -> bool {
+    match Batch::split_first(records) {
+        Ok((_, rest)) => Batch::split_first(rest).is_err(),
+        Err(_) => false,
     }
 }
 

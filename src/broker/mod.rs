@@ -10,7 +10,9 @@
 //! being gathered; a reply is tagged with the highest round among what it wrote and what it read, and leaves
 //! when that round is durable.
 
+mod coordinator;
 pub mod fetch_sessions;
+pub mod groups;
 pub mod identity;
 pub mod producer_ids;
 pub mod record;
@@ -25,6 +27,8 @@ use crate::journal::{self, Journal};
 use crate::proto::Uuid;
 use crate::storage::{self, Log, PartitionId, Storage, Unavailable};
 use fetch_sessions::FetchSessions;
+pub use groups::Fact;
+use groups::Groups;
 use identity::Identity;
 use producer_ids::ProducerIds;
 use record::{Encoded, Record};
@@ -48,9 +52,6 @@ pub enum Worked {
 #[derive(Debug)]
 pub struct Fatal(pub io::Error);
 
-/// A late answer: an owned fact, which `api::answer` turns into bytes of the ticket's version.
-pub enum Fact {}
-
 /// Everything the broker knows and does.
 pub struct Broker {
     /// The settings it runs with.
@@ -63,6 +64,9 @@ pub struct Broker {
     pub fetch_sessions: FetchSessions,
     topics: Topics,
     producer_ids: ProducerIds,
+    groups: Groups,
+    /// When offsets that have been kept long enough are looked for again.
+    offsets_check: Mono,
     journal: Journal,
     /// The newest `Opened` record: start count and leader epoch.
     opened: (i64, i32),
@@ -194,7 +198,7 @@ impl Broker {
             }
         }
         let name = name.to_string();
-        Ok(self.commit(&[Record::Topic {
+        Ok(self.commit(vec![Record::Topic {
             id,
             name,
             partition_count,
@@ -202,9 +206,13 @@ impl Broker {
         }]))
     }
 
-    /// Deletes a topic. It is gone at once; its files follow when the record is durable. Answers its round.
+    /// Deletes a topic, and the offsets that groups have committed for it. It is gone at once; its files follow when
+    /// the record is durable. Answers its round.
     pub fn delete_topic(&mut self, id: Uuid) -> u64 {
-        self.commit(&[Record::TopicDeleted { id }])
+        let offsets = self.groups.offsets_of_topic(id);
+        let round = self.commit(vec![Record::TopicDeleted { id }]);
+        self.commit_in_parts(offsets);
+        round
     }
 
     /// A producer id that nobody has had, and the round that the answer has to wait for.
@@ -212,21 +220,36 @@ impl Broker {
         loop {
             match self.producer_ids.take() {
                 Ok(taken) => return taken,
-                Err(next) => self.commit(&[Record::ProducerIds { next }]),
+                Err(next) => self.commit(vec![Record::ProducerIds { next }]),
             };
         }
     }
 
     /// Journals facts as one atomic group and makes them true. Answers the round that they belong to.
-    fn commit(&mut self, records: &[Record]) -> u64 {
+    fn commit(&mut self, records: Vec<Record>) -> u64 {
+        let round = self.rounds.gathering;
+        if records.is_empty() {
+            return round;
+        }
         let encoded: Vec<Encoded> = records.iter().map(Record::encode).collect();
         let changes: Vec<_> = encoded.iter().map(Encoded::change).collect();
         self.journal.append(&changes);
-        let round = self.rounds.gathering;
         for record in records {
-            self.apply(record.clone(), round);
+            self.apply(record, round);
         }
         round
+    }
+
+    /// Journals facts that do not depend on each other, in groups of a bounded size. Answers their round.
+    fn commit_in_parts(&mut self, records: Vec<Record>) -> u64 {
+        let mut records = records.into_iter();
+        loop {
+            let part: Vec<Record> = records.by_ref().take(PART_RECORDS).collect();
+            if part.is_empty() {
+                return self.rounds.gathering;
+            }
+            self.commit(part);
+        }
     }
 
     fn apply(&mut self, record: Record, round: u64) {
@@ -257,6 +280,14 @@ impl Broker {
                 self.forget_partitions(&topic, round);
             }
             Record::ProducerIds { next } => self.producer_ids.reserved(next, round),
+            Record::Group { id, generation } => self.groups.settled(&id, generation, round),
+            Record::GroupDeleted { id } => self.groups.deleted(&id, round),
+            Record::Offset {
+                group,
+                at,
+                committed,
+            } => self.groups.committed(&group, at, committed, round),
+            Record::OffsetForgotten { group, at } => self.groups.forgotten(&group, at, round),
         }
     }
 
@@ -312,6 +343,7 @@ impl Broker {
     /// Fires what is due, and carries a clean stop on.
     pub fn tick(&mut self, now: Now) {
         self.storage.tick(now);
+        self.tick_groups(now);
         self.journal.tick(now.mono);
         self.advance_close();
     }
@@ -322,8 +354,12 @@ impl Broker {
         if self.failure.is_some() {
             return Some(Mono(0));
         }
-        let both = [self.storage.next_deadline(), self.journal.next_deadline()];
-        both.into_iter().flatten().min()
+        let rooms = [
+            self.storage.next_deadline(),
+            self.journal.next_deadline(),
+            self.next_group_deadline(),
+        ];
+        rooms.into_iter().flatten().min()
     }
 
     /// A failure that cannot be answered: `start_round`, the last thing that is asked in a turn, ends the process.
@@ -355,7 +391,7 @@ impl Broker {
 
     /// Late answers, since the last call.
     pub fn take_paid(&mut self) -> Vec<(Ticket, Fact)> {
-        Vec::new()
+        self.groups.take_paid()
     }
 
     /// Jobs for the work lane, since the last call.
@@ -433,8 +469,9 @@ impl Broker {
         let topics = self.topics.iter().count();
         let partitions = self.topics.partition_count();
         let journal = self.journal.size();
+        let groups = self.groups.iter().count();
         format!(
-            "report topics={topics} partitions={partitions} loading={} leader_epoch={} synced_round={} \
+            "report topics={topics} partitions={partitions} groups={groups} loading={} leader_epoch={} synced_round={} \
              journal_bytes={} journal_entries={} snapshot_bytes={} snapshot_entries={}",
             self.storage.loading(),
             self.leader_epoch(),
@@ -452,10 +489,15 @@ impl Broker {
     /// When it does not.
     pub fn check_invariants(&self) {
         self.storage.check_invariants();
+        self.groups.check_invariants();
         assert!(self.rounds.synced < self.rounds.gathering);
         assert!(self.topics.round() <= self.rounds.gathering);
     }
 }
+
+/// Records of one atomic group, where a request could ask for any number of them. With the longest texts that a string
+/// can be, they fit into a group of the journal.
+const PART_RECORDS: usize = 1000;
 
 /// Random ids out of one seed: two steps of SplitMix64 each, shaped as version-4 UUIDs.
 #[derive(Debug)]

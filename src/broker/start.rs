@@ -8,6 +8,7 @@
 //!    one is loaded, requests for it wait, and metadata is answered all the same.
 
 use super::fetch_sessions::FetchSessions;
+use super::groups::Groups;
 use super::identity::Identity;
 use super::producer_ids::ProducerIds;
 use super::record::Record;
@@ -101,6 +102,8 @@ impl Broker {
         let slots = config.max_incremental_fetch_session_cache_slots;
         let mut broker = Broker {
             fetch_sessions: FetchSessions::new(slots, FETCH_SESSION_EVICTION_MS, seed),
+            groups: Groups::new(Arc::clone(&config)),
+            offsets_check: now.mono.plus_ms(config.offsets_retention_check_interval_ms),
             config,
             identity,
             storage,
@@ -133,7 +136,8 @@ impl Broker {
     /// Steps 3 and 4.
     fn begin(&mut self, disk: &Arc<dyn Disk>, root: &Path, now: Now) -> Result<(), OpenError> {
         let (boot, leader_epoch) = self.opened;
-        self.commit(&[Record::Opened { boot, leader_epoch }]);
+        self.commit(vec![Record::Opened { boot, leader_epoch }]);
+        self.resume_groups(now);
         let round = self.start_round();
         if let Some(round) = round.map_err(|Fatal(error)| OpenError::Io(error))? {
             let number = round.number;

@@ -1,6 +1,7 @@
 //! Answers that come later: tickets, waits, and the timers of every room that has deadlines.
 
 use crate::clock::Mono;
+use crate::proto::ApiKey;
 use crate::storage::PartitionId;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,8 +21,8 @@ pub struct Ticket {
     pub conn: ConnId,
     /// The request's correlation id.
     pub correlation_id: i32,
-    /// The request's API key.
-    pub api_key: i16,
+    /// The request's API.
+    pub api_key: ApiKey,
     /// The request's version.
     pub version: i16,
 }
@@ -76,7 +77,7 @@ pub struct Timers<K> {
     at: BTreeMap<K, Mono>,
 }
 
-impl<K: Ord + Copy> Default for Timers<K> {
+impl<K: Ord + Clone> Default for Timers<K> {
     fn default() -> Self {
         Timers {
             due: BTreeSet::new(),
@@ -85,34 +86,40 @@ impl<K: Ord + Copy> Default for Timers<K> {
     }
 }
 
-impl<K: Ord + Copy> Timers<K> {
+impl<K: Ord + Clone> Timers<K> {
     /// Sets or moves the key's deadline.
     pub fn set(&mut self, key: K, at: Mono) {
-        self.cancel(key);
-        self.due.insert((at, key));
+        self.cancel(&key);
+        self.due.insert((at, key.clone()));
         self.at.insert(key, at);
     }
 
     /// Forgets the key's deadline.
-    pub fn cancel(&mut self, key: K) {
-        if let Some(at) = self.at.remove(&key) {
+    pub fn cancel(&mut self, key: &K) {
+        if let Some((key, at)) = self.at.remove_entry(key) {
             self.due.remove(&(at, key));
         }
+    }
+
+    /// The key's deadline.
+    #[must_use]
+    pub fn get(&self, key: &K) -> Option<Mono> {
+        self.at.get(key).copied()
     }
 
     /// The earliest deadline.
     #[must_use]
     pub fn next(&self) -> Option<Mono> {
-        self.due.first().map(|&(at, _)| at)
+        self.due.first().map(|(at, _)| *at)
     }
 
     /// Takes one key whose deadline has come.
     pub fn pop(&mut self, now: Mono) -> Option<K> {
-        let &(at, key) = self.due.first()?;
-        if at > now {
+        if self.next()? > now {
             return None;
         }
-        self.cancel(key);
+        let (_, key) = self.due.pop_first()?;
+        self.at.remove(&key);
         Some(key)
     }
 }

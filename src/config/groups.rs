@@ -2,20 +2,20 @@
 
 use super::Change::{Live, Start};
 use super::Kind::*;
-use super::Tier::{Later, Moot};
+use super::Tier::{Honoured, Later, Moot};
 use super::{Key, MAX, MIN, key};
 
 /// The rows.
 #[rustfmt::skip]
 pub(super) const KEYS: &[Key] = &[
     // Classic groups.
-    key("group.initial.rebalance.delay.ms", Int(MIN, MAX), "0", Start, Later,
+    key("group.initial.rebalance.delay.ms", Int(MIN, MAX), "0", Start, Honoured,
         "How long a new group waits for more members."),
-    key("group.min.session.timeout.ms", Int(MIN, MAX), "6000", Start, Later,
+    key("group.min.session.timeout.ms", Int(MIN, MAX), "6000", Start, Honoured,
         "The shortest session timeout that a member may ask for."),
-    key("group.max.session.timeout.ms", Int(MIN, MAX), "1800000", Start, Later,
+    key("group.max.session.timeout.ms", Int(MIN, MAX), "1800000", Start, Honoured,
         "The longest session timeout that a member may ask for."),
-    key("group.max.size", Int(1, MAX), "2147483647", Start, Later,
+    key("group.max.size", Int(1, MAX), "2147483647", Start, Honoured,
         "Members of one group."),
     key("group.coordinator.rebalance.protocols",
         ListOf(&["consumer", "classic", "share", "streams"]), "classic,consumer,streams", Start, Later,
@@ -29,11 +29,11 @@ pub(super) const KEYS: &[Key] = &[
     key("group.coordinator.cached.buffer.max.bytes", Int(524288, MAX), "1048588", Live, Moot,
         "The buffer that the coordinator keeps."),
     // Committed offsets.
-    key("offset.metadata.max.bytes", Int(MIN, MAX), "4096", Start, Later,
+    key("offset.metadata.max.bytes", Int(MIN, MAX), "4096", Start, Honoured,
         "The longest text that may go with a committed offset."),
-    key("offsets.retention.minutes", Int(1, MAX), "10080", Start, Later,
+    key("offsets.retention.minutes", Int(1, MAX), "10080", Start, Honoured,
         "The offsets of an empty group are kept this long."),
-    key("offsets.retention.check.interval.ms", Long(1, MAX), "600000", Start, Later,
+    key("offsets.retention.check.interval.ms", Long(1, MAX), "600000", Start, Honoured,
         "How often old offsets are looked for."),
     key("offsets.commit.timeout.ms", Int(1, MAX), "5000", Start, Moot,
         "How long a commit waits for copies."),

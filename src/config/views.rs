@@ -38,6 +38,22 @@ pub struct BrokerConfig {
     pub max_request_partition_size_limit: i32,
     /// `producer.id.expiration.ms`.
     pub producer_id_expiration_ms: i64,
+    /// `offset.metadata.max.bytes`.
+    pub offset_metadata_max_bytes: i32,
+    /// `offsets.retention.minutes`.
+    pub offsets_retention_minutes: i32,
+    /// `offsets.retention.check.interval.ms`.
+    pub offsets_retention_check_interval_ms: i64,
+    /// `message.max.bytes`: also what a group's members and assignments may take together.
+    pub message_max_bytes: usize,
+    /// `group.initial.rebalance.delay.ms`; below zero counts as zero.
+    pub group_initial_rebalance_delay_ms: i64,
+    /// `group.min.session.timeout.ms`.
+    pub group_min_session_timeout_ms: i32,
+    /// `group.max.session.timeout.ms`.
+    pub group_max_session_timeout_ms: i32,
+    /// `group.max.size`.
+    pub group_max_size: usize,
     /// `queued.max.request.bytes`; `usize::MAX` is without a limit.
     pub queued_max_request_bytes: usize,
     /// `chronik.outbox.bytes`.
@@ -131,6 +147,14 @@ impl BrokerConfig {
             .number(),
             max_request_partition_size_limit: of("max.request.partition.size.limit").number(),
             producer_id_expiration_ms: of("producer.id.expiration.ms").number(),
+            offset_metadata_max_bytes: of("offset.metadata.max.bytes").number(),
+            offsets_retention_minutes: of("offsets.retention.minutes").number(),
+            offsets_retention_check_interval_ms: of("offsets.retention.check.interval.ms").number(),
+            message_max_bytes: of("message.max.bytes").number(),
+            group_initial_rebalance_delay_ms: of("group.initial.rebalance.delay.ms").number(),
+            group_min_session_timeout_ms: of("group.min.session.timeout.ms").number(),
+            group_max_session_timeout_ms: of("group.max.session.timeout.ms").number(),
+            group_max_size: of("group.max.size").number(),
             queued_max_request_bytes: unless_negative(of("queued.max.request.bytes"))
                 .unwrap_or(usize::MAX),
             chronik_outbox_bytes: of("chronik.outbox.bytes").number(),

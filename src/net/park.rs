@@ -58,7 +58,7 @@ impl Parking {
             return None;
         };
         let id = conn.peer.conn;
-        self.waits.cancel(id);
+        self.waits.cancel(&id);
         for &key in &parked.on {
             self.watchers.remove(&(key, id));
         }

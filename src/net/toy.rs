@@ -19,6 +19,7 @@ use crate::broker::wait::{ConnId, Key, Outcome, Signal, Ticket, Timers, Wait};
 use crate::clock::{Mono, Now};
 use crate::disk::View;
 use crate::disk::lanes::{Completion, Job, Lanes, Round};
+use crate::proto::ApiKey;
 use crate::proto::Uuid;
 use crate::storage::PartitionId;
 use std::collections::{BTreeMap, VecDeque};
@@ -128,7 +129,7 @@ impl Toy {
     }
 
     fn complete(&mut self, g: u8) {
-        self.timers.cancel(g);
+        self.timers.cancel(&g);
         let joining = self.joining.remove(&g).unwrap_or_default();
         let answer = vec![b'g', b'0' + joining.len() as u8];
         self.paid
@@ -140,7 +141,7 @@ fn ticket(conn: ConnId) -> Ticket {
     Ticket {
         conn,
         correlation_id: 0,
-        api_key: 11,
+        api_key: ApiKey::Produce,
         version: 0,
     }
 }

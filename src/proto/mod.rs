@@ -93,11 +93,22 @@ apis! {
     1  => Fetch,                   0..=18, 12;
     2  => ListOffsets,             0..=11, 6;
     3  => Metadata,                0..=13, 9;
+    8  => OffsetCommit,            0..=10, 8;
+    9  => OffsetFetch,             0..=10, 6;
+    10 => FindCoordinator,         0..=6,  3;
+    11 => JoinGroup,               0..=9,  6;
+    12 => Heartbeat,               0..=4,  4;
+    13 => LeaveGroup,              0..=5,  4;
+    14 => SyncGroup,               0..=5,  4;
+    15 => DescribeGroups,          0..=6,  5;
+    16 => ListGroups,              0..=5,  3;
     18 => ApiVersions,             0..=4,  3;
     19 => CreateTopics,            0..=7,  5;
     20 => DeleteTopics,            0..=6,  4;
     22 => InitProducerId,          0..=5,  2;
     23 => OffsetForLeaderEpoch,    0..=4,  4;
+    42 => DeleteGroups,            0..=2,  2;
+    47 => OffsetDelete,            0..=0,  1;
     60 => DescribeCluster,         0..=2,  0;
     75 => DescribeTopicPartitions, 0..=0,  0;
 }

@@ -15,7 +15,7 @@
 //! checksum with it; the payload never is.
 
 use super::Refused;
-use crate::clock::Now;
+use crate::clock::{self, Now};
 use crate::config::{LogConfig, TimestampType};
 use crate::proto::batch::{self, Batch, BatchError, BatchHeader, RecordSummary, Stamp};
 use crate::proto::codec::Codec;
@@ -23,8 +23,6 @@ use crate::proto::error::ErrorCode;
 
 /// Records that a refusal names.
 const MAX_BLAMED: usize = 100;
-/// 2020-01-01: a broker whose clock stands earlier has no idea of the time.
-const PLAUSIBLE_CLOCK_MS: i64 = 1_577_836_800_000;
 
 /// A batch that may be appended.
 #[derive(Clone, Copy, Debug)]
@@ -191,7 +189,7 @@ fn stamp(
         header.restamp(batch::TimestampType::LogAppendTime, now.wall_ms);
         return Ok(());
     }
-    if now.wall_ms >= PLAUSIBLE_CLOCK_MS {
+    if now.wall_ms >= clock::PLAUSIBLE_MS {
         check_bounds(batch, summary, config, now.wall_ms)?;
     }
     if claims_ours || header.max_timestamp != summary.max_timestamp() {

@@ -27,7 +27,7 @@ import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 
 /**
- * kafka-clients, 2.8 to 4.x, from one source: {@code java -cp 'jars/*' Client.java BOOTSTRAP}.
+ * kafka-clients, 2.8 to 4.x, from one source: {@code Client BOOTSTRAP}.
  *
  * The session on stdin and stdout is described in session.rs, which is its other end.
  */

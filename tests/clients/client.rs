@@ -2,7 +2,8 @@
 
 use std::process::Command;
 
-use crate::common;
+use crate::common::program::Program;
+use crate::common::tests_dir;
 
 /// What a client sends as the timestamps of its records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,23 +16,14 @@ pub(crate) enum Stamps {
     None,
 }
 
-/// How the program is started.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Program {
-    /// A script for the Python of a toolchain, and a further argument.
-    Venv(&'static str, &'static str, &'static [&'static str]),
-    /// A script for the system's Python around a command of the system.
-    System(&'static str, &'static str),
-    /// A single Java source file with the jars of a toolchain.
-    Java(&'static str, &'static str),
-}
-
 /// One client in one version.
 #[derive(Debug)]
 pub(crate) struct Client {
     /// Its test's name.
     pub(crate) name: &'static str,
     pub(crate) program: Program,
+    /// The version of Kafka that it is told to assume, without asking.
+    pub(crate) assumed: Option<&'static str>,
     /// The compressions that it knows, both ways.
     pub(crate) codecs: &'static [&'static str],
     /// The values of acks that work in it.
@@ -42,6 +34,8 @@ pub(crate) struct Client {
     pub(crate) headers: &'static [&'static str],
     /// Shows headers and, unless its stamps are `None`, timestamps of what it reads.
     pub(crate) shows_headers: bool,
+    /// Tells a header that is empty from one that is null.
+    pub(crate) tells_empty: bool,
     pub(crate) stamps: Stamps,
     /// Creates, configures and deletes topics; the others have the broker create them.
     pub(crate) admin: bool,
@@ -62,11 +56,13 @@ const SOME_HEADERS: &[&str] = &["topic", "empty"];
 const NEW: Client = Client {
     name: "",
     program: Program::System("", ""),
+    assumed: None,
     codecs: ALL_CODECS,
     acks: ALL_ACKS,
     idempotent: true,
     headers: ALL_HEADERS,
     shows_headers: true,
+    tells_empty: true,
     stamps: Stamps::Given,
     admin: true,
     finds_times: true,
@@ -96,53 +92,78 @@ pub(crate) const CLIENTS: &[Client] = &[
     },
     Client {
         name: "kafka_python_3_0",
-        program: Program::Venv("kafka_python.py", "kafka-python-3.0", &[]),
+        program: Program::Venv("kafka_python.py", "kafka-python-3.0"),
         headers: SOME_HEADERS,
         ..NEW
     },
     Client {
         name: "kafka_python_2_3",
-        program: Program::Venv("kafka_python.py", "kafka-python-2.3", &[]),
+        program: Program::Venv("kafka_python.py", "kafka-python-2.3"),
         acks: SOME_ACKS,
         headers: SOME_HEADERS,
         ..NEW
     },
     Client {
         name: "kafka_python_2_0",
-        program: Program::Venv("kafka_python.py", "kafka-python-2.0", &[]),
+        program: Program::Venv("kafka_python.py", "kafka-python-2.0"),
         idempotent: false,
         headers: SOME_HEADERS,
         ..NEW
     },
     Client {
         name: "kafka_python_as_for_kafka_0_10",
-        program: Program::Venv("kafka_python.py", "kafka-python-2.3", &["0.10.0"]),
+        program: Program::Venv("kafka_python.py", "kafka-python-2.3"),
+        assumed: Some("0.10.0"),
         ..OLD
     },
     Client {
         name: "kafka_python_as_for_kafka_0_9",
-        program: Program::Venv("kafka_python.py", "kafka-python-2.3", &["0.9"]),
+        program: Program::Venv("kafka_python.py", "kafka-python-2.3"),
+        assumed: Some("0.9"),
         stamps: Stamps::None,
         ..OLD
     },
     Client {
         name: "confluent_kafka_2",
-        program: Program::Venv("confluent.py", "confluent-kafka-2", &[]),
+        program: Program::Venv("confluent.py", "confluent-kafka-2"),
         ..NEW
     },
     Client {
         name: "kafka_clients_4_3",
-        program: Program::Java("Client.java", "kafka-clients-4.3"),
+        program: Program::Java("Client", "kafka-clients-4.3"),
         ..NEW
     },
     Client {
         name: "kafka_clients_3_9",
-        program: Program::Java("Client.java", "kafka-clients-3.9"),
+        program: Program::Java("Client", "kafka-clients-3.9"),
         ..NEW
     },
     Client {
         name: "kafka_clients_2_8",
-        program: Program::Java("Client.java", "kafka-clients-2.8"),
+        program: Program::Java("Client", "kafka-clients-2.8"),
+        ..NEW
+    },
+    Client {
+        name: "kafkajs_2",
+        program: Program::Node("kafkajs.js", "kafkajs-2"),
+        headers: SOME_HEADERS,
+        ..NEW
+    },
+    Client {
+        name: "sarama",
+        program: Program::Go("sarama", "session"),
+        ..NEW
+    },
+    Client {
+        name: "kafka_go",
+        program: Program::Go("kafka-go", "session"),
+        idempotent: false,
+        tells_empty: false,
+        ..NEW
+    },
+    Client {
+        name: "franz_go",
+        program: Program::Go("franz-go", "session"),
         ..NEW
     },
 ];
@@ -158,34 +179,8 @@ pub(crate) fn named(name: &str) -> &'static Client {
 impl Client {
     /// The command that starts a session of it, or what is missing on this machine.
     pub(crate) fn command(&self, bootstrap: &str) -> Result<Command, String> {
-        let scripts = common::tests_dir().join("clients");
-        let mut command = match self.program {
-            Program::Venv(script, toolchain, _) => {
-                let venv = common::toolchain(toolchain)?.join("venv");
-                let mut command = Command::new(venv.join("bin/python"));
-                command.arg(scripts.join(script));
-                command
-            }
-            Program::System(script, tool) => {
-                common::on_path(tool)?;
-                common::on_path("python3")?;
-                let mut command = Command::new("python3");
-                command.arg(scripts.join(script));
-                command
-            }
-            Program::Java(source, toolchain) => {
-                common::on_path("java")?;
-                let jars = common::toolchain(toolchain)?.join("jars").join("*");
-                let mut command = Command::new("java");
-                command.arg("-XX:TieredStopAtLevel=1").arg("-cp").arg(jars);
-                command.arg(scripts.join(source));
-                command
-            }
-        };
-        command.arg(bootstrap);
-        if let Program::Venv(_, _, further) = self.program {
-            command.args(further);
-        }
+        let mut command = self.program.command(&tests_dir().join("clients"))?;
+        command.arg(bootstrap).args(self.assumed);
         Ok(command)
     }
 

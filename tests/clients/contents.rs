@@ -81,7 +81,7 @@ impl Records<'_> {
     fn headers(&self, reader: &Client) -> String {
         let shown = |name: &&str| match *name {
             "topic" => format!("topic={}", self.topic),
-            "empty" => "empty=".to_owned(),
+            "empty" if reader.tells_empty => "empty=".to_owned(),
             name => name.to_owned(),
         };
         if !reader.shows_headers || self.writer.headers.is_empty() {

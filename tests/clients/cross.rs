@@ -4,9 +4,9 @@
 //! clients before Kafka 2.1 cannot read: those must be told so (error 76) and not be handed the bytes.
 
 use crate::client::{CLIENTS, Client};
+use crate::common::server::Server;
 use crate::common::{now_ms, skipped};
 use crate::contents::Records;
-use crate::server::Server;
 use crate::session::Session;
 
 /// Records in each compression.

@@ -16,7 +16,6 @@ mod common;
 mod client;
 mod contents;
 mod cross;
-mod server;
 mod session;
 mod story;
 
@@ -48,6 +47,10 @@ stories! {
     kafka_clients_4_3
     kafka_clients_3_9
     kafka_clients_2_8
+    kafkajs_2
+    sarama
+    kafka_go
+    franz_go
 }
 
 #[test]

@@ -20,12 +20,11 @@
 //! with `keep=1` that producer stays for all later lines, whatever they say about it. In a `record` a null is
 //! `-`, a key `=text`, a value its length and CRC-32, and a header `name=text` or, when null, `name`.
 
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use crate::client::Client;
+use crate::common::talk::Talk;
 
 /// More than any client waits itself.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -33,35 +32,22 @@ const PATIENCE: Duration = Duration::from_secs(90);
 /// A running client. It ends when this goes.
 pub(crate) struct Session {
     pub(crate) client: &'static Client,
-    process: Child,
-    stdin: ChildStdin,
+    talk: Talk,
     lines: Receiver<String>,
 }
 
 impl Session {
     /// Starts the client, or says what is missing on this machine.
     pub(crate) fn start(client: &'static Client, bootstrap: &str) -> Result<Session, String> {
-        let mut process = client
-            .command(bootstrap)?
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
-            .spawn()
-            .map_err(|error| format!("{} does not start: {error}", client.name))?;
-        let stdin = process.stdin.take().expect("a pipe");
-        let stdout = process.stdout.take().expect("a pipe");
+        let mut command = client.command(bootstrap)?;
         let (sender, lines) = channel();
-        std::thread::spawn(move || {
-            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                if sender.send(line).is_err() {
-                    return;
-                }
-            }
+        let talk = Talk::start(&mut command, move |line| {
+            line.is_some_and(|line| sender.send(line.to_owned()).is_ok())
         });
+        let talk = talk.map_err(|error| format!("{} does not start: {error}", client.name))?;
         Ok(Session {
             client,
-            process,
-            stdin,
+            talk,
             lines,
         })
     }
@@ -83,7 +69,8 @@ impl Session {
     /// When it says nothing for long.
     pub(crate) fn attempt(&mut self, line: &str) -> Result<Vec<String>, String> {
         let name = self.client.name;
-        writeln!(self.stdin, "{line}").unwrap_or_else(|_| panic!("{name} is gone before {line}"));
+        let said = self.talk.say(line);
+        said.unwrap_or_else(|_| panic!("{name} is gone before {line}"));
         let mut facts = Vec::new();
         loop {
             let said = self.lines.recv_timeout(PATIENCE);
@@ -96,12 +83,5 @@ impl Session {
             }
             facts.push(said);
         }
-    }
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }

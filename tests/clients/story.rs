@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use crate::client::{Client, Stamps};
+use crate::common::server::Server;
 use crate::common::{now_ms, skipped};
 use crate::contents::Records;
-use crate::server::Server;
 use crate::session::Session;
 
 /// Records of one `produce` line: with the null key and the null value among them.

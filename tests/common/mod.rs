@@ -1,16 +1,20 @@
-//! What the suites share that run the real daemon: a broker process, a directory that goes away, and a
-//! socket that speaks raw frames.
+//! What the suites share that run the real daemon: a broker process, a real Apache Kafka beside it, a directory
+//! that goes away, and a socket that speaks raw frames.
 //!
 //! Every process is ended by its own id, also when a test fails; then the end of the broker's log is shown.
 
 // Each suite is a crate of its own and uses a part of this.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod apache;
 pub mod ask;
 pub mod broker;
 pub mod dir;
 pub mod kafka;
+pub mod program;
 pub mod raw;
+pub mod server;
+pub mod talk;
 
 use std::io::Write;
 

@@ -6,12 +6,11 @@
 #[path = "../common/mod.rs"]
 mod common;
 
-mod apache;
 mod load;
 
 use std::path::{Path, PathBuf};
 
-use apache::Apache;
+use common::apache::{self, Apache, NEWEST};
 use common::broker::Broker;
 use common::kafka::Kafka;
 use load::{BATCH, BATCHES, Load, RECORDS, SEGMENT_BYTES, TOPIC};
@@ -21,7 +20,7 @@ const CONFIGS: &[(&str, &str)] = &[("segment.bytes", SEGMENT_BYTES)];
 
 #[test]
 fn kafkas_tool_reads_every_file_that_chronikd_writes() {
-    if let Err(why) = Apache::is_here() {
+    if let Err(why) = Apache::is_here(NEWEST) {
         return common::skipped("formats", &why);
     }
     let mut broker = Broker::start(&[]);
@@ -134,10 +133,10 @@ fn checkpoints_say_where_it_ends(data: &Path, dir: &Path) {
 
 #[test]
 fn chronikd_serves_what_kafka_wrote_and_goes_on_with_its_producer() {
-    if let Err(why) = Apache::is_here() {
+    if let Err(why) = Apache::is_here(NEWEST) {
         return common::skipped("formats", &why);
     }
-    let mut apache = Apache::start();
+    let mut apache = Apache::start(NEWEST, &[]);
     let mut client = Kafka::connect(apache.port()).expect("a connection");
     client.create(TOPIC, 1, CONFIGS);
     let load = Load::produce(&mut client);
@@ -161,7 +160,7 @@ fn chronikd_serves_what_kafka_wrote_and_goes_on_with_its_producer() {
 
 #[test]
 fn kafka_serves_what_chronikd_wrote_and_goes_on_with_its_producer() {
-    if let Err(why) = Apache::is_here() {
+    if let Err(why) = Apache::is_here(NEWEST) {
         return common::skipped("formats", &why);
     }
     let mut broker = Broker::start(&[]);
@@ -169,7 +168,7 @@ fn kafka_serves_what_chronikd_wrote_and_goes_on_with_its_producer() {
     client.create(TOPIC, 1, CONFIGS);
     let load = Load::produce(&mut client);
     broker.term();
-    let mut apache = Apache::start();
+    let mut apache = Apache::start(NEWEST, &[]);
     let mut client = Kafka::connect(apache.port()).expect("a connection");
     client.create(TOPIC, 1, CONFIGS);
     let partition = apache.stop().join(format!("{TOPIC}-0"));

@@ -195,7 +195,7 @@ const CODERS: &[&str] = &[
     "src/api/",
     "src/proto/",
     "src/broker/record.rs",
-    "src/broker/group/assign.rs",
+    "src/broker/groups/subscription.rs",
 ];
 
 fn wire(source: &Source) -> Vec<String> {

@@ -272,7 +272,9 @@ fn message_set(
         let mut set = converted.bytes;
         if !set.is_empty() {
             set.truncate(if at_least_one { set.len() } else { max_bytes });
-            return Ok(vec![View::owned(set)]);
+            // Of no bytes there is no view: an answer has no place for it.
+            let views = (!set.is_empty()).then(|| View::owned(set));
+            return Ok(views.into_iter().collect());
         }
         if converted.next_offset <= from {
             break;

@@ -30,7 +30,7 @@ impl<C: Core> Exchange<C> {
             self.parking.release(conn);
             conn.inbox = Inbox::default();
             self.budget.charge(conn);
-            self.deadlines.cancel(id);
+            self.deadlines.cancel(&id);
             self.conns.remove(id);
         }
     }

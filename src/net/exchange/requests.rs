@@ -58,14 +58,10 @@ impl<C: Core> Exchange<C> {
             // Who will not send any more, or is about to be cut off, is not kept waiting.
             last_call: last_call || conn.hung_up || self.stop != Stop::No,
             peer: &mut conn.peer,
-            ticket: None,
         };
         let outcome = self.core.handle(&mut cx, frame, &mut self.out);
         let Cx {
-            arrived,
-            last_call,
-            ticket,
-            ..
+            arrived, last_call, ..
         } = cx;
         let sealed = match outcome {
             Outcome::Done => conn.outbox.seal(start, &mut self.out),
@@ -86,10 +82,7 @@ impl<C: Core> Exchange<C> {
                 self.parking.park(conn, arrived, before, wait);
                 return None;
             }
-            Outcome::Owed => {
-                assert!(ticket.is_none(), "owed, yet nobody kept the ticket");
-                conn.phase = Phase::Owed;
-            }
+            Outcome::Owed => conn.phase = Phase::Owed,
             Outcome::Close(reason) => {
                 self.give_up(id, now.mono, reason);
                 return None;

@@ -1,4 +1,6 @@
 //! A real Apache Kafka as a child process, and its tool that reads files.
+//!
+//! Apart from what one node needs and what `start` is given, its settings are those of its release.
 
 use std::fs::File;
 use std::net::TcpListener;
@@ -8,53 +10,63 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::common::dir::Dir;
-use crate::common::kafka::Kafka;
-use crate::common::{on_path, toolchain};
+use super::dir::Dir;
+use super::kafka::Kafka;
+use super::on_path;
 
-const TOOLCHAIN: &str = "kafka-4.3";
+/// The toolchain of the release that everything is compared with.
+pub const NEWEST: &str = "kafka-4.3";
+/// The toolchain of the last release that serves the versions which Kafka 4 dropped.
+pub const OLD: &str = "kafka-3.9";
 const START_LIMIT: Duration = Duration::from_secs(60);
 
 /// A broker that is its own controller.
-pub(crate) struct Apache {
+pub struct Apache {
     child: Child,
     dir: Dir,
     port: u16,
+    toolchain: &'static str,
 }
 
 impl Apache {
     /// Whether this machine has what it takes.
-    pub(crate) fn is_here() -> Result<(), String> {
+    pub fn is_here(toolchain: &str) -> Result<(), String> {
         on_path("java")?;
-        toolchain(TOOLCHAIN).map(drop)
+        super::toolchain(toolchain).map(drop)
     }
 
-    /// Formats a directory, starts a broker on it and waits until it serves.
-    pub(crate) fn start() -> Apache {
+    /// Formats a directory, starts a broker on it and waits until it serves. `settings` are further lines of its
+    /// properties.
+    pub fn start(toolchain: &'static str, settings: &[&str]) -> Apache {
         let dir = Dir::new();
         let [port, controller] = free_ports();
         let properties = dir.join("server.properties");
-        let text = properties_text(&dir.join("data"), port, controller);
+        let text = properties_text(&dir.join("data"), port, controller, settings);
         std::fs::write(&properties, text).expect("a file of settings");
         let format = ["format", "-t", "MkU3OEVBNTcwNTJENDM2Qg", "-c"];
-        let formatted = java(&dir)
+        let formatted = java(&dir, toolchain)
             .arg("kafka.tools.StorageTool")
             .args(format)
             .arg(&properties)
             .status();
         assert!(formatted.expect("java runs").success());
-        let child = serve(&dir);
-        let apache = Apache { child, dir, port };
+        let apache = Apache {
+            child: serve(&dir, toolchain),
+            dir,
+            port,
+            toolchain,
+        };
         apache.wait_until_ready();
         apache
     }
 
-    pub(crate) fn port(&self) -> u16 {
+    /// The port of its listener for clients.
+    pub fn port(&self) -> u16 {
         self.port
     }
 
     /// Ends it cleanly; its data directory stays until this value goes.
-    pub(crate) fn stop(&mut self) -> PathBuf {
+    pub fn stop(&mut self) -> PathBuf {
         let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
         kill_process(id.expect("a process id"), Signal::TERM).expect("a running broker");
         self.child.wait().expect("a child of this test");
@@ -62,8 +74,8 @@ impl Apache {
     }
 
     /// Starts it again after `stop`.
-    pub(crate) fn restart(&mut self) {
-        self.child = serve(&self.dir);
+    pub fn restart(&mut self) {
+        self.child = serve(&self.dir, self.toolchain);
         self.wait_until_ready();
     }
 
@@ -88,11 +100,11 @@ impl Drop for Apache {
 }
 
 /// What DumpLogSegments prints of some files.
-pub(crate) fn dump(files: &[PathBuf], options: &[&str]) -> String {
+pub fn dump(files: &[PathBuf], options: &[&str]) -> String {
     let files: Vec<&str> = files.iter().filter_map(|file| file.to_str()).collect();
     let out = Command::new("java")
         .arg("-cp")
-        .arg(jars())
+        .arg(jars(NEWEST))
         .arg("org.apache.kafka.tools.DumpLogSegments")
         .args(options)
         .args(["--files", &files.join(",")])
@@ -106,8 +118,8 @@ pub(crate) fn dump(files: &[PathBuf], options: &[&str]) -> String {
     String::from_utf8(out.stdout).expect("text")
 }
 
-fn serve(dir: &Dir) -> Child {
-    java(dir)
+fn serve(dir: &Dir, toolchain: &str) -> Child {
+    java(dir, toolchain)
         .arg("kafka.Kafka")
         .arg(dir.join("server.properties"))
         .spawn()
@@ -115,14 +127,16 @@ fn serve(dir: &Dir) -> Child {
 }
 
 /// A Java machine whose output goes to a log file.
-fn java(dir: &Dir) -> Command {
+fn java(dir: &Dir, toolchain: &str) -> Command {
     let log = File::options()
         .create(true)
         .append(true)
         .open(dir.join("log"))
         .expect("a log file");
     let mut command = Command::new("java");
-    command.args(["-Xmx384m", "-cp"]).arg(jars());
+    // It lives for a minute: the second compiler never pays for itself.
+    let quick = ["-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
+    command.args(quick).arg("-cp").arg(jars(toolchain));
     command
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -130,8 +144,8 @@ fn java(dir: &Dir) -> Command {
     command
 }
 
-fn jars() -> PathBuf {
-    let dir = toolchain(TOOLCHAIN).expect("what is_here() has found");
+fn jars(toolchain: &str) -> PathBuf {
+    let dir = super::toolchain(toolchain).expect("what is_here() has found");
     dir.join("jars").join("*")
 }
 
@@ -141,7 +155,7 @@ fn free_ports() -> [u16; 2] {
     sockets.map(|socket| socket.local_addr().expect("a bound socket").port())
 }
 
-fn properties_text(data: &Path, port: u16, controller: u16) -> String {
+fn properties_text(data: &Path, port: u16, controller: u16, settings: &[&str]) -> String {
     format!(
         "process.roles=broker,controller\n\
          node.id=1\n\
@@ -151,7 +165,8 @@ fn properties_text(data: &Path, port: u16, controller: u16) -> String {
          log.dirs={}\n\
          offsets.topic.replication.factor=1\n\
          transaction.state.log.replication.factor=1\n\
-         transaction.state.log.min.isr=1\n",
-        data.display()
+         transaction.state.log.min.isr=1\n{}\n",
+        data.display(),
+        settings.join("\n")
     )
 }

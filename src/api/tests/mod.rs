@@ -1,6 +1,8 @@
 //! Handlers without sockets, on a simulated disk whose lanes stand still until the test lets them run: what waits,
 //! on what, and what is answered when partitions are being loaded or the disk is full.
 
+mod offsets;
+
 use super::*;
 use crate::config::BrokerConfig;
 use crate::disk::Disk;
@@ -39,6 +41,8 @@ struct Bench {
     peer: Peer,
     now: Now,
     last_call: bool,
+    /// What the last answer has to wait for.
+    round: u64,
 }
 
 /// The body of an answer, or what the request waits for.
@@ -89,6 +93,7 @@ impl Bench {
             },
             now: NOW,
             last_call: false,
+            round: 0,
         }
     }
 
@@ -144,9 +149,10 @@ impl Bench {
             arrived: NOW.mono,
             last_call: self.last_call,
             peer: &mut self.peer,
-            ticket: None,
         };
-        match handle(&mut self.broker, &mut cx, &frame, &mut out) {
+        let outcome = handle(&mut self.broker, &mut cx, &frame, &mut out);
+        self.round = out.round;
+        match outcome {
             Outcome::Done => Said::Answer(whole(out).split_off(4 + usize::from(flexible))),
             Outcome::Retry(wait) => Said::Waits(wait),
             other => panic!("{other:?}"),

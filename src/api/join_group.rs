@@ -1,0 +1,75 @@
+//! JoinGroup (11), versions 0-9: become a member of a group, or of its next generation.
+//!
+//! * The answer is owed: it comes when everybody has joined, or the rebalance timeout is over. What is checked in
+//!   which order is in `broker::groups`.
+//! * v0 has no rebalance timeout of its own; v4+ asks members without an id to come again with the one that error 79
+//!   brings (KIP-394); v5+ knows static members (KIP-345); v9+ can tell the leader not to share out anew (KIP-814).
+//! * Before v7 the protocol's name cannot be null and is empty instead.
+
+use super::{Call, Out, put};
+use crate::broker::Broker;
+use crate::broker::groups::{Join, Joined, JoinedMember};
+use crate::broker::wait::{Outcome, Ticket};
+use crate::proto::schema::join_group::{
+    JoinGroupRequest, JoinGroupResponse, JoinGroupResponseMember,
+};
+
+pub(super) fn handle(
+    broker: &mut Broker,
+    call: &mut Call<'_, '_>,
+    request: JoinGroupRequest<'_>,
+) -> Outcome {
+    let version = call.version();
+    let join = Join {
+        group_id: request.group_id,
+        member_id: request.member_id,
+        group_instance_id: request.group_instance_id,
+        client_id: call.header.client_id.unwrap_or_default(),
+        client_host: format!("/{}", call.cx.peer.remote.ip().to_canonical()),
+        session_timeout_ms: request.session_timeout_ms,
+        rebalance_timeout_ms: match version {
+            0 => request.session_timeout_ms,
+            _ => request.rebalance_timeout_ms,
+        },
+        protocol_type: request.protocol_type,
+        protocols: request
+            .protocols
+            .iter()
+            .map(|p| (p.name, p.metadata))
+            .collect(),
+        requires_known_member_id: version >= 4,
+        supports_skipping_assignment: version >= 9,
+        reason: request.reason,
+        fresh_id: broker.new_id(),
+    };
+    broker.join_group(join, call.ticket(), call.cx.now);
+    Outcome::Owed
+}
+
+pub(super) fn answer(ticket: &Ticket, joined: &Joined, out: &mut Out) {
+    let protocol_name = joined.protocol_name.as_deref();
+    let response = JoinGroupResponse {
+        error_code: joined.error,
+        generation_id: joined.generation_id,
+        protocol_type: joined.protocol_type.as_deref(),
+        protocol_name: match ticket.version {
+            ..7 => Some(protocol_name.unwrap_or_default()),
+            _ => protocol_name,
+        },
+        leader: &joined.leader,
+        skip_assignment: joined.skip_assignment,
+        member_id: &joined.member_id,
+        members: joined.members.iter().map(member).collect(),
+        ..Default::default()
+    };
+    let written = put(ticket, &response, &mut out.bytes);
+    written.expect("what members have sent fits an answer");
+}
+
+fn member(member: &JoinedMember) -> JoinGroupResponseMember<'_> {
+    JoinGroupResponseMember {
+        member_id: &member.member_id,
+        group_instance_id: member.group_instance_id.as_deref(),
+        metadata: &member.metadata,
+    }
+}

@@ -1,0 +1,130 @@
+//! OffsetCommit (8), versions 0-10: keep the offsets that a group has come to.
+//!
+//! * A member commits under its id and generation, a consumer that is no member with generation -1; an empty group id
+//!   is accepted. What is wrong with the member (22, 25, 27, 69, 82) is the answer for every partition.
+//! * v0 once meant ZooKeeper and is treated as v1. v1 brings the time of the commit, v2-4 for how long it is to be kept;
+//!   later ones are kept as `offsets.retention.minutes` says (KIP-211).
+//! * v10 names topics by id alone: an unknown one is 100. An unknown partition is 3, a text that is too long 12. When there
+//!   is nothing else, the member is not looked at, as in Kafka.
+//! * The answer leaves when the commit is on disk.
+
+use super::Call;
+use crate::broker::Broker;
+use crate::broker::groups::Claim;
+use crate::broker::groups::offsets::Committed;
+use crate::broker::wait::Outcome;
+use crate::proto::error::ErrorCode;
+use crate::proto::schema::offset_commit::{
+    OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic,
+    OffsetCommitResponse, OffsetCommitResponsePartition, OffsetCommitResponseTopic,
+};
+use crate::storage::PartitionId;
+
+/// "Not set", of times.
+const NO_TIME: i64 = -1;
+
+pub(super) fn handle(
+    broker: &mut Broker,
+    call: &mut Call<'_, '_>,
+    request: OffsetCommitRequest<'_>,
+) -> Outcome {
+    let topics = request.topics.iter();
+    let found: Vec<_> = topics
+        .map(|topic| find(broker, topic, call.version()))
+        .collect();
+    let mut verdict = Ok(());
+    if found.iter().flatten().any(Result::is_ok) {
+        let claim = Claim {
+            group_id: request.group_id,
+            generation_id: request.generation_id_or_member_epoch,
+            member_id: request.member_id,
+            group_instance_id: request.group_instance_id,
+        };
+        verdict = broker.check_commit(claim, call.version(), call.cx.now);
+    }
+    let mut taken = Vec::new();
+    let mut topics = Vec::with_capacity(found.len());
+    for (topic, places) in request.topics.iter().zip(found) {
+        let mut partitions = Vec::with_capacity(places.len());
+        for (partition, place) in topic.partitions.iter().zip(places) {
+            let checked = verdict.and(place).and_then(|at| {
+                check_metadata(broker, partition)?;
+                taken.push((at, committed(&request, partition, call.cx.now.wall_ms)));
+                Ok(())
+            });
+            partitions.push(OffsetCommitResponsePartition {
+                partition_index: partition.partition_index,
+                error_code: checked.err().unwrap_or(ErrorCode::NONE),
+            });
+        }
+        topics.push(OffsetCommitResponseTopic {
+            name: topic.name,
+            topic_id: topic.topic_id,
+            partitions,
+        });
+    }
+    if !taken.is_empty() {
+        broker.commit_offsets(request.group_id, taken);
+    }
+    call.after(broker.groups().round_of(request.group_id));
+    call.reply(&OffsetCommitResponse {
+        topics,
+        ..Default::default()
+    })
+}
+
+/// Where each partition of the request is.
+fn find(
+    broker: &Broker,
+    topic: &OffsetCommitRequestTopic<'_>,
+    version: i16,
+) -> Vec<Result<PartitionId, ErrorCode>> {
+    let (known, unknown) = match version {
+        ..10 => (
+            broker.topics().by_name(topic.name),
+            ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+        ),
+        _ => (
+            broker.topics().by_id(topic.topic_id),
+            ErrorCode::UNKNOWN_TOPIC_ID,
+        ),
+    };
+    let place = |partition: &OffsetCommitRequestPartition<'_>| {
+        let place = known.ok_or(unknown)?.partition(partition.partition_index);
+        place.ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
+    };
+    topic.partitions.iter().map(place).collect()
+}
+
+/// Kafka counts the text in UTF-16 units.
+fn check_metadata(
+    broker: &Broker,
+    partition: &OffsetCommitRequestPartition<'_>,
+) -> Result<(), ErrorCode> {
+    let text = partition.committed_metadata.unwrap_or_default();
+    let limit = i64::from(broker.config.offset_metadata_max_bytes);
+    match i64::try_from(text.encode_utf16().count()) {
+        Ok(length) if length <= limit => Ok(()),
+        _ => Err(ErrorCode::OFFSET_METADATA_TOO_LARGE),
+    }
+}
+
+fn committed(
+    request: &OffsetCommitRequest<'_>,
+    partition: &OffsetCommitRequestPartition<'_>,
+    wall_ms: i64,
+) -> Committed {
+    Committed {
+        offset: partition.committed_offset,
+        leader_epoch: partition.committed_leader_epoch,
+        metadata: partition.committed_metadata.unwrap_or_default().into(),
+        commit_timestamp_ms: match partition.commit_timestamp {
+            NO_TIME => wall_ms,
+            told => told,
+        },
+        expire_timestamp_ms: match request.retention_time_ms {
+            NO_TIME => None,
+            kept_ms => Some(wall_ms.saturating_add(kept_ms)),
+        },
+    }
+}

@@ -1,0 +1,171 @@
+//! OffsetFetch (9), versions 0-10: the offsets that groups have committed.
+//!
+//! * Null topics ask for everything the group has (v2+). Where nothing is committed the answer is -1 without an error,
+//!   also for unknown groups and topics.
+//! * v0 once meant ZooKeeper and is treated as v1, except that nothing committed is error 3 there.
+//! * v8+ asks for several groups (KIP-709); v9+ may name a member and its epoch, which mean nothing to classic groups;
+//!   v10 names topics by id alone: an unknown one is 100.
+//! * `require_stable` (v7+) makes no difference as long as there are no transactions.
+//! * The answer leaves when what it shows is on disk.
+
+use super::Call;
+use crate::broker::Broker;
+use crate::broker::groups::offsets::{self, Committed, Offsets};
+use crate::broker::topics::Topic;
+use crate::broker::wait::Outcome;
+use crate::proto::error::ErrorCode;
+use crate::proto::schema::offset_fetch::{
+    OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchRequestTopic, OffsetFetchRequestTopics,
+    OffsetFetchResponse, OffsetFetchResponseGroup, OffsetFetchResponsePartition,
+    OffsetFetchResponsePartitions, OffsetFetchResponseTopic, OffsetFetchResponseTopics,
+};
+use std::collections::BTreeSet;
+
+pub(super) fn handle(
+    broker: &mut Broker,
+    call: &mut Call<'_, '_>,
+    request: OffsetFetchRequest<'_>,
+) -> Outcome {
+    let version = call.version();
+    let asked = match version {
+        ..8 => vec![only_group(request)],
+        _ => request.groups,
+    };
+    for group in &asked {
+        call.after(broker.groups().round_of(group.group_id));
+    }
+    let broker = &*broker;
+    let mut groups: Vec<_> = asked
+        .iter()
+        .map(|group| row(broker, group, version))
+        .collect();
+    if version >= 8 {
+        return call.reply(&OffsetFetchResponse {
+            groups,
+            ..Default::default()
+        });
+    }
+    let topics = groups.pop().map(|group| group.topics).unwrap_or_default();
+    call.reply(&OffsetFetchResponse {
+        topics: topics
+            .into_iter()
+            .map(|topic| in_old_form(topic, version))
+            .collect(),
+        ..Default::default()
+    })
+}
+
+/// What a request before v8 asks, in the newer form.
+fn only_group(request: OffsetFetchRequest<'_>) -> OffsetFetchRequestGroup<'_> {
+    OffsetFetchRequestGroup {
+        group_id: request.group_id,
+        topics: request
+            .topics
+            .map(|topics| topics.into_iter().map(in_new_form).collect()),
+        ..Default::default()
+    }
+}
+
+fn in_new_form(topic: OffsetFetchRequestTopic<'_>) -> OffsetFetchRequestTopics<'_> {
+    OffsetFetchRequestTopics {
+        name: topic.name,
+        partition_indexes: topic.partition_indexes,
+        ..Default::default()
+    }
+}
+
+fn in_old_form(topic: OffsetFetchResponseTopics<'_>, version: i16) -> OffsetFetchResponseTopic<'_> {
+    let partitions = topic.partitions.into_iter();
+    let older = partitions.map(|partition| OffsetFetchResponsePartition {
+        partition_index: partition.partition_index,
+        committed_offset: partition.committed_offset,
+        committed_leader_epoch: partition.committed_leader_epoch,
+        metadata: partition.metadata,
+        error_code: match (version, partition.committed_offset) {
+            (0, -1) => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+            _ => partition.error_code,
+        },
+    });
+    OffsetFetchResponseTopic {
+        name: topic.name,
+        partitions: older.collect(),
+    }
+}
+
+fn row<'a>(
+    broker: &'a Broker,
+    asked: &OffsetFetchRequestGroup<'a>,
+    version: i16,
+) -> OffsetFetchResponseGroup<'a> {
+    let offsets = broker
+        .groups()
+        .get(asked.group_id)
+        .map(|group| &group.offsets);
+    let topics = match (&asked.topics, offsets) {
+        (None, None) => Vec::new(),
+        (None, Some(offsets)) => everything(broker, offsets),
+        (Some(topics), _) => {
+            let named = topics.iter();
+            named
+                .map(|topic| of_topic(broker, offsets, topic, version))
+                .collect()
+        }
+    };
+    OffsetFetchResponseGroup {
+        group_id: asked.group_id,
+        topics,
+        ..Default::default()
+    }
+}
+
+fn everything<'a>(broker: &'a Broker, offsets: &'a Offsets) -> Vec<OffsetFetchResponseTopics<'a>> {
+    let ids: BTreeSet<_> = offsets.keys().map(|at| at.topic).collect();
+    let topics = ids.into_iter().filter_map(|id| broker.topics().by_id(id));
+    let all_of = |topic: &'a Topic| OffsetFetchResponseTopics {
+        name: &topic.name,
+        topic_id: topic.id,
+        partitions: offsets::of_topic(offsets, topic.id)
+            .map(|(partition, committed)| shown(partition, Some(committed)))
+            .collect(),
+    };
+    topics.map(all_of).collect()
+}
+
+fn of_topic<'a>(
+    broker: &'a Broker,
+    offsets: Option<&'a Offsets>,
+    asked: &OffsetFetchRequestTopics<'a>,
+    version: i16,
+) -> OffsetFetchResponseTopics<'a> {
+    let topic = match version {
+        ..10 => broker.topics().by_name(asked.name),
+        _ => broker.topics().by_id(asked.topic_id),
+    };
+    let error_code = match topic {
+        None if version >= 10 => ErrorCode::UNKNOWN_TOPIC_ID,
+        _ => ErrorCode::NONE,
+    };
+    let partition = |&partition: &i32| {
+        let at = topic.and_then(|topic| topic.partition(partition));
+        let committed = at.and_then(|at| offsets?.get(&at));
+        OffsetFetchResponsePartitions {
+            error_code,
+            ..shown(partition, committed)
+        }
+    };
+    OffsetFetchResponseTopics {
+        name: asked.name,
+        topic_id: asked.topic_id,
+        partitions: asked.partition_indexes.iter().map(partition).collect(),
+    }
+}
+
+fn shown(partition: i32, committed: Option<&Committed>) -> OffsetFetchResponsePartitions<'_> {
+    OffsetFetchResponsePartitions {
+        partition_index: partition,
+        committed_offset: committed.map_or(-1, |committed| committed.offset),
+        committed_leader_epoch: committed.map_or(-1, |committed| committed.leader_epoch),
+        metadata: Some(committed.map_or("", |committed| &committed.metadata)),
+        error_code: ErrorCode::NONE,
+    }
+}

@@ -1,0 +1,133 @@
+//! What the broker does for groups: asks `groups`, and journals at once what it wants to be journaled.
+
+use super::Broker;
+use super::groups::offsets::{self, Committed};
+use super::groups::{Claim, Group, Groups, Join, Leaver, Left, Sync};
+use super::record::Record;
+use super::wait::Ticket;
+use crate::clock::{Mono, Now};
+use crate::proto::error::ErrorCode;
+use crate::storage::PartitionId;
+use std::sync::Arc;
+
+impl Broker {
+    /// The groups, to read.
+    #[must_use]
+    pub fn groups(&self) -> &Groups {
+        &self.groups
+    }
+
+    /// A member joins; the ticket is answered with `Answer::Joined`.
+    pub fn join_group(&mut self, join: Join<'_>, ticket: Ticket, now: Now) {
+        let records = self.groups.join(join, ticket, now);
+        self.commit_each(records);
+    }
+
+    /// A member asks for its assignment; the ticket is answered with `Answer::Synced`.
+    pub fn sync_group(&mut self, sync: Sync<'_>, ticket: Ticket, now: Now) {
+        let records = self.groups.sync(sync, ticket, now);
+        self.commit_each(records);
+    }
+
+    /// A member says that it lives.
+    pub fn heartbeat(&mut self, claim: Claim<'_>, now: Now) -> ErrorCode {
+        self.groups.heartbeat(claim, now)
+    }
+
+    /// Members leave: what became of each, in their order.
+    ///
+    /// # Errors
+    /// When nothing can be said of any of them.
+    pub fn leave_group(
+        &mut self,
+        group_id: &str,
+        leavers: &[Leaver<'_>],
+        now: Now,
+    ) -> Result<Vec<Left>, ErrorCode> {
+        let (left, records) = self.groups.leave(group_id, leavers, now);
+        self.commit_each(records);
+        left
+    }
+
+    /// Whether the member, or a consumer that is none, may commit offsets; a member's session goes on by it.
+    ///
+    /// # Errors
+    /// Why not, for the whole request.
+    pub fn check_commit(
+        &mut self,
+        claim: Claim<'_>,
+        version: i16,
+        now: Now,
+    ) -> Result<(), ErrorCode> {
+        self.groups.check_commit(claim, version, now)
+    }
+
+    /// Keeps offsets of a group. Answers the round that they belong to.
+    pub fn commit_offsets(&mut self, group_id: &str, all: Vec<(PartitionId, Committed)>) -> u64 {
+        let group: Arc<str> = group_id.into();
+        let records = all.into_iter().map(|(at, committed)| Record::Offset {
+            group: Arc::clone(&group),
+            at,
+            committed,
+        });
+        let records = records.collect();
+        self.commit_in_parts(records)
+    }
+
+    /// Forgets offsets of a group. Answers the round that this belongs to.
+    pub fn forget_offsets(&mut self, group: &Arc<str>, all: Vec<PartitionId>) -> u64 {
+        self.commit_in_parts(offsets::tombstones(group, all).collect())
+    }
+
+    /// Deletes a group without members, and all its offsets. Answers the round that this belongs to.
+    ///
+    /// # Errors
+    /// 69 when there is no such group, 68 when it has members.
+    pub fn delete_group(&mut self, group_id: &str) -> Result<u64, ErrorCode> {
+        let group = self.groups.removable(group_id)?;
+        let records = offsets::all_of(group);
+        Ok(self.commit_in_parts(records))
+    }
+
+    /// After the replay: sessions begin anew, and offsets of topics that are not there any more go. A deletion of a topic
+    /// that was cut off leaves such offsets.
+    pub(super) fn resume_groups(&mut self, now: Now) {
+        let exists = |at: &PartitionId| self.topics.by_id(at.topic).is_some();
+        let orphans = self.groups.offsets_where(|at| !exists(at));
+        self.commit_in_parts(orphans);
+        self.groups.resume(now);
+    }
+
+    pub(super) fn tick_groups(&mut self, now: Now) {
+        let records = self.groups.tick(now);
+        self.commit_each(records);
+        if self.offsets_check <= now.mono {
+            let every_ms = self.config.offsets_retention_check_interval_ms;
+            self.offsets_check = now.mono.plus_ms(every_ms);
+            let expired = self.expired_offsets(now.wall_ms);
+            self.commit_in_parts(expired);
+        }
+    }
+
+    pub(super) fn next_group_deadline(&self) -> Option<Mono> {
+        let sessions = self.groups.next_deadline().into_iter();
+        sessions.chain([self.offsets_check]).min()
+    }
+
+    /// What has been kept long enough: offsets, and groups that have nothing left.
+    fn expired_offsets(&self, wall_ms: i64) -> Vec<Record> {
+        let retention_ms = i64::from(self.config.offsets_retention_minutes) * 60_000;
+        let expired = |group: &Group| {
+            let name_of = |id| self.topics.by_id(id).map(|topic| Arc::clone(&topic.name));
+            offsets::expired(group, wall_ms, retention_ms, name_of)
+        };
+        self.groups.iter().flat_map(expired).collect()
+    }
+
+    /// Journals what different groups want, one by one: together they may be too large.
+    fn commit_each(&mut self, records: Vec<Record>) {
+        for record in records {
+            self.commit(vec![record]);
+        }
+    }
+}

@@ -1,0 +1,371 @@
+//! One group: its members, its generation, what it is doing, and what can be asked of it.
+
+use super::super::wait::Ticket;
+use super::answers::JoinedMember;
+use super::offsets::Offsets;
+use crate::clock::Mono;
+use crate::proto::error::ErrorCode;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What the journal knows of a group: the generation that was settled last. Applying it makes the group `Stable`, or
+/// `Empty` when it has no members.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Generation {
+    /// Counts rebalances, from 1; 0 before the first.
+    pub id: i32,
+    /// `consumer`, `connect` ...; none of a group that only commits offsets.
+    pub protocol_type: Option<Arc<str>>,
+    /// The protocol that the members have voted for.
+    pub protocol_name: Option<Arc<str>>,
+    /// The member that shares out the work.
+    pub leader: Option<Arc<str>>,
+    /// Since when, in milliseconds since 1970: an empty group's offsets are kept from then on.
+    pub since_ms: i64,
+    /// The members and their parts of the work.
+    pub members: Vec<GenerationMember>,
+}
+
+/// A member of a settled generation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GenerationMember {
+    /// Its id.
+    pub member_id: Arc<str>,
+    /// Its instance id, when it is a static member.
+    pub group_instance_id: Option<Arc<str>>,
+    /// The client's name for itself.
+    pub client_id: Arc<str>,
+    /// Where it comes from.
+    pub client_host: Arc<str>,
+    /// Silent for longer, it is out.
+    pub session_timeout_ms: i32,
+    /// How long a rebalance waits for it.
+    pub rebalance_timeout_ms: i32,
+    /// What it says about itself in the protocol that was chosen.
+    pub metadata: Arc<[u8]>,
+    /// Its part of the work, as the leader has written it.
+    pub assignment: Arc<[u8]>,
+}
+
+/// What a group is doing. All but `Empty` and `Stable` is transient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// No members; offsets at most.
+    Empty,
+    /// Members are asked to join the next generation.
+    PreparingRebalance {
+        /// Who has not joined by then is out.
+        until: Mono,
+        /// The group was empty before, and waits for more members even when all are there.
+        initial: Option<Initial>,
+    },
+    /// The generation has begun; its leader shares out the work.
+    CompletingRebalance,
+    /// Everybody has its part.
+    Stable,
+}
+
+/// The wait of a group that was empty (`group.initial.rebalance.delay.ms`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Initial {
+    /// It is not put off beyond this.
+    pub at_most: Mono,
+    /// Members have come since it was put off last, so it is worth to be put off again.
+    pub has_grown: bool,
+}
+
+/// Why and since when a group rebalances, for the log.
+#[derive(Debug)]
+pub(super) struct Rebalance {
+    pub(super) since: Mono,
+    pub(super) reason: String,
+}
+
+/// A member, as a living group knows it.
+#[derive(Debug)]
+pub struct Member {
+    /// Its instance id, when it is a static member.
+    pub group_instance_id: Option<Arc<str>>,
+    /// The client's name for itself.
+    pub client_id: Arc<str>,
+    /// Where it comes from.
+    pub client_host: Arc<str>,
+    /// Silent for longer, it is out.
+    pub session_timeout_ms: i32,
+    /// How long a rebalance waits for it.
+    pub rebalance_timeout_ms: i32,
+    /// Names and metadata, its favourite first.
+    pub protocols: Vec<(Arc<str>, Arc<[u8]>)>,
+    /// Its part of the work.
+    pub assignment: Arc<[u8]>,
+    /// When it is out. None while it waits for an answer of ours: it cannot say that it lives; but one that has never
+    /// had an answer may be a client that is gone and has come again under another id, and is not waited for for ever.
+    pub(super) deadline: Option<Mono>,
+    /// Its JoinGroup, until the generation begins.
+    pub(super) joining: Option<Ticket>,
+    /// Its SyncGroup, until the leader has shared out the work.
+    pub(super) syncing: Option<Ticket>,
+    /// It has not asked for its assignment of this generation.
+    pub(super) is_unsynced: bool,
+}
+
+/// A group.
+#[derive(Debug)]
+pub struct Group {
+    /// Its id.
+    pub id: Arc<str>,
+    /// What it is doing.
+    pub phase: Phase,
+    /// The generation that is, or was last; a rebalance under way will begin the next.
+    pub generation_id: i32,
+    /// `consumer`, `connect` ...; none of a group that only commits offsets.
+    pub protocol_type: Option<Arc<str>>,
+    /// The protocol that the members have voted for.
+    pub protocol_name: Option<Arc<str>>,
+    /// The member that shares out the work.
+    pub leader: Option<Arc<str>>,
+    /// Since when it is `Stable` or `Empty`, in milliseconds since 1970.
+    pub since_ms: i64,
+    /// The members by id.
+    pub members: BTreeMap<Arc<str>, Member>,
+    /// Member ids that were given with error 79 and have not come back yet, and until when they may.
+    pub(super) pending: BTreeMap<Arc<str>, Mono>,
+    /// Who has not asked for its assignment by then is out; none when all have.
+    pub(super) sync_until: Option<Mono>,
+    /// The rebalance under way.
+    pub(super) rebalance: Option<Box<Rebalance>>,
+    /// Committed offsets.
+    pub offsets: Offsets,
+    /// The sync round of its newest record: who reads of this group answers no earlier.
+    pub round: u64,
+}
+
+/// What is due in a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Due {
+    /// A member's session.
+    Member(Arc<str>),
+    /// The time in which a member may come back with its new id.
+    Pending(Arc<str>),
+    /// The wait for members that have not asked for their assignment.
+    Syncs,
+    /// The wait for members to join.
+    Joins,
+}
+
+impl Member {
+    /// What it says about itself in that protocol; nothing, if it does not know it.
+    #[must_use]
+    pub fn metadata(&self, protocol: &str) -> &[u8] {
+        self.said_of(protocol).map_or(&[], |metadata| metadata)
+    }
+
+    pub(super) fn said_of(&self, protocol: &str) -> Option<&Arc<[u8]>> {
+        let mut protocols = self.protocols.iter();
+        let (_, metadata) = protocols.find(|(name, _)| **name == *protocol)?;
+        Some(metadata)
+    }
+
+    /// Whether it says the same as before, in the same order.
+    pub(super) fn says(&self, protocols: &[(&str, &[u8])]) -> bool {
+        let said = self.protocols.iter().map(|(name, data)| (&**name, &**data));
+        said.eq(protocols.iter().copied())
+    }
+
+    /// The session goes on from now. A member that waits for an answer has none that could end.
+    pub(super) fn touch(&mut self, now: Mono) {
+        let deadline = now.plus_ms(self.session_timeout_ms.into());
+        self.deadline = self.deadline.map(|before| before.max(deadline));
+    }
+
+    /// An answer has left: the session begins.
+    pub(super) fn begin_session(&mut self, now: Mono) {
+        self.deadline = Some(now.plus_ms(self.session_timeout_ms.into()));
+    }
+}
+
+impl Group {
+    /// An empty group that nothing is known of.
+    pub(super) fn new(id: Arc<str>) -> Group {
+        Group {
+            id,
+            phase: Phase::Empty,
+            generation_id: 0,
+            protocol_type: None,
+            protocol_name: None,
+            leader: None,
+            since_ms: 0,
+            members: BTreeMap::new(),
+            pending: BTreeMap::new(),
+            sync_until: None,
+            rebalance: None,
+            offsets: Offsets::new(),
+            round: 0,
+        }
+    }
+
+    /// The state's name, as Kafka writes it.
+    #[must_use]
+    pub fn state(&self) -> &'static str {
+        match self.phase {
+            Phase::Empty => "Empty",
+            Phase::PreparingRebalance { .. } => "PreparingRebalance",
+            Phase::CompletingRebalance => "CompletingRebalance",
+            Phase::Stable => "Stable",
+        }
+    }
+
+    /// Whether its members are ordinary consumers, whose metadata the broker can read.
+    #[must_use]
+    pub fn is_of_consumers(&self) -> bool {
+        self.protocol_type.as_deref() == Some("consumer")
+    }
+
+    /// Whether nothing was ever journaled of it and nobody can come back to it. The first record of a group has
+    /// generation 1.
+    pub(super) fn is_void(&self) -> bool {
+        let has_nobody = self.phase == Phase::Empty && self.pending.is_empty();
+        has_nobody && self.generation_id == 0 && self.offsets.is_empty()
+    }
+
+    pub(super) fn is_leader(&self, member_id: &str) -> bool {
+        self.leader.as_deref() == Some(member_id)
+    }
+
+    /// The member that has that instance id.
+    pub(super) fn static_member(&self, instance: &str) -> Option<&Arc<str>> {
+        let mut members = self.members.iter();
+        let has_it = |member: &Member| member.group_instance_id.as_deref() == Some(instance);
+        members.find_map(|(id, member)| has_it(member).then_some(id))
+    }
+
+    /// Whether a member is who it claims to be.
+    pub(super) fn validate(
+        &self,
+        member_id: &str,
+        instance: Option<&str>,
+    ) -> Result<(), ErrorCode> {
+        if let Some(instance) = instance {
+            match self.static_member(instance) {
+                None => return Err(ErrorCode::UNKNOWN_MEMBER_ID),
+                Some(holder) if **holder != *member_id => {
+                    return Err(ErrorCode::FENCED_INSTANCE_ID);
+                }
+                Some(_) => {}
+            }
+        }
+        match self.members.contains_key(member_id) {
+            true => Ok(()),
+            false => Err(ErrorCode::UNKNOWN_MEMBER_ID),
+        }
+    }
+
+    /// Whether somebody of these protocols may join: it needs the group's type, and one protocol that all know.
+    pub(super) fn supports(&self, protocol_type: &str, protocols: &[(&str, &[u8])]) -> bool {
+        if self.phase == Phase::Empty {
+            return !protocol_type.is_empty() && !protocols.is_empty();
+        }
+        let is_common = |&(name, _): &(&str, &[u8])| self.is_common(name);
+        self.protocol_type.as_deref() == Some(protocol_type) && protocols.iter().any(is_common)
+    }
+
+    /// Whether every member knows the protocol.
+    fn is_common(&self, name: &str) -> bool {
+        let mut members = self.members.values();
+        members.all(|member| member.said_of(name).is_some())
+    }
+
+    /// The protocol that most members like best among those that all know; of equals, the first by name.
+    pub(super) fn vote(&self) -> Option<Arc<str>> {
+        let mut votes: BTreeMap<&Arc<str>, usize> = BTreeMap::new();
+        for member in self.members.values() {
+            let names = member.protocols.iter().map(|(name, _)| name);
+            let favourite = names.into_iter().find(|name| self.is_common(name))?;
+            *votes.entry(favourite).or_default() += 1;
+        }
+        let most = votes.values().copied().max()?;
+        let (winner, _) = votes.into_iter().find(|&(_, count)| count == most)?;
+        Some(Arc::clone(winner))
+    }
+
+    /// How long a rebalance waits: as long as the most patient member asks for.
+    pub(super) fn rebalance_timeout_ms(&self) -> i64 {
+        let timeouts = self.members.values().map(|m| m.rebalance_timeout_ms);
+        timeouts.max().unwrap_or(0).max(0).into()
+    }
+
+    /// Whether nobody is missing any more in a rebalance.
+    pub(super) fn has_all_joined(&self) -> bool {
+        self.pending.is_empty() && self.members.values().all(|member| member.joining.is_some())
+    }
+
+    /// The members, as their leader is told them.
+    pub(super) fn joined_members(&self) -> Vec<JoinedMember> {
+        let protocol = self.protocol_name.as_deref().unwrap_or_default();
+        let told = |(id, member): (&Arc<str>, &Member)| JoinedMember {
+            member_id: Arc::clone(id),
+            group_instance_id: member.group_instance_id.clone(),
+            metadata: member.said_of(protocol).cloned().unwrap_or_default(),
+        };
+        self.members.iter().map(told).collect()
+    }
+
+    /// When something is due next, if anything ever is.
+    pub(super) fn due(&self) -> Option<Mono> {
+        let sessions = self.members.values().filter_map(|member| member.deadline);
+        let pending = self.pending.values().copied();
+        let joins = match self.phase {
+            Phase::PreparingRebalance { until, .. } => Some(until),
+            _ => None,
+        };
+        sessions
+            .chain(pending)
+            .chain(self.sync_until)
+            .chain(joins)
+            .min()
+    }
+
+    /// One thing that is due.
+    pub(super) fn overdue(&self, now: Mono) -> Option<Due> {
+        let is_out = |member: &Member| member.deadline.is_some_and(|at| at <= now);
+        if let Some((id, _)) = self.members.iter().find(|(_, member)| is_out(member)) {
+            return Some(Due::Member(Arc::clone(id)));
+        }
+        if let Some((id, _)) = self.pending.iter().find(|&(_, &at)| at <= now) {
+            return Some(Due::Pending(Arc::clone(id)));
+        }
+        match self.phase {
+            _ if self.sync_until.is_some_and(|at| at <= now) => Some(Due::Syncs),
+            Phase::PreparingRebalance { until, .. } if until <= now => Some(Due::Joins),
+            _ => None,
+        }
+    }
+
+    /// What must hold between turns.
+    pub(super) fn check_invariants(&self) {
+        let mut instances = std::collections::BTreeSet::new();
+        let is_preparing = matches!(self.phase, Phase::PreparingRebalance { .. });
+        for (id, member) in &self.members {
+            let is_waiting = member.joining.is_some() || member.syncing.is_some();
+            assert!(!self.pending.contains_key(id), "a member is not pending");
+            assert!(is_waiting || member.deadline.is_some(), "a session ends");
+            assert!(member.joining.is_none() || is_preparing);
+            assert!(member.syncing.is_none() || self.phase == Phase::CompletingRebalance);
+            assert!(!member.is_unsynced || self.sync_until.is_some());
+            if let Some(instance) = &member.group_instance_id {
+                assert!(instances.insert(instance), "one member for an instance");
+            }
+        }
+        match self.phase {
+            Phase::Empty => assert!(self.members.is_empty()),
+            Phase::PreparingRebalance { .. } => assert!(self.sync_until.is_none()),
+            _ => assert!(!self.members.is_empty()),
+        }
+        match &self.leader {
+            None => assert!(self.members.is_empty(), "members have a leader"),
+            Some(leader) => assert!(self.members.contains_key(leader), "a leader is a member"),
+        }
+        assert!(self.members.is_empty() || self.vote().is_some());
+        assert!(self.members.is_empty() || self.protocol_type.is_some());
+    }
+}

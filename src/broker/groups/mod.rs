@@ -1,0 +1,348 @@
+//! Consumer groups of the classic protocol, and the offsets that groups commit.
+//!
+//! A group's last settled **generation** (members and their assignments) and its committed offsets are journaled; they
+//! change only by `apply`, which live operation and replay share. A rebalance under way is transient: who has joined,
+//! who waits for an answer, and every deadline. A broker that stops in the middle of one comes back with the
+//! generation before it, and members that had heard of the newer one are told to join again.
+//!
+//! ```text
+//!            join                 all have joined, or time is up          the leader's SyncGroup, applied
+//!   Empty ----------> PreparingRebalance ----------> CompletingRebalance ----------> Stable
+//!     ^                 |  ^         ^                     |                           |
+//!     +---- nobody -----+  |         +-- join, leave, -----+                           |
+//!           joined         |             expiry                                        |
+//!                          +------------- join, leave, expiry -------------------------+
+//! ```
+//!
+//! Whatever a call wants to be journaled it returns as records, at most one for a group, which the broker commits and
+//! applies at once. Answers that are owed are paid while a call runs or a record is applied; each carries the round that
+//! its group's newest record has when the answers are taken.
+//!
+//! The rules are those of Kafka 4.3's coordinator (`GroupMetadataManager`, `ClassicGroup`), with these exceptions: a
+//! group that nothing was ever journaled of goes as soon as nobody is left to come back to it; a request that another one
+//! of the same member overtakes is answered (27) and not left hanging; a member that is removed while it waits for
+//! its assignment is told so (25).
+
+mod answers;
+mod group;
+mod join;
+mod leave;
+pub mod offsets;
+mod rebalance;
+mod replace;
+mod requests;
+mod session;
+mod subscription;
+mod sync;
+#[cfg(test)]
+mod tests;
+mod work;
+
+pub use answers::{Answer, Fact, Joined, JoinedMember, Synced};
+pub use group::{Generation, GenerationMember, Group, Initial, Member, Phase};
+pub use leave::Left;
+pub use requests::{Claim, Join, Leaver, Sync};
+
+use super::record::Record;
+use super::wait::{Ticket, Timers};
+use crate::clock::{Mono, Now, Rate};
+use crate::config::BrokerConfig;
+use crate::proto::error::ErrorCode;
+use offsets::Offsets;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use work::{Paid, Work};
+
+/// Rebalances that are logged each minute.
+const LOGGED_A_MINUTE: u32 = 30;
+
+/// All groups.
+#[derive(Debug)]
+pub struct Groups {
+    by_id: BTreeMap<Arc<str>, Group>,
+    /// When a group is to be looked at next. A heartbeat only moves its member's own deadline, so a group may be
+    /// looked at earlier than anything is due, and never later.
+    timers: Timers<Arc<str>>,
+    paid: Vec<Paid>,
+    /// The newest round of a group that is gone.
+    gone_round: u64,
+    config: Arc<BrokerConfig>,
+    logged: Rate,
+}
+
+impl Groups {
+    /// No groups yet.
+    #[must_use]
+    pub fn new(config: Arc<BrokerConfig>) -> Groups {
+        Groups {
+            by_id: BTreeMap::new(),
+            timers: Timers::default(),
+            paid: Vec::new(),
+            gone_round: 0,
+            config,
+            logged: Rate::per_minute(LOGGED_A_MINUTE),
+        }
+    }
+
+    /// The group of that id.
+    #[must_use]
+    pub fn get(&self, id: &str) -> Option<&Group> {
+        self.by_id.get(id)
+    }
+
+    /// All groups, by id.
+    pub fn iter(&self) -> impl Iterator<Item = &Group> {
+        self.by_id.values()
+    }
+
+    /// The round of the newest record of that group; where there is no such group, of the newest one of any that is gone.
+    #[must_use]
+    pub fn round_of(&self, id: &str) -> u64 {
+        self.get(id).map_or(self.gone_round, |group| group.round)
+    }
+
+    /// The round of the newest record of any group.
+    #[must_use]
+    pub fn newest_round(&self) -> u64 {
+        let rounds = self.iter().map(|group| group.round);
+        rounds.max().unwrap_or(0).max(self.gone_round)
+    }
+
+    /// The group, if it may be deleted.
+    ///
+    /// # Errors
+    /// 69 when there is none, 68 when it has members.
+    pub fn removable(&self, id: &str) -> Result<&Group, ErrorCode> {
+        let group = self.get(id).ok_or(ErrorCode::GROUP_ID_NOT_FOUND)?;
+        match group.phase {
+            Phase::Empty => Ok(group),
+            _ => Err(ErrorCode::NON_EMPTY_GROUP),
+        }
+    }
+
+    /// Applies a generation: the group is stable, or empty. Members that live on keep what is transient about them, and
+    /// those that wait for their assignment get it.
+    pub fn settled(&mut self, id: &Arc<str>, generation: Generation, round: u64) {
+        let group = Groups::entry(&mut self.by_id, id);
+        group.round = round;
+        group.settle(generation, &mut self.paid);
+        self.arm(id);
+    }
+
+    /// Applies a deletion.
+    pub fn deleted(&mut self, id: &Arc<str>, round: u64) {
+        self.by_id.remove(id);
+        self.timers.cancel(id);
+        self.gone_round = self.gone_round.max(round);
+    }
+
+    /// The offsets of a group, to apply a record to. Who only commits offsets makes a group by it.
+    pub(super) fn offsets_mut(&mut self, id: &Arc<str>, round: u64) -> &mut Offsets {
+        let group = Groups::entry(&mut self.by_id, id);
+        group.round = round;
+        &mut group.offsets
+    }
+
+    /// After the replay: every session begins anew, and a group that is larger than is allowed now rebalances.
+    pub fn resume(&mut self, now: Now) {
+        let ids: Vec<Arc<str>> = self.by_id.keys().cloned().collect();
+        for id in ids {
+            if let Some(mut work) = self.work(&id, now) {
+                work.resume();
+            }
+            self.leave_alone(&id);
+        }
+    }
+
+    /// A member joins. The ticket is paid with `Answer::Joined`, now or when the next generation begins.
+    pub fn join(&mut self, join: Join<'_>, ticket: Ticket, now: Now) -> Vec<Record> {
+        if let Err(error) = self.admit(&join) {
+            let answer = Joined::refused(error, join.member_id);
+            return self.turn_away(join.group_id, ticket, answer.into());
+        }
+        let id = match self.by_id.get(join.group_id) {
+            Some(group) => Arc::clone(&group.id),
+            None => Arc::from(join.group_id),
+        };
+        Groups::entry(&mut self.by_id, &id);
+        self.with(&id, now, |work| work.join(&join, ticket))
+    }
+
+    /// A member asks for its assignment. The ticket is paid with `Answer::Synced`, now or when the leader has shared out
+    /// the work.
+    pub fn sync(&mut self, sync: Sync<'_>, ticket: Ticket, now: Now) -> Vec<Record> {
+        match self.known(sync.claim.group_id) {
+            Ok(id) => self.with(&id, now, |work| work.sync(&sync, ticket)),
+            Err(error) => {
+                let answer = Synced::refused(error);
+                self.turn_away(sync.claim.group_id, ticket, answer.into())
+            }
+        }
+    }
+
+    /// A member says that it lives, and hears whether it is to join again (27) or is out (22, 25, 82).
+    pub fn heartbeat(&mut self, claim: Claim<'_>, now: Now) -> ErrorCode {
+        match self.work(claim.group_id, now) {
+            _ if claim.group_id.is_empty() => ErrorCode::INVALID_GROUP_ID,
+            None => ErrorCode::UNKNOWN_MEMBER_ID,
+            Some(mut work) => work.heartbeat(&claim),
+        }
+    }
+
+    /// Members leave, or an operator removes them: what became of each, in their order.
+    pub fn leave(
+        &mut self,
+        group_id: &str,
+        leavers: &[Leaver<'_>],
+        now: Now,
+    ) -> (Result<Vec<Left>, ErrorCode>, Vec<Record>) {
+        match self.known(group_id) {
+            Err(ErrorCode::UNKNOWN_MEMBER_ID) => (Ok(leave::unknown(leavers)), Vec::new()),
+            Err(error) => (Err(error), Vec::new()),
+            Ok(id) => {
+                let mut left = Vec::new();
+                let records = self.with(&id, now, |work| work.leave(leavers, &mut left));
+                (Ok(left), records)
+            }
+        }
+    }
+
+    /// Whether offsets may be committed under that claim by OffsetCommit of that version; a member's session goes on by
+    /// it. Generation -1 without a member is a consumer that is in no group: it may, while the group has no members.
+    ///
+    /// # Errors
+    /// Why not, for the whole request.
+    pub fn check_commit(
+        &mut self,
+        claim: Claim<'_>,
+        version: i16,
+        now: Now,
+    ) -> Result<(), ErrorCode> {
+        match self.work(claim.group_id, now) {
+            None => session::check_first_commit(&claim, version),
+            Some(mut work) => work.check_commit(&claim),
+        }
+    }
+
+    /// Ends what is due: sessions, rebalances that have waited long enough.
+    pub fn tick(&mut self, now: Now) -> Vec<Record> {
+        let mut records = Vec::new();
+        while let Some(id) = self.timers.pop(now.mono) {
+            records.extend(self.with(&id, now, |work| work.expire()));
+        }
+        records
+    }
+
+    /// When `tick` is wanted next.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Mono> {
+        self.timers.next()
+    }
+
+    /// Answers that were paid since the last call.
+    pub fn take_paid(&mut self) -> Vec<(Ticket, Fact)> {
+        let paid = std::mem::take(&mut self.paid);
+        let fact = |Paid {
+                        ticket,
+                        group,
+                        answer,
+                    }| {
+            let round = self.round_of(&group);
+            (ticket, Fact { round, answer })
+        };
+        paid.into_iter().map(fact).collect()
+    }
+
+    /// What must hold between turns.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn check_invariants(&self) {
+        for (id, group) in &self.by_id {
+            group.check_invariants();
+            assert_eq!(*id, group.id);
+            assert!(!group.is_void(), "a group of nothing is forgotten");
+            let due = group.due().unwrap_or(Mono::NEVER);
+            let at = self.timers.get(id).unwrap_or(Mono::NEVER);
+            assert!(at <= due, "a group is looked at before anything is due");
+        }
+    }
+
+    /// What does not depend on the state of a group that exists.
+    fn admit(&self, join: &Join<'_>) -> Result<(), ErrorCode> {
+        let config = &self.config;
+        let timeouts = config.group_min_session_timeout_ms..=config.group_max_session_timeout_ms;
+        if join.group_id.is_empty() {
+            return Err(ErrorCode::INVALID_GROUP_ID);
+        }
+        if !timeouts.contains(&join.session_timeout_ms) {
+            return Err(ErrorCode::INVALID_SESSION_TIMEOUT);
+        }
+        if !join.member_id.is_empty() && self.get(join.group_id).is_none() {
+            return Err(ErrorCode::UNKNOWN_MEMBER_ID);
+        }
+        Ok(())
+    }
+
+    fn known(&self, id: &str) -> Result<Arc<str>, ErrorCode> {
+        match self.get(id) {
+            _ if id.is_empty() => Err(ErrorCode::INVALID_GROUP_ID),
+            None => Err(ErrorCode::UNKNOWN_MEMBER_ID),
+            Some(group) => Ok(Arc::clone(&group.id)),
+        }
+    }
+
+    fn turn_away(&mut self, id: &str, ticket: Ticket, answer: Answer) -> Vec<Record> {
+        let group = id.into();
+        self.paid.push(Paid {
+            ticket,
+            group,
+            answer,
+        });
+        Vec::new()
+    }
+
+    fn entry<'a>(by_id: &'a mut BTreeMap<Arc<str>, Group>, id: &Arc<str>) -> &'a mut Group {
+        let fresh = || Group::new(Arc::clone(id));
+        by_id.entry(Arc::clone(id)).or_insert_with(fresh)
+    }
+
+    fn work(&mut self, id: &str, now: Now) -> Option<Work<'_>> {
+        Some(Work {
+            group: self.by_id.get_mut(id)?,
+            paid: &mut self.paid,
+            logged: &mut self.logged,
+            config: &self.config,
+            now,
+        })
+    }
+
+    /// Lets a group work. While a record is on its way the group is not touched again: applying it sets the timer.
+    fn with(
+        &mut self,
+        id: &Arc<str>,
+        now: Now,
+        what: impl FnOnce(&mut Work<'_>) -> Option<Record>,
+    ) -> Vec<Record> {
+        let record = self.work(id, now).and_then(|mut work| what(&mut work));
+        if record.is_none() {
+            self.leave_alone(id);
+        }
+        record.into_iter().collect()
+    }
+
+    /// Forgets the group if there is nothing to it, or sets its timer.
+    fn leave_alone(&mut self, id: &Arc<str>) {
+        if self.get(id).is_some_and(Group::is_void) {
+            self.deleted(id, self.round_of(id));
+        }
+        self.arm(id);
+    }
+
+    fn arm(&mut self, id: &Arc<str>) {
+        match self.get(id).and_then(Group::due) {
+            Some(at) => self.timers.set(Arc::clone(id), at),
+            None => self.timers.cancel(id),
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! The offsets that a group has committed, and when they go.
+//!
+//! They are kept under the topic's id, so that a topic of the same name that is created later begins without any; they
+//! go with their topic, with their group, on request, and by age (`offsets.retention.minutes`). Age counts, as in Kafka:
+//!
+//! | group | from | which offsets |
+//! |---|---|---|
+//! | without members | when its last member left | all |
+//! | only commits | the commit | all |
+//! | stable consumers | the commit | of topics that no member subscribes to |
+//! | anything else | - | none |
+//!
+//! A commit that brought a time of its own (OffsetCommit 2-4) goes at that time, wherever an offset may go at all. While
+//! the clock is implausible, nothing goes by age.
+
+use super::super::record::Record;
+use super::Groups;
+use super::group::{Group, Phase};
+use crate::clock;
+use crate::proto::Uuid;
+use crate::storage::PartitionId;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// One committed offset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Committed {
+    /// The next offset to read.
+    pub offset: i64,
+    /// The leader epoch of the last record that was read, or -1.
+    pub leader_epoch: i32,
+    /// A text of the consumer's.
+    pub metadata: Box<str>,
+    /// When it was committed, in milliseconds since 1970.
+    pub commit_timestamp_ms: i64,
+    /// When it is to go, if the client has said so (v2-v4), in milliseconds since 1970.
+    pub expire_timestamp_ms: Option<i64>,
+}
+
+/// The committed offsets of a group.
+pub type Offsets = BTreeMap<PartitionId, Committed>;
+
+impl Groups {
+    /// Applies the record of a commit.
+    pub fn committed(&mut self, id: &Arc<str>, at: PartitionId, offset: Committed, round: u64) {
+        self.offsets_mut(id, round).insert(at, offset);
+    }
+
+    /// Applies the tombstone of an offset.
+    pub fn forgotten(&mut self, id: &Arc<str>, at: PartitionId, round: u64) {
+        if self.get(id).is_some() {
+            self.offsets_mut(id, round).remove(&at);
+        }
+    }
+
+    /// Tombstones of every offset whose partition is one of these.
+    #[must_use]
+    pub fn offsets_where(&self, is_one: impl Fn(&PartitionId) -> bool) -> Vec<Record> {
+        let of_group = |group: &Group| {
+            let doomed = group.offsets.keys().copied().filter(|at| is_one(at));
+            tombstones(&group.id, doomed.collect()).collect::<Vec<_>>()
+        };
+        self.iter().flat_map(of_group).collect()
+    }
+
+    /// Tombstones of every offset of a topic.
+    #[must_use]
+    pub fn offsets_of_topic(&self, topic: Uuid) -> Vec<Record> {
+        let of_group = |group: &Group| {
+            let partitions = group.offsets.range(every_partition(topic));
+            let doomed = partitions.map(|(&at, _)| at).collect();
+            tombstones(&group.id, doomed).collect::<Vec<_>>()
+        };
+        self.iter().flat_map(of_group).collect()
+    }
+}
+
+/// The offsets of one topic, in the order of partitions.
+pub fn of_topic(offsets: &Offsets, topic: Uuid) -> impl Iterator<Item = (i32, &Committed)> {
+    let all = offsets.range(every_partition(topic));
+    all.map(|(at, committed)| (at.partition, committed))
+}
+
+/// Tombstones of these offsets.
+pub fn tombstones(group: &Arc<str>, all: Vec<PartitionId>) -> impl Iterator<Item = Record> {
+    let group = Arc::clone(group);
+    all.into_iter().map(move |at| Record::OffsetForgotten {
+        group: Arc::clone(&group),
+        at,
+    })
+}
+
+/// Tombstones of a group and of all its offsets. The group's own is the last, so that a part of them leaves a group with
+/// fewer offsets and never offsets without their group.
+#[must_use]
+pub fn all_of(group: &Group) -> Vec<Record> {
+    let doomed = group.offsets.keys().copied().collect();
+    let gone = Record::GroupDeleted {
+        id: Arc::clone(&group.id),
+    };
+    tombstones(&group.id, doomed).chain([gone]).collect()
+}
+
+/// Tombstones of what the group has kept long enough; of the group too, when it has neither members nor offsets left.
+pub fn expired(
+    group: &Group,
+    wall_ms: i64,
+    retention_ms: i64,
+    name_of: impl Fn(Uuid) -> Option<Arc<str>>,
+) -> Vec<Record> {
+    if wall_ms < clock::PLAUSIBLE_MS {
+        return Vec::new();
+    }
+    let is_due =
+        |committed: &Committed| match (committed.expire_timestamp_ms, since(group, committed)) {
+            (_, None) => false,
+            (Some(at_ms), _) => at_ms <= wall_ms,
+            (None, Some(from_ms)) => wall_ms.saturating_sub(from_ms) >= retention_ms,
+        };
+    let subscribed = group.subscribed_topics().unwrap_or_default();
+    let is_read =
+        |at: &PartitionId| name_of(at.topic).is_some_and(|name| subscribed.contains(&*name));
+    let due = group
+        .offsets
+        .iter()
+        .filter(|(at, committed)| is_due(committed) && !is_read(at));
+    let due: Vec<PartitionId> = due.map(|(&at, _)| at).collect();
+    let is_idle = group.phase == Phase::Empty && group.pending.is_empty();
+    if due.len() == group.offsets.len() && is_idle {
+        return all_of(group);
+    }
+    tombstones(&group.id, due).collect()
+}
+
+/// From when on the age of an offset counts, in milliseconds since 1970; none while it does not count.
+fn since(group: &Group, committed: &Committed) -> Option<i64> {
+    match (group.phase, &group.protocol_type) {
+        (_, None) => Some(committed.commit_timestamp_ms),
+        (Phase::Empty, _) => Some(group.since_ms),
+        (Phase::Stable, _) if group.subscribed_topics().is_some() => {
+            Some(committed.commit_timestamp_ms)
+        }
+        _ => None,
+    }
+}
+
+fn every_partition(topic: Uuid) -> std::ops::RangeInclusive<PartitionId> {
+    let at = |partition| PartitionId { topic, partition };
+    at(i32::MIN)..=at(i32::MAX)
+}

@@ -1,0 +1,46 @@
+// The Go clients behind one program: `clients LIBRARY session BOOTSTRAP` answers the lines that session.rs
+// sends, and `clients LIBRARY member BOOTSTRAP GROUP TOPIC ASSIGNOR [INSTANCE_ID]` is one member of a group.
+//
+// What the libraries share is in session.go and member.go; each library has a file for either.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+)
+
+// One library, in both of its parts.
+type library struct {
+	session func(bootstrap string) verbs
+	member  func(context.Context, membership) error
+}
+
+var libraries = map[string]library{
+	"sarama":   {saramaSession, saramaMember},
+	"kafka-go": {kafkaGoSession, kafkaGoMember},
+	"franz-go": {franzSession, franzMember},
+}
+
+func main() {
+	if len(os.Args) < 4 {
+		fail("usage: clients LIBRARY session|member BOOTSTRAP ...")
+	}
+	chosen, known := libraries[os.Args[1]]
+	if !known {
+		fail("unknown library " + os.Args[1])
+	}
+	switch os.Args[2] {
+	case "session":
+		answerLines(chosen.session(os.Args[3]))
+	case "member":
+		runMember(chosen.member, os.Args[3:])
+	default:
+		fail("unknown part " + os.Args[2])
+	}
+}
+
+func fail(sentence string) {
+	fmt.Println("failed " + sentence)
+	os.Exit(1)
+}

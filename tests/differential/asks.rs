@@ -1,0 +1,44 @@
+//! Which answer belongs to which request.
+//!
+//! Messages here borrow from `'static`: what a script sends or is answered lives until the suite ends, so that a
+//! script may keep a name from one answer and use it in any later request.
+
+use std::fmt::Debug;
+
+use chronikd::proto::{ApiKey, Wire, schema};
+
+/// A request.
+pub(crate) trait Ask: Wire<'static> {
+    /// Its answer.
+    type Answer: Wire<'static> + Debug;
+    /// Its API.
+    const API: ApiKey;
+}
+
+macro_rules! asks {
+    ($($api:ident: $module:ident::$request:ident $(<$lt:lifetime>)? => $answer:ident $(<$also:lifetime>)?;)*) => { $(
+        impl Ask for schema::$module::$request $(<$lt>)? {
+            type Answer = schema::$module::$answer $(<$also>)?;
+            const API: ApiKey = ApiKey::$api;
+        }
+    )* };
+}
+
+asks! {
+    Produce: produce::ProduceRequest<'static> => ProduceResponse<'static>;
+    Fetch: fetch::FetchRequest<'static> => FetchResponse<'static>;
+    ListOffsets: list_offsets::ListOffsetsRequest<'static> => ListOffsetsResponse<'static>;
+    Metadata: metadata::MetadataRequest<'static> => MetadataResponse<'static>;
+    ApiVersions: api_versions::ApiVersionsRequest<'static> => ApiVersionsResponse<'static>;
+    CreateTopics: create_topics::CreateTopicsRequest<'static> => CreateTopicsResponse<'static>;
+    DeleteTopics: delete_topics::DeleteTopicsRequest<'static> => DeleteTopicsResponse<'static>;
+    InitProducerId: init_producer_id::InitProducerIdRequest<'static> => InitProducerIdResponse;
+    OffsetForLeaderEpoch: offset_for_leader_epoch::OffsetForLeaderEpochRequest<'static> => OffsetForLeaderEpochResponse<'static>;
+    DescribeCluster: describe_cluster::DescribeClusterRequest => DescribeClusterResponse<'static>;
+    DescribeTopicPartitions: describe_topic_partitions::DescribeTopicPartitionsRequest<'static> => DescribeTopicPartitionsResponse<'static>;
+}
+
+/// Keeps something until the suite ends.
+pub(crate) fn keep<T: ?Sized>(value: impl Into<Box<T>>) -> &'static T {
+    Box::leak(value.into())
+}

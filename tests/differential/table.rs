@@ -1,0 +1,187 @@
+//! What may differ between chronikd and Apache Kafka, and why: everything else is a bug of ours.
+//!
+//! A path is written without indices, and matches from its end: `throttle_time_ms` anywhere, `topics[].name` only
+//! there. A row that nothing needed fails the suite, so the list stays short and true.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// How two values, or two lists, may differ.
+pub(crate) enum May {
+    /// Ids that each broker makes for itself: of this kind, one of ours always stands for the same one of theirs.
+    Id(&'static str),
+    /// Milliseconds since 1970, read at about the same time.
+    Clock,
+    /// Anything.
+    Free,
+    /// Ours is not above theirs.
+    Lower,
+    /// Sentences, but neither is null.
+    Words,
+    /// Exactly ours and theirs.
+    Be(&'static str, &'static str),
+    /// The order of a list, which is sorted by this field.
+    Order(&'static str),
+    /// Elements of these names, which are left out of a list.
+    Lack(&'static [&'static str]),
+    /// Our list is the beginning of theirs.
+    Begin,
+    /// Elements whose `api_key` chronikd does not serve, which are left out of a list.
+    Served,
+}
+
+/// One permission.
+pub(crate) struct Row {
+    /// Only in the script of this name; empty for any.
+    script: &'static str,
+    /// Only in answers of this API; empty for any.
+    api: &'static str,
+    /// Where, from the end of the path.
+    path: &'static str,
+    may: May,
+    why: &'static str,
+}
+
+const fn row(api: &'static str, path: &'static str, may: May, why: &'static str) -> Row {
+    let script = "";
+    Row {
+        script,
+        api,
+        path,
+        may,
+        why,
+    }
+}
+
+const fn only(
+    script: &'static str,
+    api: &'static str,
+    path: &'static str,
+    may: May,
+    why: &'static str,
+) -> Row {
+    Row {
+        script,
+        api,
+        path,
+        may,
+        why,
+    }
+}
+
+#[rustfmt::skip]
+const ROWS: &[Row] = &[
+    row("", "topic_id", May::Id("topic"), "each broker makes the id of a topic"),
+    row("", "cluster_id", May::Id("cluster"), "each cluster has its own"),
+    row("", "producer_id", May::Id("producer"), "each broker gives out its own"),
+    row("Fetch", "session_id", May::Id("fetch session"), "each broker gives out its own"),
+    row("", "brokers[].port", May::Free, "each listens on a free port"),
+    row("Produce", "log_append_time_ms", May::Clock, "two clocks"),
+    only("append time", "Fetch", "records[].max_timestamp", May::Clock, "two clocks, where the broker stamps the records"),
+    row("Produce", "batch_index_error_message", May::Words, "a sentence for people"),
+    row("Produce", "error_message", May::Words, "a sentence for people, also where Kafka has none"),
+    row("CreateTopics", "topics[].error_message", May::Words, "a sentence for people"),
+
+    row("Metadata", "topics", May::Order("name"), "Kafka's order is that of a hash map"),
+    row("Metadata", "topics[].partitions", May::Order("partition_index"), "Kafka's order is that of a hash map"),
+    row("DeleteTopics", "responses", May::Order("name"), "Kafka's order is that of a hash map"),
+    row("CreateTopics", "topics[].configs[].value", May::Be("\"1\"", "\"9223372036854775807\""), "flush.messages: an acknowledgement waits for the disk"),
+    row("CreateTopics", "topics[].configs[].config_source", May::Be("5", "3"), "Kafka 4 sets its own default of min.insync.replicas for the cluster"),
+
+    only("topics by id", "Metadata", "cluster_id", May::Free, "never null here, for some clients take that for a failure, also beside an error"),
+    only("topics made by asking", "Metadata", "topics[].error_code", May::Be("NONE(0)", "UNKNOWN_TOPIC_OR_PARTITION(3)"), "a topic is in the answer that makes it"),
+    only("topics made by asking", "Metadata", "topics[].topic_id", May::Free, "a topic is in the answer that makes it"),
+    only("topics made by asking", "Metadata", "topics[].partitions", May::Free, "a topic is in the answer that makes it"),
+    only("sequences", "Produce", "log_append_time_ms", May::Free, "a batch sent before is answered as others are"),
+
+    row("Produce", "partition_responses", May::Order("index"), "Kafka's order is that of a hash map"),
+    only("limits of fetches of old messages", "Fetch", "records", May::Begin, "of a batch above the limit an old client gets the first message, not all"),
+    only("sets of old messages", "Produce", "error_code", May::Be("INVALID_RECORD(87)", "NONE(0)"), "a request without a whole message is refused"),
+    row("ApiVersions", "api_keys", May::Order("api_key"), "Kafka's order is its own"),
+    row("ApiVersions", "api_keys", May::Served, "not everything is spoken yet"),
+    row("ApiVersions", "api_keys[].min_version", May::Lower, "versions that Kafka 4 dropped are served"),
+    row("ApiVersions", "supported_features", May::Free, "none yet"),
+    row("ApiVersions", "finalized_features", May::Free, "none yet"),
+    row("ApiVersions", "finalized_features_epoch", May::Free, "none yet"),
+    row("Fetch", "records", May::Lack(&["a part of a message"]), "a fetch ends with a whole batch"),
+];
+
+/// The rows, and how often each was needed.
+pub(crate) struct Table {
+    fired: Vec<AtomicUsize>,
+}
+
+impl Table {
+    /// Nothing was needed yet.
+    pub(crate) fn new() -> Table {
+        let fired = ROWS.iter().map(|_| AtomicUsize::new(0)).collect();
+        Table { fired }
+    }
+
+    /// The rows that may excuse a value at a path, with their indices.
+    pub(crate) fn excusing(
+        &self,
+        script: &str,
+        api: &str,
+        path: &str,
+    ) -> impl Iterator<Item = (usize, &'static May)> {
+        let rows = ROWS.iter().enumerate();
+        let fitting = rows.filter(move |(_, row)| row.fits(script, api, path));
+        fitting
+            .map(|(i, row)| (i, &row.may))
+            .collect::<Vec<_>>()
+            .into_iter()
+    }
+
+    /// The rows that put the list at a path in another order or take something out of it. To be looked at is to be
+    /// needed: whether two lists are in the same order by luck says nothing.
+    pub(crate) fn rearranging(&self, script: &str, api: &str, path: &str) -> Vec<&'static May> {
+        let rows = self.excusing(script, api, path);
+        let rows = rows.filter(|(_, may)| {
+            matches!(may, May::Order(_) | May::Lack(_) | May::Served | May::Begin)
+        });
+        rows.inspect(|(row, _)| self.fire(*row))
+            .map(|(_, may)| may)
+            .collect()
+    }
+
+    /// A row was needed.
+    pub(crate) fn fire(&self, row: usize) {
+        self.fired[row].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The rows that nothing needed.
+    pub(crate) fn idle(&self) -> Vec<String> {
+        let rows = ROWS.iter().zip(&self.fired);
+        let idle = rows.filter(|(_, fired)| fired.load(Ordering::Relaxed) == 0);
+        idle.map(|(row, _)| format!("{} {} ({})", row.api, row.path, row.why))
+            .collect()
+    }
+}
+
+impl Row {
+    fn fits(&self, script: &str, api: &str, path: &str) -> bool {
+        let of = |wanted: &str, is: &str| wanted.is_empty() || wanted == is;
+        if !of(self.script, script) || !of(self.api, api) {
+            return false;
+        }
+        let path = without_indices(path);
+        match path.strip_suffix(self.path) {
+            Some(before) => before.is_empty() || before.ends_with('.'),
+            None => false,
+        }
+    }
+}
+
+/// `topics[].name` of `topics[7].name`.
+fn without_indices(path: &str) -> String {
+    let mut inside = false;
+    let keep = |c: &char| {
+        match c {
+            '[' => inside = true,
+            ']' => inside = false,
+            _ => return !inside,
+        }
+        true
+    };
+    path.chars().filter(keep).collect()
+}

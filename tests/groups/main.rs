@@ -1,0 +1,69 @@
+//! Consumer groups of the real clients, unchanged, against the real daemon.
+//!
+//! Each client is one small program in `members/` that is one member of a group and tells what it does, line by line
+//! (`member`). A group of two to five of them reads a topic that is written all the while (`feeder`), and members
+//! are killed and added and the broker is killed under them (`story`). A `book` is kept of all lines and holds them to the promises of a
+//! group: nothing is skipped, nothing is processed again once its commit was acknowledged, and in the end every
+//! record was processed and the lag is 0, as Kafka's own tool (`tools`) reports it.
+//!
+//! With `CHRONIKD_ORACLE=HOST:PORT` (on this machine, with `group.initial.rebalance.delay.ms=0`) the suite runs
+//! against another broker, which is not killed: so that what is expected here is what Apache Kafka does.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod book;
+mod client;
+mod commands;
+mod feeder;
+mod group;
+mod member;
+mod story;
+mod tools;
+mod verifiable;
+
+/// One test for each client, so that a failure names it.
+macro_rules! stories {
+    ($($name:ident)+) => {$(
+        #[test]
+        fn $name() {
+            story::run(client::named(stringify!($name)));
+        }
+    )+
+
+        #[test]
+        fn every_client_of_the_table_has_a_test() {
+            let names: Vec<&str> = client::CLIENTS.iter().map(|client| client.name).collect();
+            assert_eq!(names, [$(stringify!($name)),+]);
+        }
+    };
+}
+
+stories! {
+    kafka_python_3_0
+    kafka_python_2_3
+    kafka_python_2_0
+    confluent_kafka_2
+    kafka_clients_4_3
+    kafka_clients_3_9
+    kafka_clients_2_8
+    kafkajs_2
+    sarama
+    kafka_go
+    franz_go
+}
+
+#[test]
+fn clients_of_many_languages_are_one_group() {
+    story::mixed();
+}
+
+#[test]
+fn kafkas_tool_describes_resets_and_deletes_groups() {
+    commands::run();
+}
+
+#[test]
+fn kafkas_verifiable_clients_survive_the_broker() {
+    verifiable::run();
+}
