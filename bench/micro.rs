@@ -1,4 +1,5 @@
-//! Allocations and time of single requests, without sockets: bytes into `net::Exchange`, bytes out of it.
+//! Allocations and time of single requests, without sockets: bytes into `net::Exchange`, bytes out of it. And the
+//! journal.
 //!
 //! Everything below the sockets is real, files too, but nothing is synced. Allocations are exact and do not depend on
 //! the machine; times do.
@@ -7,6 +8,7 @@
 
 #[allow(dead_code, reason = "shared with the table, which uses the rest")]
 mod client;
+mod journal;
 
 use chronikd::broker::Broker;
 use chronikd::broker::wait::ConnId;
@@ -63,7 +65,11 @@ struct Bench {
 fn main() -> io::Result<()> {
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("micro-{}", std::process::id()));
     std::fs::create_dir_all(&dir)?;
-    let taken = take(&dir);
+    let taken = take(&dir).and_then(|()| {
+        let dir = dir.join("only-a-journal");
+        std::fs::create_dir_all(&dir)?;
+        journal::take(&dir)
+    });
     std::fs::remove_dir_all(&dir)?;
     taken
 }
