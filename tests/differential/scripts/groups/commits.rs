@@ -100,14 +100,17 @@ pub(crate) fn simple(run: &mut Run<'_>) {
         &[(2, 9, Some(long)), (1, 3, Some(longest))],
         &[(0, -1, None)],
         &[(0, -2, None)],
-        &[(0, 1, None), (0, 2, None)],
         &[],
     ] {
         run.ask_each(conn, |side| commit(side, group, None, &topic, places));
         run.ask_each(conn, |side| fetch(side, group, Some(&[(&topic, all)])));
     }
-    run.ask_each(conn, |side| commit(side, group, None, &absent(), &[(0, 1, None)]));
-    run.ask_each(conn, |side| commit(side, "", None, &topic, &[(0, 77, None)]));
+    run.ask_each(conn, |side| {
+        commit(side, group, None, &absent(), &[(0, 1, None)])
+    });
+    run.ask_each(conn, |side| {
+        commit(side, "", None, &topic, &[(0, 77, None)])
+    });
     run.ask_each(conn, |side| fetch(side, "", Some(&[(&topic, all)])));
     run.ask_each(conn, |side| {
         let mut request = commit(side, group, None, &topic, &[(0, 88, None)]);
@@ -120,9 +123,9 @@ pub(crate) fn simple(run: &mut Run<'_>) {
 /// A group that only has offsets, as it is shown.
 fn shown(run: &mut Run<'_>, conn: Conn, group: &'static str, topic: &Topic) {
     super::shown::describe(run, &[group]);
-    let nobody: &[i32] = &[];
-    run.ask_each(conn, |side| fetch(side, group, Some(&[(topic, nobody)])));
     if run.version(ApiKey::OffsetFetch) >= 2 {
+        let nobody: &[i32] = &[];
+        run.ask_each(conn, |side| fetch(side, group, Some(&[(topic, nobody)])));
         run.ask_each(conn, |side| fetch(side, group, None));
     }
 }
@@ -134,8 +137,9 @@ pub(crate) fn fetches(run: &mut Run<'_>) {
         crate::scripts::kit::named_topic(run, conn, name, 2, &[])
     }];
     let group = run.name("group");
-    for topic in [&one, &two] {
-        run.ask_each(conn, |side| commit(side, group, None, topic, &[(0, 5, None), (1, 6, Some("m"))]));
+    for (topic, offset) in [(&one, 5), (&two, 50)] {
+        let places = [(0, offset, None), (1, 6, Some("m"))];
+        run.ask_each(conn, |side| commit(side, group, None, topic, &places));
     }
     let all: &[i32] = &[0, 1];
     let twice: &[i32] = &[1, 1, 9];
@@ -169,8 +173,14 @@ fn several_groups(run: &mut Run<'_>, conn: Conn, group: &'static str, topic: &To
     let all: &[i32] = &[0, 1];
     run.ask_each(conn, |side| {
         let mut request = fetch(side, group, Some(&[(topic, all)]));
-        for (other, topics) in [("absent", Some(&[(topic, all)][..])), ("", None), (group, None)] {
-            request.groups.append(&mut fetch(side, other, topics).groups);
+        for (other, topics) in [
+            ("absent", Some(&[(topic, all)][..])),
+            ("", None),
+            (group, None),
+        ] {
+            request
+                .groups
+                .append(&mut fetch(side, other, topics).groups);
         }
         request
     });
@@ -196,7 +206,9 @@ pub(crate) fn members(run: &mut Run<'_>) {
     let topic = topic(run, conn, 2, &[]);
     let group = run.name("group");
     let commits = |run: &mut Run<'_>, member: Option<&Member>| {
-        run.ask_each(conn, |side| commit(side, group, member, &topic, &[(0, 5, None), (7, 1, None)]));
+        run.ask_each(conn, |side| {
+            commit(side, group, member, &topic, &[(0, 5, None), (7, 1, None)])
+        });
     };
     commits(run, Some(&Member::stranger(conn, group, "nobody")));
     commits(run, Some(&Member::stranger(conn, group, "")));
@@ -239,7 +251,9 @@ pub(crate) fn in_a_rebalance(run: &mut Run<'_>) {
     let again = second.join(run, &consumer(group, "changed"));
     run.silent(second.conn, 50);
     let commits = |run: &mut Run<'_>, member: &Member| {
-        run.ask_each(conn, |side| commit(side, group, Some(member), &topic, &[(0, 5, None)]));
+        run.ask_each(conn, |side| {
+            commit(side, group, Some(member), &topic, &[(0, 5, None)])
+        });
     };
     commits(run, &first);
     commits(run, &second);
@@ -282,18 +296,23 @@ pub(crate) fn forgotten(run: &mut Run<'_>) {
         run.ask(conn, forget(group, &[(read.name, &[0])]));
     }
     for topic in [&read, &idle] {
-        run.ask_each(conn, |side| commit(side, group, None, topic, &[(0, 5, None), (1, 6, None)]));
+        run.ask_each(conn, |side| {
+            commit(side, group, None, topic, &[(0, 5, None), (1, 6, None)])
+        });
     }
-    run.ask(conn, forget(group, &[(read.name, &[1, 1, 9]), ("absent", &[0])]));
+    run.ask(
+        conn,
+        forget(group, &[(read.name, &[1, 1, 9]), ("absent", &[0])]),
+    );
     run.ask(conn, forget(group, &[]));
     let mut join = consumer(group, "member");
     join.protocols[0].metadata = keep::<[u8]>(subscription(&[read.name], ""));
     let member = Member::settles(run, conn, &join);
     run.ask(conn, forget(group, &[(read.name, &[0]), (idle.name, &[0])]));
-    run.ask_each(conn, |side| fetch(side, group, None));
+    run.ask_each_at(8, conn, |side| fetch(side, group, None));
     member.leaves(run);
     run.ask(conn, forget(group, &[(read.name, &[0]), (idle.name, &[1])]));
-    run.ask_each(conn, |side| fetch(side, group, None));
+    run.ask_each_at(8, conn, |side| fetch(side, group, None));
     super::shown::describe(run, &[group]);
     let mut join = consumer(group, "worker");
     join.protocol_type = "connect";
@@ -307,13 +326,21 @@ pub(crate) fn gone(run: &mut Run<'_>) {
     let conn = run.connect("simple");
     let topic = topic(run, conn, 1, &[]);
     let group = run.name("group");
-    run.ask_each(conn, |side| commit(side, group, None, &topic, &[(0, 5, None)]));
-    run.ask(conn, DeleteGroupsRequest {
-        groups_names: vec![group],
+    run.ask_each(conn, |side| {
+        commit(side, group, None, &topic, &[(0, 5, None)])
     });
-    run.ask_each(conn, |side| fetch(side, group, None));
+    run.ask(
+        conn,
+        DeleteGroupsRequest {
+            groups_names: vec![group],
+        },
+    );
+    run.ask_each_at(8, conn, |side| fetch(side, group, None));
     super::shown::describe(run, &[group]);
-    run.ask(conn, DeleteGroupsRequest {
-        groups_names: vec![group],
-    });
+    run.ask(
+        conn,
+        DeleteGroupsRequest {
+            groups_names: vec![group],
+        },
+    );
 }

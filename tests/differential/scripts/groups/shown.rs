@@ -12,10 +12,13 @@ use crate::scripts::groups::member::{Member, consumer};
 /// Asks what these groups are, with operations.
 pub(crate) fn describe(run: &mut Run<'_>, groups: &[&'static str]) {
     let conn = run.connect("admin");
-    run.ask(conn, DescribeGroupsRequest {
-        groups: groups.to_vec(),
-        include_authorized_operations: true,
-    });
+    run.ask(
+        conn,
+        DescribeGroupsRequest {
+            groups: groups.to_vec(),
+            include_authorized_operations: true,
+        },
+    );
 }
 
 /// Waits until a group has come to a state.
@@ -42,10 +45,13 @@ pub(crate) fn every_state(run: &mut Run<'_>) {
     let all = [stable, "absent", empty, sharing, preparing, stable, ""];
     let admin = run.connect("admin");
     for include_authorized_operations in [false, true] {
-        run.ask(admin, DescribeGroupsRequest {
-            groups: all.to_vec(),
-            include_authorized_operations,
-        });
+        run.ask(
+            admin,
+            DescribeGroupsRequest {
+                groups: all.to_vec(),
+                include_authorized_operations,
+            },
+        );
     }
     describe(run, &[]);
     list_every_way(run);
@@ -76,7 +82,15 @@ fn list_every_way(run: &mut Run<'_>) {
         }
     }
     if version >= 5 {
-        for types in [&["classic"][..], &["CLASSIC"], &["consumer"], &["share"], &["unknown"], &["x"], &["classic", "x"]] {
+        for types in [
+            &["classic"][..],
+            &["CLASSIC"],
+            &["consumer"],
+            &["share"],
+            &["unknown"],
+            &["x"],
+            &["classic", "x"],
+        ] {
             run.ask(conn, list(&[], types));
         }
         run.ask(conn, list(&["Stable"], &["Classic"]));
@@ -105,9 +119,12 @@ pub(crate) fn deletions(run: &mut Run<'_>) {
         &["absent", "absent"],
         &[],
     ] {
-        run.ask(conn, DeleteGroupsRequest {
-            groups_names: names.to_vec(),
-        });
+        run.ask(
+            conn,
+            DeleteGroupsRequest {
+                groups_names: names.to_vec(),
+            },
+        );
     }
     describe(run, &[full, empty]);
     Member::settles(run, conn, &consumer(empty, "again")).leaves(run);
@@ -126,10 +143,13 @@ pub(crate) fn coordinators(run: &mut Run<'_>) {
         (-1, &["x"]),
         (0, &[]),
     ] {
-        run.ask(conn, FindCoordinatorRequest {
-            key: keys.first().unwrap_or(&""),
-            key_type,
-            coordinator_keys: keys.to_vec(),
-        });
+        run.ask(
+            conn,
+            FindCoordinatorRequest {
+                key: keys.first().unwrap_or(&""),
+                key_type,
+                coordinator_keys: keys.to_vec(),
+            },
+        );
     }
 }

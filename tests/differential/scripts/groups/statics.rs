@@ -7,7 +7,11 @@ use crate::run::Run;
 use crate::scripts::groups::member::{Member, consumer, leave, name};
 use crate::scripts::groups::shown::describe;
 
-fn as_instance(group: &'static str, instance: &'static str, words: &str) -> JoinGroupRequest<'static> {
+fn as_instance(
+    group: &'static str,
+    instance: &'static str,
+    words: &str,
+) -> JoinGroupRequest<'static> {
     JoinGroupRequest {
         group_instance_id: Some(instance),
         ..consumer(group, words)
@@ -15,7 +19,9 @@ fn as_instance(group: &'static str, instance: &'static str, words: &str) -> Join
 }
 
 fn knows_statics(run: &Run<'_>) -> bool {
-    run.version(ApiKey::JoinGroup) >= 5 && run.version(ApiKey::SyncGroup) >= 3 && run.version(ApiKey::LeaveGroup) >= 3
+    run.version(ApiKey::JoinGroup) >= 5
+        && run.version(ApiKey::SyncGroup) >= 3
+        && run.version(ApiKey::LeaveGroup) >= 3
 }
 
 pub(crate) fn replaced(run: &mut Run<'_>) {
@@ -54,7 +60,11 @@ pub(crate) fn a_follower_is_replaced(run: &mut Run<'_>) {
         return;
     }
     let group = run.name("group");
-    let conns = [run.connect("first"), run.connect("second"), run.connect("third")];
+    let conns = [
+        run.connect("first"),
+        run.connect("second"),
+        run.connect("third"),
+    ];
     let mut first = Member::settles(run, conns[0], &as_instance(group, "one", "first"));
     let (mut second, owed) = Member::enter(run, conns[1], &as_instance(group, "two", "second"));
     run.silent(conns[1], 80);
@@ -80,7 +90,12 @@ pub(crate) fn a_follower_is_replaced(run: &mut Run<'_>) {
     let again = leader.join(run, &as_instance(group, "one", "first"));
     run.silent(conns[0], 80);
     third.beats(run);
-    leave(run, conns[1], group, &[(name(""), Some("two")), (name(""), Some("nobody"))]);
+    leave(
+        run,
+        conns[1],
+        group,
+        &[(name(""), Some("two")), (name(""), Some("nobody"))],
+    );
     leader.joined(run, again);
 }
 
@@ -105,6 +120,9 @@ pub(crate) fn replaced_while_it_waits(run: &mut Run<'_>) {
     let last = run.connect("last");
     let (mut newest, answer) = Member::enter(run, last, &as_instance(group, "one", "static"));
     run.read(part);
+    run.silent(last, 80);
+    let again = first.join(run, &consumer(group, "first"));
+    first.joined(run, again);
     newest.joined(run, answer);
     describe(run, &[group]);
 }
@@ -115,19 +133,28 @@ pub(crate) fn strangers(run: &mut Run<'_>) {
     }
     let conn = run.connect("static");
     let group = run.name("group");
-    run.ask(conn, JoinGroupRequest {
-        member_id: "nobody",
-        ..as_instance(group, "one", "words")
-    });
+    run.ask(
+        conn,
+        JoinGroupRequest {
+            member_id: "nobody",
+            ..as_instance(group, "one", "words")
+        },
+    );
     let member = Member::settles(run, conn, &as_instance(group, "one", "words"));
-    run.ask(conn, JoinGroupRequest {
-        member_id: "nobody",
-        ..as_instance(group, "one", "words")
-    });
-    run.ask(conn, JoinGroupRequest {
-        member_id: "nobody",
-        ..as_instance(group, "two", "words")
-    });
+    run.ask(
+        conn,
+        JoinGroupRequest {
+            member_id: "nobody",
+            ..as_instance(group, "one", "words")
+        },
+    );
+    run.ask(
+        conn,
+        JoinGroupRequest {
+            member_id: "nobody",
+            ..as_instance(group, "two", "words")
+        },
+    );
     let nameless = Member {
         instance: None,
         ..member

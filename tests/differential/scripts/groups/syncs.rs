@@ -37,7 +37,10 @@ pub(crate) fn refusals(run: &mut Run<'_>) {
         if run.version(ApiKey::SyncGroup) >= 5 {
             run.ask_each(conn, with(|it| it.protocol_type = Some("connect")));
             run.ask_each(conn, with(|it| it.protocol_name = Some("other")));
-            run.ask_each(conn, with(|it| (it.protocol_type, it.protocol_name) = (None, None)));
+            run.ask_each(
+                conn,
+                with(|it| (it.protocol_type, it.protocol_name) = (None, None)),
+            );
         }
         member.leads(run, &[&member]);
     }
