@@ -10,7 +10,7 @@ use chronikd::proto::schema::find_coordinator::{FindCoordinatorRequest, FindCoor
 use chronikd::proto::schema::offset_fetch::{OffsetFetchRequest, OffsetFetchResponse};
 
 use crate::both::{Both, Side};
-use crate::common::apache::{Apache, NEWEST};
+use crate::common::apache::{Apache, NEWEST, OLD};
 use crate::common::ask::{ask, decode, frame};
 use crate::common::broker::Broker;
 use crate::common::raw::Raw;
@@ -28,8 +28,13 @@ const THEIR_SETTINGS: &[&str] = &[
     "group.initial.rebalance.delay.ms=0",
 ];
 
-/// Kafka 4 lists Produce 0 to 2 for the sake of old librdkafka, and closes the connection when they come.
-const LISTED_BUT_REFUSED: (ApiKey, i16) = (ApiKey::Produce, 3);
+/// Versions below these are listed and yet not served: Kafka 4 lists Produce 0 to 2 for the sake of old librdkafka and
+/// closes the connection when they come; offsets of version 0 were kept in ZooKeeper, which no oracle has any more.
+const SERVED_FROM: &[(&str, ApiKey, i16)] = &[
+    (NEWEST, ApiKey::Produce, 3),
+    (OLD, ApiKey::OffsetCommit, 1),
+    (OLD, ApiKey::OffsetFetch, 1),
+];
 
 /// How long Kafka may take to make the topics of its coordinators.
 const COORDINATORS_LIMIT: Duration = Duration::from_secs(30);
@@ -98,10 +103,9 @@ impl Pair {
         let (min, max) = (ours.0.max(theirs.0), ours.1.min(theirs.1));
         // A twin of Kafka speaks what chronikd's messages do not.
         let (min, max) = (min.max(api.info().min), max.min(api.info().max));
-        let min = match (LISTED_BUT_REFUSED, self.release) {
-            ((refused, served), NEWEST) if refused == api => min.max(served),
-            _ => min,
-        };
+        let rows = SERVED_FROM.iter();
+        let mut served = rows.filter(|row| (row.0, row.1) == (self.release, api));
+        let min = served.next().map_or(min, |row| min.max(row.2));
         (min <= max).then_some((min, max))
     }
 }

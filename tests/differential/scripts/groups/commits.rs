@@ -100,7 +100,6 @@ pub(crate) fn simple(run: &mut Run<'_>) {
         &[(2, 9, Some(long)), (1, 3, Some(longest))],
         &[(0, -1, None)],
         &[(0, -2, None)],
-        &[(0, 1, None), (0, 2, None)],
         &[],
     ] {
         run.ask_each(conn, |side| commit(side, group, None, &topic, places));
@@ -124,9 +123,9 @@ pub(crate) fn simple(run: &mut Run<'_>) {
 /// A group that only has offsets, as it is shown.
 fn shown(run: &mut Run<'_>, conn: Conn, group: &'static str, topic: &Topic) {
     super::shown::describe(run, &[group]);
-    let nobody: &[i32] = &[];
-    run.ask_each(conn, |side| fetch(side, group, Some(&[(topic, nobody)])));
     if run.version(ApiKey::OffsetFetch) >= 2 {
+        let nobody: &[i32] = &[];
+        run.ask_each(conn, |side| fetch(side, group, Some(&[(topic, nobody)])));
         run.ask_each(conn, |side| fetch(side, group, None));
     }
 }
@@ -138,10 +137,9 @@ pub(crate) fn fetches(run: &mut Run<'_>) {
         crate::scripts::kit::named_topic(run, conn, name, 2, &[])
     }];
     let group = run.name("group");
-    for topic in [&one, &two] {
-        run.ask_each(conn, |side| {
-            commit(side, group, None, topic, &[(0, 5, None), (1, 6, Some("m"))])
-        });
+    for (topic, offset) in [(&one, 5), (&two, 50)] {
+        let places = [(0, offset, None), (1, 6, Some("m"))];
+        run.ask_each(conn, |side| commit(side, group, None, topic, &places));
     }
     let all: &[i32] = &[0, 1];
     let twice: &[i32] = &[1, 1, 9];
@@ -311,10 +309,10 @@ pub(crate) fn forgotten(run: &mut Run<'_>) {
     join.protocols[0].metadata = keep::<[u8]>(subscription(&[read.name], ""));
     let member = Member::settles(run, conn, &join);
     run.ask(conn, forget(group, &[(read.name, &[0]), (idle.name, &[0])]));
-    run.ask_each(conn, |side| fetch(side, group, None));
+    run.ask_each_at(8, conn, |side| fetch(side, group, None));
     member.leaves(run);
     run.ask(conn, forget(group, &[(read.name, &[0]), (idle.name, &[1])]));
-    run.ask_each(conn, |side| fetch(side, group, None));
+    run.ask_each_at(8, conn, |side| fetch(side, group, None));
     super::shown::describe(run, &[group]);
     let mut join = consumer(group, "worker");
     join.protocol_type = "connect";
@@ -337,7 +335,7 @@ pub(crate) fn gone(run: &mut Run<'_>) {
             groups_names: vec![group],
         },
     );
-    run.ask_each(conn, |side| fetch(side, group, None));
+    run.ask_each_at(8, conn, |side| fetch(side, group, None));
     super::shown::describe(run, &[group]);
     run.ask(
         conn,

@@ -27,7 +27,7 @@ pub(crate) fn alone(run: &mut Run<'_>) {
 
 pub(crate) fn refusals(run: &mut Run<'_>) {
     let conn = run.connect("refused");
-    let group = run.name("group");
+    let group = run.name("refused");
     let with = |change: fn(&mut JoinGroupRequest<'static>)| {
         let mut join = consumer(group, "refused");
         change(&mut join);
@@ -47,6 +47,12 @@ pub(crate) fn refusals(run: &mut Run<'_>) {
         run.ask(conn, join);
     }
     describe(run, &[group]);
+    let group = run.name("group");
+    let with = |change: fn(&mut JoinGroupRequest<'static>)| {
+        let mut join = consumer(group, "refused");
+        change(&mut join);
+        join
+    };
     let member = Member::settles(run, conn, &consumer(group, "first"));
     let other = run.connect("other");
     let worse = [
@@ -120,30 +126,37 @@ pub(crate) fn departures(run: &mut Run<'_>) {
     describe(run, &[group]);
 }
 
-/// A member that was told its id and never came back may still leave, and others do not wait for it.
+/// The others wait for a member that was told its id and has not come back, until it leaves.
 pub(crate) fn told_and_gone(run: &mut Run<'_>) {
     if run.version(ApiKey::JoinGroup) < 4 {
         return;
     }
-    let conn = run.connect("told");
+    let conns = [
+        run.connect("told"),
+        run.connect("first"),
+        run.connect("other"),
+    ];
     let group = run.name("group");
-    let told = run.ask(conn, consumer(group, "told"));
+    let mut first = Member::settles(run, conns[1], &consumer(group, "first"));
+    let told = run.ask(conns[0], consumer(group, "told"));
     let told = Member {
         id: told.map(|told| told.member_id),
-        ..Member::stranger(conn, group, "")
+        ..Member::stranger(conns[0], group, "")
     };
     describe(run, &[group]);
     told.beats(run);
-    let other = run.connect("other");
-    let (mut settled, owed) = Member::enter(run, other, &consumer(group, "other"));
-    run.silent(other, 100);
+    first.beats(run);
+    let (mut other, owed) = Member::enter(run, conns[2], &consumer(group, "other"));
+    run.silent(conns[2], 80);
+    let again = first.join(run, &consumer(group, "first"));
+    run.silent(conns[1], 80);
     told.leaves(run);
-    settled.joined(run, owed);
-    settled.leads(run, &[&settled]);
+    first.joined(run, again);
+    other.joined(run, owed);
     told.leaves(run);
-    settled.beats(run);
     let owed = told.join(run, &consumer(group, "told"));
     run.read(owed);
+    describe(run, &[group]);
 }
 
 /// Types that are no consumers, metadata that is no subscription, and what a leader says about strangers.
@@ -152,7 +165,6 @@ pub(crate) fn other_types(run: &mut Run<'_>) {
     for (kind, type_name, metadata) in [
         ("connect", "connect", &b"\0\x01\0\x03url"[..]),
         ("sr", "sr", b"{\"host\":\"x\"}"),
-        ("garbage", "consumer", b"\0\0\x7f\xff\xff\xff\xff"),
         ("short", "consumer", b"\0"),
         ("nothing", "consumer", b""),
         ("negative", "consumer", b"\xff\xff\0\0\0\0"),

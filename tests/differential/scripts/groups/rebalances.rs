@@ -14,16 +14,7 @@ const SILENCE_MS: u64 = 80;
 pub(crate) fn couple(run: &mut Run<'_>, group: &'static str) -> [Member; 2] {
     let conns = [run.connect("first"), run.connect("second")];
     let mut first = Member::settles(run, conns[0], &consumer(group, "first"));
-    let (mut second, owed) = Member::enter(run, conns[1], &consumer(group, "second"));
-    run.silent(conns[1], SILENCE_MS);
-    first.beats(run);
-    let again = first.join(run, &consumer(group, "first"));
-    first.joined(run, again);
-    second.joined(run, owed);
-    let part = second.sync(run, &[]);
-    run.silent(conns[1], SILENCE_MS);
-    first.leads(run, &[&first, &second]);
-    run.read(part);
+    let second = joins_beside(run, conns[1], &consumer(group, "second"), &mut first);
     [first, second]
 }
 
@@ -51,7 +42,6 @@ pub(crate) fn a_follower_changes_its_words(run: &mut Run<'_>) {
     run.silent(second.conn, SILENCE_MS);
     describe(run, &[group]);
     first.beats(run);
-    second.beats(run);
     first.leads(run, &[&first]);
     let leads = first.join(run, &consumer(group, "first"));
     first.joined(run, leads);
@@ -68,18 +58,13 @@ pub(crate) fn a_follower_changes_its_words(run: &mut Run<'_>) {
 pub(crate) fn the_leader_goes(run: &mut Run<'_>) {
     let group = run.name("group");
     let [first, mut second] = couple(run, group);
-    let conn = run.connect("third");
-    let (mut third, owed) = Member::enter(run, conn, &consumer(group, "third"));
-    run.silent(conn, SILENCE_MS);
     first.leaves(run);
-    run.silent(conn, SILENCE_MS);
+    second.beats(run);
     let again = second.join(run, &consumer(group, "second"));
     second.joined(run, again);
-    third.joined(run, owed);
-    let part = third.sync(run, &[]);
-    run.silent(conn, SILENCE_MS);
-    second.leads(run, &[&third, &second]);
-    run.read(part);
+    second.leads(run, &[&second]);
+    let conn = run.connect("third");
+    let mut third = joins_beside(run, conn, &consumer(group, "third"), &mut second);
     describe(run, &[group]);
     first.beats(run);
     second.leaves(run);
@@ -90,10 +75,31 @@ pub(crate) fn the_leader_goes(run: &mut Run<'_>) {
     describe(run, &[group]);
 }
 
+/// A member comes into a group whose only other member leads it; both are stable then.
+fn joins_beside(
+    run: &mut Run<'_>,
+    conn: Conn,
+    join: &JoinGroupRequest<'static>,
+    leader: &mut Member,
+) -> Member {
+    let (mut member, owed) = Member::enter(run, conn, join);
+    run.silent(conn, SILENCE_MS);
+    leader.beats(run);
+    let again = leader.join(run, &consumer(leader.group, "first"));
+    leader.joined(run, again);
+    member.joined(run, owed);
+    let part = member.sync(run, &[]);
+    run.silent(conn, SILENCE_MS);
+    leader.leads(run, &[leader, &member]);
+    run.read(part);
+    member
+}
+
 pub(crate) fn the_leader_goes_before_it_has_spoken(run: &mut Run<'_>) {
     let group = run.name("group");
     let [mut first, mut second] = couple(run, group);
     let again = first.join(run, &consumer(group, "first"));
+    run.silent(first.conn, SILENCE_MS);
     second.beats(run);
     let also = second.join(run, &consumer(group, "second"));
     first.joined(run, again);
@@ -113,6 +119,7 @@ pub(crate) fn three(run: &mut Run<'_>) {
     let [mut first, mut second] = couple(run, group);
     let conn = run.connect("third");
     let (mut third, owed) = Member::enter(run, conn, &consumer(group, "third"));
+    run.silent(conn, SILENCE_MS);
     first.beats(run);
     let again = second.join(run, &consumer(group, "second"));
     run.silent(second.conn, SILENCE_MS);
@@ -152,11 +159,13 @@ pub(crate) fn votes(run: &mut Run<'_>) {
     let first_knows = knows("first", &["sticky", "range", "round"]);
     let mut first = Member::joins(run, conns[0], &first_knows);
     let (mut second, owed) = Member::enter(run, conns[1], &knows("second", &["range", "round"]));
+    run.silent(conns[1], SILENCE_MS);
     let again = first.join(run, &first_knows);
     first.joined(run, again);
     second.joined(run, owed);
     let third_knows = knows("third", &["round", "range"]);
     let (mut third, owed) = Member::enter(run, conns[2], &third_knows);
+    run.silent(conns[2], SILENCE_MS);
     let again = second.join(run, &knows("second", &["round", "range"]));
     let leads = first.join(run, &first_knows);
     first.joined(run, leads);

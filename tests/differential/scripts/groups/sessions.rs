@@ -29,6 +29,7 @@ pub(crate) fn a_leader_falls_silent(run: &mut Run<'_>) {
     let conns = [run.connect("leader"), run.connect("other")];
     let mut leader = Member::settles(run, conns[0], &hasty(group, "leader"));
     let (mut other, owed) = Member::enter(run, conns[1], &consumer(group, "other"));
+    run.silent(conns[1], 50);
     let again = leader.join(run, &hasty(group, "leader"));
     leader.joined(run, again);
     other.joined(run, owed);

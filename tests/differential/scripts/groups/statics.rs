@@ -120,6 +120,9 @@ pub(crate) fn replaced_while_it_waits(run: &mut Run<'_>) {
     let last = run.connect("last");
     let (mut newest, answer) = Member::enter(run, last, &as_instance(group, "one", "static"));
     run.read(part);
+    run.silent(last, 80);
+    let again = first.join(run, &consumer(group, "first"));
+    first.joined(run, again);
     newest.joined(run, answer);
     describe(run, &[group]);
 }
