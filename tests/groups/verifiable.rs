@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::{Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use crate::book::Book;
@@ -49,6 +49,7 @@ pub(crate) fn run() {
     stage.wait("the consumers share the partitions", |stage| {
         stage.book.is_shared_by(&[0, 1], PARTITIONS)
     });
+    stage.produce();
     for crash in 1..=CRASHES {
         stage.wait("records are acknowledged", |stage| {
             stage.acked_count() >= crash * BETWEEN
@@ -61,14 +62,15 @@ pub(crate) fn run() {
 struct Stage {
     // In this order: who talks to the broker ends before it does.
     _consumers: Vec<Talk>,
-    _producer: Talk,
+    producer: Option<Talk>,
+    sender: Sender<Event>,
     heard: Receiver<Event>,
     book: Book,
     acked: Acked,
     produced: bool,
     topic: String,
     server: Server,
-    _settings: Dir,
+    settings: Dir,
 }
 
 /// What one of the programs has printed.
@@ -110,24 +112,30 @@ impl Stage {
             talk.expect("java runs")
         };
         let consumers = (0..CONSUMERS).map(consumer).collect();
-        let mut command = java("VerifiableProducer", &server, &topic);
-        command.args(["--throughput", THROUGHPUT]);
-        command.args(["--max-messages", &RECORDS.to_string()]);
-        configure(&mut command, &settings, PRODUCER);
-        let producer = Talk::start(&mut command, move |text| {
-            producer_event(text).is_none_or(|event| sender.send(event).is_ok())
-        });
         Stage {
             _consumers: consumers,
-            _producer: producer.expect("java runs"),
+            producer: None,
+            sender,
             heard,
             book: Book::default(),
             acked: vec![BTreeMap::new(); PARTITIONS],
             produced: false,
             topic,
             server,
-            _settings: settings,
+            settings,
         }
+    }
+
+    fn produce(&mut self) {
+        let mut command = java("VerifiableProducer", &self.server, &self.topic);
+        command.args(["--throughput", THROUGHPUT]);
+        command.args(["--max-messages", &RECORDS.to_string()]);
+        configure(&mut command, &self.settings, PRODUCER);
+        let sender = self.sender.clone();
+        let producer = Talk::start(&mut command, move |text| {
+            producer_event(text).is_none_or(|event| sender.send(event).is_ok())
+        });
+        self.producer = Some(producer.expect("java runs"));
     }
 
     fn acked_count(&self) -> usize {
