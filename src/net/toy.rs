@@ -19,6 +19,7 @@ use crate::broker::wait::{ConnId, Key, Outcome, Signal, Ticket, Timers, Wait};
 use crate::clock::{Mono, Now};
 use crate::disk::View;
 use crate::disk::lanes::{Completion, Job, Lanes, Round};
+use crate::proto::ApiKey;
 use crate::proto::Uuid;
 use crate::storage::PartitionId;
 use std::collections::{BTreeMap, VecDeque};

@@ -1,6 +1,7 @@
 //! Committed offsets: what is answered, what is durable then, and when they go.
 
 use super::*;
+use crate::proto::Uuid;
 use crate::proto::schema::delete_groups::{DeleteGroupsRequest, DeleteGroupsResponse};
 use crate::proto::schema::offset_commit::{
     OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic,

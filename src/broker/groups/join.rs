@@ -199,7 +199,10 @@ pub(super) fn if_told(reason: Option<&str>) -> String {
 fn new_member_id(join: &Join<'_>) -> Arc<str> {
     const UUID_CHARS: usize = 36;
     let name = join.group_instance_id.unwrap_or(join.client_id);
-    let room = name.floor_char_boundary(MAX_ID_BYTES - UUID_CHARS - 1);
+    let mut room = name.len().min(MAX_ID_BYTES - UUID_CHARS - 1);
+    while !name.is_char_boundary(room) {
+        room -= 1;
+    }
     let mut id = format!("{}-", &name[..room]);
     let Uuid(bytes) = join.fresh_id;
     for (at, byte) in bytes.iter().enumerate() {
