@@ -1,9 +1,9 @@
 //! Consumer groups of the real clients, unchanged, against the real daemon.
 //!
 //! Each client is one small program in `members/` that is one member of a group and tells what it does, line by line
-//! (`member`). A group of two to five of them reads a topic that is written all the while (`feeder`), and members
-//! are killed and added and the broker is killed under them (`story`). A `book` is kept of all lines and holds them to the promises of a
-//! group: nothing is skipped, nothing is processed again once its commit was acknowledged, and in the end every
+//! (`member`). A group of two to five of them reads a topic that is written all the while (`feeder`); members are
+//! killed and added, and the broker is killed under them (`story`). A `book` of all lines holds them to the promises
+//! of a group: nothing is skipped, nothing is processed again once its commit was acknowledged, and in the end every
 //! record was processed and the lag is 0, as Kafka's own tool (`tools`) reports it.
 //!
 //! With `CHRONIKD_ORACLE=HOST:PORT` (on this machine, with `group.initial.rebalance.delay.ms=0`) the suite runs
