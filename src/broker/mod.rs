@@ -343,7 +343,10 @@ impl Broker {
     /// Fires what is due, and carries a clean stop on.
     pub fn tick(&mut self, now: Now) {
         self.storage.tick(now);
-        self.tick_groups(now);
+        // Behind the journal's closing record nothing may follow: whose session ends now has a new one after the start.
+        if matches!(self.closing, Closing::No | Closing::Storage) {
+            self.tick_groups(now);
+        }
         self.journal.tick(now.mono);
         self.advance_close();
     }

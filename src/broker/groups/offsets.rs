@@ -46,10 +46,11 @@ impl Groups {
         self.offsets_mut(id, round).insert(at, offset);
     }
 
-    /// Applies the tombstone of an offset.
+    /// Applies the tombstone of an offset. With its last one goes a group that has nothing else, as a replay would have it.
     pub fn forgotten(&mut self, id: &Arc<str>, at: PartitionId, round: u64) {
         if self.get(id).is_some() {
             self.offsets_mut(id, round).remove(&at);
+            self.leave_alone(id);
         }
     }
 
