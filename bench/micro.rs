@@ -7,16 +7,20 @@
 
 #[allow(dead_code, reason = "shared with the table, which uses the rest")]
 mod client;
+#[allow(dead_code, reason = "shared with the table, which uses the rest")]
+mod member;
 
 use chronikd::broker::Broker;
 use chronikd::broker::wait::ConnId;
 use chronikd::clock::Clock;
-use chronikd::config::{BrokerConfig, Settings};
-use chronikd::disk::lanes::Inline;
+use chronikd::config::{BrokerConfig, Origin, Settings};
+use chronikd::disk::lanes::{Inline, Lanes, Round};
 use chronikd::disk::{Disk, RealDisk, Syncing};
+use chronikd::journal::{self, Change, Journal};
 use chronikd::net::{Exchange, Limits};
 use chronikd::proto::Uuid;
 use client::Shape;
+use member::Place;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
@@ -52,6 +56,9 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
+/// The key of a record that the broker writes at every start.
+const OPENED: u8 = 1;
+
 /// A broker with one connection that has no socket.
 struct Bench {
     exchange: Exchange<Broker>,
@@ -60,42 +67,137 @@ struct Bench {
     answer: Vec<u8>,
 }
 
+const GROUPS: usize = 10_000;
+const PARTITIONS: usize = 10;
+/// Every group's generation, and an offset in each partition.
+const RECORDS: u64 = (GROUPS * (1 + PARTITIONS)) as u64;
+/// Merges of which the one that holds the loop up longest is shown.
+const MERGES: u64 = 10;
+
 fn main() -> io::Result<()> {
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("micro-{}", std::process::id()));
     std::fs::create_dir_all(&dir)?;
-    let taken = take(&dir);
-    std::fs::remove_dir_all(&dir)?;
-    taken
-}
-
-fn take(dir: &Path) -> io::Result<()> {
-    let mut bench = Bench::open(dir)?;
-    let mut topic = |name: &str| {
-        let frame = client::create_topic_frame(name, 1, false);
-        client::created_topic(bench.ask(&frame)?)
-    };
-    let (ones, many) = (topic("ones")?, topic("many")?);
     println!(
         "{:<42} {:>16} {:>12}",
         "in process, one connection, no sockets", "allocations/req", "us/req"
     );
+    let taken = records(&dir.join("records")).and_then(|()| groups(&dir.join("groups")));
+    std::fs::remove_dir_all(&dir)?;
+    taken
+}
+
+fn records(dir: &Path) -> io::Result<()> {
+    let mut bench = Bench::open(dir)?;
+    let (ones, many) = (bench.topic("ones", 1)?, bench.topic("many", 1)?);
     let one = produce(ones, 1);
     bench.line("produce one record of 1 KiB", &one, 1, 20_000)?;
     bench.line("produce the same, 32 in a turn", &one.repeat(32), 32, 1_000)?;
     bench.line("produce a batch of 64 KiB", &produce(many, 64), 1, 2_000)?;
-    bench.line(
-        "fetch 1 MiB of small batches",
-        &client::fetch_frame(ones, 0),
-        1,
-        5_000,
-    )?;
-    bench.line(
-        "fetch 1 MiB of batches of 64 KiB",
-        &client::fetch_frame(many, 0),
-        1,
-        5_000,
-    )?;
+    let small = client::fetch_frame(ones, 0);
+    bench.line("fetch 1 MiB of small batches", &small, 1, 5_000)?;
+    let large = client::fetch_frame(many, 0);
+    bench.line("fetch 1 MiB of batches of 64 KiB", &large, 1, 5_000)?;
     bench.line("metadata, two topics", &client::metadata_frame(), 1, 20_000)
+}
+
+fn groups(dir: &Path) -> io::Result<()> {
+    let mut bench = Bench::open(dir)?;
+    let topic = bench.topic("read", PARTITIONS)?;
+    let places = (0..GROUPS).map(|number| bench.join(&format!("group-{number}")));
+    let places = places.collect::<io::Result<Vec<Place>>>()?;
+    let partitions = 0..PARTITIONS as i32;
+    let commit = |place| member::commit_frame(place, topic, partitions.clone(), 17);
+    let commits: Vec<Vec<u8>> = places.iter().map(commit).collect();
+    bench.line(
+        "commit ten offsets, of 10,000 groups",
+        &commits.concat(),
+        GROUPS as u64,
+        1,
+    )?;
+    let some: Vec<&Place> = places.iter().step_by(GROUPS / 32).take(32).collect();
+    let heartbeats: Vec<Vec<u8>> = some
+        .iter()
+        .map(|place| member::heartbeat_frame(place))
+        .collect();
+    bench.line("heartbeat", &heartbeats[0], 1, 20_000)?;
+    bench.line("heartbeats, 32 in a turn", &heartbeats.concat(), 32, 1_000)?;
+    let one = |place| member::commit_frame(place, topic, 0..1, 17);
+    let commits: Vec<Vec<u8>> = some.into_iter().map(one).collect();
+    bench.line("commit an offset", &commits[0], 1, 5_000)?;
+    bench.line("commits, 32 in a turn", &commits.concat(), 32, 200)?;
+    drop(bench);
+    replay("replay a record of 110,000", dir)?;
+    merge(dir)?;
+    replay("replay a record of a snapshot", dir)
+}
+
+/// Opens a broker on what is there.
+fn replay(what: &str, dir: &Path) -> io::Result<()> {
+    let before = ALLOCATIONS.load(Ordering::Relaxed);
+    let start = Instant::now();
+    let bench = Bench::open(dir)?;
+    print_line(what, before, start, RECORDS);
+    drop(bench);
+    Ok(())
+}
+
+/// Has the journal merged again and again, and shows how long the loop is held up by it: first by the beginning of a merge,
+/// then by its end.
+fn merge(dir: &Path) -> io::Result<()> {
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk::new(Syncing::Nothing));
+    let clock = Clock::start();
+    let limits = journal::Limits {
+        interval_ms: i64::MAX,
+        bytes: u64::MAX,
+        entries: 1,
+    };
+    let mut lanes = Inline::<()>::new(Arc::clone(&disk), dir);
+    let mut journal = Journal::open((disk, dir, 1), limits, clock.mono(), &mut |_| {})?;
+    let mut held_up_us = [0, 0];
+    for number in 1..=MERGES {
+        journal.append(&[Change {
+            key: &[OPENED],
+            value: Some(&[0; 15]),
+        }]);
+        let mut round = Round {
+            number,
+            ..Round::default()
+        };
+        journal.make_place()?;
+        journal.gather(&mut round);
+        lanes.sync(round);
+        lanes.completed();
+        journal.synced(number);
+        let start = Instant::now();
+        journal.tick(clock.mono());
+        let begun = start.elapsed();
+        let job = journal
+            .take_job()
+            .ok_or_else(|| io::Error::other("no merge was begun"))?;
+        let done = job();
+        let start = Instant::now();
+        journal.absorb(done, clock.mono())?;
+        for (most, time) in held_up_us.iter_mut().zip([begun, start.elapsed()]) {
+            *most = time.as_micros().max(*most);
+        }
+    }
+    let [begun_us, absorbed_us] = held_up_us;
+    println!(
+        "{:<42} {:>16} {:>12}",
+        "begin a merge of 110,000, at worst", "", begun_us
+    );
+    println!(
+        "{:<42} {:>16} {:>12}",
+        "take it in, at worst", "", absorbed_us
+    );
+    Ok(())
+}
+
+fn print_line(what: &str, allocations_before: u64, start: Instant, count: u64) {
+    let time_us = start.elapsed().as_secs_f64() * 1e6 / count as f64;
+    let allocations = ALLOCATIONS.load(Ordering::Relaxed) - allocations_before;
+    let allocations = allocations as f64 / count as f64;
+    println!("{what:<42} {allocations:>16.2} {time_us:>12.2}");
 }
 
 fn produce(topic: Uuid, records: usize) -> Vec<u8> {
@@ -109,8 +211,16 @@ fn produce(topic: Uuid, records: usize) -> Vec<u8> {
 
 impl Bench {
     fn open(dir: &Path) -> io::Result<Bench> {
+        std::fs::create_dir_all(dir)?;
         let disk: Arc<dyn Disk> = Arc::new(RealDisk::new(Syncing::Nothing));
-        let config = BrokerConfig::new(Settings::default());
+        let mut settings = Settings::default();
+        for name in [
+            "chronik.journal.snapshot.bytes",
+            "chronik.journal.snapshot.entries",
+        ] {
+            settings.set(name, "1073741824", Origin::CommandLine);
+        }
+        let config = BrokerConfig::new(settings);
         let config = Arc::new(config.map_err(|_| io::Error::other("the defaults are illegal"))?);
         let clock = Clock::start();
         let broker = Broker::open(Arc::clone(&disk), dir, config, 1, clock.now());
@@ -144,11 +254,21 @@ impl Bench {
         for _ in 0..turns {
             self.pass(frames)?;
         }
-        let requests = (turns * in_a_turn) as f64;
-        let time_us = start.elapsed().as_secs_f64() * 1e6 / requests;
-        let allocations = (ALLOCATIONS.load(Ordering::Relaxed) - before) as f64 / requests;
-        println!("{what:<42} {allocations:>16.2} {time_us:>12.2}");
+        print_line(what, before, start, turns * in_a_turn);
         Ok(())
+    }
+
+    fn topic(&mut self, name: &str, partitions: usize) -> io::Result<Uuid> {
+        client::created_topic(self.ask(&client::create_topic_frame(name, partitions, false))?)
+    }
+
+    /// A member that is alone in its group.
+    fn join(&mut self, group: &str) -> io::Result<Place> {
+        let told = member::joined(group, self.ask(&member::join_frame(group, ""))?)?;
+        let again = member::join_frame(group, &told.place.member);
+        let joined = member::joined(group, self.ask(&again)?)?;
+        member::synced(self.ask(&member::sync_frame(&joined.place, &joined.members))?)?;
+        Ok(joined.place)
     }
 
     /// The first answer to a request, without its length.
