@@ -288,7 +288,10 @@ impl Bench {
             frames = &frames[count..];
             self.turn()?;
         }
-        // What waits for a round, or for its turn, comes in the next ones.
+        while self.exchange.has_ready() {
+            self.turn()?;
+        }
+        // What waits for a round, or for a timer, comes in the next ones.
         for _ in 0..3 {
             self.turn()?;
         }
