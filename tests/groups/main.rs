@@ -12,6 +12,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod admin;
 mod book;
 mod client;
 mod commands;
@@ -66,4 +67,24 @@ fn kafkas_tool_describes_resets_and_deletes_groups() {
 #[test]
 fn kafkas_verifiable_clients_survive_the_broker() {
     verifiable::run();
+}
+
+#[test]
+fn the_calls_of_kafkajs_describe_move_and_delete_groups() {
+    admin::run("kafkajs_2");
+}
+
+#[test]
+fn the_calls_of_sarama_describe_move_and_delete_groups() {
+    admin::run("sarama");
+}
+
+#[test]
+fn the_calls_of_kafka_go_describe_move_and_delete_groups() {
+    admin::run("kafka_go");
+}
+
+#[test]
+fn the_calls_of_franz_go_describe_move_and_delete_groups() {
+    admin::run("franz_go");
 }

@@ -5,8 +5,10 @@
 //! every turn, and at the moment in which a partition has been loaded, before anything is appended to it.
 
 use crate::call::Read;
+use crate::groups::Book;
 use chronikd::broker::Broker;
 use chronikd::broker::topics::Topic;
+use chronikd::clock::Now;
 use chronikd::proto::Uuid;
 use chronikd::storage::{Log, PartitionId, Unavailable};
 use std::collections::{BTreeMap, BTreeSet};
@@ -91,6 +93,8 @@ pub struct Ledger {
     pub stopping: bool,
     /// Errors of the disk are to be expected.
     pub faulty: bool,
+    /// What is known of groups.
+    pub groups: Book,
 }
 
 impl Ledger {
@@ -111,6 +115,7 @@ impl Ledger {
             losses: 0,
             stopping: false,
             faulty: false,
+            groups: Book::default(),
         }
     }
 
@@ -121,6 +126,9 @@ impl Ledger {
             self.end = end;
         } else {
             self.start_was_cut = true;
+        }
+        if self.lives && end == End::Clean {
+            self.groups.stopped_cleanly();
         }
         self.lives = false;
         self.losses += u64::from(end == End::Power);
@@ -264,6 +272,8 @@ impl Ledger {
             }
         }
         self.asked.clear();
+        let topics = &self.topics;
+        self.groups.opened(broker, &|id| state_of(topics, id));
     }
 
     fn check_identity(&mut self, broker: &Broker) {
@@ -315,8 +325,16 @@ impl Ledger {
         }
     }
 
+    /// A turn begins.
+    pub fn turning(&mut self) {
+        self.groups.turning();
+    }
+
     /// After every turn: offsets only rise.
-    pub fn turned(&mut self, broker: &Broker) {
+    pub fn turned(&mut self, broker: &Broker, now: Now) {
+        let topics = &self.topics;
+        let state = |id| state_of(topics, id);
+        self.groups.turned(broker, now, &state);
         for topic in self.topics.values_mut() {
             for (index, facts) in topic.partitions.iter_mut().enumerate() {
                 let at = PartitionId {
@@ -342,6 +360,10 @@ impl Ledger {
         };
         self.existing().flat_map(ids).collect()
     }
+}
+
+fn state_of(topics: &BTreeMap<Uuid, Facet>, id: Uuid) -> State {
+    topics.get(&id).map_or(State::Gone, |topic| topic.state)
 }
 
 impl Facts {

@@ -216,6 +216,7 @@ impl Machine {
     /// One turn, and everything that its checks demand; then what may leave, leaves.
     pub fn turn(&mut self, ledger: &mut Ledger) -> Result<(), Stopped> {
         let now = self.now;
+        ledger.turning();
         for part in Part::ALL {
             let result = self.running_mut().exchange.step(part, now);
             if !self.has_power() {
@@ -228,7 +229,7 @@ impl Machine {
         }
         self.running().exchange.check_invariants(now.mono);
         self.broker().check_invariants();
-        ledger.turned(self.broker());
+        ledger.turned(self.broker(), now);
         self.flush();
         Ok(())
     }

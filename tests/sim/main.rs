@@ -13,6 +13,7 @@
 mod admin;
 mod call;
 mod fetcher;
+mod groups;
 mod ledger;
 mod luck;
 mod machine;
@@ -62,8 +63,8 @@ impl Drop for Running {
     }
 }
 
-#[test]
-fn no_promise_is_broken_whenever_the_power_is_cut() {
+/// Runs so many seeds, or those that the caller of the test wants.
+fn run_seeds(cast: world::Cast) {
     let alone = number("SIM_SEED");
     let from = alone.or(number("SIM_FROM")).unwrap_or(0);
     let count = if alone.is_some() {
@@ -82,7 +83,7 @@ fn no_promise_is_broken_whenever_the_power_is_cut() {
                 return;
             }
             let _running = Running(seed);
-            world::run(seed);
+            world::run(seed, cast);
         }
     };
     std::thread::scope(|scope| {
@@ -90,6 +91,16 @@ fn no_promise_is_broken_whenever_the_power_is_cut() {
             scope.spawn(run);
         }
     });
+}
+
+#[test]
+fn no_promise_is_broken_whenever_the_power_is_cut() {
+    run_seeds(world::Cast::Logs);
+}
+
+#[test]
+fn no_promise_to_a_group_is_broken_whenever_the_power_is_cut() {
+    run_seeds(world::Cast::Groups);
 }
 
 #[test]

@@ -7,6 +7,7 @@
 
 use crate::admin::{Admin, FLAVOURS};
 use crate::fetcher::Fetcher;
+use crate::groups::Crowd;
 use crate::ledger::{End, Ledger};
 use crate::luck::Luck;
 use crate::machine::{Machine, Stopped};
@@ -19,6 +20,15 @@ use std::ops::ControlFlow;
 /// Rounds of the calm until everything must have come to rest.
 const PATIENCE: usize = 4_000;
 
+/// Who takes part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cast {
+    /// Producers and fetchers.
+    Logs,
+    /// One of each, and a crowd that has to do with groups.
+    Groups,
+}
+
 /// See the head of this file.
 pub struct World {
     luck: Luck,
@@ -27,14 +37,18 @@ pub struct World {
     admin: Admin,
     producers: Vec<Producer>,
     fetchers: Vec<Fetcher>,
+    crowd: Option<Crowd>,
     finishing: bool,
 }
 
 /// Runs a seed from its first start to its audit.
-pub fn run(seed: u64) {
-    let mut world = World::new(seed);
+pub fn run(seed: u64, cast: Cast) {
+    let mut world = World::new(seed, cast);
     world.boot();
     world.create_main_topics();
+    if cast == Cast::Groups {
+        world.gather();
+    }
     let lives = world.luck.between(1, 3);
     for _ in 0..lives {
         world.live();
@@ -43,12 +57,15 @@ pub fn run(seed: u64) {
     world.calm_down();
     world.audit();
     world.stop_and_compare();
+    if world.crowd.is_some() {
+        world.go_on_and_disperse();
+    }
 }
 
 impl World {
-    fn new(seed: u64) -> World {
+    fn new(seed: u64, cast: Cast) -> World {
         let mut luck = Luck::new(seed);
-        let machine = Machine::new(luck.any(), BrokerConfig::default());
+        let machine = Machine::new(luck.any(), config(cast, seed));
         let plain = |luck: &mut Luck| Kind::Plain(luck.pick(&[0, 1, -1]));
         let producer = |number: u64| {
             let kind = if luck.once_in(2) {
@@ -60,20 +77,25 @@ impl World {
             let batches = luck.between(10, 60);
             Producer::new(number, kind, version, batches)
         };
-        let producers = (1..=4).map(producer).collect();
+        let (producers, fetchers) = match cast {
+            Cast::Logs => (4, 3),
+            Cast::Groups => (1, 1),
+        };
+        let producers = (1..=producers).map(producer).collect();
         let fetcher = |_| {
             Fetcher::new(
                 luck.pick(&[4, 6, 7, 10, 11, 12, 13, 15, 17, 18]),
                 luck.once_in(2),
             )
         };
-        let fetchers = (0..3).map(fetcher).collect();
+        let fetchers = (0..fetchers).map(fetcher).collect();
         World {
             machine,
             ledger: Ledger::new(),
             admin: Admin::default(),
             producers,
             fetchers,
+            crowd: None,
             finishing: false,
             luck,
         }
@@ -91,6 +113,7 @@ impl World {
         self.admin.cut_off();
         self.producers.iter_mut().for_each(Producer::cut_off);
         self.fetchers.iter_mut().for_each(Fetcher::cut_off);
+        self.crowd.iter_mut().for_each(Crowd::cut_off);
     }
 
     /// Starts the broker, with cuts in the middle of it now and then.
@@ -157,7 +180,9 @@ impl World {
                 break;
             }
         }
-        if ended.is_continue() && self.luck.once_in(3) {
+        if ended.is_continue() && self.crowd.is_some() && self.luck.once_in(4) {
+            self.stop();
+        } else if ended.is_continue() && self.luck.once_in(3) {
             self.machine.kill();
             self.ledger.ended(End::Kill);
             self.cut_off();
@@ -183,6 +208,9 @@ impl World {
     }
 
     fn step_clients(&mut self) {
+        if self.crowd.is_some() && self.ledger.stopping {
+            return;
+        }
         let finishing = self.finishing;
         let mut side = Side {
             machine: &mut self.machine,
@@ -201,6 +229,9 @@ impl World {
         }
         if finishing || side.luck.once_in(4) {
             self.admin.step(&mut side, finishing);
+        }
+        if let Some(crowd) = &mut self.crowd {
+            crowd.step(&mut side, finishing);
         }
     }
 
@@ -241,13 +272,15 @@ impl World {
 
     fn pass_time(&mut self) {
         let ms = match self.luck.below(40) {
+            _ if self.crowd.is_some() && self.finishing => self.luck.between(1, 400),
+            0 | 1 if self.crowd.is_some() => self.luck.between(1, 20_000),
             0 => 70_000,
             1 | 2 => 1_500,
             3..=20 => self.luck.between(0, 30),
             _ => 1,
         };
         self.machine.pass_ms(ms as i64);
-        if !self.finishing && self.luck.once_in(200) {
+        if self.crowd.is_none() && !self.finishing && self.luck.once_in(200) {
             self.machine.now.wall_ms -= 60_000;
         }
     }
@@ -264,8 +297,8 @@ impl World {
             }
         }
         panic!(
-            "it does not come to rest: {:?} {:?} {:?}",
-            self.admin, self.producers, self.fetchers
+            "it does not come to rest: {:?} {:?} {:?} {:?}",
+            self.admin, self.producers, self.fetchers, self.crowd
         );
     }
 
@@ -289,6 +322,7 @@ impl World {
                 .fetchers
                 .iter()
                 .all(|fetcher| fetcher.is_idle(&mut side))
+            && self.crowd.iter().all(|crowd| crowd.is_calm(&side))
     }
 
     /// Reads everything from the beginning.
@@ -306,10 +340,22 @@ impl World {
         for (at, batches) in self.fetchers.remove(0).into_kept() {
             self.ledger.audit(at, &batches);
         }
+        if let Some(mut crowd) = self.crowd.take() {
+            crowd.audit(&mut self.side());
+            self.crowd = Some(crowd);
+            self.settle(World::is_calm);
+        }
     }
 
     /// A clean stop, and then a power cut that takes everything that was not synced.
     fn stop_and_compare(&mut self) {
+        self.stop();
+        self.producers.clear();
+        self.boot();
+        self.audit();
+    }
+
+    fn stop(&mut self) {
         self.settle(|world| {
             world.machine.begin_stop();
             world.ledger.stopping = true;
@@ -318,8 +364,48 @@ impl World {
         self.machine.crash(Survives::Nothing);
         self.ledger.ended(End::Clean);
         self.cut_off();
-        self.producers.clear();
-        self.boot();
-        self.audit();
     }
+
+    fn gather(&mut self) {
+        let crowd = Crowd::any(&mut self.side());
+        self.crowd = Some(crowd);
+    }
+
+    fn has_crowd(&mut self, what: impl Fn(&Crowd, &Side<'_>) -> bool) -> bool {
+        let crowd = self.crowd.take();
+        let has = crowd.iter().all(|crowd| what(crowd, &self.side()));
+        self.crowd = crowd;
+        has
+    }
+
+    /// After a power cut the groups go on as they were. Then everybody goes away, and it is noticed.
+    fn go_on_and_disperse(&mut self) {
+        let places = self.crowd.as_ref().map(Crowd::places);
+        self.machine.crash(Survives::Nothing);
+        self.ledger.ended(End::Power);
+        self.cut_off();
+        self.boot();
+        self.settle(|world| world.is_calm() && world.has_crowd(|crowd, _| crowd.is_heard()));
+        let now = self.crowd.as_ref().map(Crowd::places);
+        assert_eq!(now, places, "a restart has moved somebody");
+        if let Some(mut crowd) = self.crowd.take() {
+            crowd.vanish(&mut self.side());
+            self.crowd = Some(crowd);
+        }
+        if self.luck.once_in(2) {
+            self.crash();
+            self.boot();
+        }
+        self.settle(World::is_calm);
+    }
+}
+
+/// With groups, the time that a group waits for more members differs.
+fn config(cast: Cast, seed: u64) -> BrokerConfig {
+    let mut config = BrokerConfig::default();
+    if cast == Cast::Groups {
+        config.group_initial_rebalance_delay_ms = [0, 0, 300, 3_000][seed as usize % 4];
+        config.offsets_retention_check_interval_ms = 10_000;
+    }
+    config
 }

@@ -5,7 +5,7 @@ use super::answers::JoinedMember;
 use super::offsets::Offsets;
 use crate::clock::Mono;
 use crate::proto::error::ErrorCode;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// What the journal knows of a group: the generation that was settled last. Applying it makes the group `Stable`, or
@@ -245,18 +245,16 @@ impl Group {
         member_id: &str,
         instance: Option<&str>,
     ) -> Result<(), ErrorCode> {
-        if let Some(instance) = instance {
-            match self.static_member(instance) {
-                None => return Err(ErrorCode::UNKNOWN_MEMBER_ID),
-                Some(holder) if **holder != *member_id => {
-                    return Err(ErrorCode::FENCED_INSTANCE_ID);
-                }
-                Some(_) => {}
-            }
+        let member = self.members.get(member_id);
+        let Some(instance) = instance else {
+            return member.map(|_| ()).ok_or(ErrorCode::UNKNOWN_MEMBER_ID);
+        };
+        if member.is_some_and(|member| member.group_instance_id.as_deref() == Some(instance)) {
+            return Ok(());
         }
-        match self.members.contains_key(member_id) {
-            true => Ok(()),
-            false => Err(ErrorCode::UNKNOWN_MEMBER_ID),
+        match self.static_member(instance) {
+            None => Err(ErrorCode::UNKNOWN_MEMBER_ID),
+            Some(_) => Err(ErrorCode::FENCED_INSTANCE_ID),
         }
     }
 
@@ -277,11 +275,16 @@ impl Group {
 
     /// The protocol that most members like best among those that all know; of equals, the first by name.
     pub(super) fn vote(&self) -> Option<Arc<str>> {
-        let mut votes: BTreeMap<&Arc<str>, usize> = BTreeMap::new();
+        let anybody = self.members.values().next()?;
+        let known = anybody.protocols.iter().map(|(name, _)| name);
+        let mut votes: BTreeMap<&Arc<str>, usize> = known
+            .filter(|name| self.is_common(name))
+            .map(|name| (name, 0))
+            .collect();
         for member in self.members.values() {
-            let names = member.protocols.iter().map(|(name, _)| name);
-            let favourite = names.into_iter().find(|name| self.is_common(name))?;
-            *votes.entry(favourite).or_default() += 1;
+            let mut names = member.protocols.iter().map(|(name, _)| name);
+            let favourite = names.find(|name| votes.contains_key(name))?;
+            *votes.get_mut(favourite)? += 1;
         }
         let most = votes.values().copied().max()?;
         let (winner, _) = votes.into_iter().find(|&(_, count)| count == most)?;
@@ -343,7 +346,7 @@ impl Group {
 
     /// What must hold between turns.
     pub(super) fn check_invariants(&self) {
-        let mut instances = std::collections::BTreeSet::new();
+        let mut instances = BTreeSet::new();
         let is_preparing = matches!(self.phase, Phase::PreparingRebalance { .. });
         for (id, member) in &self.members {
             let is_waiting = member.joining.is_some() || member.syncing.is_some();

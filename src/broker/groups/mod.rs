@@ -32,7 +32,7 @@ mod rebalance;
 mod replace;
 mod requests;
 mod session;
-mod subscription;
+pub mod subscription;
 mod sync;
 #[cfg(test)]
 mod tests;
@@ -228,7 +228,8 @@ impl Groups {
     pub fn tick(&mut self, now: Now) -> Vec<Record> {
         let mut records = Vec::new();
         while let Some(id) = self.timers.pop(now.mono) {
-            records.extend(self.with(&id, now, |work| work.expire()));
+            let record = self.work(&id, now).and_then(|mut work| work.expire());
+            records.extend(self.after(&id, record));
         }
         records
     }
@@ -317,7 +318,6 @@ impl Groups {
         })
     }
 
-    /// Lets a group work. While a record is on its way the group is not touched again: applying it sets the timer.
     fn with(
         &mut self,
         id: &Arc<str>,
@@ -325,10 +325,15 @@ impl Groups {
         what: impl FnOnce(&mut Work<'_>) -> Option<Record>,
     ) -> Vec<Record> {
         let record = self.work(id, now).and_then(|mut work| what(&mut work));
+        self.after(id, record).into_iter().collect()
+    }
+
+    /// After a group has worked. While a record is on its way the group is not touched: applying it sets the timer.
+    fn after(&mut self, id: &Arc<str>, record: Option<Record>) -> Option<Record> {
         if record.is_none() {
             self.leave_alone(id);
         }
-        record.into_iter().collect()
+        record
     }
 
     /// Forgets the group if there is nothing to it, or sets its timer.

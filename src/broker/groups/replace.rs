@@ -8,7 +8,7 @@ use super::super::record::Record;
 use super::super::wait::Ticket;
 use super::Join;
 use super::answers::{Joined, Synced};
-use super::group::{Group, Phase};
+use super::group::{Group, Member, Phase};
 use super::join::if_told;
 use super::work::{LOG, Work};
 use crate::proto::error::ErrorCode;
@@ -40,7 +40,7 @@ impl Work<'_> {
             Phase::PreparingRebalance { .. } => self.begin_if_all_joined(),
             Phase::Stable if self.group.vote() == self.group.protocol_name => {
                 let old_leader = old_leader.unwrap_or_default();
-                let record = self.settle_replaced(join, old_id, &new_id, &old_leader);
+                let record = self.settle_replaced(join, &new_id, &old_leader);
                 if record.is_none() {
                     self.take_back(old_id, &new_id, former);
                 }
@@ -75,11 +75,10 @@ impl Work<'_> {
     fn settle_replaced(
         &mut self,
         join: &Join<'_>,
-        old_id: &str,
         new_id: &str,
         old_leader: &Arc<str>,
     ) -> Option<Record> {
-        let current = |_: &Arc<str>, member: &super::Member| Arc::clone(&member.assignment);
+        let current = |_: &Arc<str>, member: &Member| Arc::clone(&member.assignment);
         let generation = self.group.generation(self.group.since_ms, current);
         let member = self.group.members.get_mut(new_id)?;
         let ticket = member.joining.take()?;
@@ -99,7 +98,6 @@ impl Work<'_> {
             answer.members.clear();
             answer.leader = Arc::clone(old_leader);
         }
-        debug_assert_ne!(old_id, new_id);
         self.pay(ticket, answer);
         Some(self.group.record(generation))
     }

@@ -137,6 +137,10 @@ impl Group {
 
     /// Makes a journaled generation true.
     pub(super) fn settle(&mut self, generation: Generation, paid: &mut Vec<Paid>) {
+        debug_assert!(
+            generation.id >= self.generation_id,
+            "generations never fall"
+        );
         self.generation_id = generation.id;
         self.protocol_type = generation.protocol_type;
         self.protocol_name = generation.protocol_name;

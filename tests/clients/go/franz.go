@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"maps"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -15,7 +16,7 @@ type franzClient struct {
 
 func franzSession(bootstrap string) verbs {
 	c := &franzClient{bootstrap: bootstrap}
-	return verbs{
+	known := verbs{
 		"cluster":  c.cluster,
 		"create":   c.create,
 		"delete":   c.delete,
@@ -24,6 +25,8 @@ func franzSession(bootstrap string) verbs {
 		"consume":  c.consume,
 		"offsets":  c.offsets,
 	}
+	maps.Copy(known, c.groupVerbs())
+	return known
 }
 
 func (c *franzClient) start(options ...kgo.Opt) (*kgo.Client, error) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"maps"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -13,7 +14,7 @@ type saramaClient struct {
 
 func saramaSession(bootstrap string) verbs {
 	c := &saramaClient{bootstrap: []string{bootstrap}}
-	return verbs{
+	known := verbs{
 		"cluster":  c.cluster,
 		"create":   c.create,
 		"delete":   c.delete,
@@ -22,6 +23,8 @@ func saramaSession(bootstrap string) verbs {
 		"consume":  c.consume,
 		"offsets":  c.offsets,
 	}
+	maps.Copy(known, c.groupVerbs())
+	return known
 }
 
 // Settings that differ from those that an application has that sets nothing but the version.
