@@ -32,6 +32,7 @@ struct Longest {
 
 /// Prints the lines of the journal.
 pub(crate) fn take(dir: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(dir)?;
     let disk: Arc<dyn Disk> = Arc::new(RealDisk::new(Syncing::Nothing));
     let mut longest = Longest::default();
     let mut journal = open(&disk, dir, &mut |_| {})?;
