@@ -14,7 +14,7 @@ type franzClient struct {
 	kept      *kgo.Client
 }
 
-func franzSession(bootstrap string) verbs {
+func franzSession(bootstrap, _ string) verbs {
 	c := &franzClient{bootstrap: bootstrap}
 	known := verbs{
 		"cluster":  c.cluster,

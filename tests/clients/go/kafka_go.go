@@ -15,7 +15,7 @@ type kafkaGoClient struct {
 	kept      *kafkaGoProducer
 }
 
-func kafkaGoSession(bootstrap string) verbs {
+func kafkaGoSession(bootstrap, _ string) verbs {
 	// The transport of its own keeps no connection that a broker has left behind.
 	transport := &kafka.Transport{ClientID: "kafka-go", IdleTimeout: time.Millisecond}
 	client := &kafka.Client{Addr: kafka.TCP(bootstrap), Timeout: patience, Transport: transport}
