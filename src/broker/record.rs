@@ -13,6 +13,7 @@
 //! 4     group id            Group: its generation; tombstone = deleted
 //! 5     group id, topic id  Offset: one committed offset; tombstone = expired or deleted
 //!       (16), partition (4)
+//! 10    -                   Features: the levels that were settled, by name
 //! ```
 
 use super::groups::offsets::Committed;
@@ -83,6 +84,13 @@ pub enum Record {
         /// The partition.
         at: PartitionId,
     },
+    /// Levels of features have been settled, for the `changes`th time.
+    Features {
+        /// Every level that was ever settled, by the feature's name.
+        levels: BTreeMap<String, i16>,
+        /// Counts changes, from 1.
+        changes: i64,
+    },
 }
 
 const OPENED: u8 = 1;
@@ -90,6 +98,7 @@ const TOPIC: u8 = 2;
 const PRODUCER_IDS: u8 = 3;
 const GROUP: u8 = 4;
 const OFFSET: u8 = 5;
+const FEATURES: u8 = 10;
 
 /// Stands for a time that is not set.
 const NO_TIME: i64 = -1;
@@ -151,6 +160,18 @@ wire! {
         metadata: &'a str,
         commit_timestamp_ms: i64,
         expire_timestamp_ms: i64,
+    }
+
+    /// The value of kind 10.
+    struct FeaturesValue<'a> {
+        changes: i64,
+        levels: Vec<LevelValue<'a>>,
+    }
+
+    /// One level in the value of kind 10.
+    struct LevelValue<'a> {
+        name: &'a str,
+        level: i16,
     }
 }
 
@@ -219,6 +240,9 @@ impl Record {
                 committed,
             } => Encoded::value(offset_key(group, *at), &offset_value(committed)),
             Record::OffsetForgotten { group, at } => Encoded::tombstone(offset_key(group, *at)),
+            Record::Features { levels, changes } => {
+                Encoded::value(vec![FEATURES], &features_value(levels, *changes))
+            }
         }
     }
 
@@ -257,6 +281,7 @@ impl Record {
                     committed,
                 }
             }
+            FEATURES => features(&fields(bytes)?),
             _ => return Err(Malformed("journal record of an unknown kind")),
         };
         Ok(Some(record))
@@ -365,6 +390,22 @@ fn committed(value: &OffsetValue<'_>) -> Committed {
         metadata: value.metadata.into(),
         commit_timestamp_ms: value.commit_timestamp_ms,
         expire_timestamp_ms: Some(value.expire_timestamp_ms).filter(|&ms| ms != NO_TIME),
+    }
+}
+
+fn features_value<'a>(levels: &'a BTreeMap<String, i16>, changes: i64) -> FeaturesValue<'a> {
+    let level = |(name, &level): (&'a String, &i16)| LevelValue { name, level };
+    FeaturesValue {
+        changes,
+        levels: levels.iter().map(level).collect(),
+    }
+}
+
+fn features(value: &FeaturesValue<'_>) -> Record {
+    let level = |it: &LevelValue<'_>| (it.name.to_owned(), it.level);
+    Record::Features {
+        levels: value.levels.iter().map(level).collect(),
+        changes: value.changes,
     }
 }
 
@@ -492,6 +533,10 @@ mod tests {
             Record::OffsetForgotten {
                 group: "g".into(),
                 at,
+            },
+            Record::Features {
+                levels: BTreeMap::from([("transaction.version".to_owned(), 1)]),
+                changes: 3,
             },
         ] {
             assert_eq!(Record::decode(&record.encode().change()), Ok(Some(record)));

@@ -1,5 +1,6 @@
 //! What the journal knows, in memory: the sum of all records.
 
+use super::features::Features;
 use super::groups::Groups;
 use super::producer_ids::ProducerIds;
 use super::record::Record;
@@ -14,6 +15,7 @@ pub(super) struct State {
     pub(super) topics: Topics,
     pub(super) producer_ids: ProducerIds,
     pub(super) groups: Groups,
+    pub(super) features: Features,
     config: Arc<BrokerConfig>,
 }
 
@@ -25,6 +27,7 @@ impl State {
             topics: Topics::default(),
             producer_ids: ProducerIds::default(),
             groups: Groups::new(Arc::clone(config)),
+            features: Features::default(),
             config: Arc::clone(config),
         }
     }
@@ -62,6 +65,7 @@ impl State {
                 committed,
             } => self.groups.committed(&group, at, committed, round),
             Record::OffsetForgotten { group, at } => self.groups.forgotten(&group, at, round),
+            Record::Features { levels, changes } => self.features.settled(levels, changes, round),
         }
         None
     }
