@@ -72,9 +72,18 @@ messages! {
     DeleteTopics: delete_topics DeleteTopicsRequest DeleteTopicsResponse;
     InitProducerId: init_producer_id InitProducerIdRequest InitProducerIdResponse;
     OffsetForLeaderEpoch: offset_for_leader_epoch OffsetForLeaderEpochRequest OffsetForLeaderEpochResponse;
+    AddPartitionsToTxn: add_partitions_to_txn AddPartitionsToTxnRequest AddPartitionsToTxnResponse;
+    AddOffsetsToTxn: add_offsets_to_txn AddOffsetsToTxnRequest AddOffsetsToTxnResponse;
+    EndTxn: end_txn EndTxnRequest EndTxnResponse;
+    WriteTxnMarkers: write_txn_markers WriteTxnMarkersRequest WriteTxnMarkersResponse;
+    TxnOffsetCommit: txn_offset_commit TxnOffsetCommitRequest TxnOffsetCommitResponse;
     DeleteGroups: delete_groups DeleteGroupsRequest DeleteGroupsResponse;
     OffsetDelete: offset_delete OffsetDeleteRequest OffsetDeleteResponse;
+    UpdateFeatures: update_features UpdateFeaturesRequest UpdateFeaturesResponse;
     DescribeCluster: describe_cluster DescribeClusterRequest DescribeClusterResponse;
+    DescribeProducers: describe_producers DescribeProducersRequest DescribeProducersResponse;
+    DescribeTransactions: describe_transactions DescribeTransactionsRequest DescribeTransactionsResponse;
+    ListTransactions: list_transactions ListTransactionsRequest ListTransactionsResponse;
     DescribeTopicPartitions: describe_topic_partitions DescribeTopicPartitionsRequest DescribeTopicPartitionsResponse;
 }
 

@@ -4,18 +4,22 @@
 //! * A version that we do not have is answered in version 0 with error 35 and one row about this API, whatever
 //!   the body is; the connection stays open, and the client asks again (KIP-511).
 //! * v3+ names the client's software; a name that is not letters, digits, '-' and '.' is error 42.
-//! * Features: none are finalized, so none is reported.
+//! * v3+ also tells the features: the levels that we support and the one that is settled, with an epoch. Up to v3 those
+//!   are left out whose lowest level is 0, for old clients fail to read them; the settled levels stay.
 
 use super::{Call, Out};
 use crate::broker::Broker;
+use crate::broker::features::{FEATURES, Feature, Features};
 use crate::broker::wait::Outcome;
 use crate::proto::error::ErrorCode;
 use crate::proto::header::{RequestHeader, put_response_header};
-use crate::proto::schema::api_versions::{ApiVersion, ApiVersionsRequest, ApiVersionsResponse};
+use crate::proto::schema::api_versions::{
+    ApiVersion, ApiVersionsRequest, ApiVersionsResponse, FinalizedFeatureKey, SupportedFeatureKey,
+};
 use crate::proto::{self, ApiInfo, ApiKey};
 
 pub(super) fn handle(
-    _: &mut Broker,
+    broker: &mut Broker,
     call: &mut Call<'_, '_>,
     request: ApiVersionsRequest<'_>,
 ) -> Outcome {
@@ -30,10 +34,36 @@ pub(super) fn handle(
         call.cx.peer.software = Some((brief(name), brief(version)));
     }
     let api_keys = ApiKey::TABLE.iter().map(row).collect();
+    let features = broker.features();
+    call.after(features.round());
     call.reply(&ApiVersionsResponse {
         api_keys,
+        supported_features: supported(call.version()),
+        finalized_features_epoch: broker.features_epoch(),
+        finalized_features: finalized(features),
         ..Default::default()
     })
+}
+
+fn supported(version: i16) -> Vec<SupportedFeatureKey<'static>> {
+    let shown = FEATURES.iter().filter(|it| version >= 4 || it.min > 0);
+    let row = |feature: &Feature| SupportedFeatureKey {
+        name: feature.name,
+        min_version: feature.min,
+        max_version: feature.max,
+    };
+    shown.map(row).collect()
+}
+
+/// Both ends of the range are the one level that holds.
+fn finalized(features: &Features) -> Vec<FinalizedFeatureKey<'static>> {
+    let levels = FEATURES.iter().map(|it| (it.name, features.level(it)));
+    let row = |(name, level)| FinalizedFeatureKey {
+        name,
+        max_version_level: level,
+        min_version_level: level,
+    };
+    levels.filter(|&(_, level)| level > 0).map(row).collect()
 }
 
 /// Answers a request of a version that we do not have.
@@ -65,12 +95,12 @@ fn row(api: &ApiInfo) -> ApiVersion {
     }
 }
 
-/// `[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?`
 /// As much of a software's name as a line of the log needs: a connection keeps it while it lives. The name is ASCII.
 fn brief(name: &str) -> String {
     name.chars().take(64).collect()
 }
 
+/// `[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?`
 fn is_software_name(name: &str) -> bool {
     let is_edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
     is_edge(name.chars().next())

@@ -4,13 +4,18 @@
 //! `call.reply(..)`, or says what the request waits for. It changes nothing before that, for a request
 //! that waits is asked again.
 
+mod add_offsets_to_txn;
+mod add_partitions_to_txn;
 mod api_versions;
 mod create_topics;
 mod delete_groups;
 mod delete_topics;
 mod describe_cluster;
 mod describe_groups;
+mod describe_producers;
 mod describe_topic_partitions;
+mod describe_transactions;
+mod end_txn;
 mod fetch;
 mod find_coordinator;
 mod heartbeat;
@@ -19,6 +24,7 @@ mod join_group;
 mod leave_group;
 mod list_groups;
 mod list_offsets;
+mod list_transactions;
 mod metadata;
 mod offset_commit;
 mod offset_delete;
@@ -29,6 +35,9 @@ mod sync_group;
 #[cfg(test)]
 mod tests;
 mod topic_creation;
+mod txn_offset_commit;
+mod update_features;
+mod write_txn_markers;
 
 use crate::broker::groups::Answer;
 use crate::broker::wait::{ConnId, Key, Outcome, Ticket, Wait};
@@ -213,9 +222,18 @@ fn dispatch(
         ApiKey::DeleteTopics => to!(delete_topics::handle),
         ApiKey::InitProducerId => to!(init_producer_id::handle),
         ApiKey::OffsetForLeaderEpoch => to!(offset_for_leader_epoch::handle),
+        ApiKey::AddPartitionsToTxn => to!(add_partitions_to_txn::handle),
+        ApiKey::AddOffsetsToTxn => to!(add_offsets_to_txn::handle),
+        ApiKey::EndTxn => to!(end_txn::handle),
+        ApiKey::WriteTxnMarkers => to!(write_txn_markers::handle),
+        ApiKey::TxnOffsetCommit => to!(txn_offset_commit::handle),
         ApiKey::DeleteGroups => to!(delete_groups::handle),
         ApiKey::OffsetDelete => to!(offset_delete::handle),
+        ApiKey::UpdateFeatures => to!(update_features::handle),
         ApiKey::DescribeCluster => to!(describe_cluster::handle),
+        ApiKey::DescribeProducers => to!(describe_producers::handle),
+        ApiKey::DescribeTransactions => to!(describe_transactions::handle),
+        ApiKey::ListTransactions => to!(list_transactions::handle),
         ApiKey::DescribeTopicPartitions => to!(describe_topic_partitions::handle),
     })
 }

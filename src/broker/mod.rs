@@ -11,6 +11,7 @@
 //! when that round is durable.
 
 mod coordinator;
+pub mod features;
 pub mod fetch_sessions;
 pub mod groups;
 pub mod identity;

@@ -21,6 +21,7 @@
 //! 8     length (2) and      TransactionGroup: no fields; tombstone = its offsets are applied or dropped
 //!       transactional id,
 //!       group id
+//! 10    -                   Features: the levels that were settled, by name
 //! ```
 
 use super::groups::offsets::Committed;
@@ -132,6 +133,13 @@ pub enum Record {
         /// The group's id.
         group: Arc<str>,
     },
+    /// Levels of features have been settled, for the `changes`th time.
+    Features {
+        /// Every level that was ever settled, by the feature's name.
+        levels: BTreeMap<String, i16>,
+        /// Counts changes, from 1.
+        changes: i64,
+    },
 }
 
 const OPENED: u8 = 1;
@@ -142,6 +150,7 @@ const OFFSET: u8 = 5;
 const TRANSACTION: u8 = 6;
 const TRANSACTION_PARTITION: u8 = 7;
 const TRANSACTION_GROUP: u8 = 8;
+const FEATURES: u8 = 10;
 
 /// Stands for a time that is not set.
 const NO_TIME: i64 = -1;
@@ -221,6 +230,18 @@ wire! {
 
     /// The value of kinds 7 and 8, whose keys say everything.
     struct NoValue {
+    }
+
+    /// The value of kind 10.
+    struct FeaturesValue<'a> {
+        changes: i64,
+        levels: Vec<LevelValue<'a>>,
+    }
+
+    /// One level in the value of kind 10.
+    struct LevelValue<'a> {
+        name: &'a str,
+        level: i16,
     }
 }
 
@@ -303,6 +324,9 @@ impl Record {
             Record::TransactionGroupDone { id, group } => {
                 Encoded::tombstone(transaction_group_key(id, group))
             }
+            Record::Features { levels, changes } => {
+                Encoded::value(vec![FEATURES], &features_value(levels, *changes))
+            }
         }
     }
 
@@ -355,6 +379,7 @@ impl Record {
                 let (id, group) = transaction_group_id(key)?;
                 Record::TransactionGroup { id, group }
             }
+            FEATURES => features(&fields(bytes)?),
             _ => return Err(Malformed("journal record of an unknown kind")),
         };
         Ok(Some(record))
@@ -508,6 +533,22 @@ fn standing(value: &TransactionValue) -> Result<Standing, Malformed> {
         started_ms: value.started_ms,
         updated_ms: value.updated_ms,
     })
+}
+
+fn features_value<'a>(levels: &'a BTreeMap<String, i16>, changes: i64) -> FeaturesValue<'a> {
+    let level = |(name, &level): (&'a String, &i16)| LevelValue { name, level };
+    FeaturesValue {
+        changes,
+        levels: levels.iter().map(level).collect(),
+    }
+}
+
+fn features(value: &FeaturesValue<'_>) -> Record {
+    let level = |it: &LevelValue<'_>| (it.name.to_owned(), it.level);
+    Record::Features {
+        levels: value.levels.iter().map(level).collect(),
+        changes: value.changes,
+    }
 }
 
 fn topic_key(id: Uuid) -> Vec<u8> {
@@ -734,6 +775,10 @@ mod tests {
             Record::TransactionGroupDone {
                 id: "tx".into(),
                 group: "g".into(),
+            },
+            Record::Features {
+                levels: BTreeMap::from([("transaction.version".to_owned(), 1)]),
+                changes: 3,
             },
         ] {
             assert_eq!(Record::decode(&record.encode().change()), Ok(Some(record)));

@@ -1,5 +1,6 @@
 //! What the journal knows, in memory: the sum of all records.
 
+use super::features::Features;
 use super::groups::Groups;
 use super::producer_ids::ProducerIds;
 use super::record::Record;
@@ -16,6 +17,7 @@ pub(super) struct State {
     pub(super) producer_ids: ProducerIds,
     pub(super) groups: Groups,
     pub(super) transactions: Transactions,
+    pub(super) features: Features,
     config: Arc<BrokerConfig>,
 }
 
@@ -28,6 +30,7 @@ impl State {
             producer_ids: ProducerIds::default(),
             groups: Groups::new(Arc::clone(config)),
             transactions: Transactions::default(),
+            features: Features::default(),
             config: Arc::clone(config),
         }
     }
@@ -85,6 +88,7 @@ impl State {
                 let of = self.transactions.groups_mut(&id, round);
                 of.map(|groups| groups.remove(&group));
             }
+            Record::Features { levels, changes } => self.features.settled(levels, changes, round),
         }
         None
     }

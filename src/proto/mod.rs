@@ -107,9 +107,18 @@ apis! {
     20 => DeleteTopics,            0..=6,  4;
     22 => InitProducerId,          0..=5,  2;
     23 => OffsetForLeaderEpoch,    0..=4,  4;
+    24 => AddPartitionsToTxn,      0..=5,  3;
+    25 => AddOffsetsToTxn,         0..=4,  3;
+    26 => EndTxn,                  0..=5,  3;
+    27 => WriteTxnMarkers,         1..=2,  1;
+    28 => TxnOffsetCommit,         0..=5,  3;
     42 => DeleteGroups,            0..=2,  2;
     47 => OffsetDelete,            0..=0,  1;
+    57 => UpdateFeatures,          0..=2,  0;
     60 => DescribeCluster,         0..=2,  0;
+    61 => DescribeProducers,       0..=0,  0;
+    65 => DescribeTransactions,    0..=0,  0;
+    66 => ListTransactions,        0..=2,  0;
     75 => DescribeTopicPartitions, 0..=0,  0;
 }
 

@@ -1,6 +1,7 @@
 //! Handlers without sockets, on a simulated disk whose lanes stand still until the test lets them run: what waits,
 //! on what, and what is answered when partitions are being loaded or the disk is full.
 
+mod features;
 mod offsets;
 
 use super::*;
@@ -153,7 +154,10 @@ impl Bench {
         let outcome = handle(&mut self.broker, &mut cx, &frame, &mut out);
         self.round = out.round;
         match outcome {
-            Outcome::Done => Said::Answer(whole(out).split_off(4 + usize::from(flexible))),
+            Outcome::Done => {
+                let has_tags = flexible && api != ApiKey::ApiVersions;
+                Said::Answer(whole(out).split_off(4 + usize::from(has_tags)))
+            }
             Outcome::Retry(wait) => Said::Waits(wait),
             other => panic!("{other:?}"),
         }
