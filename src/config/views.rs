@@ -54,6 +54,12 @@ pub struct BrokerConfig {
     pub group_max_session_timeout_ms: i32,
     /// `group.max.size`.
     pub group_max_size: usize,
+    /// `transaction.max.timeout.ms`.
+    pub transaction_max_timeout_ms: i32,
+    /// `transactional.id.expiration.ms`.
+    pub transactional_id_expiration_ms: i64,
+    /// `transaction.remove.expired.transaction.cleanup.interval.ms`.
+    pub transaction_remove_expired_transaction_cleanup_interval_ms: i64,
     /// `queued.max.request.bytes`; `usize::MAX` is without a limit.
     pub queued_max_request_bytes: usize,
     /// `chronik.outbox.bytes`.
@@ -155,6 +161,12 @@ impl BrokerConfig {
             group_min_session_timeout_ms: of("group.min.session.timeout.ms").number(),
             group_max_session_timeout_ms: of("group.max.session.timeout.ms").number(),
             group_max_size: of("group.max.size").number(),
+            transaction_max_timeout_ms: of("transaction.max.timeout.ms").number(),
+            transactional_id_expiration_ms: of("transactional.id.expiration.ms").number(),
+            transaction_remove_expired_transaction_cleanup_interval_ms: of(
+                "transaction.remove.expired.transaction.cleanup.interval.ms",
+            )
+            .number(),
             queued_max_request_bytes: unless_negative(of("queued.max.request.bytes"))
                 .unwrap_or(usize::MAX),
             chronik_outbox_bytes: of("chronik.outbox.bytes").number(),
