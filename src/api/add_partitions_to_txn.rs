@@ -13,13 +13,119 @@
 
 use super::Call;
 use crate::broker::Broker;
+use crate::broker::txns::{BUMPING_VERSION, Claim};
 use crate::broker::wait::Outcome;
-use crate::proto::schema::add_partitions_to_txn::AddPartitionsToTxnRequest;
+use crate::proto::error::ErrorCode;
+use crate::proto::schema::add_partitions_to_txn::{
+    AddPartitionsToTxnPartitionResult, AddPartitionsToTxnRequest, AddPartitionsToTxnResponse,
+    AddPartitionsToTxnResult, AddPartitionsToTxnTopic, AddPartitionsToTxnTopicResult,
+    AddPartitionsToTxnTransaction,
+};
+use crate::storage::PartitionId;
+
+/// From this version on a producer knows error 90.
+const KNOWS_FENCED: i16 = 2;
+/// From this version on a request is about several transactions, of version 2.
+const BATCHED: i16 = 4;
 
 pub(super) fn handle(
-    _: &mut Broker,
-    _: &mut Call<'_, '_>,
-    _: AddPartitionsToTxnRequest<'_>,
+    broker: &mut Broker,
+    call: &mut Call<'_, '_>,
+    request: AddPartitionsToTxnRequest<'_>,
 ) -> Outcome {
-    Outcome::Close("AddPartitionsToTxn is not served yet")
+    if call.version() >= BATCHED {
+        let transactions = request.transactions.iter();
+        let results = transactions.map(|transaction| AddPartitionsToTxnResult {
+            transactional_id: transaction.transactional_id,
+            topic_results: add(broker, call, transaction),
+        });
+        let response = AddPartitionsToTxnResponse {
+            results_by_transaction: results.collect(),
+            ..Default::default()
+        };
+        return call.reply(&response);
+    }
+    let transaction = AddPartitionsToTxnTransaction {
+        transactional_id: request.v3_and_below_transactional_id,
+        producer_id: request.v3_and_below_producer_id,
+        producer_epoch: request.v3_and_below_producer_epoch,
+        verify_only: false,
+        topics: request.v3_and_below_topics,
+    };
+    let results = add(broker, call, &transaction);
+    call.reply(&AddPartitionsToTxnResponse {
+        results_by_topic_v3_and_below: results,
+        ..Default::default()
+    })
+}
+
+/// What becomes of each partition of one transaction.
+fn add<'a>(
+    broker: &mut Broker,
+    call: &mut Call<'_, '_>,
+    transaction: &AddPartitionsToTxnTransaction<'a>,
+) -> Vec<AddPartitionsToTxnTopicResult<'a>> {
+    let topics = transaction.topics.iter();
+    let named = topics.flat_map(|topic| topic.partitions.iter().map(|&index| (topic.name, index)));
+    let found: Vec<_> = named
+        .map(|(name, index)| broker.find(name, index).ok())
+        .collect();
+    let codes = judge(broker, call, transaction, &found);
+    call.after(broker.transactions().round_of(transaction.transactional_id));
+    results(&transaction.topics, codes)
+}
+
+/// One code for each partition, in their order.
+fn judge(
+    broker: &mut Broker,
+    call: &Call<'_, '_>,
+    transaction: &AddPartitionsToTxnTransaction<'_>,
+    found: &[Option<PartitionId>],
+) -> Vec<ErrorCode> {
+    let Some(partitions) = found.iter().copied().collect::<Option<Vec<_>>>() else {
+        let code = |at: &Option<PartitionId>| match at {
+            None => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+            Some(_) => ErrorCode::OPERATION_NOT_ATTEMPTED,
+        };
+        return found.iter().map(code).collect();
+    };
+    let claim = Claim {
+        transactional_id: transaction.transactional_id,
+        producer_id: transaction.producer_id,
+        epoch: transaction.producer_epoch,
+    };
+    if transaction.verify_only {
+        let code = |&at: &PartitionId| broker.verify_partition(&claim, at).err();
+        let codes = partitions.iter().map(code);
+        return codes.map(|code| code.unwrap_or(ErrorCode::NONE)).collect();
+    }
+    let version = match call.version() {
+        ..BATCHED => 0,
+        _ => BUMPING_VERSION,
+    };
+    let added = broker.add_partitions(&claim, &partitions, version, call.cx.now);
+    let code = added.err().unwrap_or(ErrorCode::NONE);
+    vec![call.fenced_as_old(code, KNOWS_FENCED); partitions.len()]
+}
+
+fn results<'a>(
+    topics: &[AddPartitionsToTxnTopic<'a>],
+    codes: Vec<ErrorCode>,
+) -> Vec<AddPartitionsToTxnTopicResult<'a>> {
+    let mut codes = codes.into_iter();
+    let result = |topic: &AddPartitionsToTxnTopic<'a>| AddPartitionsToTxnTopicResult {
+        name: topic.name,
+        results_by_partition: topic
+            .partitions
+            .iter()
+            .zip(&mut codes)
+            .map(
+                |(&partition_index, partition_error_code)| AddPartitionsToTxnPartitionResult {
+                    partition_index,
+                    partition_error_code,
+                },
+            )
+            .collect(),
+    };
+    topics.iter().map(result).collect()
 }

@@ -12,9 +12,38 @@
 
 use super::Call;
 use crate::broker::Broker;
+use crate::broker::txns::{BUMPING_VERSION, Claim, NO_EPOCH, NO_PRODUCER_ID};
 use crate::broker::wait::Outcome;
-use crate::proto::schema::end_txn::EndTxnRequest;
+use crate::proto::error::ErrorCode;
+use crate::proto::schema::end_txn::{EndTxnRequest, EndTxnResponse};
 
-pub(super) fn handle(_: &mut Broker, _: &mut Call<'_, '_>, _: EndTxnRequest<'_>) -> Outcome {
-    Outcome::Close("EndTxn is not served yet")
+/// From this version on a producer knows error 90.
+const KNOWS_FENCED: i16 = 2;
+/// From this version on every end moves the epoch.
+const BUMPS: i16 = 5;
+
+pub(super) fn handle(
+    broker: &mut Broker,
+    call: &mut Call<'_, '_>,
+    request: EndTxnRequest<'_>,
+) -> Outcome {
+    let claim = Claim {
+        transactional_id: request.transactional_id,
+        producer_id: request.producer_id,
+        epoch: request.producer_epoch,
+    };
+    let version = match call.version() {
+        ..BUMPS => 0,
+        _ => BUMPING_VERSION,
+    };
+    let ended = broker.end_transaction(&claim, request.committed, version, call.cx.now);
+    call.after(broker.transactions().round_of(request.transactional_id));
+    let (producer_id, producer_epoch) = ended.unwrap_or((NO_PRODUCER_ID, NO_EPOCH));
+    let code = ended.err().unwrap_or(ErrorCode::NONE);
+    call.reply(&EndTxnResponse {
+        error_code: call.fenced_as_old(code, KNOWS_FENCED),
+        producer_id,
+        producer_epoch,
+        ..Default::default()
+    })
 }

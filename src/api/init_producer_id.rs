@@ -1,42 +1,62 @@
-//! InitProducerId (22), versions 0-5: an id for an idempotent producer.
+//! InitProducerId (22), versions 0-5: an id for an idempotent producer; id and epoch for a transactional one.
 //!
-//! * Without a transactional id any timeout is accepted: clients send 0, -1 and the largest number.
-//! * v3+ may carry the id and epoch that a producer had; without a transactional id it is given a new id all
-//!   the same, as in Kafka. One of the two without the other is error 42.
-//! * With a transactional id: error 53, for there are no transactions yet.
-//! * The answer leaves when the block that the id is from is durable, so that it is never given twice.
+//! * v3+ may carry the id and epoch that a producer had. One of the two without the other is error 42.
+//! * Without a transactional id a producer gets a new id, whatever it had, and any timeout is accepted: clients send 0,
+//!   -1 and the largest number.
+//! * An empty transactional id is 42, a timeout that is not positive or above `transaction.max.timeout.ms` 50.
+//! * A transactional id keeps its producer id, and every producer gets the next epoch, which shuts out those before
+//!   it. When no epoch is left there is a new producer id.
+//! * While a transaction is open it is aborted and the answer is 51, as it is until that is done: the client asks again.
+//! * A producer that names an id or epoch which is not its own any more is 90, which versions 0-2 know as 47.
+//! * The answer leaves when the block that the id is from, and the epoch, are durable.
 
 use super::Call;
 use crate::broker::Broker;
+use crate::broker::txns::{Init, NO_EPOCH, NO_PRODUCER_ID};
 use crate::broker::wait::Outcome;
 use crate::proto::error::ErrorCode;
 use crate::proto::schema::init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
 
-const NO_ID: i64 = -1;
-const NO_EPOCH: i16 = -1;
+/// From this version on a producer knows error 90.
+const KNOWS_FENCED: i16 = 4;
 
 pub(super) fn handle(
     broker: &mut Broker,
     call: &mut Call<'_, '_>,
     request: InitProducerIdRequest<'_>,
 ) -> Outcome {
-    let has_id = request.producer_id != NO_ID;
-    let has_epoch = request.producer_epoch != NO_EPOCH;
-    let refused = match request.transactional_id {
-        Some(_) => ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
-        None if has_id != has_epoch => ErrorCode::INVALID_REQUEST,
-        None => ErrorCode::NONE,
-    };
-    let mut response = InitProducerIdResponse {
-        error_code: refused,
-        producer_id: NO_ID,
-        producer_epoch: NO_EPOCH,
+    let given = give(broker, call, &request);
+    let (producer_id, producer_epoch) = given.unwrap_or((NO_PRODUCER_ID, NO_EPOCH));
+    let error_code = given.err().unwrap_or(ErrorCode::NONE);
+    call.reply(&InitProducerIdResponse {
+        error_code: call.fenced_as_old(error_code, KNOWS_FENCED),
+        producer_id,
+        producer_epoch,
         ..Default::default()
+    })
+}
+
+fn give(
+    broker: &mut Broker,
+    call: &mut Call<'_, '_>,
+    request: &InitProducerIdRequest<'_>,
+) -> Result<(i64, i16), ErrorCode> {
+    let believed = match (request.producer_id, request.producer_epoch) {
+        (NO_PRODUCER_ID, NO_EPOCH) => None,
+        (NO_PRODUCER_ID, _) | (_, NO_EPOCH) => return Err(ErrorCode::INVALID_REQUEST),
+        had => Some(had),
     };
-    if refused == ErrorCode::NONE {
+    let Some(transactional_id) = request.transactional_id else {
         let (producer_id, round) = broker.new_producer_id();
         call.after(round);
-        (response.producer_id, response.producer_epoch) = (producer_id, 0);
-    }
-    call.reply(&response)
+        return Ok((producer_id, 0));
+    };
+    let ask = Init {
+        transactional_id,
+        timeout_ms: request.transaction_timeout_ms,
+        believed,
+    };
+    let given = broker.init_transactions(&ask, call.cx.now);
+    call.after(broker.transactions().round_of(transactional_id));
+    given
 }

@@ -109,6 +109,17 @@ impl Call<'_, '_> {
         self.out.round = self.out.round.max(round);
     }
 
+    /// The code as this version knows it: who is shut out by a newer producer is told so (90) from `since` on, and 47
+    /// before (KIP-588).
+    fn fenced_as_old(&self, code: ErrorCode, since: i16) -> ErrorCode {
+        match code {
+            ErrorCode::PRODUCER_FENCED if self.version() < since => {
+                ErrorCode::INVALID_PRODUCER_EPOCH
+            }
+            other => other,
+        }
+    }
+
     /// The right to answer later, for a handler that says `Outcome::Owed`.
     fn ticket(&self) -> Ticket {
         Ticket {

@@ -6,16 +6,22 @@
 //! * acks other than -1, 0, 1: error 21 for every partition. acks=1 and acks=all are the same here, and
 //!   the answer leaves when the records are as safe as the topic's flush settings promise.
 //! * acks=0 is never answered; when a partition fails, the connection is closed, which is the signal.
-//! * zstd below v7: error 76. A transactional batch: error 53 for the whole request, for there are no
-//!   transactions yet; a transactional id alone says nothing.
+//! * zstd below v7: error 76.
+//! * A transactional batch in a request without a transactional id: error 53 for all. Batches of more than one producer,
+//!   or of one in several epochs: 49 for all. A transactional id alone says nothing.
+//! * A transactional batch is appended where its transaction is open. Up to v11 its partition must have been added
+//!   (else 48, at v11 120); from v12 on it joins by that. An epoch that is not the producer's own is 47, another producer
+//!   id 49. While the last end is being written the answer is 51, which up to v11 is told as 19; so is 14, at every
+//!   version, because producers do not know it (KIP-890).
 //! * Partitions that are being loaded are waited for, at most the request's timeout, also without acks.
 //! * A partition that stands twice in a request is appended to twice: Apache Kafka drops one of them.
 
 use super::{Call, legacy_code};
 use crate::broker::Broker;
 use crate::broker::topics::Topic;
+use crate::broker::txns::{Claim, Joining};
 use crate::broker::wait::Outcome;
-use crate::proto::batch::{self, Batch};
+use crate::proto::batch::{self, Batch, BatchHeader};
 use crate::proto::codec::Codec;
 use crate::proto::error::ErrorCode;
 use crate::proto::legacy;
@@ -25,8 +31,11 @@ use crate::proto::schema::produce::{
 };
 use crate::storage::{Appended, Log, Origin, PartitionId, Refused};
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 const NO_OFFSET: i64 = -1;
+/// From this version on transactions are of version 2 (KIP-890).
+const TRANSACTIONS_V2: i16 = 12;
 
 pub(super) fn handle(
     broker: &mut Broker,
@@ -36,12 +45,8 @@ pub(super) fn handle(
     if !matches!(request.acks, -1..=1) {
         return respond_all(call, &request, ErrorCode::INVALID_REQUIRED_ACKS);
     }
-    if has_transactional_records(&request) {
-        return respond_all(
-            call,
-            &request,
-            ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
-        );
+    if let Err(code) = check_transaction(broker, call.version(), &request) {
+        return respond_all(call, &request, code);
     }
     let loading = loading(broker, call.version(), &request);
     if let Some(wait) = call.wait_for_loading(loading, request.timeout_ms) {
@@ -52,7 +57,7 @@ pub(super) fn handle(
     for topic in &request.topic_data {
         let mut partition_responses = Vec::with_capacity(topic.partition_data.len());
         for partition in &topic.partition_data {
-            let answer = produce(broker, call, topic, partition);
+            let answer = produce(broker, call, (&request, topic, partition));
             failed |= answer.error_code != ErrorCode::NONE;
             partition_responses.push(answer);
         }
@@ -102,27 +107,50 @@ fn loading(broker: &Broker, version: i16, request: &ProduceRequest<'_>) -> Vec<P
     broker.loading_of(named.filter_map(|(topic, index)| at(topic, index)))
 }
 
-/// Whether a batch says that it is part of a transaction.
-fn has_transactional_records(request: &ProduceRequest<'_>) -> bool {
-    let says_so = |partition: &PartitionProduceData<'_>| {
-        let batch = partition
-            .records
-            .bytes()
-            .and_then(|bytes| Batch::split_first(bytes).ok());
-        batch.is_some_and(|(batch, _)| batch.header().attributes.is_transactional())
-    };
-    let mut partitions = request
-        .topic_data
-        .iter()
-        .flat_map(|topic| &topic.partition_data);
-    partitions.any(says_so)
+/// What transactional batches say of the whole request.
+fn check_transaction(
+    broker: &Broker,
+    version: i16,
+    request: &ProduceRequest<'_>,
+) -> Result<(), ErrorCode> {
+    let mut producers = BTreeSet::new();
+    for topic in &request.topic_data {
+        for partition in &topic.partition_data {
+            let Some(header) = transactional(partition) else {
+                continue;
+            };
+            if request.transactional_id.is_none() {
+                return Err(ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED);
+            }
+            let place = find(broker, version, topic).map(|topic| topic.partition(partition.index));
+            if let Ok(Some(_)) = place
+                && header.has_producer_id()
+            {
+                producers.insert((header.producer_id, header.producer_epoch));
+            }
+        }
+    }
+    match producers.len() {
+        0 | 1 => Ok(()),
+        _ => Err(ErrorCode::INVALID_PRODUCER_ID_MAPPING),
+    }
+}
+
+/// The header of a batch that says that it is part of a transaction.
+fn transactional(partition: &PartitionProduceData<'_>) -> Option<BatchHeader> {
+    let (batch, _) = Batch::split_first(partition.records.bytes()?).ok()?;
+    let header = *batch.header();
+    header.attributes.is_transactional().then_some(header)
 }
 
 fn produce<'a>(
     broker: &mut Broker,
     call: &mut Call<'_, '_>,
-    topic: &TopicProduceData<'_>,
-    partition: &PartitionProduceData<'_>,
+    (request, topic, partition): (
+        &ProduceRequest<'_>,
+        &TopicProduceData<'_>,
+        &PartitionProduceData<'_>,
+    ),
 ) -> PartitionProduceResponse<'a> {
     let found = find(broker, call.version(), topic).and_then(|topic| {
         topic
@@ -133,6 +161,9 @@ fn produce<'a>(
         Ok(id) => id,
         Err(code) => return refused(partition.index, code.into(), NO_OFFSET),
     };
+    if let Err(refusal) = admit(broker, call, id, (request.transactional_id, partition)) {
+        return refused(partition.index, refusal, NO_OFFSET);
+    }
     match append(broker, call, id, partition) {
         Ok(appended) => {
             call.after(appended.round);
@@ -145,12 +176,59 @@ fn produce<'a>(
     }
 }
 
+/// Has a transactional batch's transaction ready for it. What is refused for other reasons, and before, joins none.
+fn admit(
+    broker: &mut Broker,
+    call: &mut Call<'_, '_>,
+    id: PartitionId,
+    (transactional_id, partition): (Option<&str>, &PartitionProduceData<'_>),
+) -> Result<(), Refused> {
+    let (Some(transactional_id), Some(header)) = (transactional_id, transactional(partition))
+    else {
+        return Ok(());
+    };
+    if !header.has_producer_id() || !is_one_batch(partition.records.bytes().unwrap_or_default()) {
+        return Ok(());
+    }
+    let claim = Claim {
+        transactional_id,
+        producer_id: header.producer_id,
+        epoch: header.producer_epoch,
+    };
+    let joining = Joining::of_produce(call.version());
+    let admitted = broker.admit_produce(&claim, id, joining, call.cx.now);
+    call.after(broker.transactions().round_of(transactional_id));
+    admitted.map_err(|error| not_admitted(joining, error))
+}
+
+/// Why a transactional batch is not appended, in Kafka's words.
+fn not_admitted(joining: Joining, error: ErrorCode) -> Refused {
+    let code = joining.told_to_writer(error);
+    match code {
+        ErrorCode::INVALID_TXN_STATE => {
+            Refused::new(code, "Partition was not added to the transaction")
+        }
+        ErrorCode::NOT_ENOUGH_REPLICAS => {
+            let underlying = error.name().unwrap_or_default();
+            let message = format!(
+                "Unable to verify the partition has been added to the transaction. Underlying error: {underlying}"
+            );
+            Refused::new(code, message)
+        }
+        _ => code.into(),
+    }
+}
+
 fn append(
     broker: &mut Broker,
     call: &Call<'_, '_>,
     id: PartitionId,
     partition: &PartitionProduceData<'_>,
 ) -> Result<Appended, Refused> {
+    let origin = match call.version() {
+        ..TRANSACTIONS_V2 => Origin::Client,
+        _ => Origin::ClientV2,
+    };
     let records = partition.records.bytes().ok_or(Refused::new(
         ErrorCode::INVALID_RECORD,
         "The request has no records for the partition.",
@@ -160,10 +238,7 @@ fn append(
         call.version(),
         broker.config.chronik_convert_max_bytes,
     )?;
-    match broker
-        .storage
-        .append(id, call.cx.now, &records, Origin::Client)
-    {
+    match broker.storage.append(id, call.cx.now, &records, origin) {
         Err(Refused {
             failure: Some(failure),
             code,

@@ -13,12 +13,71 @@
 use super::Call;
 use crate::broker::Broker;
 use crate::broker::wait::Outcome;
-use crate::proto::schema::write_txn_markers::WriteTxnMarkersRequest;
+use crate::proto::error::ErrorCode;
+use crate::proto::schema::write_txn_markers::{
+    WritableTxnMarker, WritableTxnMarkerPartitionResult, WritableTxnMarkerResult,
+    WritableTxnMarkerTopic, WritableTxnMarkerTopicResult, WriteTxnMarkersRequest,
+    WriteTxnMarkersResponse,
+};
+use crate::storage::Marker;
+use std::collections::BTreeMap;
 
 pub(super) fn handle(
-    _: &mut Broker,
-    _: &mut Call<'_, '_>,
-    _: WriteTxnMarkersRequest<'_>,
+    broker: &mut Broker,
+    call: &mut Call<'_, '_>,
+    request: WriteTxnMarkersRequest<'_>,
 ) -> Outcome {
-    Outcome::Close("WriteTxnMarkers is not served yet")
+    let mut results: BTreeMap<i64, Vec<WritableTxnMarkerTopicResult<'_>>> = BTreeMap::new();
+    for marker in &request.markers {
+        let of_producer = results.entry(marker.producer_id).or_default();
+        for topic in &marker.topics {
+            let write = |&index: &i32| WritableTxnMarkerPartitionResult {
+                partition_index: index,
+                error_code: write(broker, call, marker, topic, index),
+            };
+            of_producer.push(WritableTxnMarkerTopicResult {
+                name: topic.name,
+                partitions: topic.partition_indexes.iter().map(write).collect(),
+            });
+        }
+    }
+    let result = |(producer_id, topics)| WritableTxnMarkerResult {
+        producer_id,
+        topics,
+    };
+    let markers = results.into_iter().map(result).collect();
+    call.reply(&WriteTxnMarkersResponse { markers })
+}
+
+/// Writes one marker into one partition.
+fn write(
+    broker: &mut Broker,
+    call: &mut Call<'_, '_>,
+    marker: &WritableTxnMarker<'_>,
+    topic: &WritableTxnMarkerTopic<'_>,
+    partition: i32,
+) -> ErrorCode {
+    let at = match broker.find(topic.name, partition) {
+        Ok(at) => at,
+        Err(why) => return why.code(),
+    };
+    let marker = Marker {
+        producer_id: marker.producer_id,
+        producer_epoch: marker.producer_epoch,
+        coordinator_epoch: marker.coordinator_epoch,
+        commits: marker.transaction_result,
+        transaction_version: marker.transaction_version.into(),
+    };
+    match broker.write_marker(at, marker, call.cx.now) {
+        Ok(round) => {
+            call.after(round);
+            ErrorCode::NONE
+        }
+        Err(refused) => {
+            if let Some(failure) = refused.failure {
+                broker.fail(failure);
+            }
+            refused.code
+        }
+    }
 }

@@ -20,6 +20,7 @@ pub mod record;
 mod start;
 mod state;
 pub mod topics;
+mod transactor;
 pub mod txns;
 pub mod wait;
 
@@ -40,6 +41,7 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 use topics::{Topic, Topics};
+use transactor::Transactor;
 use wait::{Key, Signal, Ticket};
 
 /// What a job of the work lane brings back.
@@ -67,6 +69,7 @@ pub struct Broker {
     state: State,
     /// When offsets that have been kept long enough are looked for again.
     offsets_check: Mono,
+    transactor: Transactor,
     journal: Journal,
     rounds: Rounds,
     /// Partitions of deleted topics, whose files go when that round is durable.
@@ -299,6 +302,7 @@ impl Broker {
                 self.storage.delete_files(at, now);
             }
         }
+        self.finish_transactions(now);
     }
 
     /// Fires what is due, and carries a clean stop on.
@@ -307,6 +311,9 @@ impl Broker {
         // Behind the journal's closing record nothing may follow: whose session ends now has a new one after the start.
         if matches!(self.closing, Closing::No | Closing::Storage) {
             self.tick_groups(now);
+        }
+        if self.closing == Closing::No {
+            self.tick_transactions(now);
         }
         self.journal.tick(now.mono);
         self.advance_close();
@@ -322,6 +329,7 @@ impl Broker {
             self.storage.next_deadline(),
             self.journal.next_deadline(),
             self.next_group_deadline(),
+            self.next_transaction_deadline(),
         ];
         rooms.into_iter().flatten().min()
     }
@@ -454,6 +462,7 @@ impl Broker {
     pub fn check_invariants(&self) {
         self.storage.check_invariants();
         self.state.groups.check_invariants();
+        self.check_transaction_invariants();
         assert!(self.rounds.synced < self.rounds.gathering);
         assert!(self.state.topics.round() <= self.rounds.gathering);
     }

@@ -17,11 +17,27 @@ pub struct ProducerIds {
 impl ProducerIds {
     /// The id to give next, or the `ProducerIds` value to journal before asking again.
     pub(super) fn take(&mut self) -> Result<(i64, u64), i64> {
-        if self.next == self.end {
-            return Err(self.end + BLOCK_SIZE);
+        let id = self.reserve()?;
+        self.spend();
+        Ok((id, self.round))
+    }
+
+    /// The same, but the id is not given away yet.
+    pub(super) fn reserve(&self) -> Result<i64, i64> {
+        match self.next == self.end {
+            true => Err(self.end + BLOCK_SIZE),
+            false => Ok(self.next),
         }
+    }
+
+    /// The id that `reserve` names, if it names one.
+    pub(super) fn next(&self) -> i64 {
+        self.next
+    }
+
+    /// Gives the id away that `reserve` has named.
+    pub(super) fn spend(&mut self) {
         self.next += 1;
-        Ok((self.next - 1, self.round))
     }
 
     /// The journal says that ids below `end` may have been given away. A replayed block (round 0) is

@@ -5,12 +5,13 @@
 //! 3. `Opened` is journaled and made durable, before anything listens: after a stop that was not clean the
 //!    leader epoch rises, so that clients notice that records they never had acknowledged may be gone.
 //! 4. The storage matches directories against topics and queues the loading of every partition; until
-//!    one is loaded, requests for it wait, and metadata is answered all the same.
+//!    one is loaded, requests for it wait, and metadata is answered all the same. Transactions wait for all of them.
 
 use super::fetch_sessions::FetchSessions;
 use super::identity::Identity;
 use super::record::Record;
 use super::state::State;
+use super::transactor::Transactor;
 use super::{Broker, Closing, Fatal, IdSource, Rounds};
 use crate::clock::{Now, Rate};
 use crate::config::BrokerConfig;
@@ -105,6 +106,10 @@ impl Broker {
         let mut broker = Broker {
             fetch_sessions: FetchSessions::new(slots, FETCH_SESSION_EVICTION_MS, seed),
             offsets_check: now.mono.plus_ms(config.offsets_retention_check_interval_ms),
+            transactor: Transactor::new(
+                now.mono,
+                config.transaction_remove_expired_transaction_cleanup_interval_ms,
+            ),
             config,
             identity,
             storage,
@@ -137,6 +142,7 @@ impl Broker {
         let (boot, leader_epoch) = self.state.opened;
         self.commit(vec![Record::Opened { boot, leader_epoch }]);
         self.resume_groups(now);
+        self.resume_transactions(now);
         let round = self.first_round(now).map_err(OpenError::Io)?;
         let number = round.number;
         run(disk, root, round)?;
@@ -155,7 +161,10 @@ impl Broker {
         let clean = self.journal.was_clean();
         self.storage
             .start(known, deleted, clean, now)
-            .map_err(OpenError::Io)
+            .map_err(OpenError::Io)?;
+        self.leave_loading();
+        self.finish_transactions(now);
+        Ok(())
     }
 
     /// The round with `Opened`. Where the journal has no place for it, room is made here and now.

@@ -150,6 +150,12 @@ impl Log {
         }
     }
 
+    /// Whose log it is.
+    #[must_use]
+    pub fn id(&self) -> PartitionId {
+        self.id
+    }
+
     /// The first offset that is served.
     #[must_use]
     pub fn log_start(&self) -> i64 {

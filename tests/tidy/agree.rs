@@ -18,7 +18,7 @@ pub(crate) const TEXTS: &[&str] = &[
 const PACKAGES: &[&str] = &[
     "adler2", "bitflags", "cc", "cfg-if", "chronikd", "crc32c", "crc32fast", "errno", "find-msvc-tools",
     "flate2", "getopts", "getrandom", "jobserver", "libc", "linux-raw-sys", "log", "lz4_flex", "memmap2",
-    "miniz_oxide", "mio", "pkg-config", "r-efi", "rustc_version", "rustix", "semver", "shlex", "signal-hook",
+    "miniz_oxide", "mio", "pkg-config", "r-efi", "regex-lite", "rustc_version", "rustix", "semver", "shlex", "signal-hook",
     "signal-hook-mio", "signal-hook-registry", "simd-adler32", "snap", "socket2", "twox-hash",
     "unicode-width", "wasi", "windows-link", "windows-sys", "zlib-rs", "zstd", "zstd-safe", "zstd-sys",
 ];

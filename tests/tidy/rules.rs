@@ -105,6 +105,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("crc32fast", &["proto", "storage"]),
     ("flate2", &["proto"]),
     ("lz4_flex", &["proto"]),
+    ("regex_lite", &["api"]),
     ("snap", &["proto"]),
     ("twox_hash", &["proto"]),
     ("zstd", &["proto"]),

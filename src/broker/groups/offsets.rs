@@ -19,7 +19,7 @@ use super::group::{Group, Phase};
 use crate::clock;
 use crate::proto::Uuid;
 use crate::storage::PartitionId;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// One committed offset.
@@ -131,6 +131,18 @@ pub fn expired(
         return all_of(group);
     }
     tombstones(&group.id, due).collect()
+}
+
+/// What the end of a producer's transaction means for the offsets that it has brought for these groups: they become
+/// the groups' own, or go. None are kept pending yet.
+#[must_use]
+pub fn ended(
+    _groups: &Groups,
+    _producer_id: i64,
+    _ids: &BTreeSet<Arc<str>>,
+    _commits: bool,
+) -> Vec<Record> {
+    Vec::new()
 }
 
 /// From when on the age of an offset counts, in milliseconds since 1970; none while it does not count.

@@ -129,7 +129,7 @@ impl Transactions {
     pub fn stepped(&mut self, id: &Arc<str>, standing: Standing, round: u64) {
         let fresh = || Txn::new(Arc::clone(id), standing);
         let txn = self.by_id.entry(Arc::clone(id)).or_insert_with(fresh);
-        let before = txn.standing.producer_id;
+        let (id, before) = (&txn.id.clone(), txn.standing.producer_id);
         txn.apply(standing, round);
         if before != standing.producer_id {
             self.by_producer.remove(&before);

@@ -102,7 +102,9 @@ impl Joining {
     #[must_use]
     pub fn told_to_writer(self, error: ErrorCode) -> ErrorCode {
         match self.told(error) {
-            ErrorCode::COORDINATOR_LOAD_IN_PROGRESS => ErrorCode::NOT_ENOUGH_REPLICAS,
+            ErrorCode::COORDINATOR_LOAD_IN_PROGRESS | ErrorCode::COORDINATOR_NOT_AVAILABLE => {
+                ErrorCode::NOT_ENOUGH_REPLICAS
+            }
             ErrorCode::CONCURRENT_TRANSACTIONS if self != Joining::Added => {
                 ErrorCode::NOT_ENOUGH_REPLICAS
             }

@@ -240,7 +240,7 @@ impl Standing {
 
     /// The open transaction is aborted and its producer shut out, which it has not asked for: `version` is the one that
     /// the broker has finalized. Version 1 forgets the epoch, so that the producer cannot come back with it.
-    pub(super) fn fenced(self, version: i16, fresh_id: i64, wall_ms: i64) -> Standing {
+    pub(in crate::broker) fn fenced(self, version: i16, fresh_id: i64, wall_ms: i64) -> Standing {
         if version >= BUMPING_VERSION {
             return self.prepared(false, version, fresh_id, wall_ms);
         }
