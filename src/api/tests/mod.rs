@@ -2,6 +2,7 @@
 //! on what, and what is answered when partitions are being loaded or the disk is full.
 
 mod offsets;
+mod transactions;
 
 use super::*;
 use crate::config::BrokerConfig;

@@ -5,6 +5,7 @@ mod ledger;
 mod model;
 mod reading;
 mod starting;
+mod transactions;
 
 use super::*;
 use crate::clock::Mono;
