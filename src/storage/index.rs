@@ -138,6 +138,12 @@ impl Index {
         self.position_at(after)
     }
 
+    /// The least known beginning of a batch that ends at or behind `offset`.
+    pub(super) fn position_behind_offset(&self, offset: u32) -> Option<u64> {
+        let slot = self.offsets.partition_point(|e| e.offset < offset);
+        self.offsets.get(slot).map(|e| u64::from(e.position))
+    }
+
     /// The greatest known beginning of a batch at or before `position` that ends before the offset `end`.
     pub(super) fn position_before(&self, position: u64, end: u64) -> u64 {
         let after = self
@@ -282,6 +288,11 @@ mod tests {
             "batch 20..=29 ends below 30"
         );
         assert_eq!(index.position_before(99, u64::MAX), 0);
+        let behind = |offset| index.position_behind_offset(offset);
+        assert_eq!(
+            [0, 10, 19, 20, 99, 100].map(behind),
+            [Some(100), Some(100), Some(100), Some(200), Some(900), None]
+        );
     }
 
     #[test]

@@ -6,22 +6,23 @@
 use super::append::Checked;
 use super::epochs::Epochs;
 use super::names::Kind;
-use super::producer_state::{Producers, Verdict};
+use super::producer_state::{Noted, Producers, Verdict};
 use super::segment::{Place, RollLimits, Segment, Unwritten};
 use super::shelf::Shelf;
+use super::transactions::Unstable;
 use super::{Appended, Origin, PartitionId, Refused};
 use crate::clock::Now;
 use crate::config::{LogConfig, TimestampType};
 use crate::disk::{Disk, FileRef, Mode, is_full};
 use crate::proto::batch::{BatchHeader, EndMarker};
 use crate::proto::error::ErrorCode;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::io;
 use std::mem;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// How many of the last high watermarks are remembered with their positions, for `available`.
+/// How many of the last offsets where readers may wait are remembered with their positions, for `available`.
 const MARKS: usize = 8;
 
 /// What a log is made of when it comes from the disk.
@@ -77,8 +78,7 @@ pub struct Log {
     /// Ascending, never empty; the last one is appended to.
     pub(super) segments: Vec<Segment>,
     pub(super) producers: Producers,
-    /// Transactions whose markers the high watermark has not passed: first offsets, and the markers'.
-    pub(super) ended: BTreeMap<i64, i64>,
+    pub(super) unstable: Unstable,
     pub(super) epochs: Epochs,
     log_start: i64,
     high_watermark: i64,
@@ -121,8 +121,8 @@ impl Log {
             config,
             leader_epoch,
             segments: parts.segments,
+            unstable: Unstable::of(parts.producers.open()),
             producers: parts.producers,
-            ended: BTreeMap::new(),
             epochs: parts.epochs,
             log_start: parts.log_start,
             high_watermark: end,
@@ -285,12 +285,15 @@ impl Log {
     }
 
     fn note_producer(&mut self, header: &BatchHeader, marker: Option<EndMarker>, now: Now) {
-        let Some(ended) = self.producers.note(header, marker, now.mono) else {
-            return;
-        };
-        self.ended.insert(ended.first_offset, ended.last_offset);
-        if !ended.commits {
-            active(&mut self.segments).note_aborted(ended.into());
+        match self.producers.note(header, marker, now.mono) {
+            Noted::Nothing => {}
+            Noted::Began => self.unstable.began(header.base_offset, self.appended_bytes),
+            Noted::Ended(ended) => {
+                self.unstable.ended(ended.first_offset, ended.last_offset);
+                if !ended.commits {
+                    active(&mut self.segments).note_aborted(ended.into());
+                }
+            }
         }
     }
 
@@ -389,21 +392,34 @@ impl Log {
 
     /// Moves the high watermark, and with it the last stable offset, and takes note of what became readable.
     fn raise_watermark(&mut self, offset: i64, bytes: u64) {
-        let (before, stable_before) = (self.high_watermark, self.last_stable_offset());
+        let more = usize::try_from(bytes - self.watermark_bytes).unwrap_or(usize::MAX);
+        self.mark(self.high_watermark, self.watermark_bytes);
+        (self.high_watermark, self.watermark_bytes) = (offset, bytes);
+        let frees = self.settle();
+        // Those who wait for decided records get more at once than the high watermark has moved.
+        let more = if frees { usize::MAX } else { more };
+        self.news = self.news.saturating_add(more);
+    }
+
+    /// Remembers how many bytes lie before an offset where readers may wait.
+    fn mark(&mut self, offset: i64, bytes: u64) {
         if self.marks.len() == MARKS {
             self.marks.pop_front();
         }
-        self.marks.push_back((before, self.watermark_bytes));
-        let more = usize::try_from(bytes - self.watermark_bytes).unwrap_or(usize::MAX);
-        self.high_watermark = offset;
-        self.watermark_bytes = bytes;
-        if !self.ended.is_empty() {
-            self.ended.retain(|_, marker| *marker >= offset);
+        self.marks.push_back((offset, bytes));
+    }
+
+    /// Transactions are decided whose markers the high watermark has passed. Says whether the first of all is.
+    fn settle(&mut self) -> bool {
+        let Some((first, bytes)) = self.unstable.first() else {
+            return false;
+        };
+        self.unstable.settle(self.high_watermark);
+        let frees = self.unstable.first().is_none_or(|(next, _)| next > first);
+        if frees && let Some(bytes) = bytes {
+            self.mark(first, bytes);
         }
-        // Those who wait for decided records get more at once than the high watermark has moved.
-        let frees = stable_before < before && self.last_stable_offset() > stable_before;
-        let more = if frees { usize::MAX } else { more };
-        self.news = self.news.saturating_add(more);
+        frees
     }
 
     /// How many bytes have become readable since the last call; `usize::MAX` when a transaction has been decided.
@@ -487,19 +503,43 @@ impl Log {
         if from >= until {
             return 0;
         }
-        let marked = self.marks.iter().find(|(offset, _)| *offset == from);
-        let bytes = match marked {
-            Some((_, bytes)) => self.watermark_bytes - bytes,
-            None => self.bytes_from(from) - (self.appended_bytes - self.watermark_bytes),
+        let behind = match self.counted_before(until) {
+            Some(bytes) => self.appended_bytes - bytes,
+            None => self.bytes_behind(until),
         };
-        usize::try_from(bytes.max(1)).unwrap_or(usize::MAX)
+        let bytes = match self.counted_before(from) {
+            Some(bytes) => self.appended_bytes - bytes,
+            None => self.bytes_from(from),
+        };
+        usize::try_from(bytes.saturating_sub(behind).max(1)).unwrap_or(usize::MAX)
     }
 
-    /// About how many bytes lie between `from` and the log's end.
+    /// How many bytes were appended before `offset`, if that was counted there.
+    fn counted_before(&self, offset: i64) -> Option<u64> {
+        if offset == self.high_watermark {
+            return Some(self.watermark_bytes);
+        }
+        match self.unstable.first() {
+            Some((first, bytes)) if first == offset => bytes,
+            _ => {
+                let marked = self.marks.iter().find(|(marked, _)| *marked == offset);
+                marked.map(|(_, bytes)| *bytes)
+            }
+        }
+    }
+
+    /// At most this many bytes lie between `from` and the log's end.
     fn bytes_from(&self, from: i64) -> u64 {
         let slot = self.slot_of(from);
         let bytes: u64 = self.segments[slot..].iter().map(Segment::len).sum();
-        bytes - self.segments[slot].position_about(from)
+        bytes - self.segments[slot].position_before(from)
+    }
+
+    /// At least this many bytes lie between `until`, where a batch begins, and the log's end.
+    fn bytes_behind(&self, until: i64) -> u64 {
+        let slot = self.slot_of(until);
+        let bytes: u64 = self.segments[slot..].iter().map(Segment::len).sum();
+        bytes - self.segments[slot].position_behind(until)
     }
 
     /// The segment that holds `offset`, or would.
@@ -512,7 +552,8 @@ impl Log {
     /// What must always hold.
     pub(super) fn check_invariants(&self) {
         self.producers.check_invariants();
-        assert!(self.ended.values().all(|end| *end >= self.high_watermark));
+        let open = self.producers.open();
+        self.unstable.check_invariants(open, self.high_watermark);
         assert!(self.log_start <= self.last_stable_offset());
         assert!(self.last_stable_offset() <= self.high_watermark);
         assert!(self.high_watermark <= self.log_end);

@@ -8,28 +8,32 @@
 //!     00000000000000000000.log              a segment: record batches (segment, heads)
 //!     00000000000000000000.index            offset -> position         (index)
 //!     00000000000000000000.timeindex        time -> offset             (index)
+//!     00000000000000000000.txnindex         aborted transactions, if any ended here (aborted)
 //!     00000000000000099818.log              the active segment
-//!     00000000000000120000.snapshot         the producers before that offset (producer_state)
+//!     00000000000000120000.snapshot         the producers before that offset, and their open
+//!                                           transactions                (producer_state)
 //!   recovery-point-offset-checkpoint        how far each partition is on disk (checkpoint)
 //!   log-start-offset-checkpoint             where each begins, if not at its first segment
 //!   quarantine/                             cut tails, directories of nobody's (recovery, start)
 //! ```
 //!
 //! All of it is in Apache Kafka's own formats, so Kafka's tools read the directory and another broker can
-//! take it along. `.txnindex` comes with transactions.
+//! take it along.
 //!
 //! The offsets of a log, and who moves them:
 //!
 //! | offset | moved by |
 //! |---|---|
 //! | log start | DeleteRecords and retention, forward only |
-//! | last stable offset | follows the high watermark; open transactions will hold it back |
+//! | last stable offset | follows the high watermark; a transaction holds it back at its first offset until the high watermark has passed its marker (transactions) |
 //! | high watermark | the end of a sync round when acknowledgements are durable, an append when flush is relaxed |
 //! | synced | the end of a sync round |
 //! | log end | an append, after its write has succeeded |
 //!
 //! Invariants, asserted by [`Storage::check_invariants`]:
 //! * log start <= last stable offset <= high watermark <= log end; synced <= log end;
+//! * the last stable offset never goes back, nor does a power cut take back what is decided below it when
+//!   acknowledgements are durable;
 //! * high watermark = synced when acknowledgements are durable (`flush.messages` = 1), = log end when flush is
 //!   relaxed. A topic that changes from relaxed to durable keeps what its readers have seen.
 //!

@@ -147,6 +147,15 @@ pub(super) struct Ended {
     pub(super) last_stable_offset: i64,
 }
 
+/// What a batch that was appended has done to its producer's transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Noted {
+    Nothing,
+    /// It is the first of one.
+    Began,
+    Ended(Ended),
+}
+
 /// What becomes of a produced batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
@@ -263,16 +272,15 @@ impl Producers {
     }
 
     /// Remembers a batch that has been appended; its header carries the assigned offset, and `marker` is what it
-    /// holds if it is a control batch. Also for batches that recovery finds, so nothing is judged here. Answers
-    /// the transaction that it has ended.
+    /// holds if it is a control batch. Also for batches that recovery finds, so nothing is judged here.
     pub(super) fn note(
         &mut self,
         batch: &BatchHeader,
         marker: Option<EndMarker>,
         now: Mono,
-    ) -> Option<Ended> {
+    ) -> Noted {
         if batch.attributes.is_control() && marker.is_none() {
-            return None;
+            return Noted::Nothing;
         }
         let (id, epoch) = (batch.producer_id, batch.producer_epoch);
         let new = || Producer::new(epoch, now);
@@ -282,20 +290,9 @@ impl Producers {
         known.enter_epoch(epoch);
         if let Some(marker) = marker {
             known.coordinator_epoch = marker.coordinator_epoch;
-            let first_offset = known.open_since()?;
+            let started = known.open_since();
             known.transaction_start = NO_TRANSACTION;
-            self.open.remove(&first_offset);
-            return Some(Ended {
-                producer_id: id,
-                first_offset,
-                last_offset: batch.last_offset(),
-                commits: marker.commits,
-                last_stable_offset: self.first_open().unwrap_or(batch.next_offset()),
-            });
-        }
-        if batch.attributes.is_transactional() && known.open_since().is_none() {
-            known.transaction_start = batch.base_offset;
-            self.open.insert(batch.base_offset, id);
+            return started.map_or(Noted::Nothing, |first| self.end(first, batch, marker));
         }
         known.push(Sent {
             last_sequence: batch.last_sequence(),
@@ -303,7 +300,23 @@ impl Producers {
             last_offset: batch.last_offset(),
             timestamp_ms: batch.max_timestamp,
         });
-        None
+        if !batch.attributes.is_transactional() || known.open_since().is_some() {
+            return Noted::Nothing;
+        }
+        known.transaction_start = batch.base_offset;
+        self.open.insert(batch.base_offset, id);
+        Noted::Began
+    }
+
+    fn end(&mut self, first_offset: i64, batch: &BatchHeader, marker: EndMarker) -> Noted {
+        self.open.remove(&first_offset);
+        Noted::Ended(Ended {
+            producer_id: batch.producer_id,
+            first_offset,
+            last_offset: batch.last_offset(),
+            commits: marker.commits,
+            last_stable_offset: self.first_open().unwrap_or(batch.next_offset()),
+        })
     }
 
     /// Forgets the ids that have not appended for `expiration_ms` and have no open transaction.
@@ -324,7 +337,7 @@ impl Producers {
     }
 
     /// The first offset of the first open transaction.
-    pub(super) fn first_open(&self) -> Option<i64> {
+    fn first_open(&self) -> Option<i64> {
         self.open.keys().next().copied()
     }
 
@@ -652,9 +665,12 @@ mod tests {
         let mut producers = sample();
         assert_eq!(
             producers.note(&transactional(1, 3, 14, 114), None, Mono(0)),
-            None
+            Noted::Began
         );
-        producers.note(&transactional(1, 3, 15, 115), None, Mono(0));
+        assert_eq!(
+            producers.note(&transactional(1, 3, 15, 115), None, Mono(0)),
+            Noted::Nothing
+        );
         assert_eq!(producers.first_open(), Some(114));
         producers.expire(Mono(u64::MAX), 1);
         assert_eq!(producers.len(), 1, "an open transaction is not idle");
@@ -666,7 +682,10 @@ mod tests {
             commits: false,
             last_stable_offset: 117,
         };
-        assert_eq!(producers.note(&header, marker, Mono(0)), Some(ended));
+        assert_eq!(
+            producers.note(&header, marker, Mono(0)),
+            Noted::Ended(ended)
+        );
         assert_eq!(producers.first_open(), None);
         assert_eq!(producers.checked(&batch(1, 3, 16, 1, 0)), Verdict::Next);
         let view = producers.view(1).unwrap();
@@ -680,7 +699,7 @@ mod tests {
         let mut producers = Producers::default();
         producers.note(&transactional(1, 3, 40, 0), None, Mono(0));
         let (header, marker) = end((1, 4), 1, 0);
-        assert!(producers.note(&header, marker, Mono(0)).is_some());
+        producers.note(&header, marker, Mono(0));
         assert!(is_refused(
             &producers.checked(&transactional(1, 3, 41, 0)),
             47
@@ -779,8 +798,10 @@ mod tests {
         producers.note(&transactional(2, 0, 0, 11), None, Mono(0));
         let mut ends = |id, offset| {
             let (header, marker) = end((id, 0), offset, 0);
-            let ended = producers.note(&header, marker, Mono(0));
-            ended.map(|ended| (ended.first_offset, ended.last_stable_offset))
+            match producers.note(&header, marker, Mono(0)) {
+                Noted::Ended(ended) => Some((ended.first_offset, ended.last_stable_offset)),
+                _ => None,
+            }
         };
         assert_eq!(ends(2, 12), Some((11, 10)));
         assert_eq!(ends(2, 13), None, "nothing was open");
@@ -810,7 +831,7 @@ mod tests {
         let mut producers = sample();
         let before = producers.clone();
         let (header, _) = end((1, 4), 114, 0);
-        assert_eq!(producers.note(&header, None, Mono(20)), None);
+        assert_eq!(producers.note(&header, None, Mono(20)), Noted::Nothing);
         assert_eq!(producers, before);
     }
 }

@@ -3,7 +3,7 @@
 use super::aborted::AbortIndex;
 use super::epochs::Epochs;
 use super::index::{Index, relative};
-use super::producer_state::{Ended, Producers};
+use super::producer_state::{Noted, Producers};
 use crate::clock::Mono;
 use crate::disk::File;
 use crate::proto::batch::{Batch, BatchHeader, EndMarker, HEADER_BYTES, MAGIC};
@@ -103,7 +103,7 @@ impl<'a> Scan<'a> {
             );
             let marker = self.marker(&header)?;
             self.position += size_bytes;
-            if let Some(ended) = tail.take(&header, marker)
+            if let Noted::Ended(ended) = tail.take(&header, marker)
                 && !ended.commits
             {
                 aborts.push(ended.into());
@@ -202,13 +202,13 @@ impl Tail {
         base == self.expected || (self.has_gaps && base > self.expected)
     }
 
-    /// A good batch. Answers the transaction that it has ended.
-    fn take(&mut self, header: &BatchHeader, marker: Option<EndMarker>) -> Option<Ended> {
+    /// A good batch.
+    fn take(&mut self, header: &BatchHeader, marker: Option<EndMarker>) -> Noted {
         self.epochs
             .note(header.partition_leader_epoch, header.base_offset);
         self.expected = header.next_offset();
         if !header.has_producer_id() {
-            return None;
+            return Noted::Nothing;
         }
         self.producers.note(header, marker, self.now)
     }

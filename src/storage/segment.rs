@@ -462,12 +462,22 @@ impl Segment {
         })
     }
 
-    /// About where `offset` lies, from what is in memory. Too small rather than too great.
-    pub(super) fn position_about(&self, offset: i64) -> u64 {
+    /// A position at or before that of `offset`, from what is in memory.
+    pub(super) fn position_before(&self, offset: i64) -> u64 {
         let relative = self.relative(offset);
         self.index
             .as_ref()
             .map_or(0, |index| index.position_before_offset(relative))
+    }
+
+    /// A position at or behind that of the batch that begins with `offset`, from what is in memory.
+    pub(super) fn position_behind(&self, offset: i64) -> u64 {
+        let relative = self.relative(offset);
+        let known = self
+            .index
+            .as_ref()
+            .and_then(|index| index.position_behind_offset(relative));
+        known.unwrap_or(self.len)
     }
 }
 

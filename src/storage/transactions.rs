@@ -20,6 +20,7 @@ use crate::clock::Now;
 use crate::config::TimestampType;
 use crate::proto::batch::{Batch, EndMarker};
 use crate::proto::error::ErrorCode;
+use std::collections::{BTreeMap, VecDeque};
 
 /// The end of a transaction in one partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +35,67 @@ pub struct Marker {
     pub commits: bool,
     /// 2: the epoch is one more than the transaction's. Below: it is the transaction's.
     pub transaction_version: i16,
+}
+
+/// The transactions of a log that are not decided for its readers.
+#[derive(Debug, Default)]
+pub(super) struct Unstable {
+    /// By first offset, how many bytes lie before it, counted from the start of the process; `None` of one that
+    /// began earlier.
+    undecided: BTreeMap<i64, Option<u64>>,
+    /// Those of them that are not open any more: the marker's offset, which rises, and the first offset.
+    ended: VecDeque<(i64, i64)>,
+}
+
+impl Unstable {
+    /// Those that were open when the log was loaded.
+    pub(super) fn of(open: impl Iterator<Item = OpenTransaction>) -> Unstable {
+        Unstable {
+            undecided: open.map(|open| (open.first_offset, None)).collect(),
+            ended: VecDeque::new(),
+        }
+    }
+
+    /// A transaction has begun, behind so many bytes.
+    pub(super) fn began(&mut self, first_offset: i64, bytes: u64) {
+        self.undecided.insert(first_offset, Some(bytes));
+    }
+
+    /// The marker of a transaction was appended at `marker`.
+    pub(super) fn ended(&mut self, first_offset: i64, marker: i64) {
+        self.ended.push_back((marker, first_offset));
+    }
+
+    /// The high watermark has moved: transactions whose markers lie before it are decided.
+    pub(super) fn settle(&mut self, high_watermark: i64) {
+        while let Some(&(marker, first_offset)) = self.ended.front()
+            && marker < high_watermark
+        {
+            self.ended.pop_front();
+            self.undecided.remove(&first_offset);
+        }
+    }
+
+    /// The first offset that is not decided, and the bytes before it if they were counted.
+    pub(super) fn first(&self) -> Option<(i64, Option<u64>)> {
+        let (offset, bytes) = self.undecided.first_key_value()?;
+        Some((*offset, *bytes))
+    }
+
+    /// What must hold beside the open transactions and a high watermark.
+    pub(super) fn check_invariants(
+        &self,
+        open: impl Iterator<Item = OpenTransaction>,
+        high_watermark: i64,
+    ) {
+        let ended = self.ended.iter().map(|(_, first)| *first);
+        let mut undecided: Vec<i64> = open.map(|open| open.first_offset).chain(ended).collect();
+        undecided.sort_unstable();
+        assert!(self.undecided.keys().eq(&undecided));
+        assert!(self.ended.iter().is_sorted());
+        let first = self.ended.front();
+        assert!(first.is_none_or(|(marker, _)| *marker >= high_watermark));
+    }
 }
 
 impl Storage {
@@ -80,12 +142,9 @@ impl Log {
     /// Readers of committed records see what lies before this offset: everything before it is decided.
     #[must_use]
     pub fn last_stable_offset(&self) -> i64 {
-        let open = self.producers.first_open();
-        let ended = self.ended.keys().next().copied();
-        let unstable = [open, ended].into_iter().flatten().min();
-        let stable = unstable.map_or(self.high_watermark(), |first| {
-            first.min(self.high_watermark())
-        });
+        let watermark = self.high_watermark();
+        let first = self.unstable.first().map(|(offset, _)| offset);
+        let stable = first.map_or(watermark, |first| first.min(watermark));
         stable.max(self.log_start())
     }
 

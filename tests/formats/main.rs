@@ -7,6 +7,7 @@
 mod common;
 
 mod load;
+mod transactions;
 
 use std::path::{Path, PathBuf};
 

@@ -9,7 +9,8 @@
 //! * v9+ carries the epoch that the client believes in (74, 75); v12+ also that of its last record: where the
 //!   log has gone another way since, the answer is the diverging epoch, without records.
 //! * `replica_id` comes from the network and gives no rights: everybody reads as a consumer does, up to the
-//!   high watermark, or with isolation 1 up to the last stable offset.
+//!   high watermark, or with isolation 1 (v4+) up to the last stable offset, with the aborted transactions among
+//!   what was read.
 //! * v11's rack id chooses among replicas; there is one. `max_bytes` is bounded by `fetch.max.bytes`, and by
 //!   `chronik.outbox.pinned.bytes`, so that a slow reader holds no more than that.
 
@@ -22,10 +23,10 @@ use crate::broker::wait::{Key, Outcome, Wait};
 use crate::clock::Mono;
 use crate::proto::error::ErrorCode;
 use crate::proto::schema::fetch::{
-    FetchRequest, FetchResponse, FetchableTopicResponse, PartitionData,
+    AbortedTransaction, FetchRequest, FetchResponse, FetchableTopicResponse, PartitionData,
 };
 use crate::proto::{Records, Uuid};
-use crate::storage::PartitionId;
+use crate::storage::{Aborted, PartitionId};
 use read::{Limits, Read};
 use std::collections::BTreeSet;
 
@@ -225,6 +226,14 @@ fn respond(
     )
 }
 
+fn aborted_transactions(aborted: &[Aborted]) -> Vec<AbortedTransaction> {
+    let listed = aborted.iter().map(|aborted| AbortedTransaction {
+        producer_id: aborted.producer_id,
+        first_offset: aborted.first_offset,
+    });
+    listed.collect()
+}
+
 fn partition_data<'a>(partition_index: i32, read: &Read) -> PartitionData<'a> {
     PartitionData {
         partition_index,
@@ -232,7 +241,7 @@ fn partition_data<'a>(partition_index: i32, read: &Read) -> PartitionData<'a> {
         high_watermark: read.high_watermark,
         last_stable_offset: read.last_stable_offset,
         log_start_offset: read.log_start,
-        aborted_transactions: read.committed_only.then(Vec::new),
+        aborted_transactions: read.aborted.as_deref().map(aborted_transactions),
         records: match read.bytes {
             0 => Records::Here(Some(&[])),
             length => Records::Elsewhere { length },

@@ -6,6 +6,8 @@
 //! * v0-v3 get message sets: batches are read through the descriptor and converted, control batches are left
 //!   out, and where nothing remains of what was read, reading goes on behind it. Data that zstd compressed,
 //!   which such clients cannot have, is error 76; below v10 so is a topic that asks for zstd.
+//! * v4+ with isolation 1 read up to the last stable offset and are told which transactions that touch what was
+//!   read were aborted, by first offset. Where that cannot be told, nothing is shown.
 //! * Up to v5 clients do not know error 56 and get 6.
 
 use crate::api::{Call, check_epoch, legacy_code};
@@ -16,7 +18,7 @@ use crate::disk::View;
 use crate::proto::error::ErrorCode;
 use crate::proto::legacy::{self, DownConversion};
 use crate::proto::schema::fetch::{EpochEndOffset, FetchRequest};
-use crate::storage::{Log, PartitionId, ReadError, Unavailable};
+use crate::storage::{Aborted, Found, Log, PartitionId, ReadError, Unavailable};
 use std::sync::Arc;
 
 /// What holds for all partitions of a fetch.
@@ -69,8 +71,8 @@ pub(super) struct Read {
     pub(super) last_stable_offset: i64,
     pub(super) log_start: i64,
     pub(super) diverging: Option<EpochEndOffset>,
-    /// Aborted transactions are listed, which is an empty list while there are none.
-    pub(super) committed_only: bool,
+    /// What of the records to skip; `None` where all are asked for.
+    pub(super) aborted: Option<Vec<Aborted>>,
     pub(super) bytes: usize,
     pub(super) views: Vec<View>,
 }
@@ -83,7 +85,7 @@ impl Read {
             last_stable_offset: -1,
             log_start: -1,
             diverging: None,
-            committed_only: false,
+            aborted: None,
             bytes: 0,
             views: Vec::new(),
         }
@@ -92,7 +94,7 @@ impl Read {
     /// There is no such partition. Apache Kafka lists aborted transactions here whatever the isolation.
     fn absent(error_code: ErrorCode) -> Read {
         Read {
-            committed_only: true,
+            aborted: Some(Vec::new()),
             ..Read::failed(error_code)
         }
     }
@@ -159,7 +161,7 @@ fn one(
         last_stable_offset: log.last_stable_offset(),
         log_start: log.log_start(),
         diverging,
-        committed_only: limits.read_committed,
+        aborted: limits.read_committed.then(Vec::new),
         bytes: 0,
         views: Vec::new(),
     };
@@ -173,11 +175,21 @@ fn one(
         max_bytes: usize::try_from(wanted.max_bytes).unwrap_or(0).min(left),
         at_least_one,
     };
-    read.views = match limits.old_magic() {
-        None => views(broker, limits.now, &span)?,
-        Some(magic) => message_set(broker, limits.now, &span, magic)?,
-    };
-    read.bytes = read.views.iter().map(View::len).sum();
+    if let Some(magic) = limits.old_magic() {
+        read.views = message_set(broker, limits.now, &span, magic)?;
+        read.bytes = read.views.iter().map(View::len).sum();
+        return Ok(read);
+    }
+    let found = batches(broker, limits.now, &span)?;
+    if found.bytes > 0
+        && let Some(aborted) = &mut read.aborted
+    {
+        *aborted = broker
+            .storage
+            .aborted(id, span.from, found.until)
+            .map_err(|e| read_failure(broker, limits.now, id, &e))?;
+    }
+    (read.bytes, read.views) = (found.bytes, found.views);
     Ok(read)
 }
 
@@ -224,7 +236,7 @@ struct Span {
     at_least_one: bool,
 }
 
-fn views(broker: &mut Broker, now: Mono, span: &Span) -> Result<Vec<View>, ErrorCode> {
+fn batches(broker: &mut Broker, now: Mono, span: &Span) -> Result<Found, ErrorCode> {
     let Span {
         id,
         from,
@@ -235,9 +247,7 @@ fn views(broker: &mut Broker, now: Mono, span: &Span) -> Result<Vec<View>, Error
     let found = broker
         .storage
         .read(id, from, until, max_bytes, at_least_one);
-    found
-        .map(|found| found.views)
-        .map_err(|e| read_failure(broker, now, id, &e))
+    found.map_err(|e| read_failure(broker, now, id, &e))
 }
 
 /// A message set for an old client: whole batches, converted. It may exceed `max_bytes` by one batch where

@@ -3,6 +3,7 @@
 
 mod features;
 mod offsets;
+mod transactions;
 
 use super::*;
 use crate::config::BrokerConfig;

@@ -1,9 +1,11 @@
 //! The room as a whole on a simulated disk: what is promised by an append, and what comes back after a cut.
 
 mod faults;
+mod ledger;
 mod model;
 mod reading;
 mod starting;
+mod transactions;
 
 use super::*;
 use crate::clock::Mono;

@@ -1,5 +1,6 @@
 //! Random lives of one partition, with power cuts, against an oracle that knows what was promised.
 
+use super::ledger::Ledger;
 use super::*;
 
 /// What must be there: every record that was appended, in order.
@@ -10,6 +11,8 @@ struct Oracle {
     promised: usize,
     /// Idempotent producer 7: the next sequence, and the batches that may be sent again.
     sent: Vec<(i32, Vec<u8>, i64)>,
+    /// What the transactional producers have done.
+    ledger: Ledger,
 }
 
 /// Random steps of one partition against an oracle, with cuts of all kinds.
@@ -18,7 +21,11 @@ fn run_model(seed: u64, steps: u32) {
     let mut oracle = Oracle::default();
     for step in 0..steps {
         match room.disk.draw(100) {
-            0..40 => model_append(&mut room, &mut oracle, step),
+            0..20 => model_append(&mut room, &mut oracle, step),
+            20..40 => {
+                let values = oracle.ledger.act(&mut room, step);
+                oracle.values.extend(values);
+            }
             40..50 => model_produce(&mut room, &mut oracle, step),
             50..55 => model_retry(&mut room, &oracle),
             55..75 => {
@@ -84,6 +91,7 @@ fn model_read(room: &mut Room, oracle: &mut Oracle) {
     oracle.promised = oracle.promised.max(values.len());
     let log = room.storage.log(id(0)).unwrap();
     assert_eq!(values.len() as i64, log.high_watermark());
+    oracle.ledger.check(room, &oracle.values);
 }
 
 /// Cuts the power, perhaps once more during the recovery, and takes the oracle back to what is left.
@@ -117,6 +125,7 @@ fn model_crash(room: Room, oracle: &mut Oracle) -> Room {
     assert!(end <= oracle.values.len());
     oracle.values.truncate(end);
     oracle.sent.retain(|(.., offset)| (*offset as usize) < end);
+    oracle.ledger.cut(end as i64);
     model_read(&mut room, oracle);
     room
 }

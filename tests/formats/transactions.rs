@@ -1,0 +1,193 @@
+//! Transactions in the files of a partition: markers in the log, aborted ones in their index, open ones in the
+//! snapshot, all read by Kafka's own tool. The files are written by the storage room without a broker around it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use chronikd::clock::{Mono, Now};
+use chronikd::config::{BrokerConfig, LogConfig};
+use chronikd::disk::lanes::{Completion, Inline, Lanes, Round};
+use chronikd::disk::{Disk, RealDisk, Syncing};
+use chronikd::proto::Uuid;
+use chronikd::proto::batch::BatchBuilder;
+use chronikd::storage::{Done, Marker, Origin, PartitionId, Storage};
+
+use crate::common::apache::{self, Apache, NEWEST};
+use crate::common::dir::Dir;
+use crate::common::skipped;
+
+const NOW: Now = Now {
+    mono: Mono(1),
+    wall_ms: 1_800_000_000_000,
+};
+const AT: PartitionId = PartitionId {
+    topic: Uuid([1; 16]),
+    partition: 0,
+};
+
+/// A partition on a real disk.
+struct Written {
+    storage: Storage,
+    lanes: Inline<Done>,
+    round: u64,
+}
+
+impl Written {
+    fn new(root: &Path) -> Written {
+        let disk: Arc<dyn Disk> = Arc::new(RealDisk::new(Syncing::Nothing));
+        let mut storage = Storage::new(Arc::clone(&disk), root.to_owned(), 0, 86_400_000);
+        let nobody = BTreeSet::new();
+        storage
+            .start(Vec::new(), &nobody, true, NOW)
+            .expect("an empty directory");
+        let config = LogConfig::new(&BrokerConfig::default(), &BTreeMap::new());
+        storage
+            .create(AT, &"txns".into(), &Arc::new(config), NOW)
+            .expect("a partition");
+        Written {
+            storage,
+            lanes: Inline::new(disk, root),
+            round: 0,
+        }
+    }
+
+    /// Appends a record in a transaction.
+    fn append(&mut self, producer: i64, epoch: i16, sequence: i32) {
+        let mut batch = BatchBuilder::new(0)
+            .transactional()
+            .producer(producer, epoch, sequence);
+        batch.push(NOW.wall_ms, Some(b"key"), Some(b"value"));
+        let batch = batch.build(None).expect("a small batch");
+        let appended = self.storage.append(AT, NOW, &batch, Origin::Client);
+        appended.expect("appended");
+    }
+
+    fn end(&mut self, producer_id: i64, producer_epoch: i16, commits: bool, version: i16) {
+        let marker = Marker {
+            producer_id,
+            producer_epoch,
+            coordinator_epoch: 4,
+            commits,
+            transaction_version: version,
+        };
+        let ended = self.storage.end_transaction(AT, NOW, marker);
+        ended.expect("ended");
+    }
+
+    /// Ends cleanly.
+    fn close(mut self) {
+        self.storage.begin_close(NOW);
+        while !self.storage.closed() {
+            for job in self.storage.take_jobs() {
+                self.lanes.work(job);
+            }
+            if self.storage.needs_round() {
+                self.round += 1;
+                let mut round = Round {
+                    number: self.round,
+                    ..Round::default()
+                };
+                self.storage.gather(&mut round).expect("open files");
+                self.lanes.sync(round);
+            }
+            for done in self.lanes.completed() {
+                match done {
+                    Completion::Worked(done) => self.storage.absorb(done, NOW).expect("written"),
+                    Completion::Synced(round) => self.storage.synced(round),
+                    Completion::SyncFailed(error) => panic!("{error}"),
+                }
+            }
+        }
+    }
+}
+
+/// Aborted, open, committed, and aborted in version 2.
+fn write(root: &Path) -> PathBuf {
+    let mut log = Written::new(root);
+    log.append(70, 2, 0);
+    log.append(70, 2, 1);
+    log.end(70, 2, false, 1);
+    log.append(71, 0, 0);
+    log.append(70, 2, 2);
+    log.end(70, 2, true, 1);
+    log.append(72, 0, 0);
+    log.end(72, 1, false, 2);
+    log.close();
+    root.join("txns-0")
+}
+
+#[test]
+fn kafkas_tool_reads_markers_aborted_and_open_transactions() {
+    if let Err(why) = Apache::is_here(NEWEST) {
+        return skipped("formats", &why);
+    }
+    let root = Dir::new();
+    let dir = write(root.path());
+    markers_are_read(&dir);
+    aborted_ones_are_read(&dir);
+    open_ones_are_read(&dir);
+}
+
+fn markers_are_read(dir: &Path) {
+    let log = dir.join("00000000000000000000.log");
+    let shown = apache::dump(&[log], &["--deep-iteration"]);
+    let batches = shown.lines().filter(|l| l.starts_with("baseOffset: "));
+    let markers = batches.filter(|line| {
+        assert!(line.contains("isTransactional: true"), "{line}");
+        assert!(line.ends_with("isvalid: true"), "{line}");
+        line.contains("isControl: true")
+    });
+    assert_eq!(markers.count(), 3);
+    let ends = shown
+        .lines()
+        .filter_map(|line| line.split_once("endTxnMarker: "));
+    let ends: Vec<&str> = ends.map(|(_, end)| end.trim()).collect();
+    let expected = ["ABORT", "COMMIT", "ABORT"].map(|end| format!("{end} coordinatorEpoch: 4"));
+    assert_eq!(ends, expected, "{shown}");
+}
+
+fn aborted_ones_are_read(dir: &Path) {
+    let index = dir.join("00000000000000000000.txnindex");
+    let shown = apache::dump(&[index], &[]);
+    let entries: Vec<&str> = shown
+        .lines()
+        .filter(|l| l.starts_with("version: "))
+        .collect();
+    let expected = [
+        "version: 0 producerId: 70 firstOffset: 0 lastOffset: 2 lastStableOffset: 3",
+        "version: 0 producerId: 72 firstOffset: 6 lastOffset: 7 lastStableOffset: 3",
+    ];
+    assert_eq!(entries, expected, "{shown}");
+}
+
+fn open_ones_are_read(dir: &Path) {
+    let snapshot = dir.join("00000000000000000008.snapshot");
+    let shown = apache::dump(&[snapshot], &[]);
+    let last = |producer: i64| {
+        let name = format!("producerId: {producer} ");
+        let lines = shown.lines().filter(|line| line.starts_with(&name));
+        lines.last().unwrap_or_default().to_owned()
+    };
+    for (producer, facts) in [
+        (
+            70,
+            "producerEpoch: 2 coordinatorEpoch: 4 currentTxnFirstOffset: OptionalLong.empty",
+        ),
+        (
+            71,
+            "producerEpoch: 0 coordinatorEpoch: -1 currentTxnFirstOffset: OptionalLong[3]",
+        ),
+        (
+            72,
+            "producerEpoch: 1 coordinatorEpoch: 4 currentTxnFirstOffset: OptionalLong.empty",
+        ),
+    ] {
+        assert!(last(producer).contains(facts), "{facts}: {shown}");
+    }
+    assert!(
+        last(70).contains("lastSequence: 2 lastOffset: 4 "),
+        "{shown}"
+    );
+    assert!(!last(72).contains("lastSequence"), "a new epoch: {shown}");
+}
