@@ -20,6 +20,7 @@ pub mod record;
 mod start;
 mod state;
 pub mod topics;
+pub mod txns;
 pub mod wait;
 
 use crate::clock::{Mono, Now, Rate};

@@ -13,11 +13,20 @@
 //! 4     group id            Group: its generation; tombstone = deleted
 //! 5     group id, topic id  Offset: one committed offset; tombstone = expired or deleted
 //!       (16), partition (4)
+//! 6     transactional id    Transaction: where it stands; tombstone = expired
+//! 7     length (2) and      TransactionPartition: no fields; tombstone = its marker is written
+//!       transactional id,
+//!       topic id (16),
+//!       partition (4)
+//! 8     length (2) and      TransactionGroup: no fields; tombstone = its offsets are applied or dropped
+//!       transactional id,
+//!       group id
 //! 10    -                   Features: the levels that were settled, by name
 //! ```
 
 use super::groups::offsets::Committed;
 use super::groups::{Generation, GenerationMember};
+use super::txns::{Standing, State};
 use crate::journal::Change;
 use crate::proto::wire::wire;
 use crate::proto::{self, Malformed, Uuid};
@@ -84,6 +93,46 @@ pub enum Record {
         /// The partition.
         at: PartitionId,
     },
+    /// A transactional id stands so.
+    Transaction {
+        /// The transactional id.
+        id: Arc<str>,
+        /// Its producer and the state of its transaction.
+        standing: Standing,
+    },
+    /// A transactional id is forgotten.
+    TransactionExpired {
+        /// The transactional id.
+        id: Arc<str>,
+    },
+    /// A partition is in a transaction.
+    TransactionPartition {
+        /// The transactional id.
+        id: Arc<str>,
+        /// The partition.
+        at: PartitionId,
+    },
+    /// A partition has the marker of the transaction's end.
+    TransactionPartitionDone {
+        /// The transactional id.
+        id: Arc<str>,
+        /// The partition.
+        at: PartitionId,
+    },
+    /// Offsets of a group are in a transaction.
+    TransactionGroup {
+        /// The transactional id.
+        id: Arc<str>,
+        /// The group's id.
+        group: Arc<str>,
+    },
+    /// What the transaction's end means for a group's offsets is journaled.
+    TransactionGroupDone {
+        /// The transactional id.
+        id: Arc<str>,
+        /// The group's id.
+        group: Arc<str>,
+    },
     /// Levels of features have been settled, for the `changes`th time.
     Features {
         /// Every level that was ever settled, by the feature's name.
@@ -98,6 +147,9 @@ const TOPIC: u8 = 2;
 const PRODUCER_IDS: u8 = 3;
 const GROUP: u8 = 4;
 const OFFSET: u8 = 5;
+const TRANSACTION: u8 = 6;
+const TRANSACTION_PARTITION: u8 = 7;
+const TRANSACTION_GROUP: u8 = 8;
 const FEATURES: u8 = 10;
 
 /// Stands for a time that is not set.
@@ -160,6 +212,24 @@ wire! {
         metadata: &'a str,
         commit_timestamp_ms: i64,
         expire_timestamp_ms: i64,
+    }
+
+    /// The value of kind 6; the times are milliseconds since 1970.
+    struct TransactionValue {
+        producer_id: i64,
+        producer_epoch: i16,
+        previous_producer_id: i64,
+        last_producer_epoch: i16,
+        next_producer_id: i64,
+        timeout_ms: i32,
+        state: i8,
+        transaction_version: i16,
+        started_ms: i64,
+        updated_ms: i64,
+    }
+
+    /// The value of kinds 7 and 8, whose keys say everything.
+    struct NoValue {
     }
 
     /// The value of kind 10.
@@ -240,6 +310,20 @@ impl Record {
                 committed,
             } => Encoded::value(offset_key(group, *at), &offset_value(committed)),
             Record::OffsetForgotten { group, at } => Encoded::tombstone(offset_key(group, *at)),
+            Record::Transaction { id, standing } => {
+                Encoded::value(transaction_key(id), &standing_value(standing))
+            }
+            Record::TransactionExpired { id } => Encoded::tombstone(transaction_key(id)),
+            Record::TransactionPartition { id, at } => {
+                Encoded::value(part_key(id, *at), &NoValue {})
+            }
+            Record::TransactionPartitionDone { id, at } => Encoded::tombstone(part_key(id, *at)),
+            Record::TransactionGroup { id, group } => {
+                Encoded::value(transaction_group_key(id, group), &NoValue {})
+            }
+            Record::TransactionGroupDone { id, group } => {
+                Encoded::tombstone(transaction_group_key(id, group))
+            }
             Record::Features { levels, changes } => {
                 Encoded::value(vec![FEATURES], &features_value(levels, *changes))
             }
@@ -281,6 +365,20 @@ impl Record {
                     committed,
                 }
             }
+            TRANSACTION => Record::Transaction {
+                id: text(key)?.into(),
+                standing: standing(&fields(bytes)?)?,
+            },
+            TRANSACTION_PARTITION => {
+                let NoValue {} = fields(bytes)?;
+                let (id, at) = part_id(key)?;
+                Record::TransactionPartition { id, at }
+            }
+            TRANSACTION_GROUP => {
+                let NoValue {} = fields(bytes)?;
+                let (id, group) = transaction_group_id(key)?;
+                Record::TransactionGroup { id, group }
+            }
             FEATURES => features(&fields(bytes)?),
             _ => return Err(Malformed("journal record of an unknown kind")),
         };
@@ -296,6 +394,17 @@ impl Record {
             OFFSET => {
                 let (group, at) = offset_id(key)?;
                 Some(Record::OffsetForgotten { group, at })
+            }
+            TRANSACTION => Some(Record::TransactionExpired {
+                id: text(key)?.into(),
+            }),
+            TRANSACTION_PARTITION => {
+                let (id, at) = part_id(key)?;
+                Some(Record::TransactionPartitionDone { id, at })
+            }
+            TRANSACTION_GROUP => {
+                let (id, group) = transaction_group_id(key)?;
+                Some(Record::TransactionGroupDone { id, group })
             }
             _ => None,
         })
@@ -393,6 +502,39 @@ fn committed(value: &OffsetValue<'_>) -> Committed {
     }
 }
 
+fn standing_value(standing: &Standing) -> TransactionValue {
+    TransactionValue {
+        producer_id: standing.producer_id,
+        producer_epoch: standing.epoch,
+        previous_producer_id: standing.previous_producer_id,
+        last_producer_epoch: standing.last_epoch,
+        next_producer_id: standing.next_producer_id,
+        timeout_ms: standing.timeout_ms,
+        state: standing.state.number(),
+        transaction_version: standing.version,
+        started_ms: standing.started_ms,
+        updated_ms: standing.updated_ms,
+    }
+}
+
+fn standing(value: &TransactionValue) -> Result<Standing, Malformed> {
+    let state = State::of_number(value.state);
+    Ok(Standing {
+        producer_id: value.producer_id,
+        epoch: value.producer_epoch,
+        previous_producer_id: value.previous_producer_id,
+        last_epoch: value.last_producer_epoch,
+        next_producer_id: value.next_producer_id,
+        timeout_ms: value.timeout_ms,
+        state: state.ok_or(Malformed(
+            "journal value of a transaction in an unknown state",
+        ))?,
+        version: value.transaction_version,
+        started_ms: value.started_ms,
+        updated_ms: value.updated_ms,
+    })
+}
+
 fn features_value<'a>(levels: &'a BTreeMap<String, i16>, changes: i64) -> FeaturesValue<'a> {
     let level = |(name, &level): (&'a String, &i16)| LevelValue { name, level };
     FeaturesValue {
@@ -424,29 +566,76 @@ fn group_key(id: &str) -> Vec<u8> {
 }
 
 fn offset_key(group: &str, at: PartitionId) -> Vec<u8> {
-    [
-        &[OFFSET],
-        group.as_bytes(),
-        &at.topic.0,
-        &at.partition.to_be_bytes(),
-    ]
-    .concat()
+    [&[OFFSET], group.as_bytes(), &place(at)].concat()
 }
 
 /// What follows the group's id is of fixed length.
 fn offset_id(key: &[u8]) -> Result<(Arc<str>, PartitionId), Malformed> {
-    let short = Malformed("journal key of an offset is too short");
-    let (rest, partition) = key.split_last_chunk().ok_or(short)?;
-    let (group, topic) = rest.split_last_chunk().ok_or(short)?;
-    let at = PartitionId {
-        topic: Uuid(*topic),
-        partition: i32::from_be_bytes(*partition),
-    };
-    Ok((text(group)?.into(), at))
+    let (group, place) = key.split_last_chunk().ok_or(SHORT_KEY)?;
+    Ok((text(group)?.into(), at(place)))
+}
+
+fn transaction_key(id: &str) -> Vec<u8> {
+    [&[TRANSACTION], id.as_bytes()].concat()
+}
+
+fn part_key(id: &str, at: PartitionId) -> Vec<u8> {
+    let start = transaction_start(TRANSACTION_PARTITION, id);
+    [start.as_slice(), &place(at)].concat()
+}
+
+fn part_id(key: &[u8]) -> Result<(Arc<str>, PartitionId), Malformed> {
+    let (id, rest) = split_transaction(key)?;
+    let place = rest.try_into().map_err(|_| SHORT_KEY)?;
+    Ok((id, at(place)))
+}
+
+fn transaction_group_key(id: &str, group: &str) -> Vec<u8> {
+    let start = transaction_start(TRANSACTION_GROUP, id);
+    [start.as_slice(), group.as_bytes()].concat()
+}
+
+fn transaction_group_id(key: &[u8]) -> Result<(Arc<str>, Arc<str>), Malformed> {
+    let (id, group) = split_transaction(key)?;
+    Ok((id, text(group)?.into()))
+}
+
+/// Kind, length and id: what stands before what a transaction has touched.
+fn transaction_start(kind: u8, id: &str) -> Vec<u8> {
+    let length =
+        u16::try_from(id.len()).expect("a string of the protocol has at most 32,767 bytes");
+    [&[kind], length.to_be_bytes().as_slice(), id.as_bytes()].concat()
+}
+
+fn split_transaction(key: &[u8]) -> Result<(Arc<str>, &[u8]), Malformed> {
+    let (length, rest) = key.split_first_chunk().ok_or(SHORT_KEY)?;
+    let length = usize::from(u16::from_be_bytes(*length));
+    let (id, rest) = rest.split_at_checked(length).ok_or(SHORT_KEY)?;
+    Ok((text(id)?.into(), rest))
+}
+
+const SHORT_KEY: Malformed = Malformed("journal key ends early");
+
+/// A partition in a key: its topic's id and its number.
+const PLACE_BYTES: usize = 20;
+
+fn place(at: PartitionId) -> [u8; PLACE_BYTES] {
+    let mut bytes = [0; PLACE_BYTES];
+    bytes[..16].copy_from_slice(&at.topic.0);
+    bytes[16..].copy_from_slice(&at.partition.to_be_bytes());
+    bytes
+}
+
+fn at(place: &[u8; PLACE_BYTES]) -> PartitionId {
+    let [topic @ .., a, b, c, d] = *place;
+    PartitionId {
+        topic: Uuid(topic),
+        partition: i32::from_be_bytes([a, b, c, d]),
+    }
 }
 
 fn text(bytes: &[u8]) -> Result<&str, Malformed> {
-    std::str::from_utf8(bytes).map_err(|_| Malformed("journal key of a group is not text"))
+    std::str::from_utf8(bytes).map_err(|_| Malformed("journal key is not text"))
 }
 
 fn fields<'a, T: proto::Wire<'a>>(value: &'a [u8]) -> Result<T, Malformed> {
@@ -494,6 +683,41 @@ mod tests {
         }
     }
 
+    fn standing_of_an_end() -> Standing {
+        Standing {
+            producer_id: 1000,
+            epoch: i16::MAX,
+            previous_producer_id: 999,
+            last_epoch: i16::MAX - 1,
+            next_producer_id: 1001,
+            timeout_ms: 60_000,
+            state: State::PrepareAbort,
+            version: 2,
+            started_ms: 1_700_000_000_000,
+            updated_ms: 1_700_000_000_001,
+        }
+    }
+
+    #[test]
+    fn the_keys_of_a_transaction_end_nowhere_but_at_their_end() {
+        let at = PartitionId {
+            topic: Uuid([7; 16]),
+            partition: 5,
+        };
+        let keys = [part_key("tx", at), transaction_group_key("tx", "g")];
+        for (key, whole) in keys.iter().zip([true, false]) {
+            let bare = |end: usize| Change {
+                key: &key[..end],
+                value: None,
+            };
+            let shortest = if whole { key.len() } else { 5 };
+            for end in 1..shortest {
+                assert!(Record::decode(&bare(end)).is_err(), "{end}");
+            }
+            assert!(Record::decode(&bare(key.len())).is_ok());
+        }
+    }
+
     #[test]
     fn every_record_is_read_as_it_was_written() {
         let settings = BTreeMap::from([("retention.ms".to_owned(), "-1".to_owned())]);
@@ -533,6 +757,24 @@ mod tests {
             Record::OffsetForgotten {
                 group: "g".into(),
                 at,
+            },
+            Record::Transaction {
+                id: "tx".into(),
+                standing: standing_of_an_end(),
+            },
+            Record::TransactionExpired { id: "tx".into() },
+            Record::TransactionPartition {
+                id: "x".repeat(32_767).into(),
+                at,
+            },
+            Record::TransactionPartitionDone { id: "".into(), at },
+            Record::TransactionGroup {
+                id: "tx".into(),
+                group: "".into(),
+            },
+            Record::TransactionGroupDone {
+                id: "tx".into(),
+                group: "g".into(),
             },
             Record::Features {
                 levels: BTreeMap::from([("transaction.version".to_owned(), 1)]),

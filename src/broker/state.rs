@@ -5,6 +5,7 @@ use super::groups::Groups;
 use super::producer_ids::ProducerIds;
 use super::record::Record;
 use super::topics::{Topic, Topics};
+use super::txns::Transactions;
 use crate::config::{BrokerConfig, LogConfig};
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ pub(super) struct State {
     pub(super) topics: Topics,
     pub(super) producer_ids: ProducerIds,
     pub(super) groups: Groups,
+    pub(super) transactions: Transactions,
     pub(super) features: Features,
     config: Arc<BrokerConfig>,
 }
@@ -27,6 +29,7 @@ impl State {
             topics: Topics::default(),
             producer_ids: ProducerIds::default(),
             groups: Groups::new(Arc::clone(config)),
+            transactions: Transactions::default(),
             features: Features::default(),
             config: Arc::clone(config),
         }
@@ -65,6 +68,26 @@ impl State {
                 committed,
             } => self.groups.committed(&group, at, committed, round),
             Record::OffsetForgotten { group, at } => self.groups.forgotten(&group, at, round),
+            Record::Transaction { id, standing } => {
+                self.transactions.stepped(&id, standing, round);
+            }
+            Record::TransactionExpired { id } => self.transactions.expired(&id, round),
+            Record::TransactionPartition { id, at } => {
+                let of = self.transactions.partitions_mut(&id, round);
+                of.map(|partitions| partitions.insert(at));
+            }
+            Record::TransactionPartitionDone { id, at } => {
+                let of = self.transactions.partitions_mut(&id, round);
+                of.map(|partitions| partitions.remove(&at));
+            }
+            Record::TransactionGroup { id, group } => {
+                let of = self.transactions.groups_mut(&id, round);
+                of.map(|groups| groups.insert(group));
+            }
+            Record::TransactionGroupDone { id, group } => {
+                let of = self.transactions.groups_mut(&id, round);
+                of.map(|groups| groups.remove(&group));
+            }
             Record::Features { levels, changes } => self.features.settled(levels, changes, round),
         }
         None

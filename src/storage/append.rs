@@ -9,6 +9,7 @@
 //! | a timestamp outside the topic's bounds, or one that claims to be the broker's where it is not the producer's to give | 32 |
 //! | an unknown codec | 76 |
 //!
+//! Whether a transactional batch belongs to a transaction is not looked at: who appends has verified it.
 //! Bytes behind the batch that are no whole batch are left out, as Kafka does. Uncompressed records are walked
 //! once; compressed ones are opened only where null keys are forbidden. Where the header's greatest
 //! timestamp is not that of the records, or the topic's time is the broker's, the header is changed and its
@@ -121,10 +122,6 @@ fn check_flags(header: &BatchHeader) -> Result<(), Refused> {
     }
     if header.has_producer_id() && (header.base_sequence < 0 || header.producer_epoch < 0) {
         return Err(invalid("a producer id needs an epoch and a sequence"));
-    }
-    if header.attributes.is_transactional() {
-        let message = "the batch is part of no transaction";
-        return Err(Refused::new(ErrorCode::INVALID_TXN_STATE, message));
     }
     Ok(())
 }
@@ -384,7 +381,7 @@ mod tests {
         };
         assert_eq!(code(&with_header(|h| h.base_offset = 1)), 87);
         assert_eq!(code(&attributes(|a| a.with_control(true))), 87);
-        assert_eq!(code(&attributes(|a| a.with_transactional(true))), 48);
+        assert_eq!(code(&attributes(|a| a.with_transactional(true))), 0);
         assert_eq!(code(&attributes(|_| batch::Attributes(7))), 76);
         assert_eq!(code(&with_header(|h| h.producer_id = 5)), 87);
         for count in [-1, 0, 1, 3] {

@@ -1,13 +1,14 @@
 //! How appended records reach the disk for good: rounds, checkpoints, and the clean stop.
 //!
 //! A **round** (the sync lane) makes acknowledgements true: it syncs every file that was written since the last one.
-//! A **checkpoint** (the work lane) makes the next start short: it syncs the log, writes the index entries that
-//! only memory has, the epochs and a producer snapshot, each synced, and only then moves the recovery
+//! A **checkpoint** (the work lane) makes the next start short: it syncs the log, writes the index entries
+//! (offsets, times, aborted transactions) that only memory has, the epochs and a producer snapshot, each synced, and only then moves the recovery
 //! point; the file of recovery points follows within a second. A partition is checkpointed every 32 MiB,
 //! at the end of a segment, at a clean stop, and when all tails together pass 256 MiB: then the longest, as
 //! many as bring the rest down to 64 MiB. A snapshot goes when the recovery point on disk has passed it, except those at the beginning
 //! of a segment, which Kafka keeps too.
 
+use super::aborted;
 use super::checkpoint::{self, Offsets};
 use super::index::Unstored;
 use super::log::Log;
@@ -104,7 +105,7 @@ impl Storage {
         let Ok(log) = self.log_mut(id) else {
             return;
         };
-        let (durable, limits) = (log.is_durable(), Arc::clone(log.config()));
+        let limits = Arc::clone(log.config());
         let due = log.unflushed >= limits.flush_messages;
         let wants_timer = !due && !log.queued && limits.flush_ms < i64::MAX && !log.timed;
         log.timed |= wants_timer;
@@ -120,9 +121,7 @@ impl Storage {
             let at = now.mono.plus_ms(limits.flush_ms);
             self.rounds.due.insert((at, id));
         }
-        if !durable {
-            self.signals.push((id, size_bytes));
-        }
+        self.tell_news(id);
         if has_producers && self.rounds.expiry.is_none() {
             self.rounds.expiry = Some(self.next_expiry(now));
         }
@@ -179,10 +178,10 @@ impl Storage {
     /// The round in flight is durable: what it holds may be acknowledged and read.
     pub fn synced(&mut self, round: u64) {
         for id in mem::take(&mut self.rounds.flying) {
-            let bytes = self.log_mut(id).map_or(0, |log| log.landed(round));
-            if bytes > 0 {
-                self.signals.push((id, bytes));
+            if let Ok(log) = self.log_mut(id) {
+                log.landed(round);
             }
+            self.tell_news(id);
         }
     }
 
@@ -300,6 +299,10 @@ impl Storage {
             if slot < active {
                 log.segments[slot].forget_index();
             }
+        }
+        for (base, stored) in done.stored_aborts {
+            let slot = log.slot_of(base);
+            log.segments[slot].set_stored_aborts(stored);
         }
         let again = log.checkpoints.rolled || log.checkpoints.tail_bytes >= CHECKPOINT_BYTES;
         self.points.tails.settled_bytes += done.covered_bytes;
@@ -470,10 +473,7 @@ fn needs_checkpoint(log: &Log) -> bool {
         || checkpoints.rolled
         || checkpoints.epochs_dirty
         || (lacks_snapshot && !is_empty)
-        || log
-            .segments
-            .iter()
-            .any(|segment| segment.unstored().is_some())
+        || log.segments.iter().any(Segment::has_unstored)
 }
 
 /// Everything that a checkpoint writes, owned.
@@ -485,6 +485,7 @@ struct Checkpoint {
     /// Files that may be dirty, opened in the job where they are not open.
     logs: Vec<(Option<FileRef>, PathBuf)>,
     indexes: Vec<(i64, Unstored)>,
+    aborts: Vec<(i64, aborted::Unstored)>,
     epochs: Option<String>,
     snapshot: Vec<u8>,
     obsolete: Vec<i64>,
@@ -497,6 +498,8 @@ pub(super) struct Checkpointed {
     end: i64,
     /// By segment, how many index entries its files hold now.
     stored: Vec<(i64, (usize, usize))>,
+    /// The same of the entries about aborted transactions.
+    stored_aborts: Vec<(i64, u64)>,
     obsolete: Vec<i64>,
     /// Bytes of log that it was to cover.
     covered_bytes: u64,
@@ -510,13 +513,14 @@ impl Checkpoint {
             id: log.id,
             dir: &log.dir,
         };
-        let (mut logs, mut indexes) = (Vec::new(), Vec::new());
+        let (mut logs, mut indexes, mut aborts) = (Vec::new(), Vec::new(), Vec::new());
         for segment in &mut log.segments[first..] {
             segment.seal_times();
             if closing {
                 segment.give_back();
             }
             indexes.extend(segment.unstored().map(|entries| (segment.base(), entries)));
+            aborts.extend(segment.unstored_aborts().map(|a| (segment.base(), a)));
             let file = segment.open_file();
             if file.is_some() || segment.is_dirty() {
                 logs.push((file, segment.path(place, Kind::Log)));
@@ -533,6 +537,7 @@ impl Checkpoint {
             end: log.log_end(),
             logs,
             indexes,
+            aborts,
             epochs: (log.checkpoints.epochs_dirty)
                 .then(|| checkpoint::encode_epochs(log.epochs.lines())),
             snapshot: log.producers.encode(),
@@ -547,10 +552,15 @@ impl Checkpoint {
             .indexes
             .iter()
             .map(|(base, entries)| (*base, entries.stored));
+        let stored_aborts = self
+            .aborts
+            .iter()
+            .map(|(base, entries)| (*base, entries.stored));
         Checkpointed {
             id: self.id,
             end: self.end,
             stored: stored.collect(),
+            stored_aborts: stored_aborts.collect(),
             obsolete: self.obsolete,
             covered_bytes: self.covered_bytes,
             result,
@@ -566,8 +576,12 @@ impl Checkpoint {
             synced?;
         }
         for (base, entries) in &self.indexes {
-            self.write_entries(*base, Kind::Index, &entries.offsets)?;
-            self.write_entries(*base, Kind::TimeIndex, &entries.times)?;
+            let ((offsets_at, offsets), (times_at, times)) = (&entries.offsets, &entries.times);
+            self.write_entries(*base, Kind::Index, *offsets_at, offsets)?;
+            self.write_entries(*base, Kind::TimeIndex, *times_at, times)?;
+        }
+        for (base, entries) in &self.aborts {
+            self.write_entries(*base, Kind::TxnIndex, entries.position, &entries.bytes)?;
         }
         if let Some(text) = &self.epochs {
             let path = self.dir.join(names::EPOCHS);
@@ -584,10 +598,10 @@ impl Checkpoint {
         Ok(())
     }
 
-    fn write_entries(&self, base: i64, kind: Kind, entries: &(u64, Vec<u8>)) -> io::Result<()> {
+    fn write_entries(&self, base: i64, kind: Kind, at: u64, entries: &[u8]) -> io::Result<()> {
         let path = self.dir.join(names::file(base, kind));
         let file = self.disk.open(&path, Mode::Create)?;
-        file.write_at(entries.0, &[&entries.1])?;
+        file.write_at(at, &[entries])?;
         file.sync()
     }
 }

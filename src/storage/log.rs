@@ -9,14 +9,15 @@ use super::names::Kind;
 use super::producer_state::{Producers, Verdict};
 use super::segment::{Place, RollLimits, Segment, Unwritten};
 use super::shelf::Shelf;
-use super::{Appended, PartitionId, Refused};
+use super::{Appended, Origin, PartitionId, Refused};
 use crate::clock::Now;
 use crate::config::{LogConfig, TimestampType};
 use crate::disk::{Disk, FileRef, Mode, is_full};
-use crate::proto::batch::BatchHeader;
+use crate::proto::batch::{BatchHeader, EndMarker};
 use crate::proto::error::ErrorCode;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
+use std::mem;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -76,6 +77,8 @@ pub struct Log {
     /// Ascending, never empty; the last one is appended to.
     pub(super) segments: Vec<Segment>,
     pub(super) producers: Producers,
+    /// Transactions whose markers the high watermark has not passed: first offsets, and the markers'.
+    pub(super) ended: BTreeMap<i64, i64>,
     pub(super) epochs: Epochs,
     log_start: i64,
     high_watermark: i64,
@@ -87,6 +90,8 @@ pub struct Log {
     appended_bytes: u64,
     watermark_bytes: u64,
     marks: VecDeque<(i64, u64)>,
+    /// Bytes that have become readable since somebody asked.
+    news: usize,
     /// The round that will hold what is in no round yet.
     next_round: u64,
     pub(super) flight: Option<Flight>,
@@ -117,6 +122,7 @@ impl Log {
             leader_epoch,
             segments: parts.segments,
             producers: parts.producers,
+            ended: BTreeMap::new(),
             epochs: parts.epochs,
             log_start: parts.log_start,
             high_watermark: end,
@@ -126,6 +132,7 @@ impl Log {
             appended_bytes: 0,
             watermark_bytes: 0,
             marks: VecDeque::new(),
+            news: 0,
             next_round: 0,
             flight: None,
             unflushed: 0,
@@ -152,12 +159,6 @@ impl Log {
     /// Readers see what lies before this offset.
     #[must_use]
     pub fn high_watermark(&self) -> i64 {
-        self.high_watermark
-    }
-
-    /// Readers of committed records see what lies before this offset. There are no transactions yet.
-    #[must_use]
-    pub fn last_stable_offset(&self) -> i64 {
         self.high_watermark
     }
 
@@ -234,26 +235,32 @@ impl Log {
         &mut self,
         shelf: &mut Shelf,
         now: Now,
-        batch: &Checked<'_>,
+        (batch, origin): (&Checked<'_>, Origin),
         round: u64,
     ) -> Result<Appended, Refused> {
-        let mut header = batch.header;
-        if header.has_producer_id() {
-            match self.producers.check(&header) {
+        if batch.header.has_producer_id() {
+            match self.producers.check(&batch.header, origin) {
                 Verdict::Next => {}
                 Verdict::Duplicate {
                     first_offset,
                     last_offset,
                     timestamp_ms,
                 } => return Ok(self.duplicate(first_offset, last_offset, timestamp_ms)),
-                Verdict::OutOfOrder(why) => {
-                    return Err(Refused::new(ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER, why));
-                }
-                Verdict::Fenced(why) => {
-                    return Err(Refused::new(ErrorCode::INVALID_PRODUCER_EPOCH, why));
-                }
+                Verdict::Refused(code, why) => return Err(Refused::new(code, why)),
             }
         }
+        self.write(shelf, now, (batch.header, batch.payload), None, round)
+    }
+
+    /// Writes a batch at the log's end; `marker` is what it holds if it is a control batch.
+    pub(super) fn write(
+        &mut self,
+        shelf: &mut Shelf,
+        now: Now,
+        (mut header, payload): (BatchHeader, &[u8]),
+        marker: Option<EndMarker>,
+        round: u64,
+    ) -> Result<Appended, Refused> {
         header.base_offset = self.log_end;
         header.partition_leader_epoch = self.leader_epoch;
         self.roll_if_due(shelf, &header, now)?;
@@ -263,16 +270,26 @@ impl Log {
             dir: &self.dir,
         };
         active(&mut self.segments)
-            .append((shelf, place), &header, batch.payload, times)
+            .append((shelf, place), &header, payload, times)
             .map_err(refuse)?;
-        Ok(self.appended(&header, now, round))
+        if header.has_producer_id() {
+            self.note_producer(&header, marker, now);
+        }
+        Ok(self.appended(&header, round))
+    }
+
+    fn note_producer(&mut self, header: &BatchHeader, marker: Option<EndMarker>, now: Now) {
+        let Some(ended) = self.producers.note(header, marker, now.mono) else {
+            return;
+        };
+        self.ended.insert(ended.first_offset, ended.last_offset);
+        if !ended.commits {
+            active(&mut self.segments).note_aborted(ended.into());
+        }
     }
 
     /// Moves everything that an append moves.
-    fn appended(&mut self, header: &BatchHeader, now: Now, round: u64) -> Appended {
-        if header.has_producer_id() {
-            self.producers.note(header, now.mono);
-        }
+    fn appended(&mut self, header: &BatchHeader, round: u64) -> Appended {
         if self
             .epochs
             .note(header.partition_leader_epoch, header.base_offset)
@@ -364,14 +381,28 @@ impl Log {
         seed % self.config.segment_jitter_ms
     }
 
+    /// Moves the high watermark, and with it the last stable offset, and takes note of what became readable.
     fn raise_watermark(&mut self, offset: i64, bytes: u64) {
+        let (before, stable_before) = (self.high_watermark, self.last_stable_offset());
         if self.marks.len() == MARKS {
             self.marks.pop_front();
         }
-        self.marks
-            .push_back((self.high_watermark, self.watermark_bytes));
+        self.marks.push_back((before, self.watermark_bytes));
+        let more = usize::try_from(bytes - self.watermark_bytes).unwrap_or(usize::MAX);
         self.high_watermark = offset;
         self.watermark_bytes = bytes;
+        if !self.ended.is_empty() {
+            self.ended.retain(|_, marker| *marker >= offset);
+        }
+        // Those who wait for decided records get more at once than the high watermark has moved.
+        let frees = stable_before < before && self.last_stable_offset() > stable_before;
+        let more = if frees { usize::MAX } else { more };
+        self.news = self.news.saturating_add(more);
+    }
+
+    /// How many bytes have become readable since the last call; `usize::MAX` when a transaction has been decided.
+    pub(super) fn take_news(&mut self) -> usize {
+        mem::take(&mut self.news)
     }
 
     /// Hands the dirty files to round `round`.
@@ -400,20 +431,16 @@ impl Log {
         Ok(())
     }
 
-    /// Round `round` is durable. Answers how many bytes became readable.
-    pub(super) fn landed(&mut self, round: u64) -> usize {
+    /// Round `round` is durable.
+    pub(super) fn landed(&mut self, round: u64) {
         let Some(flight) = self.flight.take() else {
-            return 0;
+            return;
         };
         assert_eq!(flight.round, round, "rounds end in order");
         self.synced = self.synced.max(flight.end);
-        let rises = self.is_durable() && flight.end > self.high_watermark;
-        if !rises {
-            return 0;
+        if self.is_durable() && flight.end > self.high_watermark {
+            self.raise_watermark(flight.end, flight.bytes);
         }
-        let before = self.watermark_bytes;
-        self.raise_watermark(flight.end, flight.bytes);
-        usize::try_from(self.watermark_bytes - before).unwrap_or(usize::MAX)
     }
 
     /// A checkpoint has synced everything before `end`.
@@ -428,26 +455,21 @@ impl Log {
         }
     }
 
-    /// The topic's settings have changed. Says whether the log must be in the next round, and how many
-    /// bytes became readable.
-    pub(super) fn set_config(&mut self, config: Arc<LogConfig>, round: u64) -> (bool, usize) {
+    /// The topic's settings have changed. Says whether the log must be in the next round.
+    pub(super) fn set_config(&mut self, config: Arc<LogConfig>, round: u64) -> bool {
         let was_durable = self.is_durable();
         self.config = config;
         match (was_durable, self.is_durable()) {
             (false, true) => {
                 self.exposed = self.high_watermark;
                 self.next_round = round;
-                (self.synced < self.log_end, 0)
+                self.synced < self.log_end
             }
             (true, false) if self.high_watermark < self.log_end => {
-                let before = self.watermark_bytes;
                 self.raise_watermark(self.log_end, self.appended_bytes);
-                (
-                    false,
-                    usize::try_from(self.watermark_bytes - before).unwrap_or(usize::MAX),
-                )
+                false
             }
-            _ => (false, 0),
+            _ => false,
         }
     }
 
@@ -483,6 +505,8 @@ impl Log {
 
     /// What must always hold.
     pub(super) fn check_invariants(&self) {
+        self.producers.check_invariants();
+        assert!(self.ended.values().all(|end| *end >= self.high_watermark));
         assert!(self.log_start <= self.last_stable_offset());
         assert!(self.last_stable_offset() <= self.high_watermark);
         assert!(self.high_watermark <= self.log_end);

@@ -36,6 +36,7 @@
 //! [`Storage`] is the face of the room. The loop calls it; `take_jobs` and `gather` hand work to the lanes, and
 //! `absorb` and `synced` bring it back. No clock is read here.
 
+mod aborted;
 mod append;
 mod checkpoint;
 mod epochs;
@@ -53,6 +54,7 @@ mod shelf;
 mod start;
 #[cfg(test)]
 mod tests;
+mod transactions;
 
 use self::log::Parts;
 use crate::clock::{Mono, Now};
@@ -70,6 +72,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use self::log::Log;
+pub use aborted::Aborted;
+pub use producer_state::{OpenTransaction, ProducerView};
+pub use transactions::Marker;
 
 /// One partition of one topic, by the topic's id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -91,12 +96,15 @@ pub struct Known {
     pub config: Arc<LogConfig>,
 }
 
-/// Who appends.
+/// Who appends. Nothing is believed but this: who calls has verified that a transactional batch belongs to a
+/// transaction of its producer, and that the transaction has the partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Origin {
-    /// A produce request: nothing is believed. Coordinators, who write control batches, come later.
+    /// A produce request up to v11.
     Client,
+    /// A produce request of v12 or later, whose transactions are of version 2 (KIP-890): a producer that is not
+    /// known here begins them with sequence 0.
+    ClientV2,
 }
 
 /// A batch has been appended, now or before.
@@ -156,6 +164,8 @@ pub struct Found {
     pub views: Vec<View>,
     /// All their bytes.
     pub bytes: usize,
+    /// Their offsets lie before this one.
+    pub until: i64,
 }
 
 /// A record found by its time.
@@ -377,21 +387,26 @@ impl Storage {
         records: &[u8],
         origin: Origin,
     ) -> Result<Appended, Refused> {
-        let Origin::Client = origin;
-        let round = self.rounds.gathering;
-        let slot = self.slots.get_mut(&id).map(|slot| &mut slot.state);
-        let log = match slot {
-            Some(State::Ready(log)) => log,
-            Some(State::Loading) => return Err(Unavailable::Loading.code().into()),
-            Some(State::Damaged) => return Err(Unavailable::Damaged.code().into()),
-            None => return Err(Unavailable::Unknown.code().into()),
-        };
+        let (log, shelf, round) = self.writable(id)?;
         let batch = append::check(records, log.config(), now)?;
-        let appended = log.append(&mut self.shelf, now, &batch, round)?;
+        let appended = log.append(shelf, now, (&batch, origin), round)?;
         if !appended.duplicate {
             self.after_append(id, batch.header.size_bytes(), now);
         }
         Ok(appended)
+    }
+
+    /// What an append needs: the log, the open files, and the round that it will be in.
+    fn writable(&mut self, id: PartitionId) -> Result<(&mut Log, &mut Shelf, u64), ErrorCode> {
+        let unavailable = match self.slots.get_mut(&id).map(|slot| &mut slot.state) {
+            Some(State::Ready(log)) => {
+                return Ok((log, &mut self.shelf, self.rounds.gathering));
+            }
+            Some(State::Loading) => Unavailable::Loading,
+            Some(State::Damaged) => Unavailable::Damaged,
+            None => Unavailable::Unknown,
+        };
+        Err(unavailable.code())
     }
 
     /// Whole batches from the one that holds `from`, each ending before `until`, within `max_bytes`; the
@@ -487,6 +502,14 @@ impl Storage {
         std::mem::take(&mut self.signals)
     }
 
+    /// Signals what has become readable of a partition.
+    fn tell_news(&mut self, id: PartitionId) {
+        let bytes = self.log_mut(id).map_or(0, Log::take_news);
+        if bytes > 0 {
+            self.signals.push((id, bytes));
+        }
+    }
+
     /// Jobs for the work lane since the last call; they must run in this order.
     pub fn take_jobs(&mut self) -> Vec<Job<Done>> {
         std::mem::take(&mut self.jobs)
@@ -500,10 +523,8 @@ impl Storage {
         };
         slot.config = Arc::clone(config);
         if let State::Ready(log) = &mut slot.state {
-            let (must_sync, bytes) = log.set_config(Arc::clone(config), round);
-            if bytes > 0 {
-                self.signals.push((id, bytes));
-            }
+            let must_sync = log.set_config(Arc::clone(config), round);
+            self.tell_news(id);
             if must_sync {
                 self.flush(id);
             }

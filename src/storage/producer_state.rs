@@ -1,5 +1,5 @@
-//! What a partition remembers of its idempotent producers (KIP-98): the epoch and the last five batches of
-//! each, by which a retry is told from a loss.
+//! What a partition remembers of its producers (KIP-98): the epoch and the last five batches of each, by which a
+//! retry is told from a loss, and the transaction that each has open.
 //!
 //! On disk, in Apache Kafka's format, `<offset>.snapshot` says how it stood before that offset:
 //!
@@ -10,18 +10,26 @@
 //! ```
 //!
 //! Kafka writes one entry for each producer, and so forgets four of five batches at a restart. Ours has one
-//! for each batch, the oldest first: Kafka's reader takes an id's last entry, ours takes them all.
+//! for each batch, the oldest first: Kafka's reader takes an id's last entry, ours takes them all. The last
+//! entry's timestamp is that of the producer's last batch or marker, as in Kafka.
+//!
+//! A transaction is open from its first batch to its marker. The marker's epoch becomes the producer's: the same
+//! one in version 1, the next one in version 2 (KIP-890), whose sequences begin at 0 again.
 //!
 //! Expiry counts from the last append as the monotonic clock saw it, or from the start of the process: a
-//! producer that writes old timestamps is never forgotten early. Invariant: an id's batches are in
-//! order of their offsets, and at most five.
+//! producer that writes old timestamps is never forgotten early, one with an open transaction never.
+//! Invariants: an id's batches are in order of their offsets, and at most five; `open` has just the open
+//! transactions, by first offset.
 
+use super::{Marker, Origin};
 use crate::clock::Mono;
-use crate::proto::batch::{BatchHeader, add_sequence};
+use crate::proto::batch::{BatchHeader, EndMarker, NO_PRODUCER_EPOCH, NO_TIMESTAMP, add_sequence};
+use crate::proto::error::ErrorCode;
 use std::collections::BTreeMap;
 
 /// How many batches of a producer may be in flight (KIP-98: max.in.flight.requests.per.connection).
 const REMEMBERED: usize = 5;
+const NO_TRANSACTION: i64 = -1;
 const VERSION: i16 = 1;
 /// Version and checksum.
 const PREFIX_BYTES: usize = 6;
@@ -49,6 +57,8 @@ struct Producer {
     coordinator_epoch: i32,
     /// First offset of the open transaction, or -1.
     transaction_start: i64,
+    /// Of the last batch or marker, as it says; -1 for none.
+    last_timestamp_ms: i64,
     seen: Mono,
     count: usize,
     /// The first `count` are meant, the oldest first.
@@ -60,7 +70,8 @@ impl Producer {
         Producer {
             epoch,
             coordinator_epoch: -1,
-            transaction_start: -1,
+            transaction_start: NO_TRANSACTION,
+            last_timestamp_ms: NO_TIMESTAMP,
             seen,
             count: 0,
             sent: [Sent::default(); REMEMBERED],
@@ -83,9 +94,57 @@ impl Producer {
     fn enter_epoch(&mut self, epoch: i16) {
         if self.epoch != epoch {
             self.epoch = epoch;
-            self.count = 0;
+            (self.count, self.sent) = (0, [Sent::default(); REMEMBERED]);
         }
     }
+
+    fn last_sequence(&self) -> i32 {
+        self.batches().last().map_or(-1, |sent| sent.last_sequence)
+    }
+
+    fn open_since(&self) -> Option<i64> {
+        (self.transaction_start != NO_TRANSACTION).then_some(self.transaction_start)
+    }
+}
+
+/// What a partition knows of a producer (DescribeProducers, KIP-664).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProducerView {
+    /// Its id.
+    pub producer_id: i64,
+    /// The epoch of its last batch or marker.
+    pub producer_epoch: i16,
+    /// The last sequence number of its last batch, or -1 when the epoch has none.
+    pub last_sequence: i32,
+    /// The timestamp of its last batch or marker in ms since 1970, or -1.
+    pub last_timestamp_ms: i64,
+    /// The epoch of the coordinator that wrote its last marker, or -1.
+    pub coordinator_epoch: i32,
+    /// The first offset of its open transaction.
+    pub transaction_start: Option<i64>,
+}
+
+/// A transaction whose end the log does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenTransaction {
+    /// Whose it is.
+    pub producer_id: i64,
+    /// The producer's epoch.
+    pub producer_epoch: i16,
+    /// The first offset of its first batch.
+    pub first_offset: i64,
+}
+
+/// A transaction that a marker has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ended {
+    pub(super) producer_id: i64,
+    pub(super) first_offset: i64,
+    /// The marker's offset.
+    pub(super) last_offset: i64,
+    pub(super) commits: bool,
+    /// Everything before this offset is decided then.
+    pub(super) last_stable_offset: i64,
 }
 
 /// What becomes of a produced batch.
@@ -102,62 +161,141 @@ pub(super) enum Verdict {
         /// The greatest timestamp, as it was appended first.
         timestamp_ms: i64,
     },
-    /// Its sequence leaves a gap, or begins a new epoch with something else than 0: error 45.
-    OutOfOrder(String),
-    /// Its epoch is an old one: error 47.
-    Fenced(String),
+    /// It must not be appended, and why.
+    Refused(ErrorCode, String),
+}
+
+/// What becomes of a marker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum MarkerVerdict {
+    /// It is to be written.
+    Next,
+    /// It has been written before.
+    Again,
+    /// It must not be written, and why.
+    Refused(ErrorCode, String),
 }
 
 /// The producers of one partition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Producers(BTreeMap<i64, Producer>);
+pub(super) struct Producers {
+    known: BTreeMap<i64, Producer>,
+    /// First offsets of open transactions, and whose they are.
+    open: BTreeMap<i64, i64>,
+}
 
 impl Producers {
     /// Judges a batch that carries a producer id, before it is appended.
-    pub(super) fn check(&self, batch: &BatchHeader) -> Verdict {
-        let Some(known) = self.0.get(&batch.producer_id) else {
-            return Verdict::Next;
-        };
+    pub(super) fn check(&self, batch: &BatchHeader, origin: Origin) -> Verdict {
         let (id, epoch, first) = (batch.producer_id, batch.producer_epoch, batch.base_sequence);
+        let out_of_order = |why| Verdict::Refused(ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER, why);
+        let Some(known) = self.known.get(&id) else {
+            let begins_at_zero = origin == Origin::ClientV2 && batch.attributes.is_transactional();
+            return match first {
+                1.. if begins_at_zero => out_of_order(format!(
+                    "producer {id} of transactions v2 is not known here and sends sequence {first} \
+                     instead of 0"
+                )),
+                _ => Verdict::Next,
+            };
+        };
         if epoch < known.epoch {
-            return Verdict::Fenced(format!(
+            let why = format!(
                 "the epoch of producer {id} is {epoch}, the last one seen here is {}",
                 known.epoch
+            );
+            return Verdict::Refused(ErrorCode::INVALID_PRODUCER_EPOCH, why);
+        }
+        if epoch > known.epoch && first != 0 {
+            return out_of_order(format!(
+                "producer {id} begins epoch {epoch} with sequence {first} instead of 0"
             ));
         }
-        if epoch > known.epoch {
-            return match first {
-                0 => Verdict::Next,
-                _ => Verdict::OutOfOrder(format!(
-                    "producer {id} begins epoch {epoch} with sequence {first} instead of 0"
-                )),
-            };
+        if epoch == known.epoch {
+            if let Some(verdict) = duplicate_of(known, batch) {
+                return verdict;
+            }
+            let last = known.last_sequence();
+            if first != add_sequence(last, 1) {
+                return out_of_order(format!("producer {id} sends sequence {first} after {last}"));
+            }
         }
-        if let Some(verdict) = duplicate_of(known, batch) {
-            return verdict;
+        if known.open_since().is_some() && !batch.attributes.is_transactional() {
+            let why = format!("producer {id} has an open transaction, the batch is not part of it");
+            return Verdict::Refused(ErrorCode::INVALID_TXN_STATE, why);
         }
-        let last = known.batches().last().map_or(-1, |sent| sent.last_sequence);
-        if first == add_sequence(last, 1) {
-            return Verdict::Next;
-        }
-        Verdict::OutOfOrder(format!("producer {id} sends sequence {first} after {last}"))
+        Verdict::Next
     }
 
-    /// Remembers a batch that has been appended; its header carries the assigned offset. Also for
-    /// batches that recovery finds, so nothing is judged here.
-    pub(super) fn note(&mut self, batch: &BatchHeader, now: Mono) {
-        let known = self
-            .0
-            .entry(batch.producer_id)
-            .or_insert_with(|| Producer::new(batch.producer_epoch, now));
-        known.seen = now;
-        known.enter_epoch(batch.producer_epoch);
-        if batch.attributes.is_control() {
-            known.transaction_start = -1;
-            return;
+    /// Judges the end of a transaction, before it is appended. In version 2 its epoch exceeds the producer's,
+    /// so a late marker cannot end a newer transaction; an equal one without an open transaction is a retry
+    /// (KAFKA-19999). An epoch that cannot be exceeded ends what it began.
+    pub(super) fn check_marker(&self, marker: &Marker) -> MarkerVerdict {
+        let (id, epoch) = (marker.producer_id, marker.producer_epoch);
+        if id < 0 || epoch < 0 {
+            let why = format!("a marker of producer {id} and epoch {epoch}");
+            return MarkerVerdict::Refused(ErrorCode::UNKNOWN_SERVER_ERROR, why);
         }
-        if batch.attributes.is_transactional() && known.transaction_start < 0 {
+        let known = self.known.get(&id);
+        let last = known.map_or(NO_PRODUCER_EPOCH, |known| known.epoch);
+        let is_v2 = marker.transaction_version >= 2;
+        if is_v2 && epoch == last && known.is_none_or(|known| known.open_since().is_none()) {
+            return MarkerVerdict::Again;
+        }
+        if epoch < last || (is_v2 && epoch == last && epoch != i16::MAX) {
+            let why = format!(
+                "the epoch of the marker of producer {id} is {epoch}, the last one seen here is {last} \
+                 (transactions v{})",
+                marker.transaction_version
+            );
+            return MarkerVerdict::Refused(ErrorCode::INVALID_PRODUCER_EPOCH, why);
+        }
+        let coordinator_epoch = known.map_or(-1, |known| known.coordinator_epoch);
+        if marker.coordinator_epoch < coordinator_epoch {
+            let why = format!(
+                "the marker of producer {id} is of coordinator epoch {}, the last one seen here is \
+                 {coordinator_epoch}",
+                marker.coordinator_epoch
+            );
+            return MarkerVerdict::Refused(ErrorCode::TRANSACTION_COORDINATOR_FENCED, why);
+        }
+        MarkerVerdict::Next
+    }
+
+    /// Remembers a batch that has been appended; its header carries the assigned offset, and `marker` is what it
+    /// holds if it is a control batch. Also for batches that recovery finds, so nothing is judged here. Answers
+    /// the transaction that it has ended.
+    pub(super) fn note(
+        &mut self,
+        batch: &BatchHeader,
+        marker: Option<EndMarker>,
+        now: Mono,
+    ) -> Option<Ended> {
+        if batch.attributes.is_control() && marker.is_none() {
+            return None;
+        }
+        let (id, epoch) = (batch.producer_id, batch.producer_epoch);
+        let new = || Producer::new(epoch, now);
+        let known = self.known.entry(id).or_insert_with(new);
+        known.seen = now;
+        known.last_timestamp_ms = batch.max_timestamp;
+        known.enter_epoch(epoch);
+        if let Some(marker) = marker {
+            known.coordinator_epoch = marker.coordinator_epoch;
+            let first_offset = known.open_since()?;
+            known.transaction_start = NO_TRANSACTION;
+            self.open.remove(&first_offset);
+            return Some(Ended {
+                producer_id: id,
+                first_offset,
+                last_offset: batch.last_offset(),
+                commits: marker.commits,
+                last_stable_offset: self.first_open().unwrap_or(batch.next_offset()),
+            });
+        }
+        if batch.attributes.is_transactional() && known.open_since().is_none() {
             known.transaction_start = batch.base_offset;
+            self.open.insert(batch.base_offset, id);
         }
         known.push(Sent {
             last_sequence: batch.last_sequence(),
@@ -165,39 +303,77 @@ impl Producers {
             last_offset: batch.last_offset(),
             timestamp_ms: batch.max_timestamp,
         });
+        None
     }
 
     /// Forgets the ids that have not appended for `expiration_ms` and have no open transaction.
     pub(super) fn expire(&mut self, now: Mono, expiration_ms: i64) {
-        self.0
-            .retain(|_, p| p.transaction_start >= 0 || p.seen.plus_ms(expiration_ms) > now);
+        self.known
+            .retain(|_, p| p.open_since().is_some() || p.seen.plus_ms(expiration_ms) > now);
     }
 
     /// Whether nobody is remembered.
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.known.is_empty()
     }
 
     /// How many ids are remembered.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.known.len()
+    }
+
+    /// The first offset of the first open transaction.
+    pub(super) fn first_open(&self) -> Option<i64> {
+        self.open.keys().next().copied()
+    }
+
+    /// What is known of a producer.
+    pub(super) fn view(&self, producer_id: i64) -> Option<ProducerView> {
+        let known = self.known.get(&producer_id)?;
+        Some(view(producer_id, known))
+    }
+
+    /// What is known of all producers, by their ids.
+    pub(super) fn views(&self) -> impl Iterator<Item = ProducerView> {
+        self.known.iter().map(|(id, known)| view(*id, known))
+    }
+
+    /// The open transactions, by first offset.
+    pub(super) fn open(&self) -> impl Iterator<Item = OpenTransaction> {
+        self.open.iter().map(|(first_offset, id)| OpenTransaction {
+            producer_id: *id,
+            producer_epoch: self.known.get(id).map_or(NO_PRODUCER_EPOCH, |p| p.epoch),
+            first_offset: *first_offset,
+        })
+    }
+
+    /// What must always hold.
+    pub(super) fn check_invariants(&self) {
+        assert_eq!(self.open, by_first_offset(&self.known));
     }
 
     /// The bytes of a snapshot.
     pub(super) fn encode(&self) -> Vec<u8> {
-        let entries: usize = self.0.values().map(|p| p.count.max(1)).sum();
+        let entries: usize = self.known.values().map(|p| p.count.max(1)).sum();
         let mut bytes = Vec::with_capacity(PREFIX_BYTES + 4 + entries * ENTRY_BYTES);
         bytes.extend_from_slice(&VERSION.to_be_bytes());
         bytes.extend_from_slice(&[0; 4]);
         bytes.extend_from_slice(&(entries as u32).to_be_bytes());
-        for (id, producer) in &self.0 {
-            for sent in producer.batches() {
+        for (id, producer) in &self.known {
+            let (last, earlier) = match producer.batches().split_last() {
+                Some((last, earlier)) => (*last, earlier),
+                None => (NO_BATCH, &[][..]),
+            };
+            for sent in earlier {
                 encode_entry(&mut bytes, *id, producer, *sent);
             }
-            if producer.count == 0 {
-                encode_entry(&mut bytes, *id, producer, NO_BATCH);
-            }
+            let timestamp_ms = producer.last_timestamp_ms;
+            let last = Sent {
+                timestamp_ms,
+                ..last
+            };
+            encode_entry(&mut bytes, *id, producer, last);
         }
         let crc = crc32c::crc32c(&bytes[PREFIX_BYTES..]);
         bytes[2..PREFIX_BYTES].copy_from_slice(&crc.to_be_bytes());
@@ -220,6 +396,7 @@ impl Producers {
         for entry in entries {
             producers.take_entry(&mut &entry[..], now)?;
         }
+        producers.open = by_first_offset(&producers.known);
         Some(producers)
     }
 
@@ -230,13 +407,12 @@ impl Producers {
         let last_offset = i64::from_be_bytes(take(entry)?);
         let delta = i32::from_be_bytes(take(entry)?);
         let timestamp_ms = i64::from_be_bytes(take(entry)?);
-        let known = self
-            .0
-            .entry(id)
-            .or_insert_with(|| Producer::new(epoch, now));
+        let new = || Producer::new(epoch, now);
+        let known = self.known.entry(id).or_insert_with(new);
         known.enter_epoch(epoch);
+        known.last_timestamp_ms = timestamp_ms;
         known.coordinator_epoch = i32::from_be_bytes(take(entry)?);
-        known.transaction_start = i64::from_be_bytes(take(entry)?);
+        known.transaction_start = i64::from_be_bytes(take(entry)?).max(NO_TRANSACTION);
         if last_offset >= 0 {
             known.push(Sent {
                 last_sequence,
@@ -266,6 +442,22 @@ fn encode_entry(out: &mut Vec<u8>, id: i64, producer: &Producer, sent: Sent) {
     out.extend_from_slice(&sent.timestamp_ms.to_be_bytes());
     out.extend_from_slice(&producer.coordinator_epoch.to_be_bytes());
     out.extend_from_slice(&producer.transaction_start.to_be_bytes());
+}
+
+fn view(producer_id: i64, known: &Producer) -> ProducerView {
+    ProducerView {
+        producer_id,
+        producer_epoch: known.epoch,
+        last_sequence: known.last_sequence(),
+        last_timestamp_ms: known.last_timestamp_ms,
+        coordinator_epoch: known.coordinator_epoch,
+        transaction_start: known.open_since(),
+    }
+}
+
+fn by_first_offset(known: &BTreeMap<i64, Producer>) -> BTreeMap<i64, i64> {
+    let open = |(id, known): (&i64, &Producer)| Some((known.open_since()?, *id));
+    known.iter().filter_map(open).collect()
 }
 
 fn duplicate_of(known: &Producer, batch: &BatchHeader) -> Option<Verdict> {
@@ -308,10 +500,58 @@ mod tests {
         let mut producers = Producers::default();
         for n in 0..7 {
             let next = batch(1, 3, n * 2, 2, 100 + i64::from(n) * 2);
-            assert_eq!(producers.check(&next), Verdict::Next);
-            producers.note(&next, Mono(10));
+            assert_eq!(producers.checked(&next), Verdict::Next);
+            producers.note(&next, None, Mono(10));
         }
         producers
+    }
+
+    impl Producers {
+        fn checked(&self, batch: &BatchHeader) -> Verdict {
+            self.check(batch, Origin::Client)
+        }
+    }
+
+    fn is_refused(verdict: &Verdict, code: i16) -> bool {
+        matches!(verdict, Verdict::Refused(found, _) if found.0 == code)
+    }
+
+    fn transactional(id: i64, epoch: i16, first_sequence: i32, offset: i64) -> BatchHeader {
+        let mut header = batch(id, epoch, first_sequence, 1, offset);
+        header.attributes = header.attributes.with_transactional(true);
+        header
+    }
+
+    /// The header of a marker, and what it says.
+    fn end(
+        (id, epoch): (i64, i16),
+        offset: i64,
+        coordinator_epoch: i32,
+    ) -> (BatchHeader, Option<EndMarker>) {
+        let mut header = transactional(id, epoch, -1, offset);
+        header.attributes = header.attributes.with_control(true);
+        header.max_timestamp = 9;
+        let marker = EndMarker {
+            commits: false,
+            coordinator_epoch,
+        };
+        (header, Some(marker))
+    }
+
+    /// What becomes of a marker of producer 1: 0 when it is to be written, 1 when it was, or the error.
+    fn judged(producers: &Producers, version: i16, epoch: i16, coordinator_epoch: i32) -> i16 {
+        let verdict = producers.check_marker(&Marker {
+            producer_id: 1,
+            producer_epoch: epoch,
+            coordinator_epoch,
+            commits: true,
+            transaction_version: version,
+        });
+        match verdict {
+            MarkerVerdict::Next => 0,
+            MarkerVerdict::Again => 1,
+            MarkerVerdict::Refused(code, _) => code.0,
+        }
     }
 
     fn duplicate(first_offset: i64) -> Verdict {
@@ -326,53 +566,44 @@ mod tests {
     fn any_of_the_last_five_batches_is_known_again_and_an_older_one_is_not() {
         let producers = sample();
         for n in 2..7 {
-            let again = producers.check(&batch(1, 3, n * 2, 2, 0));
+            let again = producers.checked(&batch(1, 3, n * 2, 2, 0));
             assert_eq!(again, duplicate(100 + i64::from(n) * 2));
         }
-        let old = producers.check(&batch(1, 3, 2, 2, 0));
-        assert!(matches!(old, Verdict::OutOfOrder(_)), "{old:?}");
+        let old = producers.checked(&batch(1, 3, 2, 2, 0));
+        assert!(is_refused(&old, 45), "{old:?}");
     }
 
     #[test]
     fn a_gap_or_another_cut_of_a_known_batch_is_out_of_order() {
         let producers = sample();
-        assert_eq!(producers.check(&batch(1, 3, 14, 1, 0)), Verdict::Next);
+        assert_eq!(producers.checked(&batch(1, 3, 14, 1, 0)), Verdict::Next);
         for (first, count) in [(15, 1), (12, 1), (13, 2), (0, 2)] {
-            let verdict = producers.check(&batch(1, 3, first, count, 0));
-            assert!(matches!(verdict, Verdict::OutOfOrder(_)), "{first}");
+            let verdict = producers.checked(&batch(1, 3, first, count, 0));
+            assert!(is_refused(&verdict, 45), "{first}");
         }
     }
 
     #[test]
     fn a_new_epoch_begins_at_zero_and_an_old_one_is_fenced() {
         let mut producers = sample();
-        assert!(matches!(
-            producers.check(&batch(1, 4, 14, 1, 0)),
-            Verdict::OutOfOrder(_)
-        ));
-        assert_eq!(producers.check(&batch(1, 4, 0, 1, 0)), Verdict::Next);
-        assert!(matches!(
-            producers.check(&batch(1, 2, 14, 1, 0)),
-            Verdict::Fenced(_)
-        ));
-        producers.note(&batch(1, 4, 0, 1, 200), Mono(0));
-        let before = producers.check(&batch(1, 3, 12, 2, 0));
-        assert!(
-            matches!(before, Verdict::Fenced(_)),
-            "no duplicate from an old epoch"
-        );
+        assert!(is_refused(&producers.checked(&batch(1, 4, 14, 1, 0)), 45));
+        assert_eq!(producers.checked(&batch(1, 4, 0, 1, 0)), Verdict::Next);
+        assert!(is_refused(&producers.checked(&batch(1, 2, 14, 1, 0)), 47));
+        producers.note(&batch(1, 4, 0, 1, 200), None, Mono(0));
+        let before = producers.checked(&batch(1, 3, 12, 2, 0));
+        assert!(is_refused(&before, 47), "no duplicate from an old epoch");
     }
 
     #[test]
     fn an_unknown_id_may_start_anywhere() {
-        assert_eq!(sample().check(&batch(2, 9, 77, 1, 0)), Verdict::Next);
+        assert_eq!(sample().checked(&batch(2, 9, 77, 1, 0)), Verdict::Next);
     }
 
     #[test]
     fn sequences_wrap_within_and_between_batches() {
         let mut producers = Producers::default();
-        producers.note(&batch(1, 0, i32::MAX - 1, 4, 50), Mono(0));
-        let again = producers.check(&batch(1, 0, i32::MAX - 1, 4, 0));
+        producers.note(&batch(1, 0, i32::MAX - 1, 4, 50), None, Mono(0));
+        let again = producers.checked(&batch(1, 0, i32::MAX - 1, 4, 0));
         assert!(matches!(
             again,
             Verdict::Duplicate {
@@ -380,15 +611,15 @@ mod tests {
                 ..
             }
         ));
-        assert_eq!(producers.check(&batch(1, 0, 2, 1, 0)), Verdict::Next);
-        producers.note(&batch(2, 0, i32::MAX, 1, 60), Mono(0));
-        assert_eq!(producers.check(&batch(2, 0, 0, 1, 0)), Verdict::Next);
+        assert_eq!(producers.checked(&batch(1, 0, 2, 1, 0)), Verdict::Next);
+        producers.note(&batch(2, 0, i32::MAX, 1, 60), None, Mono(0));
+        assert_eq!(producers.checked(&batch(2, 0, 0, 1, 0)), Verdict::Next);
     }
 
     #[test]
     fn a_snapshot_brings_all_five_batches_back() {
         let mut producers = sample();
-        producers.note(&batch(i64::MAX, 0, 4, 1, 300), Mono(10));
+        producers.note(&batch(i64::MAX, 0, 4, 1, 300), None, Mono(10));
         let bytes = producers.encode();
         assert_eq!(bytes.len(), PREFIX_BYTES + 4 + 6 * ENTRY_BYTES);
         assert_eq!(Producers::decode(&bytes, Mono(10)), Some(producers));
@@ -417,17 +648,169 @@ mod tests {
     }
 
     #[test]
-    fn a_control_batch_ends_the_transaction_and_leaves_the_sequences() {
+    fn a_marker_of_the_same_epoch_ends_the_transaction_and_leaves_the_sequences() {
         let mut producers = sample();
-        let mut open = batch(1, 3, 14, 1, 114);
-        open.attributes = open.attributes.with_transactional(true);
-        producers.note(&open, Mono(0));
+        assert_eq!(
+            producers.note(&transactional(1, 3, 14, 114), None, Mono(0)),
+            None
+        );
+        producers.note(&transactional(1, 3, 15, 115), None, Mono(0));
+        assert_eq!(producers.first_open(), Some(114));
         producers.expire(Mono(u64::MAX), 1);
         assert_eq!(producers.len(), 1, "an open transaction is not idle");
-        let mut end = batch(1, 3, -1, 1, 115);
-        end.attributes = open.attributes.with_control(true);
-        producers.note(&end, Mono(0));
-        assert_eq!(producers.0[&1].transaction_start, -1);
-        assert_eq!(producers.check(&batch(1, 3, 15, 1, 0)), Verdict::Next);
+        let (header, marker) = end((1, 3), 116, 7);
+        let ended = Ended {
+            producer_id: 1,
+            first_offset: 114,
+            last_offset: 116,
+            commits: false,
+            last_stable_offset: 117,
+        };
+        assert_eq!(producers.note(&header, marker, Mono(0)), Some(ended));
+        assert_eq!(producers.first_open(), None);
+        assert_eq!(producers.checked(&batch(1, 3, 16, 1, 0)), Verdict::Next);
+        let view = producers.view(1).unwrap();
+        assert_eq!((view.last_sequence, view.last_timestamp_ms), (15, 9));
+        assert_eq!((view.coordinator_epoch, view.transaction_start), (7, None));
+        producers.check_invariants();
+    }
+
+    #[test]
+    fn a_marker_of_a_new_epoch_lets_the_sequences_begin_again() {
+        let mut producers = Producers::default();
+        producers.note(&transactional(1, 3, 40, 0), None, Mono(0));
+        let (header, marker) = end((1, 4), 1, 0);
+        assert!(producers.note(&header, marker, Mono(0)).is_some());
+        assert!(is_refused(
+            &producers.checked(&transactional(1, 3, 41, 0)),
+            47
+        ));
+        assert!(is_refused(
+            &producers.checked(&transactional(1, 4, 41, 0)),
+            45
+        ));
+        assert_eq!(producers.checked(&transactional(1, 4, 0, 0)), Verdict::Next);
+        assert_eq!(producers.view(1).unwrap().last_sequence, -1);
+    }
+
+    #[test]
+    fn a_plain_batch_has_no_place_in_an_open_transaction() {
+        let mut producers = Producers::default();
+        producers.note(&transactional(1, 3, 0, 0), None, Mono(0));
+        assert_eq!(producers.checked(&transactional(1, 3, 1, 0)), Verdict::Next);
+        assert!(is_refused(&producers.checked(&batch(1, 3, 1, 1, 0)), 48));
+        assert!(is_refused(&producers.checked(&batch(1, 4, 0, 1, 0)), 48));
+        assert!(
+            is_refused(&producers.checked(&batch(1, 3, 7, 1, 0)), 45),
+            "sequences first"
+        );
+    }
+
+    #[test]
+    fn a_transaction_of_version_2_begins_with_sequence_0_where_its_producer_is_not_known() {
+        let producers = sample();
+        let check = |batch: &BatchHeader| producers.check(batch, Origin::ClientV2);
+        assert!(is_refused(&check(&transactional(2, 0, 1, 0)), 45));
+        assert_eq!(check(&transactional(2, 0, 0, 0)), Verdict::Next);
+        assert_eq!(
+            check(&batch(2, 0, 1, 1, 0)),
+            Verdict::Next,
+            "no transaction"
+        );
+        assert_eq!(check(&transactional(1, 3, 14, 0)), Verdict::Next, "known");
+        assert_eq!(producers.checked(&transactional(2, 0, 1, 0)), Verdict::Next);
+    }
+
+    #[test]
+    fn a_marker_of_version_1_has_the_epoch_of_its_transaction_or_a_later_one() {
+        let mut producers = Producers::default();
+        assert_eq!(
+            judged(&producers, 1, 0, 0),
+            0,
+            "a producer that wrote nothing here"
+        );
+        for open in [true, false] {
+            let (header, marker) = match open {
+                true => (transactional(1, 3, 0, 0), None),
+                false => end((1, 3), 1, 5),
+            };
+            producers.note(&header, marker, Mono(0));
+            let judged: Vec<_> = [2, 3, 4]
+                .map(|epoch| judged(&producers, 1, epoch, 5))
+                .into();
+            assert_eq!(judged, [47, 0, 0], "{open}");
+        }
+        assert_eq!(judged(&producers, 1, 3, 4), 52);
+    }
+
+    #[test]
+    fn a_marker_of_version_2_exceeds_the_epoch_of_its_transaction_or_is_a_retry() {
+        let mut producers = Producers::default();
+        assert_eq!(
+            judged(&producers, 2, 0, 0),
+            0,
+            "a producer that wrote nothing here"
+        );
+        producers.note(&transactional(1, 3, 0, 0), None, Mono(0));
+        let open: Vec<_> = [2, 3, 4]
+            .map(|epoch| judged(&producers, 2, epoch, 5))
+            .into();
+        assert_eq!(open, [47, 47, 0]);
+        let (header, marker) = end((1, 4), 1, 5);
+        producers.note(&header, marker, Mono(0));
+        let ended: Vec<_> = [3, 4, 5]
+            .map(|epoch| judged(&producers, 2, epoch, 5))
+            .into();
+        assert_eq!(ended, [47, 1, 0]);
+        assert_eq!(judged(&producers, 2, 5, 4), 52);
+        producers.note(&transactional(1, i16::MAX, 0, 2), None, Mono(0));
+        assert_eq!(
+            judged(&producers, 2, i16::MAX, 5),
+            0,
+            "there is no greater one"
+        );
+        assert_eq!(judged(&producers, 2, -1, 5), -1);
+    }
+
+    #[test]
+    fn the_end_of_one_transaction_waits_for_those_that_began_before_it() {
+        let mut producers = Producers::default();
+        producers.note(&transactional(1, 0, 0, 10), None, Mono(0));
+        producers.note(&transactional(2, 0, 0, 11), None, Mono(0));
+        let mut ends = |id, offset| {
+            let (header, marker) = end((id, 0), offset, 0);
+            let ended = producers.note(&header, marker, Mono(0));
+            ended.map(|ended| (ended.first_offset, ended.last_stable_offset))
+        };
+        assert_eq!(ends(2, 12), Some((11, 10)));
+        assert_eq!(ends(2, 13), None, "nothing was open");
+        assert_eq!(ends(1, 14), Some((10, 15)));
+    }
+
+    #[test]
+    fn open_transactions_and_ended_ones_come_back_from_a_snapshot() {
+        let mut producers = sample();
+        producers.note(&transactional(1, 3, 14, 114), None, Mono(10));
+        producers.note(&transactional(2, 0, 0, 115), None, Mono(10));
+        producers.note(&transactional(3, 0, 0, 116), None, Mono(10));
+        let (header, marker) = end((3, 1), 117, 2);
+        producers.note(&header, marker, Mono(10));
+        let back = Producers::decode(&producers.encode(), Mono(10)).unwrap();
+        back.check_invariants();
+        assert_eq!(back, producers);
+        let open: Vec<_> = back
+            .open()
+            .map(|open| (open.producer_id, open.first_offset))
+            .collect();
+        assert_eq!(open, [(1, 114), (2, 115)]);
+    }
+
+    #[test]
+    fn a_control_batch_that_is_no_marker_changes_nothing() {
+        let mut producers = sample();
+        let before = producers.clone();
+        let (header, _) = end((1, 4), 114, 0);
+        assert_eq!(producers.note(&header, None, Mono(20)), None);
+        assert_eq!(producers, before);
     }
 }

@@ -23,12 +23,16 @@ impl Log {
         (from, until): (i64, i64),
         (max_bytes, at_least_one): (usize, bool),
     ) -> Result<Found, ReadError> {
-        let mut found = Found::default();
+        let mut found = Found {
+            until: from,
+            ..Found::default()
+        };
         for (slot, span) in self.spans(shelf, (from, until), (max_bytes, at_least_one))? {
             let len = usize::try_from(span.len).map_err(|_| ReadError::Damaged)?;
             let views = self.with_file(shelf, slot, |file| file.view(span.position, len))?;
             found.views.extend(views);
             found.bytes += len;
+            found.until = span.until.min(until);
         }
         Ok(found)
     }
@@ -135,6 +139,7 @@ impl Log {
         let alone = Span {
             position: first.position,
             len: first.size_bytes,
+            until: first.last_offset + 1,
             bounded: true,
         };
         Ok(if must { Step::Take(alone) } else { Step::Stop })

@@ -8,8 +8,8 @@
 //!    that offset, so a recovery point that was another topic's of the same name deceives nobody;
 //! 4. after an unclean stop the files behind that offset lose their cached pages, so that what is read
 //!    is what the disk has;
-//! 5. batches behind it are read and held against their checksums; producers, leader epochs and index
-//!    entries follow from them;
+//! 5. batches behind it are read and held against their checksums; producers, open and aborted transactions,
+//!    leader epochs and index entries follow from them;
 //! 6. at the first bad batch the log is cut. Everything behind it is kept in `quarantine/` first: later
 //!    segments whole, the last one first, then the torn tail;
 //! 7. what was read is synced, for nobody may read what a power cut could still take;
@@ -18,6 +18,7 @@
 //! Below that offset a bad batch is damage and is never cut: it is met, and reported, by whoever reads it.
 
 use super::PartitionId;
+use super::aborted::{self, AbortIndex, ENTRY_BYTES};
 use super::checkpoint;
 use super::epochs::Epochs;
 use super::heads::{Buffer, Heads, Met};
@@ -76,6 +77,8 @@ struct Listed {
     base: i64,
     len: u64,
     has_indexes: bool,
+    /// Of its index of aborted transactions; `None` where it has none.
+    aborts_bytes: Option<u64>,
 }
 
 /// Runs all passes.
@@ -155,7 +158,11 @@ fn remove_leftovers(task: &Task, dir: &Path) -> Result<Vec<(String, u64)>, Troub
 }
 
 fn list_segments(task: &Task, dir: &Path, names: &[(String, u64)]) -> Result<Vec<Listed>, Trouble> {
-    let there = |name: String| names.iter().any(|(n, _)| *n == name);
+    // Listings are sorted.
+    let length = |name: String| {
+        let slot = names.binary_search_by(|(n, _)| n.cmp(&name));
+        slot.ok().map(|slot| names[slot].1)
+    };
     let logs = names
         .iter()
         .filter_map(|(name, len)| match names::parse_file(name) {
@@ -166,8 +173,9 @@ fn list_segments(task: &Task, dir: &Path, names: &[(String, u64)]) -> Result<Vec
         .map(|(base, len)| Listed {
             base,
             len,
-            has_indexes: there(names::file(base, Kind::Index))
-                && there(names::file(base, Kind::TimeIndex)),
+            has_indexes: length(names::file(base, Kind::Index)).is_some()
+                && length(names::file(base, Kind::TimeIndex)).is_some(),
+            aborts_bytes: length(names::file(base, Kind::TxnIndex)),
         })
         .collect();
     if segments.is_empty() {
@@ -181,6 +189,7 @@ fn list_segments(task: &Task, dir: &Path, names: &[(String, u64)]) -> Result<Vec
             base: 0,
             len: 0,
             has_indexes: true,
+            aborts_bytes: None,
         });
     }
     segments.sort_by_key(|segment| segment.base);
@@ -241,7 +250,8 @@ fn below(task: &Task, dir: &Path, listed: &Listed) -> Result<Segment, Trouble> {
     if !listed.has_indexes {
         rebuild_index(task, dir, listed)?;
     }
-    Ok(Segment::found(listed.base, listed.len, task.now.wall_ms))
+    let aborts = AbortIndex::found(listed.aborts_bytes.unwrap_or(0) / ENTRY_BYTES as u64);
+    Ok(Segment::found(listed.base, listed.len, task.now.wall_ms).with_aborts(aborts))
 }
 
 /// Pass 8: from headers alone. Damage ends it; look-ups walk on from there.
@@ -291,11 +301,12 @@ fn scan_segment(
     tail.expected = tail.expected.max(listed.base);
     let known = relative(listed.base, begin);
     let index = read_index(task, dir, listed, known)?;
+    let aborts = read_aborts(task, dir, listed, begin)?;
     let damaged = |why| Trouble::Damaged(format!("{}: {why}", path.display()));
     let position = find_position(&*file, &index, listed, begin)?.map_err(damaged)?;
     let interval_bytes = u64::from(task.config.index_interval_bytes);
     let scan = scan::Scan::new(&*file, listed.base, (position, listed.len), interval_bytes);
-    scan.run(index, tail)?.map_err(damaged)
+    scan.run((index, aborts), tail)?.map_err(damaged)
 }
 
 /// The entries below `known` (relative), and files cut to just those.
@@ -316,6 +327,29 @@ fn read_index(task: &Task, dir: &Path, listed: &Listed, known: u32) -> Result<In
         }
     }
     Ok(index)
+}
+
+/// The aborted transactions whose markers lie before `begin`, and the file cut to just those.
+fn read_aborts(
+    task: &Task,
+    dir: &Path,
+    listed: &Listed,
+    begin: i64,
+) -> Result<AbortIndex, Trouble> {
+    let Some(len) = listed.aborts_bytes else {
+        return Ok(AbortIndex::default());
+    };
+    let path = dir.join(names::file(listed.base, Kind::TxnIndex));
+    let file = task.disk.open(&path, Mode::Write)?;
+    let stored = aborted::count_believed(&*file, len, begin)?;
+    let kept = stored * ENTRY_BYTES as u64;
+    if stored == 0 {
+        task.disk.remove_file(&path)?;
+    } else if kept < len {
+        file.set_len(kept)?;
+        file.sync()?;
+    }
+    Ok(AbortIndex::found(stored))
 }
 
 /// Where the batch at or behind `begin` begins.
@@ -352,7 +386,9 @@ fn find_position(
 }
 
 fn recovered(task: &Task, base: i64, scanned: Scanned) -> Segment {
-    Segment::found(base, scanned.len, task.now.wall_ms).with_index(scanned.index, scanned.newest)
+    Segment::found(base, scanned.len, task.now.wall_ms)
+        .with_index(scanned.index, scanned.newest)
+        .with_aborts(scanned.aborts)
 }
 
 /// Pass 6. The first of `segments` is cut to `keep` bytes, or goes whole when it does not border on

@@ -1,11 +1,12 @@
 //! The reading of a log's tail: every batch held against its checksum, in one pass and in one buffer.
 
+use super::aborted::AbortIndex;
 use super::epochs::Epochs;
 use super::index::{Index, relative};
-use super::producer_state::Producers;
+use super::producer_state::{Ended, Producers};
 use crate::clock::Mono;
 use crate::disk::File;
-use crate::proto::batch::{BatchHeader, HEADER_BYTES, MAGIC};
+use crate::proto::batch::{Batch, BatchHeader, EndMarker, HEADER_BYTES, MAGIC};
 use std::io;
 use std::ops::Range;
 
@@ -21,6 +22,7 @@ pub(super) struct Scanned {
     /// Bytes of whole batches.
     pub(super) len: u64,
     pub(super) index: Index,
+    pub(super) aborts: AbortIndex,
     /// The greatest timestamp and the last offset of the first batch that has it.
     pub(super) newest: (i64, i64),
 }
@@ -70,13 +72,13 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Reads until the end or the first bad batch. `index` holds what is known of the part before.
+    /// Reads until the end or the first bad batch. The indexes hold what is known of the part before.
     ///
     /// # Errors
     /// The inner one says why the log must be left alone.
     pub(super) fn run(
         mut self,
-        mut index: Index,
+        (mut index, mut aborts): (Index, AbortIndex),
         tail: &mut Tail,
     ) -> io::Result<Result<Scanned, String>> {
         let mut newest = index.newest().unwrap_or((-1, 0));
@@ -99,13 +101,19 @@ impl<'a> Scan<'a> {
                 (last, self.position, size_bytes),
                 newest,
             );
+            let marker = self.marker(&header)?;
             self.position += size_bytes;
-            tail.take(&header);
+            if let Some(ended) = tail.take(&header, marker)
+                && !ended.commits
+            {
+                aborts.push(ended.into());
+            }
         }
         tail.tail_bytes += self.position - start;
         Ok(Ok(Scanned {
             len: self.position,
             index,
+            aborts,
             newest: (newest.0, self.base + i64::from(newest.1)),
         }))
     }
@@ -125,6 +133,16 @@ impl<'a> Scan<'a> {
             && header.base_offset >= 0;
         let fits = size_bytes as u64 <= room;
         Ok((fits && (is_batch || is_old)).then_some(header))
+    }
+
+    /// What the batch at the position holds if it ends a transaction.
+    fn marker(&mut self, header: &BatchHeader) -> io::Result<Option<EndMarker>> {
+        if !header.attributes.is_control() || header.size_bytes() > BUFFER_BYTES {
+            return Ok(None);
+        }
+        let bytes = self.bytes(self.position, header.size_bytes())?;
+        let batch = Batch::split_first(bytes).ok();
+        Ok(batch.and_then(|(batch, _)| EndMarker::of(&batch)))
     }
 
     /// A torn header may look like one of an old format, so those are held against their checksums too.
@@ -184,13 +202,14 @@ impl Tail {
         base == self.expected || (self.has_gaps && base > self.expected)
     }
 
-    /// A good batch.
-    fn take(&mut self, header: &BatchHeader) {
-        if header.has_producer_id() {
-            self.producers.note(header, self.now);
-        }
+    /// A good batch. Answers the transaction that it has ended.
+    fn take(&mut self, header: &BatchHeader, marker: Option<EndMarker>) -> Option<Ended> {
         self.epochs
             .note(header.partition_leader_epoch, header.base_offset);
         self.expected = header.next_offset();
+        if !header.has_producer_id() {
+            return None;
+        }
+        self.producers.note(header, marker, self.now)
     }
 }

@@ -6,6 +6,7 @@
 //! Invariants: `len` counts whole batches only and never passes the file's length; a failed append leaves the
 //! file as long as `len`; a file is cut only where no reader can have seen it.
 
+use super::aborted::{self, AbortIndex, Aborted};
 use super::heads::{Head, Heads, Met};
 use super::index::{Index, Unstored, relative};
 use super::names::{self, Kind};
@@ -27,11 +28,13 @@ pub(super) struct Place<'a> {
     pub(super) dir: &'a Path,
 }
 
-/// Where something ends: everything before this offset, which is everything before this position.
+/// A part of a segment: whole batches, one behind the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Span {
     pub(super) position: u64,
     pub(super) len: u64,
+    /// All its offsets lie before this one.
+    pub(super) until: i64,
     /// The range ends because the bytes asked for are used up or an offset bound was met, not because
     /// the segment ends.
     pub(super) bounded: bool,
@@ -52,6 +55,8 @@ pub(super) struct Segment {
     reserved: u64,
     file: Option<FileRef>,
     index: Option<Box<Index>>,
+    /// Aborted transactions, if there are any.
+    aborts: Option<Box<AbortIndex>>,
     /// Written since the last round.
     dirty: bool,
     /// Used since the shelf last asked.
@@ -78,6 +83,7 @@ impl Segment {
             reserved: len,
             file: None,
             index: None,
+            aborts: None,
             dirty: false,
             used: false,
         }
@@ -92,6 +98,12 @@ impl Segment {
     pub(super) fn with_index(mut self, index: Index, newest: (i64, i64)) -> Segment {
         self.newest = newest;
         self.set_index(index);
+        self
+    }
+
+    /// Gives a found segment its aborted transactions.
+    pub(super) fn with_aborts(mut self, aborts: AbortIndex) -> Segment {
+        self.aborts = (!aborts.is_empty()).then(|| Box::new(aborts));
         self
     }
 
@@ -138,6 +150,9 @@ impl Segment {
         if !wanted {
             self.give_back();
             self.file = None;
+            if let Some(aborts) = &mut self.aborts {
+                aborts.file = None;
+            }
             self.forget_index();
         }
         !wanted
@@ -327,6 +342,53 @@ impl Segment {
         }
     }
 
+    /// Whether anything of its indexes is only in memory.
+    pub(super) fn has_unstored(&self) -> bool {
+        self.index.as_ref().is_some_and(|index| !index.is_stored())
+            || self
+                .aborts
+                .as_ref()
+                .is_some_and(|aborts| !aborts.is_stored())
+    }
+
+    /// The marker of an aborted transaction has been appended.
+    pub(super) fn note_aborted(&mut self, entry: aborted::Entry) {
+        self.aborts.get_or_insert_default().push(entry);
+    }
+
+    /// Entries about aborted transactions that are only in memory, if any.
+    pub(super) fn unstored_aborts(&self) -> Option<aborted::Unstored> {
+        self.aborts.as_ref()?.unstored()
+    }
+
+    /// Such entries have been written.
+    pub(super) fn set_stored_aborts(&mut self, stored: u64) {
+        if let Some(aborts) = &mut self.aborts {
+            aborts.set_stored(stored);
+        }
+    }
+
+    /// Adds the aborted transactions that touch `[from, until)` and have their markers here; answers whether
+    /// later segments can have no more.
+    pub(super) fn search_aborted(
+        &mut self,
+        (shelf, place): (&mut Shelf, Place<'_>),
+        range: (i64, i64),
+        found: &mut Vec<Aborted>,
+    ) -> Result<bool, ReadError> {
+        let path = self.path(place, Kind::TxnIndex);
+        let Some(aborts) = &mut self.aborts else {
+            return Ok(false);
+        };
+        self.used = true;
+        if aborts.has_stored() && aborts.file.is_none() {
+            let file = shelf.open((place.id, self.base), &path, Mode::Write)?;
+            aborts.file = Some(file);
+        }
+        let file = aborts.file.clone();
+        aborts.search(file.as_deref(), range, found)
+    }
+
     /// The first batch from `position` on that is `wanted`.
     pub(super) fn find_head(
         &mut self,
@@ -376,6 +438,7 @@ impl Segment {
             return Ok(Span {
                 position: first.position,
                 len: self.len - first.position,
+                until: next_base,
                 bounded: false,
             });
         }
@@ -385,15 +448,16 @@ impl Segment {
         let file = self.file(shelf, place)?;
         let mut heads = Heads::new(&*file, &mut shelf.buffer, start, self.len);
         let met = heads.find(|head| head.end() > limit || head.last_offset >= until);
-        let end = match met {
-            Ok(Met::Batch(head)) => head.position,
-            Ok(Met::End) => self.len,
-            Ok(Met::Broken(position)) => position,
+        let (end, until) = match met {
+            Ok(Met::Batch(head)) => (head.position, head.base_offset),
+            Ok(Met::End) => (self.len, next_base),
+            Ok(Met::Broken(position)) => (position, next_base),
             Err(error) => return Err(error.into()),
         };
         Ok(Span {
             position: first.position,
             len: end - first.position,
+            until,
             bounded: true,
         })
     }

@@ -11,6 +11,7 @@
 //! mapped file are never copied to be looked at, and hostile ones give an error, never a panic.
 
 mod builder;
+mod control;
 mod header;
 #[cfg(test)]
 mod oracle;
@@ -21,6 +22,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 pub use builder::{BatchBuilder, BuildError};
+pub use control::EndMarker;
 pub(in crate::proto) use header::MAGIC_POSITION;
 pub use header::{
     Attributes, BatchHeader, HEADER_BYTES, LENGTH_PREFIX_BYTES, MAGIC_PREFIX_BYTES,

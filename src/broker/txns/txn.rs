@@ -1,0 +1,130 @@
+//! One transactional id: where it stands, what its transaction has touched, and what may be asked of it.
+
+use super::standing::{Standing, State};
+use super::{Claim, LOG};
+use crate::proto::error::ErrorCode;
+use crate::storage::PartitionId;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// A timeout that never comes (Kafka's mark of a transaction that another system decides about).
+const NEVER_MS: i32 = i32::MAX;
+
+/// A transactional id and its transaction, if it has one.
+#[derive(Debug)]
+pub struct Txn {
+    /// The transactional id.
+    pub id: Arc<str>,
+    /// Where it stands.
+    pub standing: Standing,
+    /// Partitions that the transaction has written to, or may write to, and that have no marker yet. A topic that is
+    /// deleted leaves its partitions here until the end, which passes them over.
+    pub partitions: BTreeSet<PartitionId>,
+    /// Groups that it commits offsets of, until the end is decided.
+    pub groups: BTreeSet<Arc<str>>,
+    /// Logs hear of this id, by records or by markers, only when this round is durable.
+    pub(super) settled_round: u64,
+    /// The sync round of its newest record: who reads of it answers no earlier.
+    pub round: u64,
+}
+
+impl Txn {
+    pub(super) fn new(id: Arc<str>, standing: Standing) -> Txn {
+        Txn {
+            id,
+            standing,
+            partitions: BTreeSet::new(),
+            groups: BTreeSet::new(),
+            settled_round: 0,
+            round: 0,
+        }
+    }
+
+    /// What it is doing.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.standing.state
+    }
+
+    /// Whether the claim is that of its producer.
+    ///
+    /// # Errors
+    /// 49 when the producer has another id, 90 when it has another epoch.
+    pub(super) fn check(&self, claim: &Claim<'_>) -> Result<(), ErrorCode> {
+        if claim.producer_id != self.standing.producer_id {
+            return Err(ErrorCode::INVALID_PRODUCER_ID_MAPPING);
+        }
+        if claim.epoch != self.standing.epoch {
+            return Err(ErrorCode::PRODUCER_FENCED);
+        }
+        Ok(())
+    }
+
+    /// Whether the claim is that of its producer, and no end is being written.
+    ///
+    /// # Errors
+    /// 49, 90, and 51 while an end is being written.
+    pub(super) fn check_open(&self, claim: &Claim<'_>) -> Result<(), ErrorCode> {
+        self.check(claim)?;
+        match self.state().is_prepared() {
+            true => Err(ErrorCode::CONCURRENT_TRANSACTIONS),
+            false => Ok(()),
+        }
+    }
+
+    /// After how long its transaction is aborted, if ever.
+    pub(super) fn timeout_ms(&self) -> Option<i64> {
+        let timeout_ms = self.standing.timeout_ms;
+        (timeout_ms != NEVER_MS).then_some(timeout_ms.into())
+    }
+
+    /// What is left of its timeout. A clock that has jumped can make it short, and never longer than it is.
+    pub(super) fn remaining_ms(&self, wall_ms: i64) -> Option<i64> {
+        let timeout_ms = self.timeout_ms()?;
+        let until_ms = self.standing.started_ms.saturating_add(timeout_ms);
+        Some(until_ms.saturating_sub(wall_ms).clamp(0, timeout_ms))
+    }
+
+    /// Takes a step over, and keeps the rule of rounds: see the header of this room.
+    pub(super) fn apply(&mut self, standing: Standing, round: u64) {
+        let tells_logs = match standing.state {
+            State::Empty | State::PrepareCommit | State::PrepareAbort => true,
+            State::CompleteCommit | State::CompleteAbort => {
+                standing.version < super::BUMPING_VERSION
+            }
+            State::Ongoing => false,
+        };
+        if tells_logs {
+            self.settled_round = round;
+        }
+        log::debug!(target: LOG, "{}: {standing:?}", self.id);
+        self.standing = standing;
+        self.round = round;
+    }
+
+    /// What must hold between turns.
+    pub(super) fn check_invariants(&self) {
+        let Standing {
+            epoch,
+            last_epoch,
+            next_producer_id,
+            started_ms,
+            state,
+            version,
+            ..
+        } = self.standing;
+        assert!(epoch >= 0, "who is journaled has an epoch");
+        assert!(self.settled_round <= self.round);
+        assert_eq!(state == State::Empty, started_ms < 0);
+        if state.is_idle() {
+            assert!(self.partitions.is_empty(), "nothing is left to be marked");
+        }
+        if state != State::Ongoing {
+            assert!(self.groups.is_empty(), "offsets go with the decision");
+        }
+        if state.is_prepared() && version >= super::BUMPING_VERSION {
+            assert!(epoch > last_epoch || epoch == i16::MAX);
+        }
+        assert!(next_producer_id < 0 || state.is_prepared());
+    }
+}
