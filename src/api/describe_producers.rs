@@ -1,17 +1,17 @@
 //! DescribeProducers (61), version 0: who writes to a partition, and whether a transaction is open there (KIP-664).
 //!
-//! * Asked with an illegal topic name, a partition is error 17 with a sentence; without such a topic or partition 3.
-//! * Every producer that the log remembers is listed, idempotent ones too, until `producer.id.expiration.ms` forgets
-//!   it.
+//! * Asked with an illegal topic name, a partition is error 17 with a sentence; without such a topic 3 with one, without
+//!   such a partition 3 without.
+//! * Every producer that the log remembers is listed by its id, idempotent ones too, until `producer.id.expiration.ms`
+//!   forgets it.
 //! * `coordinator_epoch` is that of the last marker, -1 before one; `current_txn_start_offset` is -1 without an open
-//!   transaction.
-//! * The epoch is an i32 here and an i16 everywhere else.
+//!   transaction. The epoch is an i32 here and an i16 everywhere else.
+//! * What is told includes the newest append, so the answer waits until that is durable.
 
-use super::Call;
+use super::{Call, LOADING_TIMEOUT_MS};
 use crate::broker::Broker;
-use crate::broker::topics;
+use crate::broker::topics::name_problem;
 use crate::broker::wait::Outcome;
-use crate::proto::Text;
 use crate::proto::error::ErrorCode;
 use crate::proto::schema::describe_producers::{
     DescribeProducersRequest, DescribeProducersResponse, PartitionResponse, ProducerState,
@@ -19,78 +19,82 @@ use crate::proto::schema::describe_producers::{
 };
 use crate::storage::{Log, ProducerView, Unavailable};
 
-const NO_TRANSACTION: i64 = -1;
-
 pub(super) fn handle(
     broker: &mut Broker,
     call: &mut Call<'_, '_>,
     request: DescribeProducersRequest<'_>,
 ) -> Outcome {
-    let mut topics = Vec::with_capacity(request.topics.len());
-    for topic in &request.topics {
-        let of = |&index: &i32| partition(broker, call, topic, index);
-        topics.push(TopicResponse {
-            name: topic.name,
-            partitions: topic.partition_indexes.iter().map(of).collect(),
-        });
+    let named = request.topics.iter().flat_map(|topic| {
+        let indexes = topic.partition_indexes.iter();
+        indexes.map(|&partition| (topic.name, partition))
+    });
+    let loading = broker.loading(named.clone());
+    if let Some(wait) = call.wait_for_loading(loading, LOADING_TIMEOUT_MS) {
+        return wait;
     }
-    call.reply(&DescribeProducersResponse {
-        topics,
-        ..Default::default()
-    })
-}
-
-fn partition<'a>(
-    broker: &Broker,
-    call: &mut Call<'_, '_>,
-    topic: &TopicRequest<'_>,
-    partition_index: i32,
-) -> PartitionResponse<'a> {
-    let answer = PartitionResponse {
-        partition_index,
+    let logs = named.filter_map(|(topic, partition)| broker.log(topic, partition).ok());
+    let told = logs.map(Log::round_of_unsynced).max();
+    call.after(told.unwrap_or(0));
+    let topics = request.topics.iter().map(|topic| described(broker, topic));
+    let response = DescribeProducersResponse {
+        topics: topics.collect(),
         ..Default::default()
     };
-    if let Some((error_code, message)) = topic_problem(broker, topic.name) {
-        return PartitionResponse {
-            error_code,
-            error_message: Some(message),
-            ..answer
-        };
-    }
-    match broker.log(topic.name, partition_index) {
-        Err(why) => PartitionResponse {
-            error_code: Unavailable::code(why),
-            ..answer
+    call.reply(&response)
+}
+
+fn described<'a>(broker: &Broker, asked: &TopicRequest<'a>) -> TopicResponse<'a> {
+    let refused = refusal(broker, asked.name);
+    let indexes = asked.partition_indexes.iter();
+    let partitions = indexes.map(|&partition_index| match &refused {
+        Some((error_code, why)) => PartitionResponse {
+            partition_index,
+            error_code: *error_code,
+            error_message: Some(why.clone().into()),
+            ..Default::default()
         },
-        Ok(log) => {
-            call.after(log.round_of_unsynced());
-            PartitionResponse {
-                active_producers: producers(log),
-                ..answer
-            }
-        }
+        None => producers(broker, asked.name, partition_index),
+    });
+    TopicResponse {
+        name: asked.name,
+        partitions: partitions.collect(),
     }
 }
 
-/// What is wrong with the whole topic, in Kafka's words.
-fn topic_problem<'a>(broker: &Broker, name: &str) -> Option<(ErrorCode, Text<'a>)> {
-    if let Some(sentence) = topics::name_problem(name) {
-        return Some((ErrorCode::INVALID_TOPIC_EXCEPTION, sentence.into()));
+/// Why no partition of the topic can be described.
+fn refusal(broker: &Broker, topic: &str) -> Option<(ErrorCode, String)> {
+    if let Some(why) = name_problem(topic) {
+        return Some((ErrorCode::INVALID_TOPIC_EXCEPTION, why));
     }
-    let unknown = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
-    let sentence = "This server does not host this topic-partition.";
-    let known = broker.topics().by_name(name);
-    known.is_none().then(|| (unknown, sentence.into()))
+    if broker.topics().by_name(topic).is_none() {
+        let why = "This server does not host this topic-partition.";
+        return Some((ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, why.to_owned()));
+    }
+    None
 }
 
-fn producers(log: &Log) -> Vec<ProducerState> {
-    let state = |known: ProducerView| ProducerState {
-        producer_id: known.producer_id,
-        producer_epoch: known.producer_epoch.into(),
-        last_sequence: known.last_sequence,
-        last_timestamp: known.last_timestamp_ms,
-        coordinator_epoch: known.coordinator_epoch,
-        current_txn_start_offset: known.transaction_start.unwrap_or(NO_TRANSACTION),
-    };
-    log.producers().map(state).collect()
+fn producers(broker: &Broker, topic: &str, partition_index: i32) -> PartitionResponse<'static> {
+    match broker.log(topic, partition_index) {
+        Ok(log) => PartitionResponse {
+            partition_index,
+            active_producers: log.producers().map(state).collect(),
+            ..Default::default()
+        },
+        Err(unavailable) => PartitionResponse {
+            partition_index,
+            error_code: Unavailable::code(unavailable),
+            ..Default::default()
+        },
+    }
+}
+
+fn state(producer: ProducerView) -> ProducerState {
+    ProducerState {
+        producer_id: producer.producer_id,
+        producer_epoch: producer.producer_epoch.into(),
+        last_sequence: producer.last_sequence,
+        last_timestamp: producer.last_timestamp_ms,
+        coordinator_epoch: producer.coordinator_epoch,
+        current_txn_start_offset: producer.transaction_start.unwrap_or(-1),
+    }
 }

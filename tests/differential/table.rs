@@ -68,6 +68,15 @@ const fn only(
     }
 }
 
+/// What Kafka has levels of, and chronikd not.
+const THEIR_FEATURES: &[&str] = &[
+    "eligible.leader.replicas.version",
+    "group.version",
+    "kraft.version",
+    "share.version",
+    "streams.version",
+];
+
 #[rustfmt::skip]
 const ROWS: &[Row] = &[
     row("", "topic_id", May::Id("topic"), "each broker makes the id of a topic"),
@@ -116,9 +125,12 @@ const ROWS: &[Row] = &[
     row("ApiVersions", "api_keys", May::Order("api_key"), "Kafka's order is its own"),
     row("ApiVersions", "api_keys", May::Served, "not everything is spoken yet"),
     row("ApiVersions", "api_keys[].min_version", May::Lower, "versions that Kafka 4 dropped are served"),
-    row("ApiVersions", "supported_features", May::Free, "none yet"),
-    row("ApiVersions", "finalized_features", May::Free, "none yet"),
-    row("ApiVersions", "finalized_features_epoch", May::Free, "none yet"),
+    row("ApiVersions", "supported_features", May::Lack(THEIR_FEATURES), "not everything is there yet, and controllers and replicas never"),
+    row("ApiVersions", "finalized_features", May::Lack(THEIR_FEATURES), "not everything is there yet, and controllers and replicas never"),
+    row("ApiVersions", "supported_features", May::Order("name"), "Kafka's order is that of a hash map"),
+    row("ApiVersions", "finalized_features", May::Order("name"), "Kafka's order is that of a hash map"),
+    row("ApiVersions", "supported_features[].min_version", May::Be("30", "7"), "there is no older metadata to go back to"),
+    row("ApiVersions", "finalized_features_epoch", May::Free, "each counts its own changes"),
     row("Fetch", "records", May::Lack(&["a part of a message"]), "a fetch ends with a whole batch"),
 ];
 

@@ -1,5 +1,6 @@
 //! What is said to both brokers. A script makes its own topics and groups, with names that no other run uses.
 
+mod features;
 mod groups;
 mod kit;
 mod offsets;
@@ -61,6 +62,8 @@ const fn script(name: &'static str, api: ApiKey, at: At, play: fn(&mut Run<'_>))
 pub(crate) const SCRIPTS: &[Script] = &[
     script("what is spoken", ApiKey::ApiVersions, At::Every, versions::what_is_spoken),
     script("what is not spoken", ApiKey::ApiVersions, At::Newest, versions::what_is_not),
+    script("levels of features", ApiKey::UpdateFeatures, At::Every, features::levels),
+    script("levels that are refused", ApiKey::UpdateFeatures, At::Every, features::refusals),
     script("the cluster", ApiKey::DescribeCluster, At::Every, topics::the_cluster),
     script("topics are made, shown and deleted", ApiKey::Metadata, At::Every, topics::made_shown_and_deleted),
     script("all topics", ApiKey::Metadata, At::Every, topics::all_topics),
