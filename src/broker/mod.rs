@@ -21,7 +21,7 @@ mod state;
 pub mod topics;
 pub mod wait;
 
-use crate::clock::{Mono, Now, Rate};
+use crate::clock::{Mono, Now, Rate, Steadiness};
 use crate::config::{BrokerConfig, LogConfig};
 use crate::disk::lanes::{Completion, Job, Round};
 use crate::journal::{self, Journal};
@@ -65,6 +65,7 @@ pub struct Broker {
     state: State,
     /// When offsets that have been kept long enough are looked for again.
     offsets_check: Mono,
+    steadiness: Steadiness,
     journal: Journal,
     rounds: Rounds,
     /// Partitions of deleted topics, whose files go when that round is durable.
