@@ -57,9 +57,9 @@ fn chronikd_answers_as_apache_kafka_does() {
 #[ignore = "shows whether a new script is deterministic"]
 fn kafka_agrees_with_itself() {
     let play = Play::new();
-    for release in [NEWEST, OLD] {
-        play.all(&Pair::of_twins(release), |_| None);
-    }
+    let newest = Pair::of_twins(NEWEST);
+    play.all(&newest, |_| None);
+    play.all(&Pair::of_twins(OLD), |api| newest.range(api));
     assert_eq!(play.differences.into_inner().expect("no panic"), [""; 0]);
 }
 
