@@ -102,6 +102,7 @@ pub struct Book {
     next: u64,
     /// A turn has begun and not come to its end: what it did has not been seen.
     is_blind: bool,
+    is_stopping: bool,
 }
 
 impl Page {
@@ -166,9 +167,9 @@ impl Book {
         seat.map_or(member_id, |seat| seat).to_owned()
     }
 
-    /// A turn begins: until it has ended, nobody has seen what it does.
-    pub fn turning(&mut self) {
-        self.is_blind = true;
+    /// A turn begins: until it has ended, nobody has seen what it does. While the broker stops, nothing is due.
+    pub fn turning(&mut self, is_stopping: bool) {
+        (self.is_blind, self.is_stopping) = (true, is_stopping);
     }
 
     /// The stop was clean: everything that memory had is durable.
@@ -205,6 +206,9 @@ impl Book {
         for (name, page) in &mut self.pages {
             let group = broker.groups().get(name);
             page.turned(name, group, now.mono);
+            if let Some(group) = group.filter(|_| !self.is_stopping) {
+                page.check_times(name, group, now.mono);
+            }
             page.offsets.turned(name, group, now, state);
             if let Some(group) = group {
                 page.check_plan(group, &self.plans);
@@ -258,7 +262,7 @@ impl Page {
             assert!(may_rebalance, "{name} rebalances, and nobody has asked");
         }
         if let Some(group) = group {
-            self.check_phase(name, group, now);
+            self.check_seats(name, group, now);
         }
     }
 
@@ -279,15 +283,21 @@ impl Page {
         }
     }
 
-    fn check_phase(&mut self, name: &str, group: &Group, now: Mono) {
-        if let Phase::PreparingRebalance { until, .. } = group.phase {
-            let latest = now.plus_ms(MAX_REBALANCE_MS.into());
-            assert!(now < until && until <= latest, "{name} waits too long");
+    /// Nobody is waited for longer than members allow.
+    fn check_times(&self, name: &str, group: &Group, now: Mono) {
+        let until = match group.phase {
+            Phase::PreparingRebalance { until, .. } => until,
+            Phase::CompletingRebalance => self.doing.1.plus_ms(MAX_REBALANCE_MS.into()),
+            Phase::Empty | Phase::Stable => return,
+        };
+        let latest = now.plus_ms(MAX_REBALANCE_MS.into());
+        assert!(now < until && until <= latest, "{name} waits too long");
+    }
+
+    /// A generation that has begun always has the same seats.
+    fn check_seats(&mut self, name: &str, group: &Group, now: Mono) {
+        if matches!(group.phase, Phase::PreparingRebalance { .. }) {
             return;
-        }
-        if group.phase == Phase::CompletingRebalance {
-            let until = self.doing.1.plus_ms(MAX_REBALANCE_MS.into());
-            assert!(now < until, "{name} waits too long for its assignments");
         }
         let found: BTreeSet<String> = Settled::of(group).seats();
         let generation = group.generation_id;

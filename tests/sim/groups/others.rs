@@ -127,9 +127,7 @@ impl Outsider {
                 return;
             }
             let some = [side.luck.pick(&all), side.luck.pick(&all)];
-            self.ask(side, group, What::Commit(Commit::new()));
-            let commit = asks::commit(side, line, version, (group, -1, "", None), &some);
-            self.asked.back_mut().expect("the question").what = What::Commit(commit);
+            self.commit(side, line, version, group, &some);
         } else {
             self.fetch(side, line, &[group, "readers"]);
         }
@@ -147,6 +145,25 @@ impl Outsider {
         let line = *self.line.get_or_insert_with(|| side.machine.connect());
         let question = asks::fetch(side, line, 10, &[group.to_owned()]);
         self.ask(side, group, What::Fetch(question));
+    }
+
+    /// Commits these partitions to a group without members.
+    pub fn commit_all(&mut self, side: &mut Side<'_>, all: &[PartitionId]) {
+        let line = *self.line.get_or_insert_with(|| side.machine.connect());
+        self.commit(side, line, 10, "solo", all);
+    }
+
+    fn commit(
+        &mut self,
+        side: &mut Side<'_>,
+        line: ConnId,
+        version: i16,
+        group: &str,
+        all: &[PartitionId],
+    ) {
+        self.ask(side, group, What::Commit(Commit::new()));
+        let commit = asks::commit(side, line, version, (group, -1, "", None), all);
+        self.asked.back_mut().expect("the question").what = What::Commit(commit);
     }
 
     fn operate(&mut self, side: &mut Side<'_>, line: ConnId) {
@@ -187,7 +204,12 @@ impl Outsider {
     }
 
     /// Asks for a group's end.
-    pub fn delete(&mut self, side: &mut Side<'_>, line: ConnId, group: &str) {
+    pub fn condemn(&mut self, side: &mut Side<'_>, group: &str) {
+        let line = *self.line.get_or_insert_with(|| side.machine.connect());
+        self.delete(side, line, group);
+    }
+
+    fn delete(&mut self, side: &mut Side<'_>, line: ConnId, group: &str) {
         let version = side.luck.between(0, 2) as i16;
         let offsets = side.ledger.groups.offsets(group);
         let present = offsets.present().into_iter();
