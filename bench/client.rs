@@ -16,6 +16,8 @@ use std::time::Duration;
 pub(crate) const FETCH_BYTES: usize = 1 << 20;
 /// The size of a read from a socket.
 const READ_BYTES: usize = 256 * 1024;
+/// Requests that go out together where nothing is timed.
+const WINDOW: usize = 256;
 /// A response larger than this is not one of ours.
 const MAX_RESPONSE_BYTES: usize = 64 << 20;
 /// Length, offset, timestamp, null key and header count around the value of a record of about 1 KiB.
@@ -217,7 +219,7 @@ pub(crate) fn fetched(frame: &[u8], offset: i64, check_crc: bool) -> io::Result<
     Ok((next, all.len() - rest.len()))
 }
 
-fn body_of<'a, T: Wire<'a>>(api: ApiKey, frame: &'a [u8]) -> io::Result<T> {
+pub(crate) fn body_of<'a, T: Wire<'a>>(api: ApiKey, frame: &'a [u8]) -> io::Result<T> {
     let head_bytes = if api == ApiKey::ApiVersions { 4 } else { 5 };
     let body = frame
         .get(head_bytes..)
@@ -225,14 +227,14 @@ fn body_of<'a, T: Wire<'a>>(api: ApiKey, frame: &'a [u8]) -> io::Result<T> {
     proto::decode(body, api.info().max, true).map_err(|error| bad(error.0))
 }
 
-fn check_code(code: ErrorCode) -> io::Result<()> {
+pub(crate) fn check_code(code: ErrorCode) -> io::Result<()> {
     match code {
         ErrorCode::NONE => Ok(()),
         code => Err(io::Error::other(format!("the broker answers {code}"))),
     }
 }
 
-fn bad(why: &'static str) -> io::Error {
+pub(crate) fn bad(why: &'static str) -> io::Error {
     io::Error::other(why)
 }
 
@@ -278,6 +280,46 @@ impl Client {
             }
         }
         Ok(())
+    }
+
+    /// Sends one request and reads its response.
+    pub(crate) fn ask<T>(
+        &mut self,
+        frame: &[u8],
+        read: impl Fn(&[u8]) -> io::Result<T>,
+    ) -> io::Result<T> {
+        self.stream.write_all(frame)?;
+        self.answer(read)
+    }
+
+    /// Sends requests, a window of them at a time, and reads the responses, each with the index of its request.
+    pub(crate) fn ask_many<T>(
+        &mut self,
+        frames: &[Vec<u8>],
+        read: impl Fn(usize, &[u8]) -> io::Result<T>,
+    ) -> io::Result<Vec<T>> {
+        let mut answers = Vec::with_capacity(frames.len());
+        for window in frames.chunks(WINDOW) {
+            self.stream.write_all(&window.concat())?;
+            let wanted = answers.len() + window.len();
+            while answers.len() < wanted {
+                self.receive(|frame| {
+                    answers.push(read(answers.len(), frame)?);
+                    Ok(())
+                })?;
+            }
+        }
+        Ok(answers)
+    }
+
+    /// Reads the response to the one request that is under way.
+    pub(crate) fn answer<T>(&mut self, read: impl Fn(&[u8]) -> io::Result<T>) -> io::Result<T> {
+        let mut answer = Err(bad("no response"));
+        self.receive(|frame| {
+            answer = read(frame);
+            Ok(())
+        })?;
+        answer
     }
 
     /// Sends one request and decodes its response.
@@ -333,13 +375,7 @@ impl Client {
         partitions: usize,
         durable: bool,
     ) -> io::Result<Uuid> {
-        self.stream
-            .write_all(&create_topic_frame(name, partitions, durable))?;
-        let mut topic = Err(bad("no response"));
-        self.receive(|frame| {
-            topic = created_topic(frame);
-            Ok(())
-        })?;
-        topic
+        let frame = create_topic_frame(name, partitions, durable);
+        self.ask(&frame, created_topic)
     }
 }

@@ -1,6 +1,8 @@
-//! The rows of a broker's life: start, crash, memory, size and idleness (P11 to P15).
+//! The rows of a broker's life: start, crash, memory, size and idleness (P11 to P15), and with groups (G1, G2, G4).
 
+use crate::bare::Mode;
 use crate::client::{Client, Shape};
+use crate::groups;
 use crate::load::{self, Target};
 use crate::process::{self, Memory};
 use crate::rows::Effort;
@@ -36,33 +38,52 @@ type Take = fn(&Life<'_>, Kind, PathBuf) -> io::Result<Vec<f64>>;
 /// One line of such a row: name, unit, goal.
 type Title = (&'static str, &'static str, Goal);
 
-/// Row, its lines, what takes it, whether Kafka takes part, and at most how many runs.
-type Row = (&'static str, &'static [Title], Take, usize);
+/// Who is measured beside chronikd.
+#[derive(Clone, Copy)]
+enum Beside {
+    Kafka,
+    Echo,
+    Nobody,
+}
+
+/// Row, its lines, what takes it, who is beside it, and at most how many runs.
+type Row = (&'static str, &'static [Title], Take, Beside, usize);
 
 #[rustfmt::skip]
 const ROWS: &[Row] = &[
     ("P11", &[("start to the first Metadata answer, empty", "ms", Goal::Below(10.0)),
-              ("the same with 1,000 partitions", "ms", Goal::Below(40.0))], starts, 5),
+              ("the same with 1,000 partitions", "ms", Goal::Below(40.0))], starts, Beside::Kafka, 5),
     ("P12", &[("SIGKILL to the first Metadata answer, 1 GiB unclean", "ms", Goal::Below(30.0)),
-              ("  until the partition is served", "ms", Goal::None)], crash, 1),
+              ("  until the partition is served", "ms", Goal::None)], crash, Beside::Kafka, 1),
     ("P13", &[("anonymous memory, fresh", "MiB", Goal::Below(2.0)),
               ("  resident", "MiB", Goal::None),
               ("anonymous memory of a partition", "KiB", Goal::Below(3.0)),
-              ("anonymous memory of an idle connection", "KiB", Goal::Below(2.0))], memory, 1),
+              ("anonymous memory of an idle connection", "KiB", Goal::Below(2.0))], memory, Beside::Kafka, 1),
     ("P15", &[("idle processor time", "%", Goal::Below(0.05)),
               ("idle disk writes", "KiB/min", Goal::Below(0.0)),
               ("disk bytes for a payload byte, 64 KiB batches", "", Goal::Below(1.02)),
-              ("  the same, durable, 5 in flight", "", Goal::None)], idleness, 1),
+              ("  the same, durable, 5 in flight", "", Goal::None)], idleness, Beside::Kafka, 1),
+    ("G1", &[("a member joins an empty group, until it is stable", "ms p50", Goal::Below(20.0)),
+             ("", "ms max", Goal::Below(20.0))], groups::joins, Beside::Kafka, 1),
+    ("G2", &[("1,000 groups of 3 idle, over 300 connections", "%", Goal::Below(0.5)),
+             ("  the same if each heartbeat comes alone", "%", Goal::None),
+             ("  disk writes", "KiB/min", Goal::Below(0.0)),
+             ("  turns of the threads that sync and work", "1/min", Goal::Below(0.0)),
+             ("anonymous memory of a group of 3", "KiB", Goal::Below(8.0))], groups::idleness, Beside::Echo, 1),
+    ("G4", &[("start with 100,000 offsets and 10,000 groups", "ms", Goal::Below(100.0)),
+             ("  the same from a snapshot", "ms", Goal::Below(100.0)),
+             ("anonymous memory of a committed offset", "B", Goal::None),
+             ("heartbeat in the course of commits", "ms max", Goal::None),
+             ("  the same with one snapshot after the other", "ms max", Goal::None)], groups::replay, Beside::Nobody, 1),
 ];
 
 impl Life<'_> {
     /// Takes and prints the rows that are wanted.
     pub(crate) fn take(&self, wanted: &dyn Fn(&str) -> bool) {
-        for (row, titles, take, most) in ROWS.iter().filter(|(row, ..)| wanted(row)) {
-            let runs = self.effort.runs.min(*most);
-            match self.row(row, titles, *take, runs) {
+        for row in ROWS.iter().filter(|(row, ..)| wanted(row)) {
+            match self.row(row) {
                 Ok(lines) => lines.iter().for_each(Line::print),
-                Err(error) => println!("{row:<4} {:<47} FAILED: {error}", titles[0].0),
+                Err(error) => println!("{:<4} {:<47} FAILED: {error}", row.0, row.1[0].0),
             }
         }
         if wanted("P11") {
@@ -73,21 +94,19 @@ impl Life<'_> {
         }
     }
 
-    fn row(
-        &self,
-        row: &'static str,
-        titles: &[Title],
-        take: Take,
-        runs: usize,
-    ) -> io::Result<Vec<Line>> {
+    fn row(&self, &(row, titles, take, beside, most): &Row) -> io::Result<Vec<Line>> {
         let line = |(what, unit, goal): &Title| Line::absolute(row, *what, unit, *goal);
         let mut lines: Vec<Line> = titles.iter().map(line).collect();
-        for run in 0..runs {
-            let dir = self.dir.join(format!("{row}-{run}"));
-            let figures = take(self, Kind::Chronikd, dir)?;
+        for run in 0..self.effort.runs.min(most) {
+            let dir = |name: &str| self.dir.join(format!("{row}-{name}-{run}"));
+            if let Beside::Echo = beside {
+                let figures = take(self, Kind::Bare(Mode::Echo, BATCHES_64K), dir("echo"))?;
+                push(&mut lines, figures, |line| &mut line.baseline);
+            }
+            let figures = take(self, Kind::Chronikd(&[]), dir("chronikd"))?;
             push(&mut lines, figures, |line| &mut line.chronikd);
         }
-        if let Some(kafka) = &self.kafka {
+        if let (Beside::Kafka, Some(kafka)) = (beside, &self.kafka) {
             let figures = take(self, kafka.clone(), self.dir.join(format!("{row}-kafka")))?;
             push(&mut lines, figures, |line| &mut line.kafka);
         }
@@ -101,7 +120,7 @@ fn push(lines: &mut [Line], figures: Vec<f64>, column: fn(&mut Line) -> &mut Run
     }
 }
 
-fn ms(time: Duration) -> f64 {
+pub(crate) fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1000.0
 }
 
@@ -162,7 +181,7 @@ fn memory(_: &Life<'_>, kind: Kind, dir: PathBuf) -> io::Result<Vec<f64>> {
     ])
 }
 
-fn memory_of(server: &Server) -> io::Result<Memory> {
+pub(crate) fn memory_of(server: &Server) -> io::Result<Memory> {
     process::memory(server.pid()).ok_or_else(|| io::Error::other("smaps_rollup cannot be read"))
 }
 

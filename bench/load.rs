@@ -9,6 +9,7 @@
 
 use crate::client::{self, Client, Shape};
 use crate::histogram::Histogram;
+use crate::member::{self, Place};
 use chronikd::proto::Uuid;
 use std::io::{self, IoSlice, Write};
 use std::net::SocketAddr;
@@ -18,6 +19,8 @@ use std::time::{Duration, Instant};
 /// Requests made beforehand take up to so many bytes; more would measure the cache misses of the generator.
 const POOL_BYTES: usize = 4 << 20;
 const POOL_MAX: usize = 512;
+/// Groups that commit offsets in turn.
+const COMMITTING_GROUPS: usize = 32;
 /// One vectored write takes at most so many requests.
 const MAX_SLICES: usize = 64;
 
@@ -127,15 +130,48 @@ impl Answers {
 
 /// Produces `count` requests with `in_flight` of them under way.
 pub(crate) fn closed_loop(target: &Target, in_flight: usize, count: u64) -> io::Result<Sample> {
-    let mut connection = Client::connect(target.address)?;
-    let mut stream = connection.stream.try_clone()?;
-    let mut pool = Pool::new(target, in_flight);
+    let connection = Client::connect(target.address)?;
     let mut answers = Answers::new(target);
+    let pool = Pool::new(target, in_flight);
+    pipeline(connection, pool, in_flight, count, |frame| {
+        answers.take(frame)
+    })
+}
+
+/// Commits `count` times an offset with `in_flight` commits under way, as members of several groups in turn.
+pub(crate) fn commits(target: &Target, in_flight: usize, count: u64) -> io::Result<Sample> {
+    let mut connection = Client::connect(target.address)?;
+    member::wait_for_coordinator(&mut connection, target.topic)?;
+    let group = |number| format!("{}-{number}", target.topic);
+    let join = |number| member::join_alone(&mut connection, &group(number));
+    let places: Vec<Place> = (0..COMMITTING_GROUPS)
+        .map(join)
+        .collect::<io::Result<_>>()?;
+    let frame = |(offset, place)| member::commit_frame(place, target.topic, 0..1, offset);
+    let frames = (0..).zip(places.iter().cycle()).map(frame);
+    let pool = Pool {
+        frames: frames.take(POOL_MAX).collect(),
+        payload_bytes: 0,
+        sent: 0,
+    };
+    pipeline(connection, pool, in_flight, count, member::committed)
+}
+
+/// Sends `count` requests with `in_flight` of them under way, and checks every answer.
+fn pipeline(
+    mut connection: Client,
+    mut pool: Pool,
+    in_flight: usize,
+    count: u64,
+    mut check: impl FnMut(&[u8]) -> io::Result<()>,
+) -> io::Result<Sample> {
+    let mut stream = connection.stream.try_clone()?;
+    let mut received = 0;
     let mut sent_at = vec![Instant::now(); in_flight];
     let mut latency = Histogram::default();
     let start = Instant::now();
-    while answers.received < count {
-        let room = in_flight as u64 - (pool.sent - answers.received);
+    while received < count {
+        let room = in_flight as u64 - (pool.sent - received);
         let next = room.min(count - pool.sent);
         let now = Instant::now();
         for id in pool.sent..pool.sent + next {
@@ -143,9 +179,10 @@ pub(crate) fn closed_loop(target: &Target, in_flight: usize, count: u64) -> io::
         }
         pool.send(&mut stream, next as usize)?;
         connection.receive(|frame| {
-            let id = answers.received as usize;
-            latency.record(sent_at[id % in_flight].elapsed());
-            answers.take(frame)
+            latency.record(sent_at[received as usize % in_flight].elapsed());
+            check(frame)?;
+            received += 1;
+            Ok(())
         })?;
     }
     Ok(Sample {

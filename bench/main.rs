@@ -8,11 +8,13 @@
 
 mod bare;
 mod client;
+mod groups;
 mod histogram;
 mod kafka;
 mod layout;
 mod life;
 mod load;
+mod member;
 mod process;
 mod rows;
 mod server;
@@ -21,7 +23,7 @@ mod table;
 use kafka::Kafka;
 use life::Life;
 use rows::{Contenders, Effort};
-use server::{Kind, Server};
+use server::{Kind, Server, Settings};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -29,6 +31,8 @@ use std::time::Duration;
 
 const SHORT: Effort = Effort { runs: 3, scale: 1 };
 const FULL: Effort = Effort { runs: 5, scale: 1 };
+/// chronikd may sync its whole file system at once.
+const SYNCFS: Settings = &["chronik.sync.filesystem=always"];
 /// File systems that keep nothing, on which a sync means nothing.
 const VOLATILE: [&str; 2] = ["tmpfs", "ramfs"];
 
@@ -63,8 +67,8 @@ fn compare(words: &[String]) -> io::Result<()> {
     table::print_head();
 
     let effort = if is_full { FULL } else { SHORT };
-    let chronikd = Server::start(Kind::Chronikd, &dir.0.join("chronikd"))?;
-    let syncfs = Server::start(Kind::ChronikdWithSyncfs, &dir.0.join("syncfs"))?;
+    let chronikd = Server::start(Kind::Chronikd(&[]), &dir.0.join("chronikd"))?;
+    let syncfs = Server::start(Kind::Chronikd(SYNCFS), &dir.0.join("syncfs"))?;
     let beside = kafka
         .clone()
         .map(|kind| Server::start(kind, &dir.0.join("kafka")))

@@ -1,4 +1,5 @@
-//! Allocations and time of single requests, without sockets: bytes into `net::Exchange`, bytes out of it.
+//! Allocations and time of single requests, without sockets: bytes into `net::Exchange`, bytes out of it. And the
+//! journal.
 //!
 //! Everything below the sockets is real, files too, but nothing is synced. Allocations are exact and do not depend on
 //! the machine; times do.
@@ -7,16 +8,20 @@
 
 #[allow(dead_code, reason = "shared with the table, which uses the rest")]
 mod client;
+mod journal;
+#[allow(dead_code, reason = "shared with the table, which uses the rest")]
+mod member;
 
 use chronikd::broker::Broker;
 use chronikd::broker::wait::ConnId;
 use chronikd::clock::Clock;
-use chronikd::config::{BrokerConfig, Settings};
+use chronikd::config::{BrokerConfig, Origin, Settings};
 use chronikd::disk::lanes::Inline;
 use chronikd::disk::{Disk, RealDisk, Syncing};
 use chronikd::net::{Exchange, Limits};
 use chronikd::proto::Uuid;
 use client::Shape;
+use member::Place;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
@@ -60,42 +65,83 @@ struct Bench {
     answer: Vec<u8>,
 }
 
+const GROUPS: usize = 10_000;
+const PARTITIONS: usize = 10;
+/// Every group's generation, and an offset in each partition.
+const RECORDS: u64 = (GROUPS * (1 + PARTITIONS)) as u64;
+
 fn main() -> io::Result<()> {
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("micro-{}", std::process::id()));
     std::fs::create_dir_all(&dir)?;
-    let taken = take(&dir);
-    std::fs::remove_dir_all(&dir)?;
-    taken
-}
-
-fn take(dir: &Path) -> io::Result<()> {
-    let mut bench = Bench::open(dir)?;
-    let mut topic = |name: &str| {
-        let frame = client::create_topic_frame(name, 1, false);
-        client::created_topic(bench.ask(&frame)?)
-    };
-    let (ones, many) = (topic("ones")?, topic("many")?);
     println!(
         "{:<42} {:>16} {:>12}",
         "in process, one connection, no sockets", "allocations/req", "us/req"
     );
+    let taken = records(&dir.join("records"))
+        .and_then(|()| groups(&dir.join("groups")))
+        .and_then(|()| journal::take(&dir.join("journal")));
+    std::fs::remove_dir_all(&dir)?;
+    taken
+}
+
+fn records(dir: &Path) -> io::Result<()> {
+    let mut bench = Bench::open(dir)?;
+    let (ones, many) = (bench.topic("ones", 1)?, bench.topic("many", 1)?);
     let one = produce(ones, 1);
     bench.line("produce one record of 1 KiB", &one, 1, 20_000)?;
     bench.line("produce the same, 32 in a turn", &one.repeat(32), 32, 1_000)?;
     bench.line("produce a batch of 64 KiB", &produce(many, 64), 1, 2_000)?;
-    bench.line(
-        "fetch 1 MiB of small batches",
-        &client::fetch_frame(ones, 0),
-        1,
-        5_000,
-    )?;
-    bench.line(
-        "fetch 1 MiB of batches of 64 KiB",
-        &client::fetch_frame(many, 0),
-        1,
-        5_000,
-    )?;
+    let small = client::fetch_frame(ones, 0);
+    bench.line("fetch 1 MiB of small batches", &small, 1, 5_000)?;
+    let large = client::fetch_frame(many, 0);
+    bench.line("fetch 1 MiB of batches of 64 KiB", &large, 1, 5_000)?;
     bench.line("metadata, two topics", &client::metadata_frame(), 1, 20_000)
+}
+
+fn groups(dir: &Path) -> io::Result<()> {
+    let mut bench = Bench::open(dir)?;
+    let topic = bench.topic("read", PARTITIONS)?;
+    let places = (0..GROUPS).map(|number| bench.join(&format!("group-{number}")));
+    let places = places.collect::<io::Result<Vec<Place>>>()?;
+    let partitions = 0..PARTITIONS as i32;
+    let commit = |place| member::commit_frame(place, topic, partitions.clone(), 17);
+    let commits: Vec<Vec<u8>> = places.iter().map(commit).collect();
+    bench.line(
+        "commit ten offsets, of 10,000 groups",
+        &commits.concat(),
+        GROUPS as u64,
+        1,
+    )?;
+    let some: Vec<&Place> = places.iter().step_by(GROUPS / 32).take(32).collect();
+    let heartbeats: Vec<Vec<u8>> = some
+        .iter()
+        .map(|place| member::heartbeat_frame(place))
+        .collect();
+    bench.line("heartbeat", &heartbeats[0], 1, 20_000)?;
+    bench.line("heartbeats, 32 in a turn", &heartbeats.concat(), 32, 1_000)?;
+    let one = |place| member::commit_frame(place, topic, 0..1, 17);
+    let commits: Vec<Vec<u8>> = some.into_iter().map(one).collect();
+    bench.line("commit an offset", &commits[0], 1, 5_000)?;
+    bench.line("commits, 32 in a turn", &commits.concat(), 32, 200)?;
+    drop(bench);
+    replay("replay a record of 110,000", dir)
+}
+
+/// Opens a broker on what is there.
+fn replay(what: &str, dir: &Path) -> io::Result<()> {
+    let before = ALLOCATIONS.load(Ordering::Relaxed);
+    let start = Instant::now();
+    let bench = Bench::open(dir)?;
+    print_line(what, before, start, RECORDS);
+    drop(bench);
+    Ok(())
+}
+
+fn print_line(what: &str, allocations_before: u64, start: Instant, count: u64) {
+    let time_us = start.elapsed().as_secs_f64() * 1e6 / count as f64;
+    let allocations = ALLOCATIONS.load(Ordering::Relaxed) - allocations_before;
+    let allocations = allocations as f64 / count as f64;
+    println!("{what:<42} {allocations:>16.2} {time_us:>12.2}");
 }
 
 fn produce(topic: Uuid, records: usize) -> Vec<u8> {
@@ -109,8 +155,16 @@ fn produce(topic: Uuid, records: usize) -> Vec<u8> {
 
 impl Bench {
     fn open(dir: &Path) -> io::Result<Bench> {
+        std::fs::create_dir_all(dir)?;
         let disk: Arc<dyn Disk> = Arc::new(RealDisk::new(Syncing::Nothing));
-        let config = BrokerConfig::new(Settings::default());
+        let mut settings = Settings::default();
+        for name in [
+            "chronik.journal.snapshot.bytes",
+            "chronik.journal.snapshot.entries",
+        ] {
+            settings.set(name, "1073741824", Origin::CommandLine);
+        }
+        let config = BrokerConfig::new(settings);
         let config = Arc::new(config.map_err(|_| io::Error::other("the defaults are illegal"))?);
         let clock = Clock::start();
         let broker = Broker::open(Arc::clone(&disk), dir, config, 1, clock.now());
@@ -144,11 +198,21 @@ impl Bench {
         for _ in 0..turns {
             self.pass(frames)?;
         }
-        let requests = (turns * in_a_turn) as f64;
-        let time_us = start.elapsed().as_secs_f64() * 1e6 / requests;
-        let allocations = (ALLOCATIONS.load(Ordering::Relaxed) - before) as f64 / requests;
-        println!("{what:<42} {allocations:>16.2} {time_us:>12.2}");
+        print_line(what, before, start, turns * in_a_turn);
         Ok(())
+    }
+
+    fn topic(&mut self, name: &str, partitions: usize) -> io::Result<Uuid> {
+        client::created_topic(self.ask(&client::create_topic_frame(name, partitions, false))?)
+    }
+
+    /// A member that is alone in its group.
+    fn join(&mut self, group: &str) -> io::Result<Place> {
+        let told = member::joined(group, self.ask(&member::join_frame(group, ""))?)?;
+        let again = member::join_frame(group, &told.place.member);
+        let joined = member::joined(group, self.ask(&again)?)?;
+        member::synced(self.ask(&member::sync_frame(&joined.place, &joined.members))?)?;
+        Ok(joined.place)
     }
 
     /// The first answer to a request, without its length.
@@ -168,7 +232,10 @@ impl Bench {
             frames = &frames[count..];
             self.turn()?;
         }
-        // What waits for a round, or for its turn, comes in the next ones.
+        while self.exchange.has_ready() {
+            self.turn()?;
+        }
+        // What waits for a round, or for a timer, comes in the next ones.
         for _ in 0..3 {
             self.turn()?;
         }

@@ -16,6 +16,17 @@ pub(crate) fn cpu(pid: u32) -> Option<Duration> {
     Some(Duration::from_nanos(total))
 }
 
+/// How often threads other than the first have been given a processor.
+pub(crate) fn turns_of_helpers(pid: u32) -> Option<u64> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten();
+    let helpers = tasks.filter(|task| task.file_name() != *pid.to_string());
+    let of_task = |task: fs::DirEntry| {
+        let text = fs::read_to_string(task.path().join("schedstat")).ok()?;
+        text.split_whitespace().nth(2)?.parse::<u64>().ok()
+    };
+    helpers.map(of_task).sum()
+}
+
 /// Memory of a process, in bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Memory {

@@ -1,4 +1,4 @@
-//! The rows of load: P1 to P5 and P7 to P9.
+//! The rows of load: P1 to P5, P7 to P9, and G3.
 //!
 //! Each run takes one sample of every contender, one after the other, in turning order; before each sample what is
 //! dirty is written out, and each has a topic (or file) of its own. The first round is a warm-up and does not count.
@@ -20,6 +20,8 @@ use std::time::Duration;
 enum Work {
     /// So many requests in flight.
     Closed(usize),
+    /// So many commits of offsets in flight.
+    Commits(usize),
     /// At this share of the rate that so many requests in flight gave.
     Open(f64, usize),
     /// Reading from the page cache.
@@ -126,6 +128,8 @@ const LOADS: &[Load] = &[
         baseline: Baseline::OnePartitionWithSyncfs, figures: &[(P50, Goal::AtMost(3.0))] },
     Load { row: "P9", what: "fetch from the page cache, 1 MiB a time", shape: shape(64, 1), durable: false, work: Work::Fetch, count: 16_000,
         baseline: Baseline::Bare(Mode::Fetch), figures: &[(Figure::MegabytesPerSecond, Goal::AtLeast(0.75))] },
+    Load { row: "G3", what: "durable commits of offsets, 32 in flight", shape: shape(1, 1), durable: true, work: Work::Commits(32), count: 20_000,
+        baseline: DURABLE, figures: &[(Figure::PerSecond, Goal::AtLeast(0.7)), (Figure::PerSecond, Goal::Above(10_000.0)), (P99, Goal::None)] },
 ];
 
 /// How much is done.
@@ -244,7 +248,12 @@ fn start_bare(load: &Load, dir: &Path) -> io::Result<Option<Server>> {
 fn baseline_load(load: &Load) -> Load {
     let mut own = load.again();
     match load.baseline {
-        Baseline::Bare(_) => {}
+        // The group-commit loop is the same for whatever becomes durable.
+        Baseline::Bare(_) => {
+            if let Work::Commits(in_flight) = load.work {
+                own.work = Work::Closed(in_flight);
+            }
+        }
         Baseline::TwoEchoes => own.work = Work::Closed(1),
         Baseline::OnePartition | Baseline::OnePartitionWithSyncfs => own.shape.partitions = 1,
     }
@@ -298,6 +307,7 @@ impl<'a> Seat<'a> {
     fn work(&self, target: &Target, run: usize, count: u64) -> io::Result<Sample> {
         match self.load.work {
             Work::Closed(in_flight) => load::closed_loop(target, in_flight, count),
+            Work::Commits(in_flight) => load::commits(target, in_flight, count),
             Work::EndToEnd => load::end_to_end(target, count),
             Work::Open(share, in_flight) => {
                 let most = load::closed_loop(target, in_flight, count / 2)?;

@@ -14,14 +14,16 @@ use std::time::{Duration, Instant};
 /// A start that takes longer has failed.
 const START_LIMIT: Duration = Duration::from_secs(120);
 
+/// Settings of chronikd, `name=value`.
+pub(crate) type Settings = &'static [&'static str];
+
 /// What to start.
 #[derive(Clone)]
 pub(crate) enum Kind {
     /// The bare loop for records of that shape.
     Bare(Mode, Shape),
-    Chronikd,
-    /// chronikd that may sync its whole file system at once.
-    ChronikdWithSyncfs,
+    /// With these settings beside the defaults.
+    Chronikd(Settings),
     Kafka(Kafka),
 }
 
@@ -44,8 +46,7 @@ impl Server {
         fs::create_dir_all(dir)?;
         let mut command = match &kind {
             Kind::Bare(mode, shape) => bare_command(*mode, shape, dir, port)?,
-            Kind::Chronikd => chronikd_command(dir, port, "auto"),
-            Kind::ChronikdWithSyncfs => chronikd_command(dir, port, "always"),
+            Kind::Chronikd(settings) => chronikd_command(dir, port, settings),
             Kind::Kafka(kafka) => kafka.command(dir, port)?,
         };
         command.stdin(Stdio::null()).stdout(Stdio::null());
@@ -83,7 +84,13 @@ impl Server {
 
     /// Starts it anew on the same directory; the time to the first Metadata answer.
     pub(crate) fn restarted(self) -> io::Result<(Server, Duration)> {
-        let (kind, dir, port) = (self.kind.clone(), self.dir.clone(), self.address.port());
+        let kind = self.kind.clone();
+        self.restarted_as(kind)
+    }
+
+    /// The same, as something else.
+    pub(crate) fn restarted_as(self, kind: Kind) -> io::Result<(Server, Duration)> {
+        let (dir, port) = (self.dir.clone(), self.address.port());
         drop(self);
         let start = Instant::now();
         let server = Server::start_on(port, kind, &dir)?;
@@ -131,13 +138,14 @@ fn bare_command(mode: Mode, shape: &Shape, dir: &Path, port: u16) -> io::Result<
     Ok(command)
 }
 
-fn chronikd_command(dir: &Path, port: u16, syncfs: &str) -> Command {
-    let setting = format!("chronik.sync.filesystem={syncfs}");
+fn chronikd_command(dir: &Path, port: u16, settings: Settings) -> Command {
     let mut command = Command::new(chronikd_binary());
     command
         .args(["-b", "127.0.0.1", "-p", &port.to_string(), "-d"])
         .arg(dir);
-    command.args(["-o", &setting]);
+    for setting in settings {
+        command.args(["-o", setting]);
+    }
     command
 }
 

@@ -11,6 +11,8 @@ pub(crate) enum Goal {
     AtMost(f64),
     /// At most so much, whatever the baseline.
     Below(f64),
+    /// At least so much, whatever the baseline.
+    Above(f64),
     /// Shown for comparison.
     None,
 }
@@ -21,6 +23,7 @@ impl Goal {
             Goal::AtLeast(least) => Some(ratio >= least),
             Goal::AtMost(most) => Some(ratio <= most),
             Goal::Below(most) => Some(figure <= most),
+            Goal::Above(least) => Some(figure >= least),
             Goal::None => None,
         }
     }
@@ -32,6 +35,7 @@ impl fmt::Display for Goal {
             Goal::AtLeast(least) => write!(f, ">= {least} x"),
             Goal::AtMost(most) => write!(f, "<= {most} x"),
             Goal::Below(most) => write!(f, "<= {most}"),
+            Goal::Above(least) => write!(f, ">= {least}"),
             Goal::None => Ok(()),
         }
     }

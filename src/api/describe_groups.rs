@@ -1,7 +1,8 @@
 //! DescribeGroups (15), versions 0-6: state, members and assignments of groups.
 //!
 //! * An unknown group is `Dead` without an error; from v6 on it is error 69 (KIP-1043).
-//! * What members said and what they got is shown only while the group is stable, for it belongs to a generation.
+//! * What members said is shown only while the group is stable, for it belongs to a generation; what they got last is
+//!   shown always.
 //! * v3+ may ask for the operations that the client is allowed.
 
 use super::{Call, GROUP_OPERATIONS, NO_OPERATIONS};
@@ -57,20 +58,21 @@ fn row(group: &Group) -> DescribedGroup<'_> {
     }
 }
 
-/// A member, with what belongs to the generation if there is one.
+/// A member, with what it said under the protocol of the generation if there is one. Its part of the work may still be
+/// that of the generation before.
 fn member<'a>(id: &'a str, of: &'a Member, protocol: Option<&str>) -> DescribedGroupMember<'a> {
     let shown = DescribedGroupMember {
         member_id: id,
         group_instance_id: of.group_instance_id.as_deref(),
         client_id: &of.client_id,
         client_host: &of.client_host,
+        member_assignment: &of.assignment,
         ..Default::default()
     };
     match protocol {
         None => shown,
         Some(protocol) => DescribedGroupMember {
             member_metadata: of.metadata(protocol),
-            member_assignment: &of.assignment,
             ..shown
         },
     }

@@ -2,6 +2,7 @@
 //!
 //! * There is one broker, and it coordinates everything: the answer is where this client reaches us.
 //! * v0-3 ask for one key and are answered at the top, v4+ for several (KIP-699). v0 means a group.
+//! * Where there is no error the message says so: `NONE` at the top, nothing beside each of several.
 //! * Share partitions (key type 2, v6+): error 42, for there are no share groups; so is any other type.
 
 use super::{Call, endpoint};
@@ -26,6 +27,7 @@ pub(super) fn handle(
             node_id: broker.identity.node_id,
             host: &host,
             port,
+            error_message: Some("".into()),
             ..Default::default()
         },
         false => Coordinator {
@@ -43,7 +45,10 @@ pub(super) fn handle(
     };
     call.reply(&FindCoordinatorResponse {
         error_code: found.error_code,
-        error_message: found.error_message.clone(),
+        error_message: match found.error_code {
+            ErrorCode::NONE => Some("NONE".into()),
+            _ => found.error_message.clone(),
+        },
         node_id: found.node_id,
         host: found.host,
         port: found.port,

@@ -10,7 +10,7 @@ use crate::broker::wait::Outcome;
 use crate::proto::schema::list_groups::{ListGroupsRequest, ListGroupsResponse, ListedGroup};
 
 /// The one type of group that there is.
-const TYPE: &str = "Classic";
+const TYPE: &str = "classic";
 
 pub(super) fn handle(
     broker: &mut Broker,

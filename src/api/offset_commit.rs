@@ -1,11 +1,12 @@
 //! OffsetCommit (8), versions 0-10: keep the offsets that a group has come to.
 //!
 //! * A member commits under its id and generation, a consumer that is no member with generation -1; an empty group id
-//!   is accepted. What is wrong with the member (22, 25, 27, 69, 82) is the answer for every partition.
+//!   is accepted. What is wrong with the member (22, 25, 27, 69, 82) is the answer for every partition that there is.
 //! * v0 once meant ZooKeeper and is treated as v1. v1 brings the time of the commit, v2-4 for how long it is to be kept;
 //!   later ones are kept as `offsets.retention.minutes` says (KIP-211).
 //! * v10 names topics by id alone: an unknown one is 100. An unknown partition is 3, a text that is too long 12. When there
 //!   is nothing else, the member is not looked at, as in Kafka.
+//! * A topic of no partitions is not in the answer.
 //! * The answer leaves when the commit is on disk.
 
 use super::Call;
@@ -44,10 +45,12 @@ pub(super) fn handle(
     }
     let mut taken = Vec::new();
     let mut topics = Vec::with_capacity(found.len());
-    for (topic, places) in request.topics.iter().zip(found) {
+    let asked = request.topics.iter().zip(found);
+    for (topic, places) in asked.filter(|(topic, _)| !topic.partitions.is_empty()) {
         let mut partitions = Vec::with_capacity(places.len());
         for (partition, place) in topic.partitions.iter().zip(places) {
-            let checked = verdict.and(place).and_then(|at| {
+            let checked = place.and_then(|at| {
+                verdict?;
                 check_metadata(broker, partition)?;
                 taken.push((at, committed(&request, partition, call.cx.now.wall_ms)));
                 Ok(())

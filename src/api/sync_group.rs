@@ -2,12 +2,14 @@
 //!
 //! * The answer is owed: it comes when the leader has spoken and its word is durable. What is checked in which order is
 //!   in `broker::groups`.
-//! * v3+ may name a static member; v5+ says which protocol the member believes in, and error 23 contradicts.
+//! * v3+ may name a static member; v5+ says which protocol the member believes in, and error 23 contradicts, also who
+//!   does not say.
 
 use super::{Call, Out, put};
 use crate::broker::Broker;
 use crate::broker::groups::{Claim, Sync, Synced};
 use crate::broker::wait::{Outcome, Ticket};
+use crate::proto::error::ErrorCode;
 use crate::proto::schema::sync_group::{SyncGroupRequest, SyncGroupResponse};
 
 pub(super) fn handle(
@@ -15,6 +17,13 @@ pub(super) fn handle(
     call: &mut Call<'_, '_>,
     request: SyncGroupRequest<'_>,
 ) -> Outcome {
+    let says_protocol = request.protocol_type.is_some() && request.protocol_name.is_some();
+    if call.version() >= 5 && !says_protocol {
+        return call.reply(&SyncGroupResponse {
+            error_code: ErrorCode::INCONSISTENT_GROUP_PROTOCOL,
+            ..Default::default()
+        });
+    }
     let assignments = request.assignments.iter();
     let sync = Sync {
         claim: Claim {

@@ -1,21 +1,26 @@
 //! The broker's memory on disk: an append-only state journal. Knows entries, not their meaning.
 //!
 //! ```text
-//! <root>/journal/00000000000000000001.journal   closed: full, never written again
-//!                00000000000000000002.journal   current: takes the next round
-//!                00000000000000000003.journal   ready: header and zeros, made before it is needed
-//!                <20 digits>.snapshot           reserved: newest value of every key up to that file
+//! <root>/journal/00000000000000000007.snapshot  newest value of every key in files 1 to 7
+//!                00000000000000000008.journal   closed: full, never written again
+//!                00000000000000000009.journal   current: takes the next round
+//!                blank  blank.1 ...             stock: wiped files, zeros from end to end
+//!                room   room.1                  blocks for the next snapshot; its bytes mean nothing
 //!
-//! file     header | record | record | ... | zeros to the end           (numbers are big-endian)
+//! journal  header | record | record | ... | zeros to the end           (numbers are big-endian)
+//! snapshot header | record | record | ... | what an older snapshot left
 //!
 //! header   0  magic "chronikd"          record   0  sequence, u64: 1, 2, 3 ... without a gap
-//!          8  kind, u16: 1 journal               8  index in its round, u32
-//!             (2 snapshot, reserved)            12  length of the body, u32: a multiple of 8
-//!         10  version, u16: 1                   16  CRC-32C of the body
+//!          8  kind, u16: 1 journal,              8  index in its round, u32
+//!             2 snapshot                        12  length of the body, u32: a multiple of 8
+//!         10  version, u16: 2                   16  CRC-32C of the body
 //!         12  CRC-32C of bytes 0..12            20  flags, u32: 1 closed; all others are zero
 //!         16  number, u64: that of the name     24  count of changes, u32
 //!         24  salt, u64                         28  CRC-32C of number, salt and bytes 0..28
-//!         32  zeros, for later use              32  body: the changes, then 0 to 7 zeros
+//!         32  sequence, u64   } of a snapshot,  32  body: the changes, then 0 to 7 zeros
+//!         40  entries, u64    } else zero
+//!         48  bytes, u64      }
+//!         56  flags, u32      }
 //!         60  CRC-32C of bytes 0..60
 //!
 //! change   length of the key, u32 | length of the value, i32: -1 is a tombstone | key | value
@@ -26,20 +31,48 @@
 //! record's checksum: what an older file left on the same blocks does not verify, and neither does a
 //! value that a client made up to look like a record, because the salt is random.
 //!
+//! # Snapshots
+//! A snapshot's records are blocks of changes, counted from 1, their keys ascending and without tombstones. Its
+//! header says how far it goes (the sequence and the flags of the last group that it covers) and what it holds (the
+//! number of changes, and the bytes of all blocks). It is merged from the snapshot before it and closed files, in
+//! the work lane (`upkeep`); the broker's live state is never asked. One is begun when closed files hold
+//! `Limits::bytes`, when `Limits::entries` changes or `Limits::interval_ms` have passed since the last, or when a
+//! full disk gives no other file (`schedule`). While nothing changes nothing is written.
+//!
+//! A start reads the newest snapshot and the files behind it. What that snapshot covers is not read any more, whether
+//! it is still there or not: it becomes stock and room. An older snapshot is given up only when the name of the newer
+//! one is durable.
+//!
 //! # Sizes
-//! A file has 1 MiB, reserved and zero-filled when it is made, so that syncing a small append changes no
-//! metadata. 1 MiB is what a broker with one topic pays; it is read in about a millisecond, and at 10,000
-//! commits a second one is filled in a second, so that the few milliseconds of making the next one vanish.
-//! That next one is made when the current one is half full: when a full disk makes `is_short` true, the rest
-//! of the current one is left for commits and deletions. A round that is larger than a file gets one of its
-//! own size; a group has at most `MAX_GROUP_BYTES`.
+//! A file has 1 MiB, zero-filled when it is made and wiped when it is used again, so that syncing a small append
+//! changes no metadata. One that is used again costs the loop a header and a rename. A round that is larger than a
+//! file gets one of its own size; a group has at most `MAX_GROUP_BYTES`.
+//!
+//! The room and the snapshot's file both have blocks for the snapshot as it is **and all that the other files hold**.
+//! With S the bytes of the last snapshot, which is the live state as the last merge found it, and F those of journal
+//! files and stock, the directory has at most `2 * S + 3 * F + 2 MiB`. A new broker has F = 2 MiB. F does not grow
+//! beyond `Limits::bytes` + 3 MiB and the largest rounds: what would need more waits for a merge.
+//!
+//! # A full disk
+//! 1. `is_short` says that a file for the stock, or a block of a room, could not be had. From then on what makes the
+//!    state grow should be refused. What was taken before has its blocks: the merge that finds out that it cannot
+//!    enlarge the old room has the closed files in the snapshot already, and the old room still fits those that were
+//!    written meanwhile.
+//! 2. What replaces or deletes goes through for ever, in the files there are: closed ones are merged and used again.
+//!    A round that comes while there is none **waits** (`make_place` says no): nothing of it is promised, and
+//!    everything withheld stays withheld.
+//! 3. Only when a merge was made for a waiting round, and has freed nothing that it fits into, `make_place` fails, and
+//!    the process ends. That takes a state that grew although the journal was short, or a single round beyond 1 MiB.
+//! 4. `is_short` is over when a job has all that it wants. It is tried again after every round, and on `want_room`.
+//!
+//! File systems that write to new blocks each time (btrfs, ZFS), or have no `fallocate`, promise less.
 //!
 //! # Rounds
 //! Groups are withheld in memory until a round takes all of them as **one append into one file**. At most
 //! one round is in flight. So every record before a round was synced when the round was written, and each
 //! record says where its round began (`sequence - index`): a record that verifies is proof that everything
-//! before its round once was on the disk. A round makes at most one file, whose zeros and name are synced
-//! before the round's records are written, so names never reach the disk out of order.
+//! before its round once was on the disk. A round takes at most one file from the stock, whose header and name are
+//! synced before the round's records are written, so names never reach the disk out of order.
 //!
 //! # The end of the journal
 //! 1. It ends where a record is not the next one: checksums, sequence.
@@ -47,7 +80,8 @@
 //!    `quarantine/`, logged in one line, and overwritten with zeros, before anything is appended: an old
 //!    record behind a new one would otherwise come back to life.
 //! 3. It is **damage** instead, and the start is refused, if the part holds a record of a later round, or if
-//!    a later file holds anything: then what does not verify had been synced.
+//!    a later file holds anything: then what does not verify had been synced. So is a snapshot that does not verify
+//!    from end to end, and a missing file behind it. A merge that meets damage ends the process.
 //! 4. A last file without a valid header and with zeros behind it was never finished, and is removed.
 //!
 //! A damaged last round cannot be told from a cut one and is treated as that. Records before it in its own
@@ -57,6 +91,7 @@
 //! The first 16 bytes of a file are the same in every version. Whatever else changes, even the use of a
 //! reserved byte or flag, raises `version`; a reader keeps reading the versions before its own, writes only
 //! its own, begins a new file for that, and refuses newer ones before it has touched anything.
+//! Version 1 had no snapshots, stock or rooms; its header was zero from byte 32 to 60.
 
 mod entry;
 mod names;

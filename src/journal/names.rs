@@ -72,7 +72,7 @@ impl Listing {
                 (Some("journal"), Some(number)) => found.numbers.push(number),
                 (Some("snapshot"), Some(number)) => snapshots.push(number),
                 _ if is_numbered(&entry, BLANK) && entry.len == FILE_BYTES => {
-                    found.stock.push(path)
+                    found.stock.push(path);
                 }
                 // It was never finished.
                 _ if is_numbered(&entry, BLANK) => found.stale.push(path),

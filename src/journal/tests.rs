@@ -1,6 +1,7 @@
 //! The journal as a whole on a disk that forgets, tears and fails. The one promise under test: what is
 //! replayed is a prefix of what was appended, and holds every group whose round was synced.
 
+mod snapshots;
 mod upkeep;
 
 use super::{Change, Done, Journal, Limits, OpenError};

@@ -155,6 +155,12 @@ pub(crate) const CLIENTS: &[Client] = &[
         ..NEW
     },
     Client {
+        name: "sarama_as_for_kafka_2_8",
+        program: Program::Go("sarama", "session"),
+        assumed: Some("2.8.0"),
+        ..NEW
+    },
+    Client {
         name: "kafka_go",
         program: Program::Go("kafka-go", "session"),
         idempotent: false,

@@ -6,7 +6,7 @@
 
 const readline = require("node:readline");
 const zlib = require("node:zlib");
-const { CompressionCodecs, CompressionTypes, Kafka, logLevel } = require("kafkajs");
+const { AssignerProtocol, CompressionCodecs, CompressionTypes, Kafka, logLevel } = require("kafkajs");
 const snappy = require("kafkajs-snappy");
 const lz4 = require("lz4-napi");
 
@@ -177,6 +177,76 @@ class Client {
     }
     return [`offsets ${low} ${high}`];
   }
+
+  // The groups.
+
+  groups() {
+    return this.withAdmin(async (admin) => {
+      const { groups } = await admin.listGroups();
+      return groups.map(({ groupId }) => `group ${groupId}`).sort();
+    });
+  }
+
+  group({ group, topic }) {
+    return this.withAdmin(async (admin) => {
+      const [told] = (await admin.describeGroups([group])).groups;
+      const members = told.members.map(({ memberAssignment }) => {
+        return `member ${AssignerProtocol.MemberAssignment.decode(memberAssignment).assignment[topic]}`;
+      });
+      return [`state ${told.state}`, ...members.sort()];
+    });
+  }
+
+  committed({ group, topic }) {
+    return this.withAdmin(async (admin) => {
+      return offsetFacts("committed", await committedOffsets(admin, group, topic));
+    });
+  }
+
+  lag({ group, topic }) {
+    return this.withAdmin(async (admin) => {
+      const ends = await admin.fetchTopicOffsets(topic);
+      const end = (partition) => ends.find((one) => one.partition === partition).high;
+      const lags = (await committedOffsets(admin, group, topic)).map(({ partition, offset }) => {
+        return { partition, offset: end(partition) - offset };
+      });
+      return offsetFacts("lag", lags);
+    });
+  }
+
+  commit(args) {
+    const { group: groupId, topic, partition } = args;
+    const partitions = [{ partition, offset: args.text("offset") }];
+    return this.withAdmin(async (admin) => {
+      await admin.setOffsets({ groupId, topic, partitions });
+      return [];
+    });
+  }
+
+  reset({ group: groupId, topic }) {
+    return this.withAdmin(async (admin) => {
+      await admin.resetOffsets({ groupId, topic, earliest: true });
+      // Until then "the earliest" is committed in place of an offset.
+      await admin.fetchOffsets({ groupId, topics: [topic], resolveOffsets: true });
+      return [];
+    });
+  }
+
+  dissolve({ group }) {
+    return this.withAdmin(async (admin) => {
+      await admin.deleteGroups([group]);
+      return [];
+    });
+  }
+}
+
+async function committedOffsets(admin, groupId, topic) {
+  const topics = await admin.fetchOffsets({ groupId, topics: [topic] });
+  return topics[0].partitions.filter(({ offset }) => Number(offset) >= 0);
+}
+
+function offsetFacts(verb, partitions) {
+  return partitions.map(({ partition, offset }) => `${verb} ${partition} ${offset}`).sort();
 }
 
 // Runs the consumer until it has read what a `consume` line asks for.
@@ -209,6 +279,7 @@ class Args {
     this.values = new Map(words.map((word) => [word.slice(0, word.indexOf("=")), word.slice(word.indexOf("=") + 1)]));
     this.topic = this.text("topic");
     this.partition = this.number("partition", 0);
+    this.group = this.text("group");
   }
 
   has(name) {
@@ -275,7 +346,7 @@ async function answer(client, line) {
   try {
     return [...(await client[verb](new Args(words))), "ok"];
   } catch (error) {
-    const cause = error.cause ?? error;
+    const cause = error.groups?.[0]?.error ?? error.cause ?? error;
     return [`failed ${cause.type ?? cause.name}: ${cause.message}`.replace(/\s+/g, " ")];
   }
 }

@@ -49,6 +49,7 @@ stories! {
     kafka_clients_2_8
     kafkajs_2
     sarama
+    sarama_as_for_kafka_2_8
     kafka_go
     franz_go
 }

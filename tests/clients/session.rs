@@ -16,39 +16,40 @@
 //! offsets topic= at=MS [partition=]                   -> found OFFSET              (-1: no such record)
 //! ```
 //!
+//! Those of `tests/groups/admin.rs`, about the group `group=` in one topic:
+//!
+//! ```text
+//! groups                                              -> group NAME                (one for each, ascending)
+//! group group= topic=                                 -> state STATE
+//!                                                     -> member PARTITION,..       (one for each, ascending)
+//! committed group= topic=                             -> committed PARTITION OFFSET
+//! lag group= topic=                                   -> lag PARTITION COUNT
+//! commit group= topic= partition= offset=             (for a group without members)
+//! reset group= topic=                                 (to the beginning)
+//! forget group= topic= partition=                     (its offset)
+//! dissolve group=
+//! ```
+//!
 //! `produce` sends the records `first .. first + count` as `contents` has them, from a producer of its own;
 //! with `keep=1` that producer stays for all later lines, whatever they say about it. In a `record` a null is
 //! `-`, a key `=text`, a value its length and CRC-32, and a header `name=text` or, when null, `name`.
 
-use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
-
 use crate::client::Client;
-use crate::common::talk::Talk;
-
-/// More than any client waits itself.
-const PATIENCE: Duration = Duration::from_secs(90);
+use crate::common::conversation::Conversation;
 
 /// A running client. It ends when this goes.
 pub(crate) struct Session {
     pub(crate) client: &'static Client,
-    talk: Talk,
-    lines: Receiver<String>,
+    conversation: Conversation,
 }
 
 impl Session {
     /// Starts the client, or says what is missing on this machine.
     pub(crate) fn start(client: &'static Client, bootstrap: &str) -> Result<Session, String> {
-        let mut command = client.command(bootstrap)?;
-        let (sender, lines) = channel();
-        let talk = Talk::start(&mut command, move |line| {
-            line.is_some_and(|line| sender.send(line.to_owned()).is_ok())
-        });
-        let talk = talk.map_err(|error| format!("{} does not start: {error}", client.name))?;
+        let conversation = Conversation::start(client.name, client.command(bootstrap)?);
         Ok(Session {
             client,
-            talk,
-            lines,
+            conversation,
         })
     }
 
@@ -57,10 +58,7 @@ impl Session {
     /// # Panics
     /// When it fails or says nothing for long.
     pub(crate) fn ask(&mut self, line: &str) -> Vec<String> {
-        match self.attempt(line) {
-            Ok(facts) => facts,
-            Err(sentence) => panic!("{}: {line}: {sentence}", self.client.name),
-        }
+        self.conversation.ask(line)
     }
 
     /// Has the client do something that may fail, and answers its facts or its sentence.
@@ -68,20 +66,6 @@ impl Session {
     /// # Panics
     /// When it says nothing for long.
     pub(crate) fn attempt(&mut self, line: &str) -> Result<Vec<String>, String> {
-        let name = self.client.name;
-        let said = self.talk.say(line);
-        said.unwrap_or_else(|_| panic!("{name} is gone before {line}"));
-        let mut facts = Vec::new();
-        loop {
-            let said = self.lines.recv_timeout(PATIENCE);
-            let said = said.unwrap_or_else(|_| panic!("{name} says nothing to {line}"));
-            if said == "ok" {
-                return Ok(facts);
-            }
-            if let Some(sentence) = said.strip_prefix("failed ") {
-                return Err(sentence.to_owned());
-            }
-            facts.push(said);
-        }
+        self.conversation.attempt(line)
     }
 }

@@ -225,7 +225,8 @@ impl Kafka {
         }
     }
 
-    fn send<'a, T: Wire<'a>>(&mut self, api: ApiKey, version: i16, body: &T) -> io::Result<()> {
+    /// Sends a request and does not wait for its answer: `receive` reads that.
+    pub fn send<'a, T: Wire<'a>>(&mut self, api: ApiKey, version: i16, body: &T) -> io::Result<()> {
         self.correlation_id += 1;
         let mut frame = Vec::new();
         frame.extend_from_slice(&(api as i16).to_be_bytes());
@@ -242,7 +243,7 @@ impl Kafka {
     }
 
     /// The body of the next answer, which must be the next one in order.
-    fn receive(&mut self, api: ApiKey, version: i16) -> io::Result<Vec<u8>> {
+    pub fn receive(&mut self, api: ApiKey, version: i16) -> io::Result<Vec<u8>> {
         let frame = self.raw.read()?;
         self.answered += 1;
         assert_eq!(frame[..4], self.answered.to_be_bytes(), "answers in order");
@@ -251,7 +252,8 @@ impl Kafka {
     }
 }
 
-fn read_body<'a, T: Wire<'a>>(body: &'a [u8], api: ApiKey, version: i16) -> T {
+/// An answer out of its body.
+pub fn read_body<'a, T: Wire<'a>>(body: &'a [u8], api: ApiKey, version: i16) -> T {
     let flexible = api.info().is_flexible(version);
     decode(body, version, flexible).expect("an answer of its version")
 }

@@ -3,8 +3,6 @@
 use std::io::{self, BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use rustix::process::{Pid, Signal, kill_process};
-
 /// A running program. It ends when this goes.
 pub struct Talk {
     process: Child,
@@ -30,14 +28,6 @@ impl Talk {
     /// Says a line.
     pub fn say(&mut self, line: &str) -> io::Result<()> {
         writeln!(self.stdin, "{line}")
-    }
-
-    /// Asks it to stop (SIGTERM).
-    pub fn term(&self) {
-        let id = i32::try_from(self.process.id())
-            .ok()
-            .and_then(Pid::from_raw);
-        let _ = kill_process(id.expect("a process id"), Signal::TERM);
     }
 
     /// SIGKILL, and waits until it is gone.

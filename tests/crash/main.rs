@@ -1,4 +1,4 @@
-//! The real daemon, killed with SIGKILL under load, fifty times.
+//! The real daemon, killed with SIGKILL under load, fifty times; and twenty times under the commits of `groups`.
 //!
 //! Writers pipeline batches over connections of their own, plain ones and idempotent ones (which send again after
 //! the crash what had no answer), and readers follow the ends of the partitions. After each kill the daemon starts
@@ -14,6 +14,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod groups;
 mod ledger;
 mod writer;
 
@@ -50,6 +51,11 @@ fn nothing_that_was_promised_is_lost_in_fifty_kills() {
     broker.restart();
     check(&broker, &writers, &mut ledger, CYCLES);
     assert!(ledger.acked_count() > 10_000, "the load was a load");
+}
+
+#[test]
+fn no_commit_is_lost_and_no_member_is_forgotten_in_twenty_kills() {
+    groups::run();
 }
 
 fn writers(control: &mut Kafka) -> Vec<Writer> {

@@ -35,6 +35,17 @@ asks! {
     InitProducerId: init_producer_id::InitProducerIdRequest<'static> => InitProducerIdResponse;
     OffsetForLeaderEpoch: offset_for_leader_epoch::OffsetForLeaderEpochRequest<'static> => OffsetForLeaderEpochResponse<'static>;
     DescribeCluster: describe_cluster::DescribeClusterRequest => DescribeClusterResponse<'static>;
+    FindCoordinator: find_coordinator::FindCoordinatorRequest<'static> => FindCoordinatorResponse<'static>;
+    JoinGroup: join_group::JoinGroupRequest<'static> => JoinGroupResponse<'static>;
+    SyncGroup: sync_group::SyncGroupRequest<'static> => SyncGroupResponse<'static>;
+    Heartbeat: heartbeat::HeartbeatRequest<'static> => HeartbeatResponse;
+    LeaveGroup: leave_group::LeaveGroupRequest<'static> => LeaveGroupResponse<'static>;
+    OffsetCommit: offset_commit::OffsetCommitRequest<'static> => OffsetCommitResponse<'static>;
+    OffsetFetch: offset_fetch::OffsetFetchRequest<'static> => OffsetFetchResponse<'static>;
+    OffsetDelete: offset_delete::OffsetDeleteRequest<'static> => OffsetDeleteResponse<'static>;
+    DeleteGroups: delete_groups::DeleteGroupsRequest<'static> => DeleteGroupsResponse<'static>;
+    ListGroups: list_groups::ListGroupsRequest<'static> => ListGroupsResponse<'static>;
+    DescribeGroups: describe_groups::DescribeGroupsRequest<'static> => DescribeGroupsResponse<'static>;
     DescribeTopicPartitions: describe_topic_partitions::DescribeTopicPartitionsRequest<'static> => DescribeTopicPartitionsResponse<'static>;
 }
 

@@ -63,38 +63,65 @@ pub(crate) struct Judge<'t> {
 }
 
 impl Judge<'_> {
-    /// Compares two values that stand at the same place.
-    pub(crate) fn compare(&mut self, path: &str, mut trees: Both<Tree>) {
-        for may in self.table.rearranging(self.script, self.api, path) {
-            for side in [Side::Ours, Side::Theirs] {
-                may.rearrange(&mut trees[side]);
-            }
-            if matches!(may, May::Begin) {
-                cut_to_ours(&mut trees);
-            }
+    /// Compares two answers.
+    pub(crate) fn compare(&mut self, mut trees: Both<Tree>) {
+        for side in [Side::Ours, Side::Theirs] {
+            self.rearrange("", &mut trees[side]);
         }
-        match (&trees[Side::Ours], &trees[Side::Theirs]) {
+        self.compare_at("", &trees[Side::Ours], &trees[Side::Theirs]);
+    }
+
+    /// Brings the lists of a tree into the order in which they are compared, the innermost first.
+    fn rearrange(&self, path: &str, tree: &mut Tree) {
+        match tree {
+            Tree::Struct(fields) => fields
+                .iter_mut()
+                .for_each(|(name, tree)| self.rearrange(&inside(path, name), tree)),
+            Tree::List(items) => items
+                .iter_mut()
+                .for_each(|tree| self.rearrange(&format!("{path}[]"), tree)),
+            Tree::Leaf(_) => return,
+        }
+        for may in self.table.rearranging(self.script, self.api, path) {
+            may.rearrange(tree);
+        }
+    }
+
+    /// Compares two values that stand at the same place.
+    fn compare_at(&mut self, path: &str, ours: &Tree, theirs: &Tree) {
+        match (ours, theirs) {
+            _ if self.is_free(path, ours, theirs) => {}
             (Tree::Struct(ours), Tree::Struct(theirs)) if ours.len() == theirs.len() => {
                 for ((name, ours), (_, theirs)) in ours.iter().zip(theirs) {
-                    let dot = if path.is_empty() { "" } else { "." };
-                    self.compare_parts(&format!("{path}{dot}{name}"), ours, theirs);
+                    self.compare_at(&inside(path, name), ours, theirs);
                 }
             }
-            (Tree::List(ours), Tree::List(theirs)) if ours.len() == theirs.len() => {
+            (Tree::List(ours), Tree::List(theirs)) if self.are_as_long(path, ours, theirs) => {
                 for (i, (ours, theirs)) in ours.iter().zip(theirs).enumerate() {
-                    self.compare_parts(&format!("{path}[{i}]"), ours, theirs);
+                    self.compare_at(&format!("{path}[{i}]"), ours, theirs);
                 }
             }
             (ours, theirs) => self.compare_values(path, &shown(ours), &shown(theirs)),
         }
     }
 
-    fn compare_parts(&mut self, path: &str, ours: &Tree, theirs: &Tree) {
-        let pick = |side| match side {
-            Side::Ours => ours.clone(),
-            Side::Theirs => theirs.clone(),
-        };
-        self.compare(path, Both::each(pick));
+    /// Whether they differ, and may in any way.
+    fn is_free(&self, path: &str, ours: &Tree, theirs: &Tree) -> bool {
+        let mut rows = self.table.excusing(self.script, self.api, path);
+        let row = rows.find(|(_, may)| matches!(may, May::Free) && ours != theirs);
+        row.inspect(|(row, _)| self.table.fire(*row)).is_some()
+    }
+
+    /// Whether the lists have as many elements, as far as they must.
+    fn are_as_long(&self, path: &str, ours: &[Tree], theirs: &[Tree]) -> bool {
+        if ours.len() == theirs.len() {
+            return true;
+        }
+        let mut rows = self.table.excusing(self.script, self.api, path);
+        let row = rows.find(|(_, may)| matches!(may, May::Begin));
+        let begins = !ours.is_empty() && ours.len() < theirs.len();
+        let row = row.filter(|_| begins);
+        row.inspect(|(row, _)| self.table.fire(*row)).is_some()
     }
 
     fn compare_values(&mut self, path: &str, ours: &str, theirs: &str) {
@@ -156,8 +183,11 @@ impl May {
         match self {
             May::Order(field) => items.sort_by(|a, b| a.field(field).cmp(&b.field(field))),
             May::Lack(names) => items.retain(|item| {
-                let name = item.field("name").map(shown).unwrap_or_default();
-                !names.contains(&name.trim_matches('"'))
+                let name = item.field("name").or(item.field("group_id"));
+                let name = name.map(shown).unwrap_or_default();
+                !names
+                    .iter()
+                    .any(|it| name.trim_matches('"').starts_with(it))
             }),
             May::Served => items.retain(|item| {
                 let key = item.field("api_key").map(shown).unwrap_or_default();
@@ -169,14 +199,11 @@ impl May {
     }
 }
 
-/// Leaves of their list as many elements as ours has, if ours has any.
-fn cut_to_ours(trees: &mut Both<Tree>) {
-    let count = match &trees[Side::Ours] {
-        Tree::List(ours) if !ours.is_empty() => ours.len(),
-        _ => return,
-    };
-    if let Tree::List(theirs) = &mut trees[Side::Theirs] {
-        theirs.truncate(count);
+/// The path of a field.
+fn inside(path: &str, name: &str) -> String {
+    match path {
+        "" => name.to_owned(),
+        path => format!("{path}.{name}"),
     }
 }
 

@@ -1,18 +1,24 @@
 //! The two brokers that scripts talk to, and the versions that both speak.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use chronikd::proto::ApiKey;
+use chronikd::proto::error::ErrorCode;
 use chronikd::proto::schema::api_versions::{ApiVersionsRequest, ApiVersionsResponse};
+use chronikd::proto::schema::find_coordinator::{FindCoordinatorRequest, FindCoordinatorResponse};
+use chronikd::proto::schema::offset_fetch::{OffsetFetchRequest, OffsetFetchResponse};
 
 use crate::both::{Both, Side};
-use crate::common::apache::{Apache, NEWEST};
+use crate::common::apache::{Apache, NEWEST, OLD};
 use crate::common::ask::{ask, decode, frame};
 use crate::common::broker::Broker;
 use crate::common::raw::Raw;
 
-/// What Kafka is told beyond the needs of one node: the smallest internal topics, no pause before a group's first
-/// rebalance (chronikd's default), and sessions short enough to see them end.
+/// What both are told: sessions may be short enough to see them end.
+const SETTINGS: &[&str] = &["group.min.session.timeout.ms=100"];
+/// What Kafka is told beyond the needs of one node: the smallest internal topics, and no pause before a group's first
+/// rebalance (chronikd's default).
 const THEIR_SETTINGS: &[&str] = &[
     "offsets.topic.num.partitions=1",
     "share.coordinator.state.topic.num.partitions=1",
@@ -22,8 +28,16 @@ const THEIR_SETTINGS: &[&str] = &[
     "group.initial.rebalance.delay.ms=0",
 ];
 
-/// Kafka 4 lists Produce 0 to 2 for the sake of old librdkafka, and closes the connection when they come.
-const LISTED_BUT_REFUSED: (ApiKey, i16) = (ApiKey::Produce, 3);
+/// Versions below these are listed and yet not served: Kafka 4 lists Produce 0 to 2 for the sake of old librdkafka and
+/// closes the connection when they come; offsets of version 0 were kept in ZooKeeper, which no oracle has any more.
+const SERVED_FROM: &[(&str, ApiKey, i16)] = &[
+    (NEWEST, ApiKey::Produce, 3),
+    (OLD, ApiKey::OffsetCommit, 1),
+    (OLD, ApiKey::OffsetFetch, 1),
+];
+
+/// How long Kafka may take to make the topics of its coordinators.
+const COORDINATORS_LIMIT: Duration = Duration::from_secs(30);
 
 /// First and last version of an API, by its key.
 type Versions = BTreeMap<i16, (i16, i16)>;
@@ -46,21 +60,30 @@ impl Pair {
     /// A chronikd and a Kafka of that toolchain.
     pub(crate) fn start(release: &'static str) -> Pair {
         Pair::of(release, |side| match side {
-            Side::Ours => Server::Ours(Broker::start(&[])),
-            Side::Theirs => Server::Theirs(Apache::start(release, THEIR_SETTINGS)),
+            Side::Ours => {
+                let options: Vec<&str> = SETTINGS.iter().flat_map(|it| ["-o", it]).collect();
+                Server::Ours(Broker::start(&options))
+            }
+            Side::Theirs => Pair::theirs(release),
         })
     }
 
     /// Twice the same Kafka: scripts must find that it agrees with itself.
     pub(crate) fn of_twins(release: &'static str) -> Pair {
-        Pair::of(release, |_| {
-            Server::Theirs(Apache::start(release, THEIR_SETTINGS))
-        })
+        Pair::of(release, |_| Pair::theirs(release))
+    }
+
+    fn theirs(release: &'static str) -> Server {
+        let settings = [SETTINGS, THEIR_SETTINGS].concat();
+        Server::Theirs(Apache::start(release, &settings))
     }
 
     fn of(release: &'static str, start: impl FnMut(Side) -> Server) -> Pair {
         let servers = Both::each(start);
         let versions = servers.map(|server| versions_of(server.port()));
+        for side in [Side::Ours, Side::Theirs] {
+            await_coordinators(servers[side].port());
+        }
         Pair {
             servers,
             versions,
@@ -80,10 +103,9 @@ impl Pair {
         let (min, max) = (ours.0.max(theirs.0), ours.1.min(theirs.1));
         // A twin of Kafka speaks what chronikd's messages do not.
         let (min, max) = (min.max(api.info().min), max.min(api.info().max));
-        let min = match (LISTED_BUT_REFUSED, self.release) {
-            ((refused, served), NEWEST) if refused == api => min.max(served),
-            _ => min,
-        };
+        let rows = SERVED_FROM.iter();
+        let mut served = rows.filter(|row| (row.0, row.1) == (self.release, api));
+        let min = served.next().map_or(min, |row| min.max(row.2));
         (min <= max).then_some((min, max))
     }
 }
@@ -105,4 +127,41 @@ fn versions_of(port: u16) -> Versions {
     let row = answer.api_keys.iter();
     row.map(|row| (row.api_key, (row.min_version, row.max_version)))
         .collect()
+}
+
+/// Kafka's coordinators need their topics, which the first question creates.
+fn await_coordinators(port: u16) {
+    let mut raw = Raw::connect(port).expect("a connection");
+    let began = Instant::now();
+    while [0, 1]
+        .iter()
+        .any(|&key_type| !has_coordinator(&mut raw, key_type))
+        || !has_offsets(&mut raw)
+    {
+        assert!(began.elapsed() < COORDINATORS_LIMIT, "no coordinator comes");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn has_coordinator(raw: &mut Raw, key_type: i8) -> bool {
+    let request = FindCoordinatorRequest {
+        key: "any",
+        key_type,
+        ..FindCoordinatorRequest::default()
+    };
+    let request = frame(ApiKey::FindCoordinator, 1, &request);
+    let body = ask(raw, ApiKey::FindCoordinator, 1, &request);
+    let answer: FindCoordinatorResponse<'_> = decode(&body, ApiKey::FindCoordinator, 1);
+    answer.error_code == ErrorCode::NONE
+}
+
+fn has_offsets(raw: &mut Raw) -> bool {
+    let request = OffsetFetchRequest {
+        group_id: "any",
+        ..OffsetFetchRequest::default()
+    };
+    let request = frame(ApiKey::OffsetFetch, 2, &request);
+    let body = ask(raw, ApiKey::OffsetFetch, 2, &request);
+    let answer: OffsetFetchResponse<'_> = decode(&body, ApiKey::OffsetFetch, 2);
+    answer.error_code == ErrorCode::NONE
 }

@@ -269,7 +269,7 @@ impl<'t> Run<'t> {
             ids: &mut self.ids,
             found: Vec::new(),
         };
-        judge.compare("", trees);
+        judge.compare(trees);
         for difference in judge.found {
             self.note(api, version, &difference);
         }

@@ -76,7 +76,6 @@ pub(crate) const CLIENTS: &[Client] = &[
         assignors: &["roundrobin"],
         static_members: false,
         rejoins: true,
-        ..NEW
     },
     Client {
         name: "sarama",
@@ -90,7 +89,6 @@ pub(crate) const CLIENTS: &[Client] = &[
         assignors: EAGER,
         static_members: false,
         rejoins: true,
-        ..NEW
     },
     Client {
         name: "franz_go",

@@ -89,7 +89,7 @@ impl Stage {
         Group::new(&format!("{}-{name}", self.topic), &place, cast, assignor)
     }
 
-    /// Two members, three, two after a kill, the broker's death, five, four.
+    /// Two members, three, two after a kill, another death of the broker, five, four.
     fn members_come_and_go(&mut self) {
         self.step(|group| {
             group.join(None);
@@ -98,7 +98,7 @@ impl Stage {
         self.step(|group| {
             group.join(None);
         });
-        self.step(|group| group.kill(1));
+        self.a_member_and_the_broker_die();
         self.the_broker_dies_and_the_groups_go_on();
         self.step(|group| {
             for _ in 0..3 {
@@ -122,6 +122,13 @@ impl Stage {
         }
     }
 
+    /// The broker that comes back has never heard the dead member, and does not wait for it for ever.
+    fn a_member_and_the_broker_die(&mut self) {
+        self.groups.iter_mut().for_each(|group| group.kill(1));
+        self.server.crash();
+        self.step(|_| {});
+    }
+
     /// A stable group has no rebalance when the broker comes back: nobody tells of a change, unless the client itself
     /// joins anew.
     fn the_broker_dies_and_the_groups_go_on(&mut self) {
@@ -135,7 +142,8 @@ impl Stage {
         assert_eq!(before, after, "the groups were divided anew");
     }
 
-    /// Who comes back under its instance id within the session timeout has its partitions, and nobody else notices.
+    /// Who comes back under its instance id within the session timeout has its partitions, and nobody else notices;
+    /// nor does it matter that the broker was away meanwhile.
     fn a_static_member_is_restarted(&mut self, client: &'static Client) {
         let mut group = self.group("static", vec![client], client.assignors[0]);
         let first = group.join(Some("first"));
@@ -144,6 +152,7 @@ impl Stage {
         group.catch_up(&self.feeder.grow());
         let before = [first, second].map(|number| group.book.assigned(number));
         group.kill(first);
+        self.server.crash();
         let again = group.join(Some("first"));
         group.settle();
         group.catch_up(&self.feeder.grow());

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::{Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use crate::book::Book;
@@ -24,8 +24,20 @@ const CONSUMERS: usize = 2;
 const CRASHES: usize = 3;
 /// Records a second.
 const THROUGHPUT: &str = "500";
-/// Records that are acknowledged between two crashes.
+/// Records that are acknowledged between two crashes, and behind the last one.
 const BETWEEN: usize = 500;
+const RECORDS: usize = (CRASHES + 1) * BETWEEN;
+/// A file's name, and what stands in it.
+type Settings = (&'static str, &'static str);
+const CONSUMER: Settings = (
+    "consumer",
+    "heartbeat.interval.ms=500\nreconnect.backoff.max.ms=200\n",
+);
+/// Left alone, this tool never sends anything again.
+const PRODUCER: Settings = (
+    "producer",
+    "retries=2147483647\nreconnect.backoff.max.ms=200\n",
+);
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The whole test.
@@ -37,29 +49,28 @@ pub(crate) fn run() {
     stage.wait("the consumers share the partitions", |stage| {
         stage.book.is_shared_by(&[0, 1], PARTITIONS)
     });
+    stage.produce();
     for crash in 1..=CRASHES {
         stage.wait("records are acknowledged", |stage| {
             stage.acked_count() >= crash * BETWEEN
         });
         stage.server.crash();
     }
-    stage.wait("records are acknowledged after the last crash", |stage| {
-        stage.acked_count() >= (CRASHES + 1) * BETWEEN
-    });
     stage.every_acknowledged_record_is_consumed();
 }
 
 struct Stage {
     // In this order: who talks to the broker ends before it does.
     _consumers: Vec<Talk>,
-    producer: Talk,
+    producer: Option<Talk>,
+    sender: Sender<Event>,
     heard: Receiver<Event>,
     book: Book,
     acked: Acked,
     produced: bool,
     topic: String,
     server: Server,
-    _settings: Dir,
+    settings: Dir,
 }
 
 /// What one of the programs has printed.
@@ -68,6 +79,8 @@ enum Event {
     Consumer(usize, Line),
     /// A record that was acknowledged, as partition, offset and value.
     Acked(usize, i64, String),
+    /// What the producer has given up.
+    Failed(String),
     /// The producer has ended.
     Produced,
 }
@@ -80,9 +93,6 @@ impl Stage {
         control.create(&topic, PARTITIONS as i32, &[]);
         server.settle();
         let settings = Dir::new();
-        let file = settings.join("consumer.properties");
-        let text = "heartbeat.interval.ms=500\nreconnect.backoff.max.ms=200\n";
-        std::fs::write(&file, text).expect("a file of settings");
         let (sender, heard) = channel();
         let consumer = |number| {
             let mut command = java("VerifiableConsumer", &server, &topic);
@@ -93,7 +103,7 @@ impl Stage {
                 "--group-id",
                 &topic,
             ]);
-            command.arg("--command-config").arg(&file);
+            configure(&mut command, &settings, CONSUMER);
             let sender = sender.clone();
             let talk = Talk::start(&mut command, move |text| {
                 let line = consumer_line(text);
@@ -102,22 +112,30 @@ impl Stage {
             talk.expect("java runs")
         };
         let consumers = (0..CONSUMERS).map(consumer).collect();
-        let mut command = java("VerifiableProducer", &server, &topic);
-        command.args(["--throughput", THROUGHPUT]);
-        let producer = Talk::start(&mut command, move |text| {
-            producer_event(text).is_none_or(|event| sender.send(event).is_ok())
-        });
         Stage {
             _consumers: consumers,
-            producer: producer.expect("java runs"),
+            producer: None,
+            sender,
             heard,
             book: Book::default(),
             acked: vec![BTreeMap::new(); PARTITIONS],
             produced: false,
             topic,
             server,
-            _settings: settings,
+            settings,
         }
+    }
+
+    fn produce(&mut self) {
+        let mut command = java("VerifiableProducer", &self.server, &self.topic);
+        command.args(["--throughput", THROUGHPUT]);
+        command.args(["--max-messages", &RECORDS.to_string()]);
+        configure(&mut command, &self.settings, PRODUCER);
+        let sender = self.sender.clone();
+        let producer = Talk::start(&mut command, move |text| {
+            producer_event(text).is_none_or(|event| sender.send(event).is_ok())
+        });
+        self.producer = Some(producer.expect("java runs"));
     }
 
     fn acked_count(&self) -> usize {
@@ -140,6 +158,7 @@ impl Stage {
                 Ok(Event::Acked(partition, offset, value)) => {
                     self.acked[partition].insert(offset, value);
                 }
+                Ok(Event::Failed(text)) => panic!("the producer gives up: {text}"),
                 Ok(Event::Produced) => self.produced = true,
                 Err(_) => panic!("waiting until {what}\n{}", self.book),
             }
@@ -148,16 +167,11 @@ impl Stage {
 
     /// The producer is idempotent: the log has every number once, from 0 on, and every acknowledged one where it said.
     fn every_acknowledged_record_is_consumed(mut self) {
-        self.producer.term();
         self.wait("the producer has ended", |stage| stage.produced);
         let log = read_log(&self.server, &self.topic, PARTITIONS);
         assert_contains(&log, &self.acked);
-        let values = log.iter().flat_map(BTreeMap::values);
-        let mut numbers: Vec<usize> = values
-            .map(|value| value.parse().expect("a number"))
-            .collect();
-        numbers.sort_unstable();
-        assert!(numbers.iter().copied().eq(0..numbers.len()), "{numbers:?}");
+        assert_each_number_once(&log);
+        assert_eq!(self.acked_count(), RECORDS);
         let ends: Vec<i64> = log.iter().map(|records| records.len() as i64).collect();
         self.wait("everything is committed", |stage| {
             stage.book.is_committed(&ends)
@@ -169,6 +183,26 @@ impl Stage {
                 "partition {partition}"
             );
         }
+    }
+}
+
+/// Has a tool read these settings from a file.
+fn configure(command: &mut Command, dir: &Dir, settings: Settings) {
+    let (name, text) = settings;
+    let file = dir.join(name);
+    std::fs::write(&file, text).expect("a file of settings");
+    command.arg("--command-config").arg(file);
+}
+
+/// The producer counts its records.
+fn assert_each_number_once(log: &Acked) {
+    let values = log.iter().flat_map(BTreeMap::values);
+    let mut numbers: Vec<usize> = values
+        .map(|value| value.parse().expect("a number"))
+        .collect();
+    numbers.sort_unstable();
+    for (expected, number) in numbers.into_iter().enumerate() {
+        assert_eq!(number, expected, "a record is missing, or there twice");
     }
 }
 
@@ -211,8 +245,10 @@ fn producer_event(text: Option<&str>) -> Option<Event> {
     let Some(text) = text else {
         return Some(Event::Produced);
     };
-    if field(text, "name")? != "producer_send_success" {
-        return None;
+    match field(text, "name")? {
+        "producer_send_success" => {}
+        "producer_send_error" => return Some(Event::Failed(text.to_owned())),
+        _ => return None,
     }
     let partition = field(text, "partition")?.parse().ok()?;
     let offset = field(text, "offset")?.parse().ok()?;

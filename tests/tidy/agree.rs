@@ -10,7 +10,7 @@ use std::process::Command;
 
 /// The kinds of text that the project has.
 pub(crate) const TEXTS: &[&str] = &[
-    ".rs", ".md", ".toml", ".java", ".py", ".sh", ".1", ".5", ".7", ".8",
+    ".rs", ".md", ".toml", ".java", ".py", ".js", ".go", ".sh", ".1", ".5", ".7", ".8",
 ];
 
 /// Every package of Cargo.lock, and no other. A new one is a decision: it is made here.

@@ -74,19 +74,11 @@ impl Joined {
             error,
             generation_id: -1,
             protocol_type: None,
-            protocol_name: Some("".into()),
+            protocol_name: None,
             leader: "".into(),
             skip_assignment: false,
             member_id: member_id.into(),
             members: Vec::new(),
-        }
-    }
-
-    /// The same without even an empty protocol name: so Kafka answers a member that is not who it claims to be.
-    pub(super) fn disowned(error: ErrorCode, member_id: &str) -> Joined {
-        Joined {
-            protocol_name: None,
-            ..Joined::refused(error, member_id)
         }
     }
 }

@@ -84,7 +84,7 @@ impl Work<'_> {
             return self.add(join, id, ticket);
         }
         if let Err(error) = self.group.validate(member_id, join.group_instance_id) {
-            self.pay(ticket, Joined::disowned(error, member_id));
+            self.pay(ticket, Joined::refused(error, member_id));
             return None;
         }
         if self.has_nothing_new(join) {

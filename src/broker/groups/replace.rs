@@ -62,7 +62,7 @@ impl Work<'_> {
         let (joining, syncing) = (member.joining.take(), member.syncing.take());
         member.begin_session(self.now.mono);
         if let Some(ticket) = joining {
-            self.pay(ticket, Joined::disowned(error, old_id));
+            self.pay(ticket, Joined::refused(error, old_id));
         }
         if let Some(ticket) = syncing {
             self.pay(ticket, Synced::refused(error));

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"maps"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -13,9 +14,9 @@ type franzClient struct {
 	kept      *kgo.Client
 }
 
-func franzSession(bootstrap string) verbs {
+func franzSession(bootstrap, _ string) verbs {
 	c := &franzClient{bootstrap: bootstrap}
-	return verbs{
+	known := verbs{
 		"cluster":  c.cluster,
 		"create":   c.create,
 		"delete":   c.delete,
@@ -24,6 +25,8 @@ func franzSession(bootstrap string) verbs {
 		"consume":  c.consume,
 		"offsets":  c.offsets,
 	}
+	maps.Copy(known, c.groupVerbs())
+	return known
 }
 
 func (c *franzClient) start(options ...kgo.Opt) (*kgo.Client, error) {

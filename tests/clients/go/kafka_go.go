@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"maps"
 	"time"
 
 	"github.com/segmentio/kafka-go"
@@ -14,12 +15,12 @@ type kafkaGoClient struct {
 	kept      *kafkaGoProducer
 }
 
-func kafkaGoSession(bootstrap string) verbs {
+func kafkaGoSession(bootstrap, _ string) verbs {
 	// The transport of its own keeps no connection that a broker has left behind.
 	transport := &kafka.Transport{ClientID: "kafka-go", IdleTimeout: time.Millisecond}
 	client := &kafka.Client{Addr: kafka.TCP(bootstrap), Timeout: patience, Transport: transport}
 	c := &kafkaGoClient{bootstrap: bootstrap, client: client}
-	return verbs{
+	known := verbs{
 		"cluster":  c.cluster,
 		"create":   c.create,
 		"delete":   c.delete,
@@ -28,6 +29,8 @@ func kafkaGoSession(bootstrap string) verbs {
 		"consume":  c.consume,
 		"offsets":  c.offsets,
 	}
+	maps.Copy(known, c.groupVerbs())
+	return known
 }
 
 // The topics.

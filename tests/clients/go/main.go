@@ -1,5 +1,7 @@
-// The Go clients behind one program: `clients LIBRARY session BOOTSTRAP` answers the lines that session.rs
+// The Go clients behind one program: `clients LIBRARY session BOOTSTRAP [VERSION]` answers the lines that session.rs
 // sends, and `clients LIBRARY member BOOTSTRAP GROUP TOPIC ASSIGNOR [INSTANCE_ID]` is one member of a group.
+//
+// Sarama asks no broker what it knows: VERSION is the one of Kafka that it is told to assume.
 //
 // What the libraries share is in session.go and member.go; each library has a file for either.
 package main
@@ -12,7 +14,7 @@ import (
 
 // One library, in both of its parts.
 type library struct {
-	session func(bootstrap string) verbs
+	session func(bootstrap, version string) verbs
 	member  func(context.Context, membership) error
 }
 
@@ -32,7 +34,8 @@ func main() {
 	}
 	switch os.Args[2] {
 	case "session":
-		answerLines(chosen.session(os.Args[3]))
+		words := append(os.Args[3:], "")
+		answerLines(chosen.session(words[0], words[1]))
 	case "member":
 		runMember(chosen.member, os.Args[3:])
 	default:

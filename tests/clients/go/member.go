@@ -64,7 +64,7 @@ func sayAssigned[N int | int32](partitions []N) {
 		say("assigned -")
 		return
 	}
-	say("assigned " + strings.Trim(strings.ReplaceAll(fmt.Sprint(partitions), " ", ","), "[]"))
+	say("assigned " + joined(partitions))
 }
 
 func sayGot(partition int, offset int64, value []byte) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"maps"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -8,12 +9,13 @@ import (
 
 type saramaClient struct {
 	bootstrap []string
+	version   string
 	kept      sarama.SyncProducer
 }
 
-func saramaSession(bootstrap string) verbs {
-	c := &saramaClient{bootstrap: []string{bootstrap}}
-	return verbs{
+func saramaSession(bootstrap, version string) verbs {
+	c := &saramaClient{bootstrap: []string{bootstrap}, version: version}
+	known := verbs{
 		"cluster":  c.cluster,
 		"create":   c.create,
 		"delete":   c.delete,
@@ -22,9 +24,10 @@ func saramaSession(bootstrap string) verbs {
 		"consume":  c.consume,
 		"offsets":  c.offsets,
 	}
+	maps.Copy(known, c.groupVerbs())
+	return known
 }
 
-// Settings that differ from those that an application has that sets nothing but the version.
 func saramaConfig() *sarama.Config {
 	config := sarama.NewConfig()
 	config.ClientID = "sarama"
@@ -32,10 +35,18 @@ func saramaConfig() *sarama.Config {
 	return config
 }
 
+func (c *saramaClient) config() *sarama.Config {
+	config := saramaConfig()
+	if version, err := sarama.ParseKafkaVersion(c.version); err == nil {
+		config.Version = version
+	}
+	return config
+}
+
 // The topics.
 
 func (c *saramaClient) cluster(args) ([]string, error) {
-	client, err := sarama.NewClient(c.bootstrap, saramaConfig())
+	client, err := sarama.NewClient(c.bootstrap, c.config())
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +55,7 @@ func (c *saramaClient) cluster(args) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	told, err := broker.GetMetadata(sarama.NewMetadataRequest(sarama.MaxVersion, nil))
+	told, err := broker.GetMetadata(sarama.NewMetadataRequest(client.Config().Version, nil))
 	if err != nil {
 		return nil, err
 	}
@@ -52,7 +63,7 @@ func (c *saramaClient) cluster(args) ([]string, error) {
 }
 
 func (c *saramaClient) withAdmin(do func(sarama.ClusterAdmin) error) error {
-	admin, err := sarama.NewClusterAdmin(c.bootstrap, saramaConfig())
+	admin, err := sarama.NewClusterAdmin(c.bootstrap, c.config())
 	if err != nil {
 		return err
 	}
@@ -128,7 +139,7 @@ func (c *saramaClient) produce(a args) ([]string, error) {
 }
 
 func (c *saramaClient) producer(a args) (sarama.SyncProducer, error) {
-	config := saramaConfig()
+	config := c.config()
 	config.Producer.Partitioner = sarama.NewManualPartitioner
 	config.Producer.Return.Successes = true
 	config.Producer.Return.Errors = true
@@ -171,7 +182,7 @@ func firstSaramaError(err error) error {
 }
 
 func (c *saramaClient) consume(a args) ([]string, error) {
-	client, err := sarama.NewClient(c.bootstrap, saramaConfig())
+	client, err := sarama.NewClient(c.bootstrap, c.config())
 	if err != nil {
 		return nil, err
 	}
@@ -229,7 +240,7 @@ func saramaStart(client sarama.Client, a args) (int64, error) {
 }
 
 func (c *saramaClient) offsets(a args) ([]string, error) {
-	client, err := sarama.NewClient(c.bootstrap, saramaConfig())
+	client, err := sarama.NewClient(c.bootstrap, c.config())
 	if err != nil {
 		return nil, err
 	}

@@ -1,5 +1,6 @@
 //! What is said to both brokers. A script makes its own topics and groups, with names that no other run uses.
 
+mod groups;
 mod kit;
 mod offsets;
 mod records;
@@ -9,6 +10,7 @@ mod versions;
 use chronikd::proto::ApiKey;
 
 use crate::run::Run;
+use groups::{commits, joins, rebalances, sessions, shown, statics, syncs};
 
 /// At which versions of its API a script is played.
 #[derive(Clone, Copy)]
@@ -85,4 +87,40 @@ pub(crate) const SCRIPTS: &[Script] = &[
     script("offsets by time", ApiKey::ListOffsets, At::Every, offsets::times),
     script("ends of epochs", ApiKey::OffsetForLeaderEpoch, At::Every, offsets::epochs),
     script("producer ids", ApiKey::InitProducerId, At::Every, offsets::producer_ids),
+    script("coordinators", ApiKey::FindCoordinator, At::Every, shown::coordinators),
+    script("a member alone", ApiKey::JoinGroup, At::Every, joins::alone),
+    script("refusals to join", ApiKey::JoinGroup, At::Every, joins::refusals),
+    script("heartbeats", ApiKey::Heartbeat, At::Every, joins::heartbeats),
+    script("departures", ApiKey::LeaveGroup, At::Every, joins::departures),
+    script("told and gone", ApiKey::JoinGroup, At::Three, joins::told_and_gone),
+    script("other types", ApiKey::JoinGroup, At::Three, joins::other_types),
+    script("refusals to sync", ApiKey::SyncGroup, At::Every, syncs::refusals),
+    script("parts", ApiKey::SyncGroup, At::Every, syncs::parts),
+    script("a large part", ApiKey::SyncGroup, At::Three, syncs::large),
+    script("large words", ApiKey::SyncGroup, At::Newest, syncs::large_words),
+    script("two members", ApiKey::JoinGroup, At::Every, rebalances::two),
+    script("a follower changes its words", ApiKey::JoinGroup, At::Three, rebalances::a_follower_changes_its_words),
+    script("the leader goes", ApiKey::JoinGroup, At::Three, rebalances::the_leader_goes),
+    script("the leader goes before it has spoken", ApiKey::JoinGroup, At::Three, rebalances::the_leader_goes_before_it_has_spoken),
+    script("three members", ApiKey::JoinGroup, At::Three, rebalances::three),
+    script("votes", ApiKey::JoinGroup, At::Three, rebalances::votes),
+    script("a second join overtakes", ApiKey::JoinGroup, At::Newest, rebalances::a_second_join_overtakes),
+    script("versions mixed", ApiKey::JoinGroup, At::Three, rebalances::versions_mixed),
+    script("a session ends", ApiKey::JoinGroup, At::Three, sessions::a_session_ends),
+    script("a leader falls silent", ApiKey::JoinGroup, At::Newest, sessions::a_leader_falls_silent),
+    script("a rebalance does not wait", ApiKey::JoinGroup, At::Newest, sessions::a_rebalance_does_not_wait),
+    script("a part is not fetched", ApiKey::JoinGroup, At::Newest, sessions::a_part_is_not_fetched),
+    script("a static member is replaced", ApiKey::JoinGroup, At::Every, statics::replaced),
+    script("a static follower is replaced", ApiKey::JoinGroup, At::Every, statics::a_follower_is_replaced),
+    script("a static member is replaced while it waits", ApiKey::JoinGroup, At::Three, statics::replaced_while_it_waits),
+    script("static strangers", ApiKey::JoinGroup, At::Every, statics::strangers),
+    script("groups in every state", ApiKey::DescribeGroups, At::Every, shown::every_state),
+    script("lists of groups", ApiKey::ListGroups, At::Every, shown::lists),
+    script("groups are deleted", ApiKey::DeleteGroups, At::Every, shown::deletions),
+    script("simple commits", ApiKey::OffsetCommit, At::Every, commits::simple),
+    script("commits of members", ApiKey::OffsetCommit, At::Every, commits::members),
+    script("commits in a rebalance", ApiKey::OffsetCommit, At::Three, commits::in_a_rebalance),
+    script("committed offsets", ApiKey::OffsetFetch, At::Every, commits::fetches),
+    script("offsets are forgotten", ApiKey::OffsetDelete, At::Every, commits::forgotten),
+    script("offsets go with their group", ApiKey::DeleteGroups, At::Three, commits::gone),
 ];

@@ -78,6 +78,8 @@ public class Member implements ConsumerRebalanceListener {
         properties.put("max.poll.interval.ms", "30000");
         properties.put("fetch.max.wait.ms", "100");
         properties.put("reconnect.backoff.max.ms", "200");
+        // Since 4.0 a client forgets its topics while no broker is there, and a leader then has all join again.
+        properties.put("metadata.recovery.strategy", "none");
         properties.put("key.deserializer", StringDeserializer.class.getName());
         properties.put("value.deserializer", StringDeserializer.class.getName());
         return properties;

@@ -14,6 +14,10 @@ ASSIGNORS = {
 }
 
 
+# Long, as 3.0 loses its assignment when the time of a poll is over just as that arrives. Records end a poll earlier.
+POLL_MS = 5000
+
+
 class Listener(ConsumerRebalanceListener):
     def __init__(self):
         self._owned = member.Owned()
@@ -47,7 +51,7 @@ class Member:
         self.consumer.subscribe([self.topic], listener=Listener())
 
     def poll(self):
-        for records in self.consumer.poll(100).values():
+        for records in self.consumer.poll(POLL_MS).values():
             for record in records:
                 yield record.partition, record.offset, record.value
 

@@ -98,7 +98,11 @@ fn topic_of<'a>(
 ) -> OffsetCommitRequestTopic<'a> {
     OffsetCommitRequestTopic {
         name: if version >= BY_ID { "" } else { name },
-        topic_id: if version >= BY_ID { at.topic } else { Uuid::ZERO },
+        topic_id: if version >= BY_ID {
+            at.topic
+        } else {
+            Uuid::ZERO
+        },
         partitions: vec![OffsetCommitRequestPartition {
             partition_index: at.partition,
             committed_offset: offset,
@@ -154,7 +158,11 @@ pub struct Question {
 
 /// Asks for everything that these groups have, or for what is at `usable` partitions.
 pub fn fetch(side: &mut Side<'_>, line: ConnId, version: i16, groups: &[String]) -> Question {
-    let groups = if version >= GROUPS { groups } else { &groups[..1] };
+    let groups = if version >= GROUPS {
+        groups
+    } else {
+        &groups[..1]
+    };
     let asks_all = version >= ALL && side.luck.once_in(2);
     let mut marks: BTreeMap<String, BTreeMap<PartitionId, usize>> = BTreeMap::new();
     for group in groups {
@@ -186,8 +194,16 @@ fn send(side: &mut Side<'_>, line: ConnId, version: i16, question: &Question, as
         .map(|at| (at.topic, name_of(side, at)))
         .collect();
     let newer = |at: &PartitionId| OffsetFetchRequestTopics {
-        name: if version >= BY_ID { "" } else { &names[&at.topic] },
-        topic_id: if version >= BY_ID { at.topic } else { Uuid::ZERO },
+        name: if version >= BY_ID {
+            ""
+        } else {
+            &names[&at.topic]
+        },
+        topic_id: if version >= BY_ID {
+            at.topic
+        } else {
+            Uuid::ZERO
+        },
         partition_indexes: vec![at.partition],
     };
     let older = |at: &PartitionId| OffsetFetchRequestTopic {
@@ -238,7 +254,13 @@ pub fn fetched(side: &mut Side<'_>, question: &Question, reply: &Reply) {
                     leader_epoch: shows_epoch.then_some(p.committed_leader_epoch),
                     metadata: p.metadata.unwrap_or_default(),
                 };
-                (topic.name, Uuid::ZERO, p.partition_index, shown, p.error_code)
+                (
+                    topic.name,
+                    Uuid::ZERO,
+                    p.partition_index,
+                    shown,
+                    p.error_code,
+                )
             })
         });
         check(side, group, marks, rows.collect());
@@ -254,7 +276,13 @@ pub fn fetched(side: &mut Side<'_>, question: &Question, reply: &Reply) {
                     leader_epoch: Some(p.committed_leader_epoch),
                     metadata: p.metadata.unwrap_or_default(),
                 };
-                (topic.name, topic.topic_id, p.partition_index, shown, p.error_code)
+                (
+                    topic.name,
+                    topic.topic_id,
+                    p.partition_index,
+                    shown,
+                    p.error_code,
+                )
             })
         });
         let marks = &question.marks[answered.group_id];

@@ -301,7 +301,10 @@ impl Page {
         }
         let found: BTreeSet<String> = Settled::of(group).seats();
         let generation = group.generation_id;
-        let seats = self.seats.entry(generation).or_insert_with(|| found.clone());
+        let seats = self
+            .seats
+            .entry(generation)
+            .or_insert_with(|| found.clone());
         assert_eq!(*seats, found, "generation {generation} of {name} changes");
         self.begun.entry(generation).or_insert(now);
     }
@@ -333,7 +336,10 @@ impl Page {
             return;
         };
         let plan = &plans[plan];
-        assert_eq!(plan.generation, generation, "the plan of another generation");
+        assert_eq!(
+            plan.generation, generation,
+            "the plan of another generation"
+        );
         let planned = plan.parts.get(seat).map_or(&[][..], |part| part);
         assert_eq!(planned, part, "the assignment of {seat} in {}", plan.group);
     }
@@ -428,7 +434,8 @@ impl Book {
 
     /// Whether anybody has said this.
     pub fn was_said(&self, protocol: &str, metadata: &[u8]) -> bool {
-        self.said.contains(&(protocol.to_owned(), metadata.to_vec()))
+        self.said
+            .contains(&(protocol.to_owned(), metadata.to_vec()))
     }
 
     /// A leader shares out a generation: what it sends, by seat. `None` is left out of it.
@@ -520,7 +527,9 @@ impl Book {
     /// The broker says that the group, and with it the offsets of these marks, is deleted.
     pub fn deleted(&mut self, group: &str, mark: usize, offsets: &BTreeMap<PartitionId, usize>) {
         let page = self.page(group);
-        let place = page.settled.find(mark, |settled| *settled == Settled::default());
+        let place = page
+            .settled
+            .find(mark, |settled| *settled == Settled::default());
         page.settled.promised(place.unwrap_or(mark));
         page.offsets.deleted(offsets);
     }

@@ -213,7 +213,10 @@ impl Member {
     }
 
     fn lose_line(&mut self) {
-        let was_joining = self.asked.iter().any(|asked| matches!(asked.what, What::Leave));
+        let was_joining = self
+            .asked
+            .iter()
+            .any(|asked| matches!(asked.what, What::Leave));
         (self.line, self.asked) = (None, VecDeque::new());
         if was_joining {
             self.start_anew();
@@ -493,7 +496,10 @@ impl Member {
         assert_eq!(kind.unwrap_or(self.who.kind), self.who.kind);
         if asked.place.generation != 0 && is_known {
             let falls = got.generation_id < asked.place.generation;
-            assert!(!falls || self.heard.is_none(), "a member's generation falls");
+            assert!(
+                !falls || self.heard.is_none(),
+                "a member's generation falls"
+            );
         }
         let is_leader = got.leader == got.member_id;
         assert!(!got.skip_assignment || is_leader);
@@ -515,7 +521,11 @@ impl Member {
         let generation = (got.generation_id, asked.sent);
         let begun = book.joined(self.who.group, generation, &own, told);
         self.heard = self.heard.max(Some(begun));
-        self.stage = Stage::Joined(if got.skip_assignment { Vec::new() } else { seats });
+        self.stage = Stage::Joined(if got.skip_assignment {
+            Vec::new()
+        } else {
+            seats
+        });
     }
 
     fn take_sync(&mut self, side: &mut Side<'_>, asked: &Asked, got: &SyncGroupResponse<'_>) {

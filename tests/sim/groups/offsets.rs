@@ -59,13 +59,7 @@ impl Offsets {
     }
 
     /// A commit is on its way. From `expires_ms` of the wall clock on it may go by its age.
-    pub fn committing(
-        &mut self,
-        at: PartitionId,
-        offset: i64,
-        leader_epoch: i32,
-        expires_ms: i64,
-    ) {
+    pub fn committing(&mut self, at: PartitionId, offset: i64, leader_epoch: i32, expires_ms: i64) {
         self.register(at);
         let sent = Sent {
             at,
@@ -224,7 +218,8 @@ impl Offsets {
                 continue;
             }
             let has_expired = now.wall_ms >= self.sent[&before].expires_ms;
-            let was_asked = self.is_condemned || self.doomed.get(at).is_some_and(|count| *count > 0);
+            let was_asked =
+                self.is_condemned || self.doomed.get(at).is_some_and(|count| *count > 0);
             let is_topicless = state(at.topic) != State::Exists;
             assert!(
                 has_expired || was_asked || is_topicless,

@@ -123,7 +123,11 @@ pub fn seats(
         let was_said = side.ledger.groups.was_said(protocol, member.metadata);
         assert!(was_said, "{} never said that", member.member_id);
         let seat = side.ledger.groups.seat_of(member.member_id);
-        assert!(member.group_instance_id.is_none_or(|instance| instance == seat));
+        assert!(
+            member
+                .group_instance_id
+                .is_none_or(|instance| instance == seat)
+        );
         (member.member_id.to_owned(), seat)
     };
     members.iter().map(seat_of).collect()
@@ -184,7 +188,11 @@ pub fn leave(side: &mut Side<'_>, line: ConnId, who: &Character, place: &Place) 
     let request = LeaveGroupRequest {
         group_id: who.group,
         member_id: if version < 3 { &place.id } else { "" },
-        members: if version < 3 { Vec::new() } else { vec![member] },
+        members: if version < 3 {
+            Vec::new()
+        } else {
+            vec![member]
+        },
     };
     side.machine
         .ask(line, ApiKey::LeaveGroup, version, &request, true);
