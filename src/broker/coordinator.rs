@@ -14,24 +14,24 @@ impl Broker {
     /// The groups, to read.
     #[must_use]
     pub fn groups(&self) -> &Groups {
-        &self.groups
+        &self.state.groups
     }
 
     /// A member joins; the ticket is answered with `Answer::Joined`.
     pub fn join_group(&mut self, join: Join<'_>, ticket: Ticket, now: Now) {
-        let records = self.groups.join(join, ticket, now);
+        let records = self.state.groups.join(join, ticket, now);
         self.commit_each(records);
     }
 
     /// A member asks for its assignment; the ticket is answered with `Answer::Synced`.
     pub fn sync_group(&mut self, sync: Sync<'_>, ticket: Ticket, now: Now) {
-        let records = self.groups.sync(sync, ticket, now);
+        let records = self.state.groups.sync(sync, ticket, now);
         self.commit_each(records);
     }
 
     /// A member says that it lives.
     pub fn heartbeat(&mut self, claim: Claim<'_>, now: Now) -> ErrorCode {
-        self.groups.heartbeat(claim, now)
+        self.state.groups.heartbeat(claim, now)
     }
 
     /// Members leave: what became of each, in their order.
@@ -44,7 +44,7 @@ impl Broker {
         leavers: &[Leaver<'_>],
         now: Now,
     ) -> Result<Vec<Left>, ErrorCode> {
-        let (left, records) = self.groups.leave(group_id, leavers, now);
+        let (left, records) = self.state.groups.leave(group_id, leavers, now);
         self.commit_each(records);
         left
     }
@@ -59,7 +59,7 @@ impl Broker {
         version: i16,
         now: Now,
     ) -> Result<(), ErrorCode> {
-        self.groups.check_commit(claim, version, now)
+        self.state.groups.check_commit(claim, version, now)
     }
 
     /// Keeps offsets of a group. Answers the round that they belong to.
@@ -84,7 +84,7 @@ impl Broker {
     /// # Errors
     /// 69 when there is no such group, 68 when it has members.
     pub fn delete_group(&mut self, group_id: &str) -> Result<u64, ErrorCode> {
-        let group = self.groups.removable(group_id)?;
+        let group = self.state.groups.removable(group_id)?;
         let records = offsets::all_of(group);
         Ok(self.commit_in_parts(records))
     }
@@ -92,14 +92,14 @@ impl Broker {
     /// After the replay: sessions begin anew, and offsets of topics that are not there any more go. A deletion of a topic
     /// that was cut off leaves such offsets.
     pub(super) fn resume_groups(&mut self, now: Now) {
-        let exists = |at: &PartitionId| self.topics.by_id(at.topic).is_some();
-        let orphans = self.groups.offsets_where(|at| !exists(at));
+        let topics = &self.state.topics;
+        let orphans = self.state.groups.offsets_where(|at| !topics.has(at.topic));
         self.commit_in_parts(orphans);
-        self.groups.resume(now);
+        self.state.groups.resume(now);
     }
 
     pub(super) fn tick_groups(&mut self, now: Now) {
-        let records = self.groups.tick(now);
+        let records = self.state.groups.tick(now);
         self.commit_each(records);
         if self.offsets_check <= now.mono {
             let every_ms = self.config.offsets_retention_check_interval_ms;
@@ -110,7 +110,7 @@ impl Broker {
     }
 
     pub(super) fn next_group_deadline(&self) -> Option<Mono> {
-        let sessions = self.groups.next_deadline().into_iter();
+        let sessions = self.state.groups.next_deadline().into_iter();
         sessions.chain([self.offsets_check]).min()
     }
 
@@ -118,10 +118,15 @@ impl Broker {
     fn expired_offsets(&self, wall_ms: i64) -> Vec<Record> {
         let retention_ms = i64::from(self.config.offsets_retention_minutes) * 60_000;
         let expired = |group: &Group| {
-            let name_of = |id| self.topics.by_id(id).map(|topic| Arc::clone(&topic.name));
+            let name_of = |id| {
+                self.state
+                    .topics
+                    .by_id(id)
+                    .map(|topic| Arc::clone(&topic.name))
+            };
             offsets::expired(group, wall_ms, retention_ms, name_of)
         };
-        self.groups.iter().flat_map(expired).collect()
+        self.state.groups.iter().flat_map(expired).collect()
     }
 
     /// Journals what different groups want, one by one: together they may be too large.

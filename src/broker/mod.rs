@@ -3,8 +3,8 @@
 //! The broker is pure: it is given the moment (`Now`), the disk and a seed, and it hands out what is to be
 //! done beside it: rounds for the sync lane, jobs for the work lane, signals for parked requests.
 //!
-//! **Journaled** state (topics, producer ids, the leader epoch) changes only in `apply`, which live operation
-//! and replay share. **Transient** state (fetch sessions, waits) is never replayed.
+//! **Journaled** state (`state`) changes only in its `apply`, which live operation and replay share. **Transient**
+//! state (fetch sessions, waits) is never replayed.
 //!
 //! A *round* is one group commit. Everything written between two starts of rounds belongs to the round
 //! being gathered; a reply is tagged with the highest round among what it wrote and what it read, and leaves
@@ -17,6 +17,7 @@ pub mod identity;
 pub mod producer_ids;
 pub mod record;
 mod start;
+mod state;
 pub mod topics;
 pub mod wait;
 
@@ -28,11 +29,10 @@ use crate::proto::Uuid;
 use crate::storage::{self, Log, PartitionId, Storage, Unavailable};
 use fetch_sessions::FetchSessions;
 pub use groups::Fact;
-use groups::Groups;
 use identity::Identity;
-use producer_ids::ProducerIds;
 use record::{Encoded, Record};
 pub use start::OpenError;
+use state::State;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
@@ -62,14 +62,10 @@ pub struct Broker {
     pub storage: Storage,
     /// Fetch sessions.
     pub fetch_sessions: FetchSessions,
-    topics: Topics,
-    producer_ids: ProducerIds,
-    groups: Groups,
+    state: State,
     /// When offsets that have been kept long enough are looked for again.
     offsets_check: Mono,
     journal: Journal,
-    /// The newest `Opened` record: start count and leader epoch.
-    opened: (i64, i32),
     rounds: Rounds,
     /// Partitions of deleted topics, whose files go when that round is durable.
     deletions: Vec<(u64, Vec<PartitionId>)>,
@@ -106,7 +102,7 @@ impl Broker {
     /// The topics.
     #[must_use]
     pub fn topics(&self) -> &Topics {
-        &self.topics
+        &self.state.topics
     }
 
     /// The log of a partition, by its topic's name.
@@ -122,7 +118,7 @@ impl Broker {
     /// # Errors
     /// When there is none.
     pub fn find(&self, topic: &str, partition: i32) -> Result<PartitionId, Unavailable> {
-        let topic = self.topics.by_name(topic);
+        let topic = self.state.topics.by_name(topic);
         topic
             .and_then(|topic| topic.partition(partition))
             .ok_or(Unavailable::Unknown)
@@ -147,7 +143,7 @@ impl Broker {
     /// The leader epoch of every partition.
     #[must_use]
     pub fn leader_epoch(&self) -> i32 {
-        self.opened.1
+        self.state.opened.1
     }
 
     /// The newest round that is durable: replies tagged with a higher one must wait.
@@ -209,7 +205,7 @@ impl Broker {
     /// Deletes a topic, and the offsets that groups have committed for it. It is gone at once; its files follow when
     /// the record is durable. Answers its round.
     pub fn delete_topic(&mut self, id: Uuid) -> u64 {
-        let offsets = self.groups.offsets_of_topic(id);
+        let offsets = self.state.groups.offsets_of_topic(id);
         let round = self.commit(vec![Record::TopicDeleted { id }]);
         self.commit_in_parts(offsets);
         round
@@ -218,7 +214,7 @@ impl Broker {
     /// A producer id that nobody has had, and the round that the answer has to wait for.
     pub fn new_producer_id(&mut self) -> (i64, u64) {
         loop {
-            match self.producer_ids.take() {
+            match self.state.producer_ids.take() {
                 Ok(taken) => return taken,
                 Err(next) => self.commit(vec![Record::ProducerIds { next }]),
             };
@@ -235,7 +231,9 @@ impl Broker {
         let changes: Vec<_> = encoded.iter().map(Encoded::change).collect();
         self.journal.append(&changes);
         for record in records {
-            self.apply(record, round);
+            if let Some(topic) = self.state.apply(record, round) {
+                self.forget_partitions(&topic, round);
+            }
         }
         round
     }
@@ -249,45 +247,6 @@ impl Broker {
                 return self.rounds.gathering;
             }
             self.commit(part);
-        }
-    }
-
-    fn apply(&mut self, record: Record, round: u64) {
-        match record {
-            Record::Opened { boot, leader_epoch } => self.opened = (boot, leader_epoch),
-            Record::Topic {
-                id,
-                name,
-                partition_count,
-                settings,
-            } => {
-                let config = Arc::new(LogConfig::new(&self.config, &settings));
-                let name = name.into();
-                self.topics.insert(Topic {
-                    id,
-                    name,
-                    partition_count,
-                    settings,
-                    config,
-                });
-                self.topics.round = round;
-            }
-            Record::TopicDeleted { id } => {
-                let Some(topic) = self.topics.remove(id) else {
-                    return;
-                };
-                self.topics.round = round;
-                self.forget_partitions(&topic, round);
-            }
-            Record::ProducerIds { next } => self.producer_ids.reserved(next, round),
-            Record::Group { id, generation } => self.groups.settled(&id, generation, round),
-            Record::GroupDeleted { id } => self.groups.deleted(&id, round),
-            Record::Offset {
-                group,
-                at,
-                committed,
-            } => self.groups.committed(&group, at, committed, round),
-            Record::OffsetForgotten { group, at } => self.groups.forgotten(&group, at, round),
         }
     }
 
@@ -398,7 +357,7 @@ impl Broker {
 
     /// Late answers, since the last call.
     pub fn take_paid(&mut self) -> Vec<(Ticket, Fact)> {
-        self.groups.take_paid()
+        self.state.groups.take_paid()
     }
 
     /// Jobs for the work lane, since the last call.
@@ -473,10 +432,10 @@ impl Broker {
     /// What an operator who asks for a report is told, as one line of facts.
     #[must_use]
     pub fn report(&self) -> String {
-        let topics = self.topics.iter().count();
-        let partitions = self.topics.partition_count();
+        let topics = self.state.topics.iter().count();
+        let partitions = self.state.topics.partition_count();
         let journal = self.journal.size();
-        let groups = self.groups.iter().count();
+        let groups = self.state.groups.iter().count();
         format!(
             "report topics={topics} partitions={partitions} groups={groups} loading={} leader_epoch={} synced_round={} \
              journal_bytes={} journal_entries={} snapshot_bytes={} snapshot_entries={}",
@@ -496,9 +455,9 @@ impl Broker {
     /// When it does not.
     pub fn check_invariants(&self) {
         self.storage.check_invariants();
-        self.groups.check_invariants();
+        self.state.groups.check_invariants();
         assert!(self.rounds.synced < self.rounds.gathering);
-        assert!(self.topics.round() <= self.rounds.gathering);
+        assert!(self.state.topics.round() <= self.rounds.gathering);
     }
 }
 

@@ -1,18 +1,16 @@
 //! From a data directory to a running broker.
 //!
 //! 1. The identity is read, or written on the first start.
-//! 2. The journal is replayed into `apply`.
+//! 2. The journal is replayed into the state.
 //! 3. `Opened` is journaled and made durable, before anything listens: after a stop that was not clean the
 //!    leader epoch rises, so that clients notice that records they never had acknowledged may be gone.
 //! 4. The storage matches directories against topics and queues the loading of every partition; until
 //!    one is loaded, requests for it wait, and metadata is answered all the same.
 
 use super::fetch_sessions::FetchSessions;
-use super::groups::Groups;
 use super::identity::Identity;
-use super::producer_ids::ProducerIds;
 use super::record::Record;
-use super::topics::Topics;
+use super::state::State;
 use super::{Broker, Closing, Fatal, IdSource, Rounds};
 use crate::clock::{Now, Rate};
 use crate::config::BrokerConfig;
@@ -71,7 +69,8 @@ impl Broker {
     ) -> Result<Broker, OpenError> {
         let mut ids = IdSource(seed);
         let identity = establish(&*disk, root, &config, &mut ids)?;
-        let mut replayed = Vec::new();
+        let mut state = State::new(&config);
+        let mut deleted = BTreeSet::new();
         let mut refused = None;
         let salt = ids.step();
         let limits = journal::Limits {
@@ -83,7 +82,10 @@ impl Broker {
         let journal = Journal::open(place, limits, now.mono, &mut |changes| {
             for change in changes {
                 match Record::decode(change) {
-                    Ok(record) => replayed.extend(record),
+                    Ok(Some(record)) => {
+                        deleted.extend(state.apply(record, 0).map(|topic| topic.id))
+                    }
+                    Ok(None) => {}
                     Err(e) => refused = Some(e),
                 }
             }
@@ -92,25 +94,22 @@ impl Broker {
         if let Some(why) = refused {
             return Err(OpenError::Record(why));
         }
-        let opened = next_start(&replayed, journal.was_clean());
+        state.opened = next_start(state.opened, journal.was_clean());
         let storage = Storage::new(
             Arc::clone(&disk),
             root.to_owned(),
-            opened.1,
+            state.opened.1,
             config.producer_id_expiration_ms,
         );
         let slots = config.max_incremental_fetch_session_cache_slots;
         let mut broker = Broker {
             fetch_sessions: FetchSessions::new(slots, FETCH_SESSION_EVICTION_MS, seed),
-            groups: Groups::new(Arc::clone(&config)),
             offsets_check: now.mono.plus_ms(config.offsets_retention_check_interval_ms),
             config,
             identity,
             storage,
-            topics: Topics::default(),
-            producer_ids: ProducerIds::default(),
+            state,
             journal,
-            opened,
             rounds: Rounds {
                 gathering: 1,
                 in_flight: None,
@@ -123,36 +122,29 @@ impl Broker {
             failure: None,
             complaints: Rate::per_minute(COMPLAINTS_A_MINUTE),
         };
-        for record in replayed
-            .into_iter()
-            .filter(|r| !matches!(r, Record::Opened { .. }))
-        {
-            broker.apply(record, 0);
-        }
-        broker.begin(&disk, root, now)?;
+        broker.begin(&disk, root, &deleted, now)?;
         Ok(broker)
     }
 
-    /// Steps 3 and 4.
-    fn begin(&mut self, disk: &Arc<dyn Disk>, root: &Path, now: Now) -> Result<(), OpenError> {
-        let (boot, leader_epoch) = self.opened;
+    /// Steps 3 and 4, where these topics have been deleted.
+    fn begin(
+        &mut self,
+        disk: &Arc<dyn Disk>,
+        root: &Path,
+        deleted: &BTreeSet<Uuid>,
+        now: Now,
+    ) -> Result<(), OpenError> {
+        let (boot, leader_epoch) = self.state.opened;
         self.commit(vec![Record::Opened { boot, leader_epoch }]);
         self.resume_groups(now);
-        let round = self.start_round();
-        if let Some(round) = round.map_err(|Fatal(error)| OpenError::Io(error))? {
-            let number = round.number;
-            run(disk, root, round)?;
-            self.synced(number, now);
-        }
+        let round = self.first_round(now).map_err(OpenError::Io)?;
+        let number = round.number;
+        run(disk, root, round)?;
+        self.synced(number, now);
         if let Some(Fatal(error)) = self.failure.take() {
             return Err(OpenError::Io(error));
         }
-        let partitions = self
-            .deletions
-            .drain(..)
-            .flat_map(|(_, partitions)| partitions);
-        let deleted: BTreeSet<Uuid> = partitions.map(|id| id.topic).collect();
-        let known = self.topics.iter().flat_map(|topic| {
+        let known = self.state.topics.iter().flat_map(|topic| {
             topic.partitions().map(|id| Known {
                 id,
                 topic_name: Arc::clone(&topic.name),
@@ -162,22 +154,27 @@ impl Broker {
         let known = known.collect();
         let clean = self.journal.was_clean();
         self.storage
-            .start(known, &deleted, clean, now)
+            .start(known, deleted, clean, now)
             .map_err(OpenError::Io)
+    }
+
+    /// The round with `Opened`. Where the journal has no place for it, room is made here and now.
+    fn first_round(&mut self, now: Now) -> io::Result<Round> {
+        loop {
+            if let Some(round) = self.start_round().map_err(|Fatal(error)| error)? {
+                return Ok(round);
+            }
+            let job = self.journal.take_job().ok_or(io::ErrorKind::StorageFull)?;
+            self.journal.absorb(job(), now.mono)?;
+        }
     }
 }
 
-/// Start count and leader epoch of this start: the epoch rises on the first, and after a stop that was not
+/// Start count and leader epoch of the start that follows the last one: the epoch rises after a stop that was not
 /// clean.
-fn next_start(replayed: &[Record], clean: bool) -> (i64, i32) {
-    let last = replayed.iter().rev().find_map(|record| match record {
-        Record::Opened { boot, leader_epoch } => Some((*boot, *leader_epoch)),
-        _ => None,
-    });
-    match last {
-        None => (1, 0),
-        Some((boot, leader_epoch)) => (boot + 1, leader_epoch + i32::from(!clean)),
-    }
+fn next_start((boot, leader_epoch): (i64, i32), clean: bool) -> (i64, i32) {
+    let is_first = boot == 0;
+    (boot + 1, leader_epoch + i32::from(!clean && !is_first))
 }
 
 /// Runs one round here and now.

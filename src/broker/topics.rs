@@ -1,4 +1,4 @@
-//! The topics: names, ids, partitions, settings. Changed only by `Broker::apply`.
+//! The topics: names, ids, partitions, settings. Changed only by `State::apply`.
 
 use crate::config::LogConfig;
 use crate::proto::Uuid;
@@ -64,6 +64,12 @@ impl Topics {
     #[must_use]
     pub fn by_id(&self, id: Uuid) -> Option<&Topic> {
         self.by_name.get(self.names.get(&id)?)
+    }
+
+    /// Whether there is a topic of that id.
+    #[must_use]
+    pub fn has(&self, id: Uuid) -> bool {
+        self.names.contains_key(&id)
     }
 
     /// The topics in the order of their names, from the first that is not before `from`.

@@ -30,7 +30,7 @@ fn a_member_of_a_new_version_is_told_its_id_and_comes_again_with_it() {
     let told = desk.joined(asked);
     assert_eq!(told.error, ErrorCode::MEMBER_ID_REQUIRED);
     assert_eq!((told.generation_id, &*told.leader), (-1, ""));
-    assert_eq!(told.protocol_name.as_deref(), Some(""));
+    assert_eq!(told.protocol_name, None);
     assert_eq!(desk.state(), "Empty");
     let asked = desk.join(&client().new_style().with_id(&told.member_id));
     let joined = desk.joined(asked);
@@ -116,7 +116,7 @@ fn an_id_that_the_group_does_not_know_is_refused() {
     let asked = desk.join(&stranger);
     let refused = desk.joined(asked);
     assert_eq!(refused.error, ErrorCode::UNKNOWN_MEMBER_ID);
-    assert_eq!(refused.protocol_name.as_deref(), Some(""));
+    assert_eq!(refused.protocol_name, None);
     assert_eq!(desk.state(), "Dead", "a group is not made by it");
     desk.stable(&[client()]);
     let asked = desk.join(&stranger);

@@ -1,0 +1,68 @@
+//! What the journal knows, in memory: the sum of all records.
+
+use super::groups::Groups;
+use super::producer_ids::ProducerIds;
+use super::record::Record;
+use super::topics::{Topic, Topics};
+use crate::config::{BrokerConfig, LogConfig};
+use std::sync::Arc;
+
+/// The journaled state. Of groups, it holds the transient part too.
+pub(super) struct State {
+    /// The newest `Opened` record: start count, 0 before the first, and leader epoch.
+    pub(super) opened: (i64, i32),
+    pub(super) topics: Topics,
+    pub(super) producer_ids: ProducerIds,
+    pub(super) groups: Groups,
+    config: Arc<BrokerConfig>,
+}
+
+impl State {
+    /// That of an empty journal.
+    pub(super) fn new(config: &Arc<BrokerConfig>) -> State {
+        State {
+            opened: (0, 0),
+            topics: Topics::default(),
+            producer_ids: ProducerIds::default(),
+            groups: Groups::new(Arc::clone(config)),
+            config: Arc::clone(config),
+        }
+    }
+
+    /// Makes a record of that round true. Answers the topic that is gone by it.
+    pub(super) fn apply(&mut self, record: Record, round: u64) -> Option<Topic> {
+        match record {
+            Record::Opened { boot, leader_epoch } => self.opened = (boot, leader_epoch),
+            Record::Topic {
+                id,
+                name,
+                partition_count,
+                settings,
+            } => {
+                self.topics.insert(Topic {
+                    id,
+                    name: name.into(),
+                    partition_count,
+                    config: Arc::new(LogConfig::new(&self.config, &settings)),
+                    settings,
+                });
+                self.topics.round = round;
+            }
+            Record::TopicDeleted { id } => {
+                let gone = self.topics.remove(id)?;
+                self.topics.round = round;
+                return Some(gone);
+            }
+            Record::ProducerIds { next } => self.producer_ids.reserved(next, round),
+            Record::Group { id, generation } => self.groups.settled(&id, generation, round),
+            Record::GroupDeleted { id } => self.groups.deleted(&id, round),
+            Record::Offset {
+                group,
+                at,
+                committed,
+            } => self.groups.committed(&group, at, committed, round),
+            Record::OffsetForgotten { group, at } => self.groups.forgotten(&group, at, round),
+        }
+        None
+    }
+}
