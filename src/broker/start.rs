@@ -83,7 +83,7 @@ impl Broker {
             for change in changes {
                 match Record::decode(change) {
                     Ok(Some(record)) => {
-                        deleted.extend(state.apply(record, 0).map(|topic| topic.id))
+                        deleted.extend(state.apply(record, 0).map(|topic| topic.id));
                     }
                     Ok(None) => {}
                     Err(e) => refused = Some(e),
