@@ -9,6 +9,7 @@
 
 use super::offsets::Offsets;
 use super::register::Register;
+use crate::call::CLIENT;
 use crate::ledger::State;
 use chronikd::broker::Broker;
 use chronikd::broker::groups::{Group, Phase};
@@ -27,6 +28,16 @@ const PLAN: &[u8] = b"plan";
 /// The seat of a member.
 pub fn seat<'a>(member_id: &'a str, instance: Option<&'a str>) -> &'a str {
     instance.unwrap_or(member_id)
+}
+
+/// The seat of the member of that id: an id is the instance id, or the client's name, and a UUID.
+pub fn seat_of(member_id: &str) -> &str {
+    const UUID_CHARS: usize = 36;
+    let name = member_id.len().checked_sub(UUID_CHARS + 1);
+    match name.and_then(|end| member_id.get(..end)) {
+        None | Some("") | Some(CLIENT) => member_id,
+        Some(instance) => instance,
+    }
 }
 
 /// A member of a settled generation.
@@ -97,8 +108,6 @@ pub struct Book {
     plans: BTreeMap<u64, Plan>,
     /// What members have said of themselves, by protocol.
     said: BTreeSet<(String, Vec<u8>)>,
-    /// The seats of all members that there ever were, by member id.
-    holders: BTreeMap<String, String>,
     next: u64,
     /// A turn has begun and not come to its end: what it did has not been seen.
     is_blind: bool,
@@ -152,19 +161,7 @@ impl Book {
     fn meet(&mut self, broker: &Broker) {
         for group in broker.groups().iter() {
             self.page(&group.id);
-            for (id, member) in &group.members {
-                if !self.holders.contains_key(&**id) {
-                    let seat = seat(id, member.group_instance_id.as_deref());
-                    self.holders.insert(id.to_string(), seat.to_owned());
-                }
-            }
         }
-    }
-
-    /// The seat of the member of that id. Before v5 a leader is not told of instance ids.
-    pub fn seat_of(&self, member_id: &str) -> String {
-        let seat = self.holders.get(member_id);
-        seat.map_or(member_id, |seat| seat).to_owned()
     }
 
     /// A turn begins: until it has ended, nobody has seen what it does. While the broker stops, nothing is due.
@@ -425,6 +422,11 @@ impl Book {
     /// Whether somebody has asked to delete it in this life, and with it the ids that wait for their members.
     pub fn is_condemned(&mut self, group: &str) -> bool {
         self.page(group).is_condemned
+    }
+
+    /// Whether the group was gone, and begun anew, after that moment.
+    pub fn is_reborn(&mut self, group: &str, since: Mono) -> bool {
+        since <= self.page(group).reborn
     }
 
     /// A member says this of itself.

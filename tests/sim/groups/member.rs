@@ -12,11 +12,11 @@ use chronikd::broker::groups::Phase;
 use chronikd::broker::wait::ConnId;
 use chronikd::clock::Mono;
 use chronikd::proto::error::ErrorCode;
-use chronikd::storage::PartitionId;
 use chronikd::proto::schema::heartbeat::HeartbeatResponse;
 use chronikd::proto::schema::join_group::JoinGroupResponse;
 use chronikd::proto::schema::leave_group::LeaveGroupResponse;
 use chronikd::proto::schema::sync_group::SyncGroupResponse;
+use chronikd::storage::PartitionId;
 use std::collections::{BTreeSet, VecDeque};
 
 /// Sessions that members ask for, and how long they let a rebalance wait.
@@ -580,14 +580,18 @@ impl Member {
             }
             ErrorCode::FENCED_INSTANCE_ID => self.who.instance.is_some(),
             ErrorCode::ILLEGAL_GENERATION => {
-                !is_join && !(asked.is_current && self.is_generation(side, asked))
+                !(is_join || asked.is_current && self.is_generation(side, asked))
             }
             ErrorCode::REBALANCE_IN_PROGRESS => asked.is_current && self.may_rebalance(side, asked),
             // The journal knows no protocols but the chosen one.
             ErrorCode::INCONSISTENT_GROUP_PROTOCOL => {
                 is_join && side.machine.boots > 1 && talk::protocols(&self.who).len() < 3
             }
-            ErrorCode::GROUP_ID_NOT_FOUND => !asked.is_current && self.who.versions.commit >= 9,
+            // With its last member may go a group that has no offsets.
+            ErrorCode::GROUP_ID_NOT_FOUND => {
+                let is_out = !asked.is_current || self.may_be_out(side, asked);
+                is_out && self.who.versions.commit >= 9
+            }
             _ => false,
         };
         assert!(
@@ -628,11 +632,12 @@ impl Member {
     }
 
     /// A commit is also refused while the leader shares out the work, which may be over by now.
-    fn may_rebalance(&self, side: &Side<'_>, asked: &Asked) -> bool {
+    fn may_rebalance(&self, side: &mut Side<'_>, asked: &Asked) -> bool {
         let group = side.machine.broker().groups().get(self.who.group);
         let is_preparing =
             group.is_some_and(|group| matches!(group.phase, Phase::PreparingRebalance { .. }));
         let is_commit = matches!(asked.what, What::Commit(_));
-        is_preparing || is_commit || !self.is_generation(side, asked)
+        let is_another = side.ledger.groups.is_reborn(self.who.group, asked.sent);
+        is_preparing || is_commit || is_another || !self.is_generation(side, asked)
     }
 }

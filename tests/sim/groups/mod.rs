@@ -12,9 +12,9 @@ pub use book::Book;
 pub use member::{Character, Member, Place, Versions};
 
 use crate::side::Side;
-use others::Outsider;
 use chronikd::broker::groups::Phase;
 use chronikd::storage::PartitionId;
+use others::Outsider;
 use std::collections::BTreeSet;
 
 /// Everybody who has to do with groups.

@@ -8,6 +8,10 @@ use chronikd::storage::PartitionId;
 /// Sessions that outlast every script.
 const SESSION_MS: i32 = 60_000;
 const REBALANCE_MS: i32 = 40_000;
+/// Turns in which everything comes to its end that does not have to wait for somebody.
+const BRISK_TURNS: usize = 60;
+/// What passes in each of the turns after these; members say more often that they live.
+const LONG_MS: i64 = 100;
 
 impl Script {
     /// Runs something on the crowd, and then lets everybody go on until all is answered and everybody works.
@@ -18,9 +22,15 @@ impl Script {
         self.gather()
     }
 
-    /// Everybody goes on until all is answered, everybody works, and nobody is in a group that does not.
+    /// Everybody goes on until all is answered, everybody works, and nobody is in a group that does not. Who died
+    /// without a word is waited for, so time passes faster when this takes long.
     pub fn gather(&mut self) -> Step {
+        let mut turns = 0;
         self.until(|script| {
+            turns += 1;
+            if turns > BRISK_TURNS {
+                script.machine.pass_ms(LONG_MS);
+            }
             let mut crowd = std::mem::take(&mut script.crowd);
             let mut side = script.side();
             crowd.step(&mut side, true);
@@ -81,7 +91,7 @@ impl Script {
 
     /// After a start: what was committed is shown, and the groups go on; a start without a rebalance moves nobody.
     pub(super) fn check_groups(&mut self) -> Step {
-        self.together(|crowd, side| crowd.audit(side))?;
+        self.together(Crowd::audit)?;
         for topic in ["durable", "rolls"] {
             if self.ledger.named(topic).len() == 1 {
                 self.commit(topic, 1)?;

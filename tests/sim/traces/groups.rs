@@ -21,14 +21,22 @@ pub const TRACES: &[Trace] = &[
     snapshotted(warm("a member reads something else", with_group, |s| {
         s.resubscribe(0)
     })),
-    snapshotted(warm("everybody vanishes, and the group goes", with_offsets, |s| {
-        s.disperse()?;
-        s.delete_group("readers")
-    })),
+    snapshotted(warm(
+        "everybody vanishes, and the group goes",
+        with_offsets,
+        |s| {
+            s.disperse()?;
+            s.delete_group("readers")
+        },
+    )),
     snapshotted(warm("a topic with offsets is deleted", with_offsets, |s| {
         s.delete("durable")
     })),
-    snapshotted(warm("with groups, a clean stop", with_offsets, Script::close)),
+    snapshotted(warm(
+        "with groups, a clean stop",
+        with_offsets,
+        Script::close,
+    )),
     snapshotted(start("a start with groups", with_offsets)),
     snapshotted(start("a start in the middle of a rebalance", |s| {
         with_offsets(s)?;

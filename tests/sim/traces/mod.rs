@@ -223,8 +223,10 @@ impl Trace {
     fn begin(&self, image: &Script) -> (Script, u64) {
         let mut script = image.fork(1);
         if self.is_warm {
-            script.open().expect("a start on a disk that is whole");
-            script.rest().expect("a disk that is whole");
+            let begun = script.open().and_then(|()| script.gather());
+            begun
+                .and_then(|()| script.rest())
+                .expect("a start on a disk that is whole");
         }
         let from = script.machine.disk.operations();
         (script, from)
