@@ -457,8 +457,11 @@ impl Member {
 /// Answers.
 impl Member {
     fn take(&mut self, side: &mut Side<'_>, asked: &Asked, reply: &Reply) {
-        side.ledger.groups.answered(self.who.group, asked.mark);
+        if !matches!(asked.what, What::Find) {
+            side.ledger.groups.answered(self.who.group, asked.mark);
+        }
         match &asked.what {
+            // Which is the same whatever the group does, and waits for nothing.
             What::Find => talk::found(reply),
             What::Join => self.take_join(side, asked, &reply.read()),
             What::Sync => self.take_sync(side, asked, &reply.read()),
