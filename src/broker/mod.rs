@@ -303,8 +303,7 @@ impl Broker {
     /// Fires what is due, and carries a clean stop on.
     pub fn tick(&mut self, now: Now) {
         self.storage.tick(now);
-        // Behind the journal's closing record nothing may follow: whose session ends now has a new one after the start.
-        if matches!(self.closing, Closing::No | Closing::Storage) {
+        if self.groups_work() {
             self.tick_groups(now);
         }
         self.journal.tick(now.mono);
@@ -320,9 +319,14 @@ impl Broker {
         let rooms = [
             self.storage.next_deadline(),
             self.journal.next_deadline(),
-            self.next_group_deadline(),
+            self.next_group_deadline().filter(|_| self.groups_work()),
         ];
         rooms.into_iter().flatten().min()
+    }
+
+    /// Nothing may follow the journal's closing record: whose session would end now has a new one after the start.
+    fn groups_work(&self) -> bool {
+        matches!(self.closing, Closing::No | Closing::Storage)
     }
 
     /// A failure that cannot be answered: `start_round`, the last thing that is asked in a turn, ends the process.
