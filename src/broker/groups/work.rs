@@ -3,7 +3,8 @@
 use super::super::record::Record;
 use super::super::wait::Ticket;
 use super::answers::{Answer, Joined, Synced};
-use super::group::{Generation, GenerationMember, Group, Member};
+use super::group::{Generation, GenerationMember, Group};
+use super::members::Member;
 use crate::clock::{Now, Rate};
 use crate::config::BrokerConfig;
 use crate::proto::error::ErrorCode;
@@ -68,7 +69,7 @@ impl Work<'_> {
             return;
         };
         if self.group.is_leader(member_id) {
-            self.group.leader = self.group.members.keys().next().cloned();
+            self.group.leader = self.group.members.ids().next().cloned();
         }
         if let Some(ticket) = member.joining {
             self.refuse_join(ticket, ErrorCode::UNKNOWN_MEMBER_ID, "");
@@ -81,7 +82,7 @@ impl Work<'_> {
     /// Answers everybody who waits for an assignment with an error; nobody has one.
     pub(super) fn cancel_syncs(&mut self, error: ErrorCode) {
         let mut waiting = Vec::new();
-        for member in self.group.members.values_mut() {
+        for (_, member) in self.group.members.iter_mut() {
             member.assignment = Arc::default();
             if let Some(ticket) = member.syncing.take() {
                 waiting.push(ticket);

@@ -57,7 +57,7 @@ fn who_is_left_out_by_the_leader_gets_nothing_and_strangers_are_ignored() {
         (ErrorCode::NONE, 0)
     );
     assert_eq!(desk.group().members.len(), 2);
-    let kept = &desk.group().members[&leader.member_id].assignment;
+    let kept = &desk.member(&leader.member_id).assignment;
     assert_eq!(**kept, *b"2", "the last word counts");
 }
 
@@ -68,7 +68,7 @@ fn what_a_follower_thinks_of_the_assignments_does_not_count() {
     desk.sync(&follower, &[(&follower.member_id, b"all")]);
     assert_eq!(desk.state(), "CompletingRebalance");
     desk.sync(&leader, &[]);
-    let kept = &desk.group().members[&follower.member_id].assignment;
+    let kept = &desk.member(&follower.member_id).assignment;
     assert!(kept.is_empty());
 }
 
