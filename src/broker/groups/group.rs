@@ -3,6 +3,7 @@
 use super::answers::JoinedMember;
 use super::members::{Member, Members};
 use super::offsets::Offsets;
+use super::subscription::TopicNames;
 use crate::clock::Mono;
 use crate::proto::error::ErrorCode;
 use std::collections::BTreeMap;
@@ -104,6 +105,8 @@ pub struct Group {
     pub(super) pending: BTreeMap<Arc<str>, Mono>,
     /// Who has not asked for its assignment by then is out; none when all have.
     pub(super) sync_until: Option<Mono>,
+    /// What consumers of the last generation subscribe to.
+    pub(super) subscribed: Option<TopicNames>,
     /// The rebalance under way.
     pub(super) rebalance: Option<Box<Rebalance>>,
     /// Committed offsets.
@@ -139,6 +142,7 @@ impl Group {
             members: Members::default(),
             pending: BTreeMap::new(),
             sync_until: None,
+            subscribed: None,
             rebalance: None,
             offsets: Offsets::new(),
             round: 0,

@@ -95,6 +95,7 @@ impl Work<'_> {
         let group = &mut *self.group;
         group.generation_id += 1;
         group.protocol_name = group.members.vote();
+        group.read_subscriptions();
         group.phase = Phase::CompletingRebalance;
         group.sync_until = Some(self.now.mono.plus_ms(group.rebalance_timeout_ms()));
         let mut waiting = Vec::new();

@@ -166,6 +166,7 @@ impl Group {
             }
             self.members.insert(id, member);
         }
+        self.read_subscriptions();
     }
 }
 
