@@ -63,7 +63,7 @@ fn row(group: &Group) -> DescribedGroup<'_> {
 fn member<'a>(id: &'a str, of: &'a Member, protocol: Option<&str>) -> DescribedGroupMember<'a> {
     let shown = DescribedGroupMember {
         member_id: id,
-        group_instance_id: of.instance(),
+        group_instance_id: of.group_instance_id.as_deref(),
         client_id: &of.client_id,
         client_host: &of.client_host,
         member_assignment: &of.assignment,

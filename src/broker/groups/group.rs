@@ -187,7 +187,7 @@ impl Group {
         let Some(instance) = instance else {
             return member.map(|_| ()).ok_or(ErrorCode::UNKNOWN_MEMBER_ID);
         };
-        if member.is_some_and(|member| member.instance() == Some(instance)) {
+        if member.is_some_and(|member| member.group_instance_id.as_deref() == Some(instance)) {
             return Ok(());
         }
         match self.members.of_instance(instance) {
@@ -277,7 +277,7 @@ impl Group {
         }
         match &self.leader {
             None => assert!(self.members.is_empty(), "members have a leader"),
-            Some(leader) => assert!(self.members.get(leader).is_some(), "a leader is a member"),
+            Some(leader) => assert!(self.members.contains_key(leader), "a leader is a member"),
         }
         assert!(self.members.is_empty() || self.members.vote().is_some());
         assert!(self.members.is_empty() || self.protocol_type.is_some());

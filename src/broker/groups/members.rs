@@ -5,6 +5,7 @@
 use super::super::wait::Ticket;
 use crate::clock::Mono;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Deref;
 use std::sync::Arc;
 
 /// Names of protocols and what a member says of itself in them, its favourite first. A name may come twice.
@@ -14,7 +15,7 @@ pub(super) type Protocols = Vec<(Arc<str>, Arc<[u8]>)>;
 #[derive(Debug)]
 pub struct Member {
     /// Its instance id, when it is a static member.
-    pub(super) group_instance_id: Option<Arc<str>>,
+    pub group_instance_id: Option<Arc<str>>,
     /// The client's name for itself.
     pub client_id: Arc<str>,
     /// Where it comes from.
@@ -38,12 +39,6 @@ pub struct Member {
 }
 
 impl Member {
-    /// Its instance id, when it is a static member.
-    #[must_use]
-    pub fn instance(&self) -> Option<&str> {
-        self.group_instance_id.as_deref()
-    }
-
     /// What it says about itself in that protocol; nothing, if it does not know it.
     #[must_use]
     pub fn metadata(&self, protocol: &str) -> &[u8] {
@@ -80,7 +75,7 @@ impl Member {
     }
 }
 
-/// The members of a group by id.
+/// The members of a group by id: a map to read.
 #[derive(Debug, Default)]
 pub struct Members {
     by_id: BTreeMap<Arc<str>, Member>,
@@ -90,38 +85,17 @@ pub struct Members {
     known: BTreeMap<Arc<str>, usize>,
 }
 
+impl Deref for Members {
+    type Target = BTreeMap<Arc<str>, Member>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.by_id
+    }
+}
+
 impl Members {
-    /// How many there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.by_id.len()
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.by_id.is_empty()
-    }
-
-    /// The members, by id.
-    pub fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &Member)> {
-        self.by_id.iter()
-    }
-
-    pub(super) fn ids(&self) -> impl Iterator<Item = &Arc<str>> {
-        self.by_id.keys()
-    }
-
-    pub(super) fn values(&self) -> impl Iterator<Item = &Member> {
-        self.by_id.values()
-    }
-
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (&Arc<str>, &mut Member)> {
         self.by_id.iter_mut()
-    }
-
-    pub(super) fn get(&self, id: &str) -> Option<&Member> {
-        self.by_id.get(id)
     }
 
     pub(super) fn get_mut(&mut self, id: &str) -> Option<&mut Member> {

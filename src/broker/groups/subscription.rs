@@ -28,16 +28,17 @@ impl TopicNames {
     fn new(mut names: Vec<&str>) -> Option<TopicNames> {
         names.sort_unstable();
         names.dedup();
-        let text = names.concat();
-        let mut end = u32::try_from(text.len()).ok().map(|_| 0)?;
-        let places = names.into_iter().map(|name| {
-            let start = end;
-            end += name.len() as u32;
-            start..end
-        });
-        let places = places.collect();
-        let text = text.into();
-        Some(TopicNames { text, places })
+        let mut text = String::new();
+        let mut places = Vec::with_capacity(names.len());
+        for name in names {
+            let start = u32::try_from(text.len()).ok()?;
+            text.push_str(name);
+            places.push(start..u32::try_from(text.len()).ok()?);
+        }
+        Some(TopicNames {
+            text: text.into(),
+            places: places.into(),
+        })
     }
 
     /// Whether the topic is one of them.

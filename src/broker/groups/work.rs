@@ -69,7 +69,7 @@ impl Work<'_> {
             return;
         };
         if self.group.is_leader(member_id) {
-            self.group.leader = self.group.members.ids().next().cloned();
+            self.group.leader = self.group.members.keys().next().cloned();
         }
         if let Some(ticket) = member.joining {
             self.refuse_join(ticket, ErrorCode::UNKNOWN_MEMBER_ID, "");

@@ -151,7 +151,7 @@ impl Book {
     fn meet(&mut self, broker: &Broker) {
         for group in broker.groups().iter() {
             self.page(&group.id);
-            for (id, member) in &group.members {
+            for (id, member) in group.members.iter() {
                 if !self.holders.contains_key(&**id) {
                     let seat = seat(id, member.group_instance_id.as_deref());
                     self.holders.insert(id.to_string(), seat.to_owned());
@@ -304,7 +304,7 @@ impl Page {
         if group.phase != Phase::Stable {
             return;
         }
-        for (id, member) in &group.members {
+        for (id, member) in group.members.iter() {
             let seat = seat(id, member.group_instance_id.as_deref());
             self.check_part(group.generation_id, seat, &member.assignment, plans);
         }

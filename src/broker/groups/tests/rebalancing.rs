@@ -125,7 +125,7 @@ fn a_new_group_does_not_wait_longer_than_its_rebalance_timeout() {
 fn a_new_group_whose_members_all_go_is_journaled_as_empty() {
     let mut desk = desk_with(|config| config.group_initial_rebalance_delay_ms = 3000);
     let asked = desk.ask(&client());
-    let id = Arc::clone(desk.group().members.ids().next().unwrap());
+    let id = Arc::clone(desk.group().members.keys().next().unwrap());
     assert_eq!(desk.leave(&id), ErrorCode::NONE);
     assert_eq!(desk.joined(asked).error, ErrorCode::UNKNOWN_MEMBER_ID);
     assert_eq!(desk.state(), "PreparingRebalance");

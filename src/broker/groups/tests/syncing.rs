@@ -235,7 +235,7 @@ fn an_empty_group_reads_nothing_until_its_next_generation_has_begun() {
     desk.ask(&reader(&["t"]));
     assert!(desk.group().is_subscribed_to("t"), "it may, who knows");
     desk.wait(1000);
-    let id = Arc::clone(desk.group().members.ids().next().unwrap());
+    let id = Arc::clone(desk.group().members.keys().next().unwrap());
     desk.leave(&id);
     desk.ask(&reader(&["t"]));
     assert_eq!(desk.state(), "PreparingRebalance");
