@@ -5,7 +5,7 @@
 //! * v0 has no rebalance timeout of its own; v4+ asks members without an id to come again with the one that error 79
 //!   brings (KIP-394); v5+ knows static members (KIP-345); v9+ can tell the leader not to share out anew (KIP-814).
 //! * An answer that tells the leader more of the members than an answer can hold is error -1.
-//! * Before v7 the protocol's name cannot be null and is empty instead.
+//! * Before v7 the protocol's name cannot be null and is empty instead; since then an empty one is null.
 
 use super::{Call, Out, put};
 use crate::broker::Broker;
@@ -50,14 +50,14 @@ pub(super) fn handle(
 }
 
 pub(super) fn answer(ticket: &Ticket, joined: &Joined, out: &mut Out) {
-    let protocol_name = joined.protocol_name.as_deref();
+    let protocol_name = joined.protocol_name.as_deref().unwrap_or_default();
     let response = JoinGroupResponse {
         error_code: joined.error,
         generation_id: joined.generation_id,
         protocol_type: joined.protocol_type.as_deref(),
         protocol_name: match ticket.version {
-            ..7 => Some(protocol_name.unwrap_or_default()),
-            _ => protocol_name,
+            ..7 => Some(protocol_name),
+            _ => Some(protocol_name).filter(|name| !name.is_empty()),
         },
         leader: &joined.leader,
         skip_assignment: joined.skip_assignment,

@@ -168,9 +168,8 @@ fn expired(
             (Some(at_ms), _) => at_ms <= wall_ms,
             (None, Some(from_ms)) => wall_ms.saturating_sub(from_ms) >= retention_ms,
         };
-    let subscribed = group.subscribed_topics().unwrap_or_default();
     let is_read =
-        |at: &PartitionId| name_of(at.topic).is_some_and(|name| subscribed.contains(&*name));
+        |at: &PartitionId| name_of(at.topic).is_some_and(|name| group.is_subscribed_to(&name));
     let due = group
         .offsets
         .iter()

@@ -311,7 +311,7 @@ impl Page {
         if group.phase != Phase::Stable {
             return;
         }
-        for (id, member) in &group.members {
+        for (id, member) in group.members.iter() {
             let seat = seat(id, member.group_instance_id.as_deref());
             self.check_part(group.generation_id, seat, &member.assignment, plans);
         }
