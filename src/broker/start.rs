@@ -138,10 +138,7 @@ impl Broker {
         let (boot, leader_epoch) = self.state.opened;
         self.commit(vec![Record::Opened { boot, leader_epoch }]);
         self.resume_groups(now);
-        let round = self.first_round(now).map_err(OpenError::Io)?;
-        let number = round.number;
-        run(disk, root, round)?;
-        self.synced(number, now);
+        self.first_round(disk, root, now).map_err(OpenError::Io)?;
         if let Some(Fatal(error)) = self.failure.take() {
             return Err(OpenError::Io(error));
         }
@@ -159,15 +156,20 @@ impl Broker {
             .map_err(OpenError::Io)
     }
 
-    /// The round with `Opened`. Where the journal has no place for it, room is made here and now.
-    fn first_round(&mut self, now: Now) -> io::Result<Round> {
-        loop {
+    /// The round with `Opened`, in as many parts as it takes. Where the journal has no place for one, room is made here
+    /// and now.
+    fn first_round(&mut self, disk: &Arc<dyn Disk>, root: &Path, now: Now) -> io::Result<()> {
+        while self.rounds.synced == 0 {
             if let Some(round) = self.start_round().map_err(|Fatal(error)| error)? {
-                return Ok(round);
+                let number = round.number;
+                run(disk, root, round)?;
+                self.synced(number, now);
+            } else {
+                let job = self.journal.take_job().ok_or(io::ErrorKind::StorageFull)?;
+                self.journal.absorb(job(), now.mono)?;
             }
-            let job = self.journal.take_job().ok_or(io::ErrorKind::StorageFull)?;
-            self.journal.absorb(job(), now.mono)?;
         }
+        Ok(())
     }
 }
 
@@ -179,11 +181,11 @@ fn next_start((boot, leader_epoch): (i64, i32), clean: bool) -> (i64, i32) {
 }
 
 /// Runs one round here and now.
-fn run(disk: &Arc<dyn Disk>, root: &Path, round: Round) -> Result<(), OpenError> {
+fn run(disk: &Arc<dyn Disk>, root: &Path, round: Round) -> io::Result<()> {
     let mut lanes = Inline::<()>::new(Arc::clone(disk), root);
     lanes.sync(round);
     match lanes.completed().pop() {
-        Some(Completion::SyncFailed(error)) => Err(OpenError::Io(error)),
+        Some(Completion::SyncFailed(error)) => Err(error),
         _ => Ok(()),
     }
 }
