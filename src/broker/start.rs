@@ -13,7 +13,7 @@ use super::record::Record;
 use super::state::State;
 use super::transactor::Transactor;
 use super::{Broker, Closing, Fatal, IdSource, Rounds};
-use crate::clock::{Now, Rate};
+use crate::clock::{Now, Rate, Steadiness};
 use crate::config::BrokerConfig;
 use crate::disk::Disk;
 use crate::disk::lanes::{Completion, Inline, Lanes, Round};
@@ -106,6 +106,7 @@ impl Broker {
         let mut broker = Broker {
             fetch_sessions: FetchSessions::new(slots, FETCH_SESSION_EVICTION_MS, seed),
             offsets_check: now.mono.plus_ms(config.offsets_retention_check_interval_ms),
+            steadiness: Steadiness::from(now),
             transactor: Transactor::new(
                 now.mono,
                 config.transaction_remove_expired_transaction_cleanup_interval_ms,
@@ -143,10 +144,7 @@ impl Broker {
         self.commit(vec![Record::Opened { boot, leader_epoch }]);
         self.resume_groups(now);
         self.resume_transactions(now);
-        let round = self.first_round(now).map_err(OpenError::Io)?;
-        let number = round.number;
-        run(disk, root, round)?;
-        self.synced(number, now);
+        self.first_round(disk, root, now).map_err(OpenError::Io)?;
         if let Some(Fatal(error)) = self.failure.take() {
             return Err(OpenError::Io(error));
         }
@@ -167,15 +165,20 @@ impl Broker {
         Ok(())
     }
 
-    /// The round with `Opened`. Where the journal has no place for it, room is made here and now.
-    fn first_round(&mut self, now: Now) -> io::Result<Round> {
-        loop {
+    /// The round with `Opened`, in as many parts as it takes. Where the journal has no place for one, room is made here
+    /// and now.
+    fn first_round(&mut self, disk: &Arc<dyn Disk>, root: &Path, now: Now) -> io::Result<()> {
+        while self.rounds.synced == 0 {
             if let Some(round) = self.start_round().map_err(|Fatal(error)| error)? {
-                return Ok(round);
+                let number = round.number;
+                run(disk, root, round)?;
+                self.synced(number, now);
+            } else {
+                let job = self.journal.take_job().ok_or(io::ErrorKind::StorageFull)?;
+                self.journal.absorb(job(), now.mono)?;
             }
-            let job = self.journal.take_job().ok_or(io::ErrorKind::StorageFull)?;
-            self.journal.absorb(job(), now.mono)?;
         }
+        Ok(())
     }
 }
 
@@ -187,11 +190,11 @@ fn next_start((boot, leader_epoch): (i64, i32), clean: bool) -> (i64, i32) {
 }
 
 /// Runs one round here and now.
-fn run(disk: &Arc<dyn Disk>, root: &Path, round: Round) -> Result<(), OpenError> {
+fn run(disk: &Arc<dyn Disk>, root: &Path, round: Round) -> io::Result<()> {
     let mut lanes = Inline::<()>::new(Arc::clone(disk), root);
     lanes.sync(round);
     match lanes.completed().pop() {
-        Some(Completion::SyncFailed(error)) => Err(OpenError::Io(error)),
+        Some(Completion::SyncFailed(error)) => Err(error),
         _ => Ok(()),
     }
 }

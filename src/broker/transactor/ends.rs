@@ -1,15 +1,14 @@
 //! Ends: markers behind decisions that are durable, some in each turn, and timeouts.
 
 use super::super::txns::{State, Txn};
-use super::super::{Broker, Closing, PART_RECORDS};
+use super::super::{Broker, Closing};
 use crate::clock::{Mono, Now};
 use crate::proto::error::ErrorCode;
 use crate::storage::{Marker, PartitionId, Refused};
 use std::sync::Arc;
 
-/// Markers that are written in a turn: others are served between two parts of a large end. What one part has to journal
-/// is one atomic group.
-const MARKERS_A_TURN: usize = PART_RECORDS - 1;
+/// Markers that are written in a turn: others are served between two parts of a large end.
+const MARKERS_A_TURN: usize = 1000;
 /// When what could not be written is tried again.
 pub(super) const RETRY_MS: i64 = 500;
 
@@ -53,7 +52,7 @@ impl Broker {
             }
         }
         let records = self.state.transactions.marked(&id, &done, now);
-        self.commit(records);
+        self.commit_in_parts(records);
         if done.len() < part.len() {
             let until = now.mono.plus_ms(RETRY_MS);
             self.state.transactions.put_off(id, until);

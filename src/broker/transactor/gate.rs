@@ -99,7 +99,7 @@ impl Broker {
         }
         match self.state.transactions.adopt(&stray, now) {
             Adoption::Adopted(records) => {
-                self.commit(records);
+                self.commit_in_parts(records);
             }
             Adoption::Later => self.transactor.strays.push(stray),
             Adoption::Orphan => self.abort_orphan(stray, now),

@@ -20,6 +20,9 @@ use crate::storage::{Marker, PartitionId, Refused};
 use gate::Gate;
 use std::sync::Arc;
 
+/// What a partition of a transaction takes in the journal besides the transactional id, at most.
+const PARTITION_BYTES: usize = 64;
+
 /// What the broker keeps beside the transactions themselves. It is transient.
 #[derive(Debug)]
 pub(super) struct Transactor {
@@ -60,7 +63,7 @@ impl Broker {
         ask.check(self.config.transaction_max_timeout_ms)?;
         self.check_transactions()?;
         if self.state.transactions.get(ask.transactional_id).is_none() {
-            self.check_room()?;
+            self.check_room(ask.transactional_id.len())?;
         }
         let fresh = self.fresh_producer_id();
         let version = self.state.features.transaction_version();
@@ -88,7 +91,8 @@ impl Broker {
         now: Now,
     ) -> Result<(), ErrorCode> {
         self.check_claim(claim)?;
-        self.check_room()?;
+        let each_bytes = claim.transactional_id.len() + PARTITION_BYTES;
+        self.check_room(each_bytes * partitions.len())?;
         let transactions = &mut self.state.transactions;
         let records = transactions.add_partitions(claim, partitions, version, now)?;
         self.commit_in_parts(records);
@@ -110,7 +114,7 @@ impl Broker {
     /// 42, 14, 49, 90, 51; 15 while the journal is short.
     pub fn add_group(&mut self, claim: &Claim<'_>, group: &str, now: Now) -> Result<(), ErrorCode> {
         self.check_claim(claim)?;
-        self.check_room()?;
+        self.check_room(claim.transactional_id.len() + group.len())?;
         let records = self.state.transactions.add_group(claim, group, 0, now)?;
         self.commit_in_parts(records);
         Ok(())
@@ -140,7 +144,7 @@ impl Broker {
             return Ok(());
         }
         if joining == Joining::Added {
-            self.check_room()?;
+            self.check_room(claim.transactional_id.len())?;
         }
         let synced = self.rounds.synced;
         let transactions = &mut self.state.transactions;
@@ -162,7 +166,7 @@ impl Broker {
         now: Now,
     ) -> Result<(), ErrorCode> {
         self.check_claim(claim)?;
-        self.check_room()?;
+        self.check_room(claim.transactional_id.len() + group.len())?;
         let transactions = &mut self.state.transactions;
         let records = transactions.admit_group(claim, group, joining, now);
         let records = records.map_err(|error| joining.told(error))?;
@@ -250,12 +254,11 @@ impl Broker {
         self.check_transactions()
     }
 
-    /// Whether what grows the state may be journaled.
-    fn check_room(&mut self) -> Result<(), ErrorCode> {
-        if !self.journal.is_short() {
-            return Ok(());
+    /// Whether something new of so many bytes may be journaled.
+    fn check_room(&mut self, bytes: usize) -> Result<(), ErrorCode> {
+        match self.may_grow(bytes) {
+            true => Ok(()),
+            false => Err(ErrorCode::COORDINATOR_NOT_AVAILABLE),
         }
-        self.journal.want_room();
-        Err(ErrorCode::COORDINATOR_NOT_AVAILABLE)
     }
 }
