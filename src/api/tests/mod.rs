@@ -1,6 +1,7 @@
 //! Handlers without sockets, on a simulated disk whose lanes stand still until the test lets them run: what waits,
 //! on what, and what is answered when partitions are being loaded or the disk is full.
 
+mod coordinator;
 mod features;
 mod offsets;
 mod transactions;
@@ -117,7 +118,7 @@ impl Bench {
     /// Lets the lanes run until nothing is left to do.
     fn run(&mut self) {
         loop {
-            self.broker.tick(NOW);
+            self.broker.tick(self.now);
             for job in self.broker.take_jobs() {
                 self.lanes.work(job);
             }
@@ -129,7 +130,7 @@ impl Bench {
                 return;
             }
             for done in done {
-                self.broker.absorb(NOW, done).expect("no failure");
+                self.broker.absorb(self.now, done).expect("no failure");
             }
         }
     }
