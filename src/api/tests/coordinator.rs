@@ -463,19 +463,29 @@ fn an_end_on_a_full_disk_is_decided_and_written_when_there_is_room() {
     let mut bench = Bench::for_transactions();
     let who = ongoing(&mut bench, V2);
     bench.disk.set_capacity(Some(0));
+    // What the segment has reserved is used up, by ever smaller records.
+    let (mut sequence, mut size_bytes) = (1, 1 << 20);
+    while size_bytes > 0 {
+        let mut large = BatchBuilder::new(0)
+            .producer(who.0, who.1, sequence)
+            .transactional();
+        large.push(-1, None, Some(&vec![0; size_bytes - 1]));
+        let large = large.build(None).expect("a batch");
+        match bench.send_all(12, Some(ID), &[(0, &large)])[0].0 {
+            E::NONE => sequence += 1,
+            _ => size_bytes /= 2,
+        }
+    }
     let next = bench.end_txn(5, who, true).expect("it is decided");
-    let mut sequence = 0;
-    // What is reserved in the segment is used up, so that no marker fits.
-    while bench.send(12, who, 0, sequence + 1) == E::NONE {
-        sequence += 1;
-    }
     bench.quiet();
-    if bench.state() == "PrepareCommit" {
-        assert_eq!(bench.send(12, next, 0, 0), E::CONCURRENT_TRANSACTIONS);
-        bench.disk.set_capacity(None);
-        bench.now.mono = bench.now.mono.plus_ms(500);
-        bench.quiet();
-    }
+    assert_eq!(bench.state(), "PrepareCommit", "no marker fits");
+    assert_eq!(bench.send(12, next, 0, 0), E::CONCURRENT_TRANSACTIONS);
+    bench.disk.set_capacity(None);
+    bench.now.mono = bench.now.mono.plus_ms(499);
+    bench.quiet();
+    assert_eq!(bench.state(), "PrepareCommit");
+    bench.now.mono = bench.now.mono.plus_ms(1);
+    bench.quiet();
     assert_eq!(bench.state(), "CompleteCommit");
     assert_eq!(bench.ends(0).0, bench.ends(0).1);
 }

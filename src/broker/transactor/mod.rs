@@ -16,7 +16,7 @@ use super::record::Record;
 use super::txns::{Claim, Ended, Init, Initialized, Joining, Standing, State, Stray, Transactions};
 use crate::clock::{Mono, Now};
 use crate::proto::error::ErrorCode;
-use crate::storage::{Marker, PartitionId, Refused};
+use crate::storage::{Marker, PartitionId, Refused, Unavailable};
 use gate::Gate;
 use std::sync::Arc;
 
@@ -133,7 +133,7 @@ impl Broker {
         joining: Joining,
         now: Now,
     ) -> Result<(), ErrorCode> {
-        let log = self.storage.log(at).map_err(|why| why.code())?;
+        let log = self.storage.log(at).map_err(Unavailable::code)?;
         let known = log.producer(claim.producer_id);
         if known.is_some_and(|known| claim.epoch < known.producer_epoch) {
             return Err(ErrorCode::INVALID_PRODUCER_EPOCH);

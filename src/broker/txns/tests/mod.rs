@@ -6,6 +6,7 @@ mod ending;
 mod fencing;
 mod initializing;
 mod joining;
+mod random;
 mod restarting;
 
 use super::*;

@@ -1,0 +1,502 @@
+//! Random producers of both versions, cuts of the power, timeouts and zombies, over logs that keep what Kafka's producer
+//! state keeps. A cut loses any tail of each log that no round has made durable; only where it loses none of that may the
+//! journal keep a part of what it has withheld, for a round makes logs durable first.
+//!
+//! In the end every log must say the same of every transaction: committed where its producer was told so, aborted where
+//! it was told so or has never asked for more, and where it does not know, all or nothing. No record comes twice, and
+//! nothing is left open.
+
+use super::*;
+use std::collections::BTreeMap;
+
+struct Luck(u64);
+
+impl Luck {
+    fn below(&mut self, count: u64) -> u64 {
+        let step = self.0.wrapping_mul(6_364_136_223_846_793_005);
+        self.0 = step.wrapping_add(1);
+        (self.0 >> 33) % count
+    }
+
+    fn index(&mut self, count: usize) -> usize {
+        usize::try_from(self.below(count as u64)).unwrap()
+    }
+
+    fn is(&mut self, one_in: u64) -> bool {
+        self.below(one_in) == 0
+    }
+}
+
+/// What a log holds: a record of a transaction, or an end.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum What {
+    Record { txn: usize, number: usize },
+    End { commits: bool },
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    round: u64,
+    who: (i64, i16),
+    what: What,
+}
+
+#[derive(Clone, Default)]
+struct Log(Vec<Entry>);
+
+impl Log {
+    /// The last epoch of a producer, and whether it has records without an end.
+    fn known(&self, producer_id: i64) -> (i16, bool) {
+        let last = self.0.iter().rev().find(|entry| entry.who.0 == producer_id);
+        let is_open = |entry: &Entry| matches!(entry.what, What::Record { .. });
+        last.map_or((NO_EPOCH, false), |entry| (entry.who.1, is_open(entry)))
+    }
+
+    /// Takes a marker by Kafka's rules.
+    fn mark(&mut self, round: u64, standing: &Standing) {
+        let who = (standing.producer_id, standing.epoch);
+        let (last, _) = self.known(who.0);
+        if who.1 < last || (standing.version >= V2 && who.1 == last) {
+            return;
+        }
+        let commits = standing.state == State::PrepareCommit;
+        let what = What::End { commits };
+        self.0.push(Entry { round, who, what });
+    }
+
+    /// By transaction and record, what readers make of it: none while it is open.
+    fn fates(&self) -> Vec<(usize, usize, Option<bool>)> {
+        let mut fates = Vec::new();
+        for (index, entry) in self.0.iter().enumerate() {
+            let What::Record { txn, number } = entry.what else {
+                continue;
+            };
+            let mut behind = self.0[index..].iter().filter(|it| it.who.0 == entry.who.0);
+            let fate = behind.find_map(|it| match it.what {
+                What::End { commits } => Some(commits),
+                What::Record { .. } => None,
+            });
+            fates.push((txn, number, fate));
+        }
+        fates
+    }
+}
+
+/// What a producer has been told of a transaction.
+#[derive(Clone, Debug, Default)]
+struct Story {
+    acknowledged: Vec<(usize, usize)>,
+    asked_to_commit: bool,
+    told: Option<bool>,
+}
+
+/// What a producer does next.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Step {
+    Init,
+    Begin,
+    Add(usize),
+    Write(usize),
+    End(bool),
+}
+
+/// A producer: one request at a time, each repeated until its answer is there.
+#[derive(Clone)]
+struct Actor {
+    id: &'static str,
+    /// Of Produce and of EndTxn.
+    versions: (i16, i16),
+    who: (i64, i16),
+    step: Step,
+    txn: usize,
+    written: usize,
+    /// An answer that leaves with that round: what it tells, and what to do then.
+    answer: Option<(u64, (i64, i16), Step)>,
+}
+
+struct World {
+    luck: Luck,
+    txns: Transactions,
+    now: Now,
+    gathering: u64,
+    synced: u64,
+    finalized: i16,
+    next_id: i64,
+    journal: Vec<(u64, Record)>,
+    logs: [Log; 3],
+    stories: Vec<Story>,
+    actors: Vec<Actor>,
+}
+
+const IDS: [&str; 3] = ["a", "b", "c"];
+
+fn world(seed: u64) -> World {
+    let mut luck = Luck(seed);
+    luck.below(2);
+    let versions = [(V1, V1), (V2, V2), (V2, V1), (V1, V2)];
+    let actor = |index: usize| Actor {
+        id: IDS[index],
+        versions: versions[luck.index(4)],
+        who: (NO_PRODUCER_ID, NO_EPOCH),
+        step: Step::Init,
+        txn: 0,
+        written: 0,
+        answer: None,
+    };
+    let actors = (0..IDS.len()).map(actor).collect();
+    World {
+        txns: Transactions::default(),
+        now: desk().now,
+        gathering: 1,
+        synced: 0,
+        finalized: [V1, V2][luck.index(2)],
+        next_id: 1,
+        journal: Vec::new(),
+        logs: Default::default(),
+        stories: Vec::new(),
+        actors,
+        luck,
+    }
+}
+
+impl World {
+    fn keep(&mut self, records: Vec<Record>) {
+        for record in records {
+            self.apply(&record, self.gathering);
+            self.journal.push((self.gathering, record));
+        }
+        self.txns.check_invariants();
+    }
+
+    fn apply(&mut self, record: &Record, round: u64) {
+        let txns = &mut self.txns;
+        match record {
+            Record::Transaction { id, standing } => txns.stepped(id, *standing, round),
+            Record::TransactionPartition { id, at } => {
+                txns.partitions_mut(id, round).unwrap().insert(*at);
+            }
+            Record::TransactionPartitionDone { id, at } => {
+                txns.partitions_mut(id, round).unwrap().remove(at);
+            }
+            _ => panic!("not of this room"),
+        }
+    }
+
+    fn step(&mut self, id: &str, standing: Standing) {
+        if [standing.producer_id, standing.next_producer_id].contains(&self.next_id) {
+            self.next_id += 1;
+        }
+        let records = self.txns.decision(&id.into(), standing, Vec::new());
+        self.keep(records);
+    }
+
+    fn sync(&mut self) {
+        self.synced = self.gathering;
+        self.gathering += 1;
+        self.finish();
+    }
+
+    fn finish(&mut self) {
+        while let Some(id) = self.txns.take_end(self.synced) {
+            let txn = self.txns.get(&id).unwrap();
+            let (standing, all) = (txn.standing, txn.partitions.clone());
+            let most = 1 + self.luck.index(3);
+            let part: Vec<_> = all.iter().copied().take(most).collect();
+            for at in &part {
+                let log = &mut self.logs[usize::try_from(at.partition).unwrap()];
+                log.mark(self.gathering, &standing);
+            }
+            let records = self.txns.marked(&id, &part, self.now);
+            if part.len() < all.len() {
+                self.txns.go_on(id);
+            }
+            self.keep(records);
+        }
+    }
+
+    /// The power fails, and comes back.
+    fn cut(&mut self) {
+        let synced = self.synced;
+        let is_whole = self.luck.is(2);
+        for log in self.logs.iter_mut().filter(|_| !is_whole) {
+            let safe = log.0.partition_point(|entry| entry.round <= synced);
+            let keeps = safe + self.luck.index(log.0.len() - safe + 1);
+            log.0.truncate(keeps);
+        }
+        let safe = self.journal.partition_point(|(round, _)| *round <= synced);
+        let more = self.luck.index(self.journal.len() - safe + 1);
+        self.journal
+            .truncate(safe + if is_whole { more } else { 0 });
+        for actor in &mut self.actors {
+            actor.answer = None;
+        }
+        self.restart();
+    }
+
+    fn restart(&mut self) {
+        self.txns = Transactions::default();
+        for (_, record) in self.journal.clone() {
+            self.apply(&record, 0);
+        }
+        let rounds = self.logs.iter_mut().flat_map(|log| &mut log.0);
+        rounds.for_each(|entry| entry.round = 0);
+        self.journal.iter_mut().for_each(|(round, _)| *round = 0);
+        (self.gathering, self.synced) = (1, 0);
+        self.txns.resume(self.now);
+        self.finish();
+        for index in 0..self.logs.len() {
+            self.adopt(index);
+        }
+    }
+
+    fn adopt(&mut self, index: usize) {
+        let owners: BTreeSet<i64> = self.logs[index].0.iter().map(|entry| entry.who.0).collect();
+        for producer_id in owners {
+            let (epoch, true) = self.logs[index].known(producer_id) else {
+                continue;
+            };
+            let stray = Stray {
+                at: at(i32::try_from(index).unwrap()),
+                producer_id,
+                epoch,
+            };
+            match self.txns.adopt(&stray, self.now) {
+                Adoption::Adopted(records) => self.keep(records),
+                Adoption::Later => panic!("every end is written"),
+                Adoption::Orphan => panic!("{stray:?}: who writes is journaled"),
+            }
+        }
+    }
+
+    fn time_out(&mut self, id: &str) {
+        if let Some(txn) = self.txns.get(id)
+            && txn.state() == State::Ongoing
+        {
+            let fenced = txn
+                .standing
+                .fenced(self.finalized, self.next_id, self.now.wall_ms);
+            self.step(id, fenced);
+        }
+    }
+
+    /// One request of a producer, or the answer to the last one.
+    fn act(&mut self, index: usize) {
+        let mut actor = self.actors[index].clone();
+        if let Some((round, who, step)) = actor.answer {
+            if round <= self.synced {
+                self.tell(&mut actor, who, step);
+                self.actors[index] = actor;
+            }
+            return;
+        }
+        let asked = self.ask(&mut actor);
+        match asked {
+            Ok((who, step)) => {
+                let round = self.txns.round_of(actor.id).max(self.gathering);
+                actor.answer = Some((round, who, step));
+            }
+            Err(ErrorCode::CONCURRENT_TRANSACTIONS) => {}
+            Err(_) => actor.step = Step::Init,
+        }
+        self.actors[index] = actor;
+    }
+
+    /// The answer has come.
+    fn tell(&mut self, actor: &mut Actor, who: (i64, i16), next: Step) {
+        match actor.step {
+            Step::Write(partition) => {
+                let story = &mut self.stories[actor.txn];
+                story.acknowledged.push((partition, actor.written));
+                actor.written += 1;
+            }
+            Step::End(commits) => self.stories[actor.txn].told = Some(commits),
+            _ => {}
+        }
+        (actor.who, actor.step, actor.answer) = (who, next, None);
+    }
+
+    fn ask(&mut self, actor: &mut Actor) -> Result<((i64, i16), Step), ErrorCode> {
+        let claim = Claim {
+            transactional_id: actor.id,
+            ..claim(actor.who)
+        };
+        match actor.step {
+            Step::Init => self.init(actor),
+            Step::Begin => {
+                (actor.txn, actor.written) = (self.stories.len(), 0);
+                self.stories.push(Story::default());
+                actor.step = self.first_step(actor);
+                self.ask(actor)
+            }
+            Step::Add(partition) => {
+                let to = [at(i32::try_from(partition).unwrap())];
+                let records = self.txns.add_partitions(&claim, &to, V1, self.now)?;
+                self.keep(records);
+                Ok((actor.who, Step::Write(partition)))
+            }
+            Step::Write(partition) => {
+                self.write(actor, &claim, partition)?;
+                let step = match self.luck.below(4) {
+                    0 => Step::End(self.luck.is(2)),
+                    _ => self.first_step(actor),
+                };
+                Ok((actor.who, step))
+            }
+            Step::End(commits) => {
+                self.stories[actor.txn].asked_to_commit |= commits;
+                let version = actor.versions.1;
+                let fresh = self.next_id;
+                match self.txns.end(&claim, commits, version, fresh, self.now)? {
+                    Ended::Before(NO_PRODUCER_ID, _) => Ok((actor.who, Step::Begin)),
+                    Ended::Before(id, epoch) => Ok(((id, epoch), Step::Begin)),
+                    Ended::Decided(standing) => {
+                        self.step(actor.id, standing);
+                        Ok((standing.after_end(), Step::Begin))
+                    }
+                }
+            }
+        }
+    }
+
+    fn first_step(&mut self, actor: &Actor) -> Step {
+        let partition = self.luck.index(self.logs.len());
+        match actor.versions.0 {
+            V1 => Step::Add(partition),
+            _ => Step::Write(partition),
+        }
+    }
+
+    fn init(&mut self, actor: &Actor) -> Result<((i64, i16), Step), ErrorCode> {
+        let ask = Init {
+            transactional_id: actor.id,
+            timeout_ms: TIMEOUT_MS,
+            believed: None,
+        };
+        match self
+            .txns
+            .init(&ask, self.finalized, self.next_id, self.now)?
+        {
+            Initialized::Ready(standing) => {
+                self.step(actor.id, standing);
+                Ok(((standing.producer_id, standing.epoch), Step::Begin))
+            }
+            Initialized::Fencing(standing) => {
+                self.step(actor.id, standing);
+                Err(ErrorCode::CONCURRENT_TRANSACTIONS)
+            }
+        }
+    }
+
+    /// A record that is there already is not written again, as by its sequence.
+    fn write(
+        &mut self,
+        actor: &Actor,
+        claim: &Claim<'_>,
+        partition: usize,
+    ) -> Result<(), ErrorCode> {
+        let (last, is_open) = self.logs[partition].known(actor.who.0);
+        if actor.who.1 < last {
+            return Err(ErrorCode::INVALID_PRODUCER_EPOCH);
+        }
+        let knows = is_open && actor.who.1 == last && self.txns.is_ongoing(actor.who.0);
+        if !knows {
+            let joining = match actor.versions.0 {
+                V1 => Joining::Refused,
+                _ => Joining::Added,
+            };
+            let to = at(i32::try_from(partition).unwrap());
+            let synced = self.synced;
+            let records = self.txns.admit(claim, to, joining, synced, self.now)?;
+            self.keep(records);
+        }
+        let what = What::Record {
+            txn: actor.txn,
+            number: actor.written,
+        };
+        let log = &mut self.logs[partition].0;
+        if !log.iter().any(|entry| entry.what == what) {
+            log.push(Entry {
+                round: self.gathering,
+                who: actor.who,
+                what,
+            });
+        }
+        Ok(())
+    }
+
+    /// Somebody else takes a producer's place; what it was has one more word.
+    fn overtake(&mut self, index: usize) {
+        let mut zombie = self.actors[index].clone();
+        let actor = &mut self.actors[index];
+        (actor.step, actor.answer) = (Step::Init, None);
+        if zombie.who.0 != NO_PRODUCER_ID && zombie.step != Step::Begin && zombie.step != Step::Init
+        {
+            for _ in 0..3 {
+                self.act(index);
+                self.sync();
+            }
+            zombie.answer = None;
+            let _ = self.ask(&mut zombie);
+        }
+    }
+
+    fn live(&mut self, steps: usize) {
+        for _ in 0..steps {
+            let index = self.luck.index(self.actors.len());
+            match self.luck.below(100) {
+                0..70 => self.act(index),
+                70..90 => self.sync(),
+                90..93 => self.cut(),
+                93..96 => self.time_out(IDS[index]),
+                _ => self.overtake(index),
+            }
+        }
+        self.sync();
+        IDS.iter().for_each(|id| self.time_out(id));
+        (0..4).for_each(|_| self.sync());
+    }
+
+    /// Answers how many transactions were seen as committed.
+    fn judge(&self) -> usize {
+        let mut seen: BTreeMap<usize, BTreeMap<(usize, usize), bool>> = BTreeMap::new();
+        for (partition, log) in self.logs.iter().enumerate() {
+            for (txn, number, fate) in log.fates() {
+                let fate = fate.expect("nothing is open in the end");
+                let of_txn = seen.entry(txn).or_default();
+                let before = of_txn.insert((partition, number), fate);
+                assert_eq!(before, None, "a record comes once");
+            }
+        }
+        let mut committed_count = 0;
+        for (txn, story) in self.stories.iter().enumerate() {
+            let fates = seen.remove(&txn).unwrap_or_default();
+            let committed = fates.values().filter(|fate| **fate).count();
+            assert!(
+                committed == 0 || committed == fates.len(),
+                "{txn}: torn, {fates:?}"
+            );
+            for place in &story.acknowledged {
+                assert!(fates.contains_key(place), "{txn}: {place:?} is lost");
+            }
+            match story.told {
+                Some(true) => assert_eq!(committed, fates.len(), "{txn}: a lost commit"),
+                Some(false) => assert_eq!(committed, 0, "{txn}: an abort is read"),
+                None if !story.asked_to_commit => assert_eq!(committed, 0, "{txn}: not asked for"),
+                None => {}
+            }
+            committed_count += usize::from(committed > 0);
+        }
+        committed_count
+    }
+}
+
+#[test]
+fn whatever_is_cut_off_every_transaction_is_whole() {
+    let mut committed_count = 0;
+    for seed in 0..400 {
+        let mut world = world(seed);
+        world.live(400);
+        committed_count += world.judge();
+    }
+    assert!(committed_count > 1000, "{committed_count}");
+}
