@@ -100,18 +100,27 @@ enum Step {
     End(bool),
 }
 
-/// A producer: one request at a time, each repeated until its answer is there.
+/// A producer: one request at a time, each repeated until its answer is there. A hasty one does not wait for answers, and
+/// knows what they will tell.
 #[derive(Clone)]
 struct Actor {
     id: &'static str,
     /// Of Produce and of EndTxn.
     versions: (i16, i16),
+    is_hasty: bool,
     who: (i64, i16),
     step: Step,
     txn: usize,
     written: usize,
     /// An answer that leaves with that round: what it tells, and what to do then.
     answer: Option<(u64, (i64, i16), Step)>,
+}
+
+/// What an answer tells of a transaction.
+#[derive(Clone, Copy)]
+enum Fact {
+    Wrote { partition: usize, number: usize },
+    Ended { commits: bool },
 }
 
 struct World {
@@ -126,6 +135,20 @@ struct World {
     logs: [Log; 3],
     stories: Vec<Story>,
     actors: Vec<Actor>,
+    /// What answers to hasty producers will tell when their round is durable.
+    on_their_way: Vec<(u64, usize, Fact)>,
+}
+
+/// What the answer to a producer's request will tell.
+fn fact_of(actor: &Actor) -> Option<Fact> {
+    match actor.step {
+        Step::Write(partition) => Some(Fact::Wrote {
+            partition,
+            number: actor.written,
+        }),
+        Step::End(commits) => Some(Fact::Ended { commits }),
+        _ => None,
+    }
 }
 
 const IDS: [&str; 3] = ["a", "b", "c"];
@@ -137,6 +160,7 @@ fn world(seed: u64) -> World {
     let actor = |index: usize| Actor {
         id: IDS[index],
         versions: versions[luck.index(4)],
+        is_hasty: luck.is(3),
         who: (NO_PRODUCER_ID, NO_EPOCH),
         step: Step::Init,
         txn: 0,
@@ -155,6 +179,7 @@ fn world(seed: u64) -> World {
         logs: Default::default(),
         stories: Vec::new(),
         actors,
+        on_their_way: Vec::new(),
         luck,
     }
 }
@@ -193,6 +218,9 @@ impl World {
     fn sync(&mut self) {
         self.synced = self.gathering;
         self.gathering += 1;
+        for (_, txn, fact) in std::mem::take(&mut self.on_their_way) {
+            self.learn(txn, fact);
+        }
         self.finish();
     }
 
@@ -227,8 +255,12 @@ impl World {
         let more = self.luck.index(self.journal.len() - safe + 1);
         self.journal
             .truncate(safe + if is_whole { more } else { 0 });
+        self.on_their_way.clear();
         for actor in &mut self.actors {
             actor.answer = None;
+            if actor.is_hasty {
+                actor.step = Step::Init;
+            }
         }
         self.restart();
     }
@@ -284,34 +316,39 @@ impl World {
         let mut actor = self.actors[index].clone();
         if let Some((round, who, step)) = actor.answer {
             if round <= self.synced {
-                self.tell(&mut actor, who, step);
+                if let Some(fact) = fact_of(&actor) {
+                    self.learn(actor.txn, fact);
+                }
+                self.go_on(&mut actor, who, step);
                 self.actors[index] = actor;
             }
             return;
         }
         let asked = self.ask(&mut actor);
         match asked {
-            Ok((who, step)) => {
-                let round = self.txns.round_of(actor.id).max(self.gathering);
-                actor.answer = Some((round, who, step));
+            Ok((who, step)) if actor.is_hasty => {
+                if let Some(fact) = fact_of(&actor) {
+                    self.on_their_way.push((self.gathering, actor.txn, fact));
+                }
+                self.go_on(&mut actor, who, step);
             }
+            Ok((who, step)) => actor.answer = Some((self.gathering, who, step)),
             Err(ErrorCode::CONCURRENT_TRANSACTIONS) => {}
             Err(_) => actor.step = Step::Init,
         }
         self.actors[index] = actor;
     }
 
-    /// The answer has come.
-    fn tell(&mut self, actor: &mut Actor, who: (i64, i16), next: Step) {
-        match actor.step {
-            Step::Write(partition) => {
-                let story = &mut self.stories[actor.txn];
-                story.acknowledged.push((partition, actor.written));
-                actor.written += 1;
-            }
-            Step::End(commits) => self.stories[actor.txn].told = Some(commits),
-            _ => {}
+    fn learn(&mut self, txn: usize, fact: Fact) {
+        let story = &mut self.stories[txn];
+        match fact {
+            Fact::Wrote { partition, number } => story.acknowledged.push((partition, number)),
+            Fact::Ended { commits } => story.told = Some(commits),
         }
+    }
+
+    fn go_on(&mut self, actor: &mut Actor, who: (i64, i16), next: Step) {
+        actor.written += usize::from(matches!(actor.step, Step::Write(_)));
         (actor.who, actor.step, actor.answer) = (who, next, None);
     }
 
@@ -450,6 +487,7 @@ impl World {
                 93..96 => self.time_out(IDS[index]),
                 _ => self.overtake(index),
             }
+            self.finish();
         }
         self.sync();
         IDS.iter().for_each(|id| self.time_out(id));
