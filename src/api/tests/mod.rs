@@ -3,6 +3,7 @@
 
 mod features;
 mod offsets;
+mod producers;
 
 use super::*;
 use crate::config::BrokerConfig;
