@@ -46,6 +46,7 @@ asks! {
     DeleteGroups: delete_groups::DeleteGroupsRequest<'static> => DeleteGroupsResponse<'static>;
     ListGroups: list_groups::ListGroupsRequest<'static> => ListGroupsResponse<'static>;
     DescribeGroups: describe_groups::DescribeGroupsRequest<'static> => DescribeGroupsResponse<'static>;
+    DescribeProducers: describe_producers::DescribeProducersRequest<'static> => DescribeProducersResponse<'static>;
     UpdateFeatures: update_features::UpdateFeaturesRequest<'static> => UpdateFeaturesResponse<'static>;
     DescribeTopicPartitions: describe_topic_partitions::DescribeTopicPartitionsRequest<'static> => DescribeTopicPartitionsResponse<'static>;
 }

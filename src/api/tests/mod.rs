@@ -4,6 +4,7 @@
 mod coordinator;
 mod features;
 mod offsets;
+mod producers;
 mod transactions;
 
 use super::*;

@@ -4,6 +4,7 @@ mod features;
 mod groups;
 mod kit;
 mod offsets;
+mod producers;
 mod records;
 mod topics;
 mod versions;
@@ -64,6 +65,7 @@ pub(crate) const SCRIPTS: &[Script] = &[
     script("what is not spoken", ApiKey::ApiVersions, At::Newest, versions::what_is_not),
     script("levels of features", ApiKey::UpdateFeatures, At::Every, features::levels),
     script("levels that are refused", ApiKey::UpdateFeatures, At::Every, features::refusals),
+    script("who writes", ApiKey::DescribeProducers, At::Every, producers::who_writes),
     script("the cluster", ApiKey::DescribeCluster, At::Every, topics::the_cluster),
     script("topics are made, shown and deleted", ApiKey::Metadata, At::Every, topics::made_shown_and_deleted),
     script("all topics", ApiKey::Metadata, At::Every, topics::all_topics),
