@@ -84,7 +84,6 @@ impl Entry {
 
     fn follows(&self, before: &Entry) -> bool {
         self.last_offset > before.last_offset
-            && self.last_stable_offset >= before.last_stable_offset
     }
 }
 

@@ -105,7 +105,7 @@ impl Storage {
         let Ok(log) = self.log_mut(id) else {
             return;
         };
-        let limits = Arc::clone(log.config());
+        let (limits, news) = (Arc::clone(log.config()), log.take_news());
         let due = log.unflushed >= limits.flush_messages;
         let wants_timer = !due && !log.queued && limits.flush_ms < i64::MAX && !log.timed;
         log.timed |= wants_timer;
@@ -121,7 +121,9 @@ impl Storage {
             let at = now.mono.plus_ms(limits.flush_ms);
             self.rounds.due.insert((at, id));
         }
-        self.tell_news(id);
+        if news > 0 {
+            self.signals.push((id, news));
+        }
         if has_producers && self.rounds.expiry.is_none() {
             self.rounds.expiry = Some(self.next_expiry(now));
         }

@@ -166,8 +166,8 @@ fn open_ones_are_read(dir: &Path) {
     let shown = apache::dump(&[snapshot], &[]);
     let last = |producer: i64| {
         let name = format!("producerId: {producer} ");
-        let lines = shown.lines().filter(|line| line.starts_with(&name));
-        lines.last().unwrap_or_default().to_owned()
+        let mut lines = shown.lines().filter(|line| line.starts_with(&name));
+        lines.next_back().unwrap_or_default().to_owned()
     };
     for (producer, facts) in [
         (
