@@ -200,8 +200,14 @@ fn open_ones_are_read(dir: &Path) {
     assert!(!last(72).contains("lastSequence"), "a new epoch: {shown}");
 }
 
-/// What a reader of committed records is told: records, how far all is decided, and what to skip.
-type Told = (Vec<u8>, i64, Option<Vec<(i64, i64)>>);
+/// What a reader is told.
+struct Told {
+    records: Vec<u8>,
+    /// Everything before this offset is decided.
+    decided: i64,
+    /// Producers and first offsets to be skipped; `None` where all records are wanted.
+    aborted: Option<Vec<(i64, i64)>>,
+}
 
 /// What the broker at a port tells from every offset on, with both isolation levels.
 fn told(port: u16) -> Vec<Told> {
@@ -239,8 +245,11 @@ fn fetch(raw: &mut Raw, fetch_offset: i64, isolation_level: i8) -> Told {
         let pairs = aborted.iter().map(|a| (a.producer_id, a.first_offset));
         pairs.collect()
     });
-    let records = found.records.bytes().unwrap_or_default().to_vec();
-    (records, found.last_stable_offset, aborted)
+    Told {
+        records: found.records.bytes().unwrap_or_default().to_vec(),
+        decided: found.last_stable_offset,
+        aborted,
+    }
 }
 
 #[test]
@@ -257,13 +266,20 @@ fn readers_of_committed_records_are_told_the_same_by_kafka_and_by_chronikd() {
     take_over(&dir, &broker.data().join("txns-0"));
     broker.restart();
     let ours = told(broker.port());
-    let decided: Vec<i64> = ours.iter().map(|told| told.1).collect();
-    assert_eq!(decided, [3; 16], "the second transaction is open");
     let mut apache = Apache::start(NEWEST, &[]);
     let mut client = Kafka::connect(apache.port()).expect("a connection");
     client.create("txns", 1, &[]);
     let partition = apache.stop().join("txns-0");
     take_over(&dir, &partition);
     apache.restart();
-    assert_eq!(ours, told(apache.port()));
+    for (number, (ours, theirs)) in ours.iter().zip(told(apache.port())).enumerate() {
+        assert!(ours.records == theirs.records, "answer {number}");
+        assert_eq!((ours.decided, theirs.decided), (3, 3), "answer {number}");
+        // Kafka knows the end of what it has read from its sparse index only, and lists what begins behind it.
+        let theirs = theirs.aborted.map(|aborted| {
+            let read = aborted.into_iter().filter(|(_, first)| *first < 3);
+            read.collect::<Vec<_>>()
+        });
+        assert_eq!(ours.aborted, theirs, "answer {number}");
+    }
 }
