@@ -11,7 +11,8 @@
 //! that begins before that has ended by then. A transaction may have begun in an earlier segment.
 //!
 //! New entries live in memory and reach the file at checkpoints, like those of the other indexes; what the
-//! file holds stays there and is read in blocks. A segment without aborted transactions has no file. Unlike
+//! file holds stays there and is read in blocks. A reader goes on where it has been, so a look-up tries the
+//! neighbourhood of the one before first, and mostly reads one block. A segment without aborted transactions has no file. Unlike
 //! the other indexes this one is the only witness of what it says, once recovery does not read its segment
 //! any more: one that cannot be understood fails the read, for else aborted records would be shown as committed.
 
@@ -25,6 +26,8 @@ use std::ops::Range;
 pub(super) const ENTRY_BYTES: usize = 34;
 /// Entries that are read at once.
 const BLOCK_ENTRIES: u64 = 120;
+/// How far before its end a look-up's successor may begin: transactions overlap.
+const OVERLAP_ENTRIES: u64 = 8;
 const VERSION: i16 = 0;
 
 /// An aborted transaction, as a reader of committed records needs it: from `first_offset` on, the producer's records
@@ -84,7 +87,6 @@ impl Entry {
 
     fn follows(&self, before: &Entry) -> bool {
         self.last_offset > before.last_offset
-            && self.last_stable_offset >= before.last_stable_offset
     }
 }
 
@@ -95,6 +97,8 @@ pub(super) struct AbortIndex {
     stored: u64,
     /// Those behind them.
     fresh: Vec<Entry>,
+    /// Where the next look-up tries first.
+    hint: u64,
     /// The file, while it is open.
     pub(super) file: Option<FileRef>,
 }
@@ -162,13 +166,14 @@ impl AbortIndex {
     /// Adds the transactions that touch `[from, until)` to `found`. `file` is wanted if the index has stored
     /// entries. Answers whether later segments can have no more of them.
     pub(super) fn search(
-        &self,
+        &mut self,
         file: Option<&dyn File>,
         (from, until): (i64, i64),
         found: &mut Vec<Aborted>,
     ) -> Result<bool, ReadError> {
         let mut entries = Entries::new(self, file);
-        let first = entries.first_that_ends_behind(from)?;
+        let first = entries.first_that_ends_behind(from, self.hint)?;
+        let mut last = None;
         for slot in first..self.len() {
             let entry = entries.get(slot)?;
             if entry.first_offset < until {
@@ -178,10 +183,12 @@ impl AbortIndex {
                 });
             }
             if entry.last_stable_offset >= until {
-                return Ok(true);
+                last = Some(slot);
+                break;
             }
         }
-        Ok(false)
+        self.hint = last.unwrap_or(self.len()).saturating_sub(OVERLAP_ENTRIES);
+        Ok(last.is_some())
     }
 }
 
@@ -204,16 +211,24 @@ impl<'a> Entries<'a> {
         }
     }
 
-    /// The number of the first entry whose marker is at or behind `offset`; how many there are if none is.
-    fn first_that_ends_behind(&mut self, offset: i64) -> Result<u64, ReadError> {
+    /// The number of the first entry whose marker is at or behind `offset`; how many there are if none is. The
+    /// search begins at `hint`, and what a block holds is used before another is read.
+    fn first_that_ends_behind(&mut self, offset: i64, hint: u64) -> Result<u64, ReadError> {
         let mut range = 0..self.index.len();
+        let mut probe = hint.min(range.end.saturating_sub(1));
         while !range.is_empty() {
-            let middle = range.start + (range.end - range.start) / 2;
-            if self.get(middle)?.last_offset < offset {
-                range.start = middle + 1;
+            if self.get(probe)?.last_offset < offset {
+                range.start = probe + 1;
             } else {
-                range.end = middle;
+                range.end = probe;
             }
+            let at_hand = range.start.max(self.held.start)..range.end.min(self.held.end);
+            probe = match range.end.saturating_sub(range.start) {
+                _ if !at_hand.is_empty() => middle(&at_hand),
+                // The rest fits into a block.
+                ..=BLOCK_ENTRIES => range.start,
+                _ => middle(&range),
+            };
         }
         Ok(range.start)
     }
@@ -242,6 +257,10 @@ impl<'a> Entries<'a> {
         self.held = slot..slot + count;
         Ok(())
     }
+}
+
+fn middle(range: &Range<u64>) -> u64 {
+    range.start + range.end.saturating_sub(range.start) / 2
 }
 
 /// How many entries at the beginning of a file of `len_bytes` are whole, in order and of markers before the
@@ -304,7 +323,7 @@ mod tests {
         }
     }
 
-    fn search(index: &AbortIndex, file: &FileRef, from: i64, until: i64) -> (Vec<i64>, bool) {
+    fn search(index: &mut AbortIndex, file: &FileRef, from: i64, until: i64) -> (Vec<i64>, bool) {
         let mut found = Vec::new();
         let complete = index.search(Some(&**file), (from, until), &mut found);
         let producers = found.iter().map(|aborted| aborted.producer_id - 1000);
@@ -345,7 +364,7 @@ mod tests {
                         let entry = entry(*n);
                         entry.last_offset >= from && entry.first_offset < until
                     });
-                    let (found, complete) = search(&index, &file, from, until);
+                    let (found, complete) = search(&mut index, &file, from, until);
                     assert_eq!(found, expected.collect::<Vec<_>>(), "{from} to {until}");
                     assert_eq!(complete, until <= 10_000, "{from} to {until}");
                 }
@@ -367,7 +386,7 @@ mod tests {
             ..entry(500)
         });
         let (_, file) = sample(0, 0);
-        assert_eq!(search(&index, &file, 13, 15), (vec![1, 500], true));
+        assert_eq!(search(&mut index, &file, 13, 15), (vec![1, 500], true));
     }
 
     #[test]
@@ -377,9 +396,16 @@ mod tests {
         let mut index = AbortIndex::default();
         (0..100_000).for_each(|n| index.push(entry(n)));
         store(&mut index, &file);
-        let before = disk.reads();
-        assert_eq!(search(&index, &file, 500_003, 500_004).0, [50_000]);
-        assert!(disk.reads() - before < 20);
+        let mut reads = |from| {
+            let before = disk.reads();
+            let found = search(&mut index, &file, from, from + 100).0;
+            assert_eq!((found.len(), found[0]), (11, from / 10));
+            disk.reads() - before
+        };
+        assert!(reads(500_003) < 15);
+        assert_eq!(reads(500_103), 1, "the next range");
+        assert_eq!(reads(500_203), 1);
+        assert!(reads(3) < 15);
     }
 
     #[test]

@@ -2,11 +2,11 @@
 //!
 //! A **round** (the sync lane) makes acknowledgements true: it syncs every file that was written since the last one.
 //! A **checkpoint** (the work lane) makes the next start short: it syncs the log, writes the index entries
-//! (offsets, times, aborted transactions) that only memory has, the epochs and a producer snapshot, each synced, and only then moves the recovery
-//! point; the file of recovery points follows within a second. A partition is checkpointed every 32 MiB,
-//! at the end of a segment, at a clean stop, and when all tails together pass 256 MiB: then the longest, as
-//! many as bring the rest down to 64 MiB. A snapshot goes when the recovery point on disk has passed it, except those at the beginning
-//! of a segment, which Kafka keeps too.
+//! (offsets, times, aborted transactions) that only memory has, the epochs and a producer snapshot, each
+//! synced, and only then moves the recovery point; the file of recovery points follows within a second. A
+//! partition is checkpointed every 32 MiB, at the end of a segment, at a clean stop, and when all tails
+//! together pass 256 MiB: then the longest, as many as bring the rest down to 64 MiB. A snapshot goes when
+//! the recovery point on disk has passed it, except those at the beginning of a segment, which Kafka keeps too.
 
 use super::aborted;
 use super::checkpoint::{self, Offsets};
@@ -105,7 +105,7 @@ impl Storage {
         let Ok(log) = self.log_mut(id) else {
             return;
         };
-        let limits = Arc::clone(log.config());
+        let (limits, news) = (Arc::clone(log.config()), log.take_news());
         let due = log.unflushed >= limits.flush_messages;
         let wants_timer = !due && !log.queued && limits.flush_ms < i64::MAX && !log.timed;
         log.timed |= wants_timer;
@@ -121,7 +121,9 @@ impl Storage {
             let at = now.mono.plus_ms(limits.flush_ms);
             self.rounds.due.insert((at, id));
         }
-        self.tell_news(id);
+        if news > 0 {
+            self.signals.push((id, news));
+        }
         if has_producers && self.rounds.expiry.is_none() {
             self.rounds.expiry = Some(self.next_expiry(now));
         }

@@ -198,6 +198,11 @@ impl Log {
         self.segments.iter().map(Segment::len).sum()
     }
 
+    /// Bytes that were appended since the start of the process.
+    pub(super) fn appended_bytes(&self) -> u64 {
+        self.appended_bytes
+    }
+
     /// The epoch that wrote `offset`; the broker's own where that is not known or nothing is there yet.
     #[must_use]
     pub fn epoch_of(&self, offset: i64) -> i32 {

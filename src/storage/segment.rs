@@ -376,12 +376,12 @@ impl Segment {
         range: (i64, i64),
         found: &mut Vec<Aborted>,
     ) -> Result<bool, ReadError> {
-        let path = self.path(place, Kind::TxnIndex);
         let Some(aborts) = &mut self.aborts else {
             return Ok(false);
         };
         self.used = true;
         if aborts.has_stored() && aborts.file.is_none() {
+            let path = place.dir.join(names::file(self.base, Kind::TxnIndex));
             let file = shelf.open((place.id, self.base), &path, Mode::Write)?;
             aborts.file = Some(file);
         }

@@ -114,9 +114,9 @@ impl Storage {
         marker: Marker,
     ) -> Result<Appended, Refused> {
         let (log, shelf, round) = self.writable(id)?;
-        let before = log.size_bytes();
+        let before = log.appended_bytes();
         let appended = log.end_transaction(shelf, now, &marker, round)?;
-        let size_bytes = log.size_bytes() - before;
+        let size_bytes = log.appended_bytes() - before;
         if !appended.duplicate {
             self.after_append(id, size_bytes as usize, now);
         }

@@ -1,5 +1,6 @@
 //! Transactions in the files of a partition: markers in the log, aborted ones in their index, open ones in the
-//! snapshot, all read by Kafka's own tool. The files are written by the storage room without a broker around it.
+//! snapshot, all read by Kafka's own tool and served by a real Kafka. The files are written by the storage room
+//! without a broker around it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -9,13 +10,20 @@ use chronikd::clock::{Mono, Now};
 use chronikd::config::{BrokerConfig, LogConfig};
 use chronikd::disk::lanes::{Completion, Inline, Lanes, Round};
 use chronikd::disk::{Disk, RealDisk, Syncing};
-use chronikd::proto::Uuid;
 use chronikd::proto::batch::BatchBuilder;
+use chronikd::proto::error::ErrorCode;
+use chronikd::proto::schema::fetch::{FetchPartition, FetchRequest, FetchResponse, FetchTopic};
+use chronikd::proto::{ApiKey, Uuid};
 use chronikd::storage::{Done, Marker, Origin, PartitionId, Storage};
 
 use crate::common::apache::{self, Apache, NEWEST};
+use crate::common::ask::{ask, decode, frame};
+use crate::common::broker::Broker;
 use crate::common::dir::Dir;
+use crate::common::kafka::Kafka;
+use crate::common::raw::Raw;
 use crate::common::skipped;
+use crate::take_over;
 
 const NOW: Now = Now {
     mono: Mono(1),
@@ -166,8 +174,8 @@ fn open_ones_are_read(dir: &Path) {
     let shown = apache::dump(&[snapshot], &[]);
     let last = |producer: i64| {
         let name = format!("producerId: {producer} ");
-        let lines = shown.lines().filter(|line| line.starts_with(&name));
-        lines.last().unwrap_or_default().to_owned()
+        let mut lines = shown.lines().filter(|line| line.starts_with(&name));
+        lines.next_back().unwrap_or_default().to_owned()
     };
     for (producer, facts) in [
         (
@@ -190,4 +198,88 @@ fn open_ones_are_read(dir: &Path) {
         "{shown}"
     );
     assert!(!last(72).contains("lastSequence"), "a new epoch: {shown}");
+}
+
+/// What a reader is told.
+struct Told {
+    records: Vec<u8>,
+    /// Everything before this offset is decided.
+    decided: i64,
+    /// Producers and first offsets to be skipped; `None` where all records are wanted.
+    aborted: Option<Vec<(i64, i64)>>,
+}
+
+/// What the broker at a port tells from every offset on, with both isolation levels.
+fn told(port: u16) -> Vec<Told> {
+    let mut raw = Raw::connect(port).expect("a connection");
+    let asked = (0..8).flat_map(|offset| [(offset, 0), (offset, 1)]);
+    asked
+        .map(|(offset, isolation)| fetch(&mut raw, offset, isolation))
+        .collect()
+}
+
+fn fetch(raw: &mut Raw, fetch_offset: i64, isolation_level: i8) -> Told {
+    let partition = FetchPartition {
+        fetch_offset,
+        partition_max_bytes: 1 << 20,
+        ..FetchPartition::default()
+    };
+    let request = FetchRequest {
+        isolation_level,
+        max_wait_ms: 10_000,
+        max_bytes: 1 << 20,
+        session_epoch: -1,
+        topics: vec![FetchTopic {
+            topic: "txns",
+            partitions: vec![partition],
+            ..FetchTopic::default()
+        }],
+        ..FetchRequest::default()
+    };
+    let request = frame(ApiKey::Fetch, 11, &request);
+    let body = ask(raw, ApiKey::Fetch, 11, &request);
+    let answer: FetchResponse<'_> = decode(&body, ApiKey::Fetch, 11);
+    let found = &answer.responses[0].partitions[0];
+    assert_eq!(found.error_code, ErrorCode::NONE, "{fetch_offset}");
+    let aborted = found.aborted_transactions.as_ref().map(|aborted| {
+        let pairs = aborted.iter().map(|a| (a.producer_id, a.first_offset));
+        pairs.collect()
+    });
+    Told {
+        records: found.records.bytes().unwrap_or_default().to_vec(),
+        decided: found.last_stable_offset,
+        aborted,
+    }
+}
+
+#[test]
+fn readers_of_committed_records_are_told_the_same_by_kafka_and_by_chronikd() {
+    if let Err(why) = Apache::is_here(NEWEST) {
+        return skipped("formats", &why);
+    }
+    let root = Dir::new();
+    let dir = write(root.path());
+    let mut broker = Broker::start(&[]);
+    let mut client = Kafka::connect(broker.port()).expect("a connection");
+    client.create("txns", 1, &[]);
+    broker.term();
+    take_over(&dir, &broker.data().join("txns-0"));
+    broker.restart();
+    let ours = told(broker.port());
+    let mut apache = Apache::start(NEWEST, &[]);
+    let mut client = Kafka::connect(apache.port()).expect("a connection");
+    client.create("txns", 1, &[]);
+    let partition = apache.stop().join("txns-0");
+    take_over(&dir, &partition);
+    apache.restart();
+    for (number, (ours, theirs)) in ours.iter().zip(told(apache.port())).enumerate() {
+        assert!(ours.records == theirs.records, "answer {number}");
+        assert_eq!((ours.decided, theirs.decided), (3, 3), "answer {number}");
+        // Kafka knows the end of what it has read from its sparse index only, and lists what begins behind it.
+        let theirs = theirs.aborted.map(|aborted| {
+            let read = aborted.into_iter().filter(|(_, first)| *first < 3);
+            read.collect::<Vec<_>>()
+        });
+        assert_eq!(ours.aborted, theirs, "answer {number}");
+    }
 }

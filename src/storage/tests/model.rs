@@ -95,13 +95,19 @@ fn model_read(room: &mut Room, oracle: &mut Oracle) {
 }
 
 /// Cuts the power, perhaps once more during the recovery, and takes the oracle back to what is left.
-fn model_crash(room: Room, oracle: &mut Oracle) -> Room {
+fn model_crash(mut room: Room, oracle: &mut Oracle) -> Room {
+    let (disk, config) = (room.disk.clone(), (*room.config).clone());
+    let in_checkpoint = disk.draw(2) == 0;
+    if in_checkpoint {
+        room.storage.checkpoint(id(0));
+        disk.cut_at(disk.operations() + disk.draw(16));
+        room.run_until_dead();
+    }
     oracle.promised = oracle
         .promised
         .max(room.storage.log(id(0)).unwrap().synced() as usize);
-    let (disk, config) = (room.disk.clone(), (*room.config).clone());
     drop(room);
-    if disk.draw(3) == 0 {
+    if !in_checkpoint && disk.draw(3) == 0 {
         // The process dies and the machine goes on: what was not synced is there, for now.
         disk.kill();
     } else {
