@@ -6,6 +6,7 @@
 //!   later ones are kept as `offsets.retention.minutes` says (KIP-211).
 //! * v10 names topics by id alone: an unknown one is 100. An unknown partition is 3, a text that is too long 12. When there
 //!   is nothing else, the member is not looked at, as in Kafka.
+//! * While the disk is full, an offset that would be the group's first of its partition is refused (15); others go on.
 //! * A topic of no partitions is not in the answer.
 //! * The answer leaves when the commit is on disk.
 
@@ -52,6 +53,7 @@ pub(super) fn handle(
             let checked = place.and_then(|at| {
                 verdict?;
                 check_metadata(broker, partition)?;
+                broker.check_place(request.group_id, &at)?;
                 taken.push((at, committed(&request, partition, call.cx.now.wall_ms)));
                 Ok(())
             });

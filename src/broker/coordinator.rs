@@ -19,12 +19,16 @@ impl Broker {
 
     /// A member joins; the ticket is answered with `Answer::Joined`.
     pub fn join_group(&mut self, join: Join<'_>, ticket: Ticket, now: Now) {
+        let is_short = self.is_short();
+        self.state.groups.set_short(is_short);
         let records = self.state.groups.join(join, ticket, now);
         self.commit_each(records);
     }
 
     /// A member asks for its assignment; the ticket is answered with `Answer::Synced`.
     pub fn sync_group(&mut self, sync: Sync<'_>, ticket: Ticket, now: Now) {
+        let is_short = self.is_short();
+        self.state.groups.set_short(is_short);
         let records = self.state.groups.sync(sync, ticket, now);
         self.commit_each(records);
     }
@@ -60,6 +64,19 @@ impl Broker {
         now: Now,
     ) -> Result<(), ErrorCode> {
         self.state.groups.check_commit(claim, version, now)
+    }
+
+    /// Whether the group may have an offset of that partition: while the disk is full, only one that takes the place of
+    /// another (else 15).
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check_place(&mut self, group_id: &str, at: &PartitionId) -> Result<(), ErrorCode> {
+        let is_new = |group: &Group| !group.offsets.contains_key(at);
+        match self.is_short() && self.groups().get(group_id).is_none_or(is_new) {
+            true => Err(ErrorCode::COORDINATOR_NOT_AVAILABLE),
+            false => Ok(()),
+        }
     }
 
     /// Keeps offsets of a group. Answers the round that they belong to.

@@ -170,8 +170,7 @@ impl Broker {
         settings: BTreeMap<String, String>,
         now: Now,
     ) -> io::Result<u64> {
-        if self.journal.is_short() {
-            self.journal.want_room();
+        if self.is_short() {
             return Err(io::ErrorKind::StorageFull.into());
         }
         let name: Arc<str> = name.into();
@@ -200,6 +199,15 @@ impl Broker {
             partition_count,
             settings,
         }]))
+    }
+
+    /// Whether the journal is short of room, so that what makes the state grow is to be refused. Then it looks for more.
+    fn is_short(&mut self) -> bool {
+        let is_short = self.journal.is_short();
+        if is_short {
+            self.journal.want_room();
+        }
+        is_short
     }
 
     /// Deletes a topic, and the offsets that groups have committed for it. It is gone at once; its files follow when

@@ -70,19 +70,19 @@ impl Work<'_> {
             return self.add(join, new_id, ticket);
         }
         let until = self.now.mono.plus_ms(join.session_timeout_ms.into());
-        self.group.pending.insert(Arc::clone(&new_id), until);
-        self.refuse_join(ticket, ErrorCode::MEMBER_ID_REQUIRED, &new_id)
+        let refused = self.refuse_join(ticket, ErrorCode::MEMBER_ID_REQUIRED, &new_id);
+        self.group.pending.insert(new_id, until);
+        refused
     }
 
     /// A client that knows its id.
     fn rejoin(&mut self, join: &Join<'_>, ticket: Ticket) -> Option<Record> {
         let member_id = join.member_id;
-        if let Some((id, _)) = self.group.pending.get_key_value(member_id) {
+        if self.group.pending.contains(member_id) {
             if join.group_instance_id.is_some() {
                 return self.refuse_join(ticket, ErrorCode::UNKNOWN_SERVER_ERROR, "");
             }
-            let id = Arc::clone(id);
-            return self.add(join, id, ticket);
+            return self.add(join, member_id.into(), ticket);
         }
         if let Err(error) = self.group.validate(member_id, join.group_instance_id) {
             self.pay(ticket, Joined::refused(error, member_id));

@@ -71,7 +71,7 @@ impl Work<'_> {
             let named = group_instance_id.and_then(|id| self.group.members.of_instance(id));
             return named.cloned().ok_or(ErrorCode::UNKNOWN_MEMBER_ID);
         }
-        if !self.group.pending.contains_key(member_id) {
+        if !self.group.pending.contains(member_id) {
             self.group.validate(member_id, group_instance_id)?;
         }
         Ok(member_id.into())

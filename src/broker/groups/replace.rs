@@ -70,7 +70,7 @@ impl Work<'_> {
         }
     }
 
-    /// The stable group with its new member, and the answer to it; none if that is too large to be kept.
+    /// The stable group with its new member, and the answer to it; none if that cannot be kept.
     ///
     /// A leader that does not know that it may skip the assignment is not told that it is the leader.
     fn settle_replaced(
@@ -85,8 +85,8 @@ impl Work<'_> {
         let ticket = member.joining.take()?;
         member.begin_session(self.now.mono);
         let mut answer = self.group.joined(new_id);
-        if self.is_too_large(&generation) {
-            answer.error = ErrorCode::UNKNOWN_SERVER_ERROR;
+        if let Err(error) = self.check_kept(&generation) {
+            answer.error = error;
             answer.member_id = Arc::default();
             answer.members.clear();
             answer.leader = Arc::clone(old_leader);
@@ -105,8 +105,11 @@ impl Work<'_> {
 
     /// The newcomer could not be kept: everything is as before.
     fn take_back(&mut self, old_id: &Arc<str>, new_id: &Arc<str>, former: Option<Former>) {
-        if let (Some(former), Some(member)) = (former, self.group.members.get_mut(new_id)) {
-            member.protocols = former.protocols;
+        if let Some(former) = former {
+            self.group.members.say(new_id, former.protocols);
+            let Some(member) = self.group.members.get_mut(new_id) else {
+                return;
+            };
             member.session_timeout_ms = former.session_timeout_ms;
             member.rebalance_timeout_ms = former.rebalance_timeout_ms;
         }

@@ -50,9 +50,9 @@ impl Work<'_> {
             parts.get(&**id).copied().unwrap_or_default().into()
         };
         let generation = self.group.generation(self.now.wall_ms, part_of);
-        if self.is_too_large(&generation) {
-            self.cancel_syncs(ErrorCode::UNKNOWN_SERVER_ERROR);
-            return self.prepare("the assignments are too large to be kept".to_owned());
+        if let Err(error) = self.check_kept(&generation) {
+            self.cancel_syncs(error);
+            return self.prepare("the assignments could not be kept".to_owned());
         }
         for (_, member) in self.group.members.iter_mut() {
             if member.syncing.is_some() {
@@ -136,12 +136,13 @@ impl Group {
         }
     }
 
-    /// Makes a journaled generation true.
-    pub(super) fn settle(&mut self, generation: Generation, paid: &mut Vec<Paid>) {
-        debug_assert!(
+    /// Makes a journaled generation true. Answers what those are told who wait for it.
+    pub(super) fn settle(&mut self, generation: Generation) -> Vec<Paid> {
+        assert!(
             generation.id >= self.generation_id,
             "generations never fall"
         );
+        self.kept_bytes = generation.size_bytes();
         self.generation_id = generation.id;
         self.protocol_type = generation.protocol_type;
         self.protocol_name = generation.protocol_name;
@@ -154,6 +155,7 @@ impl Group {
         };
         let protocol = self.protocol_name.clone().unwrap_or_default();
         let mut living = std::mem::take(&mut self.members);
+        let mut paid = Vec::new();
         for member in generation.members {
             let id = Arc::clone(&member.member_id);
             let mut member = member.settle(living.remove(&id), &protocol);
@@ -167,6 +169,7 @@ impl Group {
             self.members.insert(id, member);
         }
         self.read_subscriptions();
+        paid
     }
 }
 

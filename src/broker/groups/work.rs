@@ -16,6 +16,9 @@ pub(super) const LOG: &str = "chronikd::groups";
 /// A generation is never larger than this, whatever `message.max.bytes` says: it is one record of the journal.
 const MAX_GENERATION_BYTES: usize = 32 << 20;
 
+/// On a full disk a generation of up to this size may still be larger than the last: who goes must be able to come back.
+const SMALL_GENERATION_BYTES: usize = 4096;
+
 /// An answer on its way.
 #[derive(Debug)]
 pub(super) struct Paid {
@@ -31,6 +34,10 @@ pub(super) struct Work<'a> {
     pub(super) paid: &'a mut Vec<Paid>,
     pub(super) logged: &'a mut Rate,
     pub(super) config: &'a BrokerConfig,
+    /// How much more the members of all groups may take.
+    pub(super) spare_bytes: usize,
+    /// The disk is full.
+    pub(super) is_short: bool,
     pub(super) now: Now,
 }
 
@@ -82,8 +89,8 @@ impl Work<'_> {
     /// Answers everybody who waits for an assignment with an error; nobody has one.
     pub(super) fn cancel_syncs(&mut self, error: ErrorCode) {
         let mut waiting = Vec::new();
+        self.group.members.take_assignments();
         for (_, member) in self.group.members.iter_mut() {
-            member.assignment = Arc::default();
             if let Some(ticket) = member.syncing.take() {
                 waiting.push(ticket);
                 if member.joining.is_none() {
@@ -96,16 +103,28 @@ impl Work<'_> {
         }
     }
 
-    /// Whether the generation is larger than a message may be.
-    pub(super) fn is_too_large(&self, generation: &Generation) -> bool {
+    /// Whether the generation can be kept: in one record (else -1), in memory and on the disk (else 15).
+    pub(super) fn check_kept(&self, generation: &Generation) -> Result<(), ErrorCode> {
         let most = self.config.message_max_bytes.min(MAX_GENERATION_BYTES);
-        generation.size_bytes() + self.group.id.len() > most
+        let bytes = generation.size_bytes();
+        if bytes + self.group.id.len() > most {
+            return Err(ErrorCode::UNKNOWN_SERVER_ERROR);
+        }
+        let kept = self.group.kept_bytes;
+        let is_larger = kept == 0 || bytes > kept.max(SMALL_GENERATION_BYTES);
+        let parts = generation.members.iter().map(|m| m.assignment.len());
+        let has = self.group.members.values().map(|m| m.assignment.len());
+        let more = parts.sum::<usize>().saturating_sub(has.sum());
+        match self.is_short && is_larger || more > self.spare_bytes {
+            true => Err(ErrorCode::COORDINATOR_NOT_AVAILABLE),
+            false => Ok(()),
+        }
     }
 }
 
 impl Generation {
     /// What it takes in the record that Apache Kafka writes, about: texts and blobs and a few bytes beside each.
-    fn size_bytes(&self) -> usize {
+    pub(super) fn size_bytes(&self) -> usize {
         const RECORD: usize = 100;
         self.members
             .iter()
