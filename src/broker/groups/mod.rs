@@ -24,6 +24,7 @@
 //! its assignment is told so (25).
 
 mod answers;
+mod generation;
 mod group;
 mod join;
 mod leave;
@@ -39,6 +40,7 @@ pub mod subscription;
 mod sync;
 #[cfg(test)]
 mod tests;
+mod words;
 mod work;
 
 pub use answers::{Answer, Fact, Joined, JoinedMember, Synced};

@@ -8,9 +8,9 @@ use super::super::record::Record;
 use super::super::wait::Ticket;
 use super::Join;
 use super::answers::{Joined, Synced};
-use super::group::{Group, Phase};
-use super::join::if_told;
+use super::group::{Group, Phase, Rebalance};
 use super::members::{Member, Protocols};
+use super::words::{cut, if_told};
 use super::work::{LOG, Work};
 use crate::proto::error::ErrorCode;
 use std::sync::Arc;
@@ -31,7 +31,8 @@ impl Work<'_> {
         new_id: Arc<str>,
         ticket: Ticket,
     ) -> Option<Record> {
-        log::debug!(target: LOG, "group {:?}: {new_id:?} takes the place of {old_id:?}", self.group.id);
+        let (old, new) = (cut(old_id), cut(&new_id));
+        log::debug!(target: LOG, "group {:?}: {new:?} takes the place of {old:?}", cut(&self.group.id));
         let old_leader = self.group.leader.clone();
         self.fence(old_id);
         self.group.rename(old_id, &new_id);
@@ -47,10 +48,7 @@ impl Work<'_> {
                 }
                 record
             }
-            _ => self.prepare(format!(
-                "static member {new_id:?} has come back: {}",
-                if_told(join.reason)
-            )),
+            _ => self.prepare(came_back(&new_id, join)),
         }
     }
 
@@ -100,7 +98,9 @@ impl Work<'_> {
             answer.leader = Arc::clone(old_leader);
         }
         self.pay(ticket, answer);
-        Some(self.group.record(generation))
+        let (since, reason) = (self.now.mono, came_back(new_id, join));
+        self.group.rebalance = Some(Box::new(Rebalance { since, reason }));
+        self.keep(generation)
     }
 
     /// The newcomer could not be kept: everything is as before.
@@ -115,6 +115,11 @@ impl Work<'_> {
         }
         self.group.rename(new_id, old_id);
     }
+}
+
+fn came_back(id: &str, join: &Join<'_>) -> String {
+    let (id, why) = (cut(id), if_told(join.reason));
+    format!("static member {id:?} has come back: {why}")
 }
 
 impl Group {

@@ -3,8 +3,7 @@
 use super::super::record::Record;
 use super::super::wait::Ticket;
 use super::answers::{Answer, Joined, Synced};
-use super::group::{Generation, GenerationMember, Group};
-use super::members::Member;
+use super::group::Group;
 use crate::clock::{Now, Rate};
 use crate::config::BrokerConfig;
 use crate::proto::error::ErrorCode;
@@ -12,12 +11,6 @@ use std::sync::Arc;
 
 /// The target of the room's log lines.
 pub(super) const LOG: &str = "chronikd::groups";
-
-/// A generation is never larger than this, whatever `message.max.bytes` says: it is one record of the journal.
-const MAX_GENERATION_BYTES: usize = 32 << 20;
-
-/// On a full disk a generation of up to this size may still be larger than the last: who goes must be able to come back.
-const SMALL_GENERATION_BYTES: usize = 4096;
 
 /// An answer on its way.
 #[derive(Debug)]
@@ -100,82 +93,6 @@ impl Work<'_> {
         }
         for ticket in waiting {
             self.refuse_sync(ticket, error);
-        }
-    }
-
-    /// Whether the generation can be kept: in one record (else -1), in memory and on the disk (else 15).
-    pub(super) fn check_kept(&self, generation: &Generation) -> Result<(), ErrorCode> {
-        let most = self.config.message_max_bytes.min(MAX_GENERATION_BYTES);
-        let bytes = generation.size_bytes();
-        if bytes + self.group.id.len() > most {
-            return Err(ErrorCode::UNKNOWN_SERVER_ERROR);
-        }
-        let kept = self.group.kept_bytes;
-        let is_larger = kept == 0 || bytes > kept.max(SMALL_GENERATION_BYTES);
-        let parts = generation.members.iter().map(|m| m.assignment.len());
-        let has = self.group.members.values().map(|m| m.assignment.len());
-        let more = parts.sum::<usize>().saturating_sub(has.sum());
-        match self.is_short && is_larger || more > self.spare_bytes {
-            true => Err(ErrorCode::COORDINATOR_NOT_AVAILABLE),
-            false => Ok(()),
-        }
-    }
-}
-
-impl Generation {
-    /// What it takes in the record that Apache Kafka writes, about: texts and blobs and a few bytes beside each.
-    pub(super) fn size_bytes(&self) -> usize {
-        const RECORD: usize = 100;
-        self.members
-            .iter()
-            .map(GenerationMember::size_bytes)
-            .sum::<usize>()
-            + RECORD
-    }
-}
-
-impl GenerationMember {
-    fn size_bytes(&self) -> usize {
-        const NUMBERS: usize = 24;
-        let instance = self.group_instance_id.as_ref().map_or(0, |id| id.len());
-        let texts = self.member_id.len() + self.client_id.len() + self.client_host.len();
-        texts + instance + self.metadata.len() + self.assignment.len() + NUMBERS
-    }
-}
-
-impl Group {
-    /// The generation as it is to be journaled, with these assignments.
-    pub(super) fn generation(
-        &self,
-        since_ms: i64,
-        assignment: impl Fn(&Arc<str>, &Member) -> Arc<[u8]>,
-    ) -> Generation {
-        let protocol = self.protocol_name.as_deref().unwrap_or_default();
-        let described = |(id, member): (&Arc<str>, &Member)| GenerationMember {
-            member_id: Arc::clone(id),
-            group_instance_id: member.group_instance_id.clone(),
-            client_id: Arc::clone(&member.client_id),
-            client_host: Arc::clone(&member.client_host),
-            session_timeout_ms: member.session_timeout_ms,
-            rebalance_timeout_ms: member.rebalance_timeout_ms,
-            metadata: member.said_of(protocol).cloned().unwrap_or_default(),
-            assignment: assignment(id, member),
-        };
-        Generation {
-            id: self.generation_id,
-            protocol_type: self.protocol_type.clone(),
-            protocol_name: self.protocol_name.clone(),
-            leader: self.leader.clone(),
-            since_ms,
-            members: self.members.iter().map(described).collect(),
-        }
-    }
-
-    /// Its record.
-    pub(super) fn record(&self, generation: Generation) -> Record {
-        Record::Group {
-            id: Arc::clone(&self.id),
-            generation,
         }
     }
 }
