@@ -83,8 +83,8 @@
 //! # The end of the journal
 //! 1. It ends where a record is not the next one: checksums, sequence.
 //! 2. Behind the end there are only zeros, unless the last append was cut off. That part is copied into
-//!    `quarantine/`, logged in one line, and overwritten with zeros, before anything is appended: an old
-//!    record behind a new one would otherwise come back to life.
+//!    `quarantine/`, where a full disk has a wiped file or nothing for it, logged in one line, and overwritten with
+//!    zeros, before anything is appended: an old record behind a new one would otherwise come back to life.
 //! 3. It is **damage** instead, and the start is refused, if the part holds a record of a later append, or if
 //!    a later file holds anything: then what does not verify had been synced. So is a snapshot that does not verify
 //!    from end to end, and a missing file behind it. A merge that meets damage ends the process.
