@@ -29,7 +29,7 @@
 //! A record is an atomic **group** of changes, absolute values and never deltas, so that a group may be
 //! replayed twice and the newest value of a key is all that counts. Number and salt are mixed into every
 //! record's checksum: what an older file left on the same blocks does not verify, and neither does a
-//! value that a client made up to look like a record, because the salt is random.
+//! value that a client made up to look like a record, because the salt is random and nothing else is made of it.
 //!
 //! # Snapshots
 //! A snapshot's records are blocks of changes, counted from 1, their keys ascending and without tombstones. Its
@@ -222,7 +222,7 @@ impl Journal {
     /// groups that no round has had. When it returns, all that was replayed is durable, a tail that was cut off is
     /// in `<root>/quarantine/`, and there is a place for the first round.
     ///
-    /// `salt` is a random number; it goes into the files that this process makes.
+    /// `salt` is a random number that nobody is told; it goes into the files that this process makes.
     ///
     /// # Errors
     /// `Damaged` and `Newer` leave the disk untouched.
