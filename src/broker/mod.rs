@@ -23,7 +23,7 @@ mod tests;
 pub mod topics;
 pub mod wait;
 
-use crate::clock::{Mono, Now, Rate};
+use crate::clock::{Mono, Now, Rate, Steadiness};
 use crate::config::{BrokerConfig, LogConfig};
 use crate::disk::lanes::{Completion, Job, Round};
 use crate::journal::{self, Journal};
@@ -67,6 +67,7 @@ pub struct Broker {
     state: State,
     /// When offsets that have been kept long enough are looked for again.
     offsets_check: Mono,
+    steadiness: Steadiness,
     journal: Journal,
     rounds: Rounds,
     /// Partitions of deleted topics, whose files go when that round is durable.
@@ -317,8 +318,7 @@ impl Broker {
     /// Fires what is due, and carries a clean stop on.
     pub fn tick(&mut self, now: Now) {
         self.storage.tick(now);
-        // Behind the journal's closing record nothing may follow: whose session ends now has a new one after the start.
-        if matches!(self.closing, Closing::No | Closing::Storage) {
+        if self.groups_work() {
             self.tick_groups(now);
         }
         self.journal.tick(now.mono);
@@ -334,9 +334,14 @@ impl Broker {
         let rooms = [
             self.storage.next_deadline(),
             self.journal.next_deadline(),
-            self.next_group_deadline(),
+            self.next_group_deadline().filter(|_| self.groups_work()),
         ];
         rooms.into_iter().flatten().min()
+    }
+
+    /// Nothing may follow the journal's closing record: whose session would end now has a new one after the start.
+    fn groups_work(&self) -> bool {
+        matches!(self.closing, Closing::No | Closing::Storage)
     }
 
     /// A failure that cannot be answered: `start_round`, the last thing that is asked in a turn, ends the process.

@@ -12,7 +12,7 @@ use super::identity::Identity;
 use super::record::Record;
 use super::state::State;
 use super::{Broker, Closing, Fatal, IdSource, Rounds};
-use crate::clock::{Now, Rate};
+use crate::clock::{Now, Rate, Steadiness};
 use crate::config::BrokerConfig;
 use crate::disk::Disk;
 use crate::disk::lanes::{Completion, Inline, Lanes, Round};
@@ -113,6 +113,7 @@ impl Broker {
         let mut broker = Broker {
             fetch_sessions: FetchSessions::new(slots, FETCH_SESSION_EVICTION_MS, seeds.ids),
             offsets_check: now.mono.plus_ms(config.offsets_retention_check_interval_ms),
+            steadiness: Steadiness::from(now),
             config,
             identity,
             storage,
