@@ -1,6 +1,6 @@
 //! What is true now, in memory; every change that must last goes through the journal.
 //!
-//! The broker is pure: it is given the moment (`Now`), the disk and a seed, and it hands out what is to be
+//! The broker is pure: it is given the moment (`Now`), the disk and seeds, and it hands out what is to be
 //! done beside it: rounds for the sync lane, jobs for the work lane, signals for parked requests.
 //!
 //! **Journaled** state (`state`) changes only in its `apply`, which live operation and replay share. **Transient**
@@ -33,7 +33,7 @@ use fetch_sessions::FetchSessions;
 pub use groups::Fact;
 use identity::Identity;
 use record::{Encoded, Record};
-pub use start::OpenError;
+pub use start::{OpenError, Seeds};
 use state::State;
 use std::collections::BTreeMap;
 use std::fmt;

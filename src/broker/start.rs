@@ -25,6 +25,15 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+/// Where a broker's luck comes from: two random numbers that do not tell each other.
+#[derive(Clone, Copy, Debug)]
+pub struct Seeds {
+    /// For ids. Clients see enough of these to compute it.
+    pub ids: u64,
+    /// For the journal's checksums: nobody may learn it, or a value could be made to look like a record.
+    pub salt: u64,
+}
+
 /// Why a data directory cannot be served.
 #[derive(Debug)]
 pub enum OpenError {
@@ -64,21 +73,20 @@ impl Broker {
         disk: Arc<dyn Disk>,
         root: &Path,
         config: Arc<BrokerConfig>,
-        seed: u64,
+        seeds: Seeds,
         now: Now,
     ) -> Result<Broker, OpenError> {
-        let mut ids = IdSource(seed);
+        let mut ids = IdSource(seeds.ids);
         let identity = establish(&*disk, root, &config, &mut ids)?;
         let mut state = State::new(&config);
         let mut deleted = BTreeSet::new();
         let mut refused = None;
-        let salt = ids.step();
         let limits = journal::Limits {
             interval_ms: config.chronik_journal_snapshot_interval_ms,
             bytes: config.chronik_journal_snapshot_bytes,
             entries: config.chronik_journal_snapshot_entries,
         };
-        let place = (Arc::clone(&disk), root, salt);
+        let place = (Arc::clone(&disk), root, seeds.salt);
         let journal = Journal::open(place, limits, now.mono, &mut |changes| {
             for change in changes {
                 match Record::decode(change) {
@@ -103,7 +111,7 @@ impl Broker {
         );
         let slots = config.max_incremental_fetch_session_cache_slots;
         let mut broker = Broker {
-            fetch_sessions: FetchSessions::new(slots, FETCH_SESSION_EVICTION_MS, seed),
+            fetch_sessions: FetchSessions::new(slots, FETCH_SESSION_EVICTION_MS, seeds.ids),
             offsets_check: now.mono.plus_ms(config.offsets_retention_check_interval_ms),
             steadiness: Steadiness::from(now),
             config,

@@ -29,7 +29,7 @@
 //! A record is an atomic **group** of changes, absolute values and never deltas, so that a group may be
 //! replayed twice and the newest value of a key is all that counts. Number and salt are mixed into every
 //! record's checksum: what an older file left on the same blocks does not verify, and neither does a
-//! value that a client made up to look like a record, because the salt is random.
+//! value that a client made up to look like a record, because the salt is random and nothing else is made of it.
 //!
 //! # Snapshots
 //! A snapshot's records are blocks of changes, counted from 1, their keys ascending and without tombstones. Its
@@ -83,8 +83,8 @@
 //! # The end of the journal
 //! 1. It ends where a record is not the next one: checksums, sequence.
 //! 2. Behind the end there are only zeros, unless the last append was cut off. That part is copied into
-//!    `quarantine/`, logged in one line, and overwritten with zeros, before anything is appended: an old
-//!    record behind a new one would otherwise come back to life.
+//!    `quarantine/`, where a full disk has a wiped file or nothing for it, logged in one line, and overwritten with
+//!    zeros, before anything is appended: an old record behind a new one would otherwise come back to life.
 //! 3. It is **damage** instead, and the start is refused, if the part holds a record of a later append, or if
 //!    a later file holds anything: then what does not verify had been synced. So is a snapshot that does not verify
 //!    from end to end, and a missing file behind it. A merge that meets damage ends the process.
@@ -222,7 +222,7 @@ impl Journal {
     /// groups that no round has had. When it returns, all that was replayed is durable, a tail that was cut off is
     /// in `<root>/quarantine/`, and there is a place for the first round.
     ///
-    /// `salt` is a random number; it goes into the files that this process makes.
+    /// `salt` is a random number that nobody is told; it goes into the files that this process makes.
     ///
     /// # Errors
     /// `Damaged` and `Newer` leave the disk untouched.

@@ -372,16 +372,13 @@ fn the_real_disk_gives_back_what_it_was_given() {
             assert!(journal.make_place().unwrap());
             let mut round = Round::default();
             journal.gather(&mut round);
-            for Append {
+            let Append {
                 file,
                 position,
                 bytes,
-                ..
-            } in round.then
-            {
-                file.write_at(position, &[&bytes]).unwrap();
-                file.sync().unwrap();
-            }
+            } = round.then.unwrap();
+            file.write_at(position, &[&bytes]).unwrap();
+            file.sync().unwrap();
             journal.synced(0);
             assert_eq!(journal.last_sequence(), life * 4 + number);
         }

@@ -5,7 +5,7 @@
 //! 1  write    last snapshot + closed files, newest values only  -> a room; sync
 //! 2  decide   rename the room to <last file>.snapshot; sync the directory
 //! 3  recycle  the old snapshot becomes a room; closed files are wiped, synced, and become blanks
-//! 4  provide  a blank if there is none, if need be by 1 to 3, and in both rooms the blocks that the next two
+//! 4  provide  a blank if there is none, if need be by 1 to 3, and in both rooms, and no more, the blocks that the next two
 //!             snapshots may need
 //! 5  sync the directory, whatever has failed before
 //! ```
@@ -84,6 +84,7 @@ impl Upkeep {
         while self.room_count() < ROOMS {
             self.make_room()?;
         }
+        self.trim_rooms()?;
         self.fit_rooms()
     }
 
@@ -95,18 +96,14 @@ impl Upkeep {
         if self.rooms.is_empty() {
             self.make_room()?;
         }
-        let Some(mut room) = self.rooms.pop() else {
+        let Some(mut room) = self.rooms.last().cloned() else {
             return Ok(());
         };
-        let header = match self.write(&mut room, last) {
-            Ok(header) => header,
-            Err(failure) => {
-                self.rooms.push(room);
-                return Err(failure);
-            }
-        };
+        let header = self.write(&mut room, last)?;
         let path = names::snapshot(&self.dir, last);
         self.disk.rename(&room.path, &path)?;
+        // Not before: until it has its new name, its blocks are those of a room.
+        self.rooms.pop();
         self.disk.sync_dir(&self.dir)?;
         room.path = path;
         let old = self.snapshot.replace(Snapshot { room, header });
@@ -117,7 +114,7 @@ impl Upkeep {
         Ok(())
     }
 
-    /// Step 1. The room stays a room when that fails.
+    /// Step 1.
     fn write(&self, room: &mut Room, number: u64) -> io::Result<FileHeader> {
         let disk = &*self.disk;
         let old = match &self.snapshot {
@@ -221,6 +218,16 @@ impl Upkeep {
         let path = names::new_room(&*self.disk, &self.dir)?;
         self.disk.open(&path, Mode::CreateNew)?;
         self.rooms.push(Room { path, bytes: 0 });
+        Ok(())
+    }
+
+    /// Removes the smallest of those that are too many, as a start may find them.
+    fn trim_rooms(&mut self) -> io::Result<()> {
+        self.rooms.sort_by_key(|room| room.bytes);
+        let excess = self.room_count().saturating_sub(ROOMS);
+        for room in self.rooms.drain(..excess) {
+            self.disk.remove_file(&room.path)?;
+        }
         Ok(())
     }
 

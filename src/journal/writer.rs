@@ -181,7 +181,7 @@ impl Journal {
         current.groups += taken.groups;
         current.changes += taken.changes;
         let records = self.withheld.take(taken);
-        round.then.push(current.append(records));
+        round.then = Some(current.append(records));
         self.in_flight = Some(round.number);
     }
 
@@ -259,9 +259,7 @@ mod tests {
                 ..Round::default()
             };
             journal.gather(&mut round);
-            let [append] = &round.then[..] else {
-                panic!("{} appends", round.then.len());
-            };
+            let append = round.then.unwrap();
             assert!(append.position == position || append.position == HEADER_BYTES as u64);
             position = append.position + append.bytes.len() as u64;
             assert!(position <= FILE_BYTES);

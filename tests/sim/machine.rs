@@ -9,7 +9,7 @@ use crate::ledger::Ledger;
 use crate::traced::Traced;
 use chronikd::api::Peer;
 use chronikd::broker::wait::ConnId;
-use chronikd::broker::{Broker, OpenError, Worked};
+use chronikd::broker::{Broker, OpenError, Seeds, Worked};
 use chronikd::clock::{Mono, Now};
 use chronikd::config::BrokerConfig;
 use chronikd::disk::Disk;
@@ -192,7 +192,10 @@ impl Machine {
             disk,
             Path::new(ROOT),
             Arc::clone(&self.config),
-            seed,
+            Seeds {
+                ids: seed,
+                salt: !seed,
+            },
             self.now,
         );
         if !self.has_power() {
