@@ -7,7 +7,7 @@ use crate::machine::ROOT;
 use chronikd::broker::Broker;
 use chronikd::disk::sim::SimDisk;
 use chronikd::disk::{Disk, Entry, Mode};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The size of a file; no round of ours is larger.
 const FILE_BYTES: u64 = 1 << 20;
@@ -65,7 +65,7 @@ impl Footprint {
 }
 
 /// The changes that a snapshot has, and its bytes.
-fn holds(disk: &SimDisk, path: &PathBuf) -> (u64, u64) {
+fn holds(disk: &SimDisk, path: &Path) -> (u64, u64) {
     let mut header = [0; HEADER_BYTES];
     let file = disk.open(path, Mode::Read).expect("a snapshot");
     file.read_at(0, &mut header).expect("its header");
