@@ -107,7 +107,7 @@ fn write(
         ..Round::default()
     };
     journal.gather(&mut round);
-    for append in round.then {
+    if let Some(append) = round.then {
         append.file.write_at(append.position, &[&append.bytes])?;
     }
     journal.synced(number);

@@ -12,7 +12,7 @@ use super::identity::Identity;
 use super::record::Record;
 use super::state::State;
 use super::{Broker, Closing, Fatal, IdSource, Rounds};
-use crate::clock::{Now, Rate};
+use crate::clock::{Now, Rate, Steadiness};
 use crate::config::BrokerConfig;
 use crate::disk::Disk;
 use crate::disk::lanes::{Completion, Inline, Lanes, Round};
@@ -24,6 +24,15 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+
+/// Where a broker's luck comes from: two random numbers that do not tell each other.
+#[derive(Clone, Copy, Debug)]
+pub struct Seeds {
+    /// For ids. Clients see enough of these to compute it.
+    pub ids: u64,
+    /// For the journal's checksums: nobody may learn it, or a value could be made to look like a record.
+    pub salt: u64,
+}
 
 /// Why a data directory cannot be served.
 #[derive(Debug)]
@@ -64,21 +73,20 @@ impl Broker {
         disk: Arc<dyn Disk>,
         root: &Path,
         config: Arc<BrokerConfig>,
-        seed: u64,
+        seeds: Seeds,
         now: Now,
     ) -> Result<Broker, OpenError> {
-        let mut ids = IdSource(seed);
+        let mut ids = IdSource(seeds.ids);
         let identity = establish(&*disk, root, &config, &mut ids)?;
         let mut state = State::new(&config);
         let mut deleted = BTreeSet::new();
         let mut refused = None;
-        let salt = ids.step();
         let limits = journal::Limits {
             interval_ms: config.chronik_journal_snapshot_interval_ms,
             bytes: config.chronik_journal_snapshot_bytes,
             entries: config.chronik_journal_snapshot_entries,
         };
-        let place = (Arc::clone(&disk), root, salt);
+        let place = (Arc::clone(&disk), root, seeds.salt);
         let journal = Journal::open(place, limits, now.mono, &mut |changes| {
             for change in changes {
                 match Record::decode(change) {
@@ -103,8 +111,9 @@ impl Broker {
         );
         let slots = config.max_incremental_fetch_session_cache_slots;
         let mut broker = Broker {
-            fetch_sessions: FetchSessions::new(slots, FETCH_SESSION_EVICTION_MS, seed),
+            fetch_sessions: FetchSessions::new(slots, FETCH_SESSION_EVICTION_MS, seeds.ids),
             offsets_check: now.mono.plus_ms(config.offsets_retention_check_interval_ms),
+            steadiness: Steadiness::from(now),
             config,
             identity,
             storage,
@@ -137,10 +146,7 @@ impl Broker {
         let (boot, leader_epoch) = self.state.opened;
         self.commit(vec![Record::Opened { boot, leader_epoch }]);
         self.resume_groups(now);
-        let round = self.first_round(now).map_err(OpenError::Io)?;
-        let number = round.number;
-        run(disk, root, round)?;
-        self.synced(number, now);
+        self.first_round(disk, root, now).map_err(OpenError::Io)?;
         if let Some(Fatal(error)) = self.failure.take() {
             return Err(OpenError::Io(error));
         }
@@ -158,15 +164,20 @@ impl Broker {
             .map_err(OpenError::Io)
     }
 
-    /// The round with `Opened`. Where the journal has no place for it, room is made here and now.
-    fn first_round(&mut self, now: Now) -> io::Result<Round> {
-        loop {
+    /// The round with `Opened`, in as many parts as it takes. Where the journal has no place for one, room is made here
+    /// and now.
+    fn first_round(&mut self, disk: &Arc<dyn Disk>, root: &Path, now: Now) -> io::Result<()> {
+        while self.rounds.synced == 0 {
             if let Some(round) = self.start_round().map_err(|Fatal(error)| error)? {
-                return Ok(round);
+                let number = round.number;
+                run(disk, root, round)?;
+                self.synced(number, now);
+            } else {
+                let job = self.journal.take_job().ok_or(io::ErrorKind::StorageFull)?;
+                self.journal.absorb(job(), now.mono)?;
             }
-            let job = self.journal.take_job().ok_or(io::ErrorKind::StorageFull)?;
-            self.journal.absorb(job(), now.mono)?;
         }
+        Ok(())
     }
 }
 
@@ -178,11 +189,11 @@ fn next_start((boot, leader_epoch): (i64, i32), clean: bool) -> (i64, i32) {
 }
 
 /// Runs one round here and now.
-fn run(disk: &Arc<dyn Disk>, root: &Path, round: Round) -> Result<(), OpenError> {
+fn run(disk: &Arc<dyn Disk>, root: &Path, round: Round) -> io::Result<()> {
     let mut lanes = Inline::<()>::new(Arc::clone(disk), root);
     lanes.sync(round);
     match lanes.completed().pop() {
-        Some(Completion::SyncFailed(error)) => Err(OpenError::Io(error)),
+        Some(Completion::SyncFailed(error)) => Err(error),
         _ => Ok(()),
     }
 }

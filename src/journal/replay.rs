@@ -3,8 +3,8 @@
 //!
 //! 1. list the files; the numbers of those that the newest snapshot does not cover have no gap;
 //! 2. read the snapshot and each of them, hand their groups out, and judge what is behind the last one;
-//! 3. only now that nothing is damaged: copy a cut tail into quarantine and overwrite it with zeros, remove
-//!    a last file that was never finished;
+//! 3. only now that nothing is damaged: copy a cut tail into quarantine, if there is any room for that, and
+//!    overwrite it with zeros; remove a last file that was never finished;
 //! 4. sync what may have been in the page cache only.
 //!
 //! Each pass may be cut off and done again. The file that was written last is read from the disk and not
@@ -17,6 +17,8 @@ use super::entry::{
 use super::names::{self, Listing};
 use super::schedule::Schedule;
 use super::snapshot::Image;
+use super::upkeep::Upkeep;
+use super::writer::{FILE_BYTES, Withheld};
 use super::{Journal, JournalFile, Limits, OpenError, Room, Snapshot};
 use crate::clock::Mono;
 use crate::disk::{self, Disk, FileRef, Mode};
@@ -44,7 +46,7 @@ pub(super) fn open(
 ) -> Result<Journal, OpenError> {
     let dir = root.join("journal");
     disk.create_dir(&dir)?;
-    let listing = Listing::of(&*disk, &dir)?;
+    let mut listing = Listing::of(&*disk, &dir)?;
     let is_new = listing.snapshot.is_none() && listing.numbers.is_empty();
     let mut replay = Replay::new(each, is_new);
     if let Some(number) = listing.snapshot {
@@ -53,7 +55,7 @@ pub(super) fn open(
     for (index, &number) in listing.numbers.iter().enumerate() {
         replay.file(&*disk, &dir, number, listing.numbers.len() - 1 - index)?;
     }
-    replay.repair(&*disk, root)?;
+    replay.repair(&*disk, root, &mut listing.stock)?;
     replay.sync(&*disk, root, &dir, is_new)?;
     Ok(replay.finish(
         (disk, dir, salt),
@@ -214,7 +216,7 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
-    /// What is behind the last group: zeros, a round that was cut off, or proof of damage.
+    /// What is behind the last group: zeros, an append that was cut off, or proof of damage.
     fn judge(&mut self, file: &JournalFile, image: &[u8]) -> Result<(), OpenError> {
         let end = file.position as usize;
         let rest = &image[end..];
@@ -227,7 +229,7 @@ impl<'a> Replay<'a> {
         if used == 0 {
             return Ok(());
         }
-        if shows_later_round(&rest[..used], file.seed, self.next_sequence) {
+        if shows_later_append(&rest[..used], file.seed, self.next_sequence) {
             return Err(damaged(&file.path, end, GAP));
         }
         self.cut = Some(Leftover {
@@ -239,15 +241,15 @@ impl<'a> Replay<'a> {
     }
 
     /// Pass 3. Nothing is overwritten before its copy is durable.
-    fn repair(&self, disk: &dyn Disk, root: &Path) -> io::Result<()> {
+    fn repair(&self, disk: &dyn Disk, root: &Path, stock: &mut Vec<PathBuf>) -> io::Result<()> {
         if let Some(cut) = &self.cut {
-            cut.keep(disk, root)?;
+            cut.keep(disk, root, stock)?;
             let file = disk.open(&cut.path, Mode::Write)?;
             file.write_at(cut.position as u64, &[&vec![0; cut.bytes.len()]])?;
         }
         if let Some(unfinished) = &self.unfinished {
             if !unfinished.bytes.is_empty() {
-                unfinished.keep(disk, root)?;
+                unfinished.keep(disk, root, stock)?;
             }
             disk.remove_file(&unfinished.path)?;
         }
@@ -292,9 +294,7 @@ impl<'a> Replay<'a> {
             stale: listing.stale,
             next_number: last + 1,
             next_sequence: self.next_sequence,
-            withheld: Vec::new(),
-            withheld_groups: 0,
-            withheld_changes: 0,
+            withheld: Withheld::default(),
             in_flight: None,
             was_clean: self.closed && self.cut.is_none() && self.unfinished.is_none(),
             schedule,
@@ -303,37 +303,70 @@ impl<'a> Replay<'a> {
 }
 
 impl Leftover {
-    /// Copies the bytes to `<root>/quarantine/`, durably, under a name that is not yet taken.
-    fn keep(&self, disk: &dyn Disk, root: &Path) -> io::Result<()> {
+    /// Copies the bytes to `<root>/quarantine/`, durably, under a name that is not yet taken. On a full disk they go into
+    /// a file of the stock, whose blocks are there; without one they are given up, because they were promised to nobody.
+    fn keep(&self, disk: &dyn Disk, root: &Path, stock: &mut Vec<PathBuf>) -> io::Result<()> {
+        let mut kept = self.copy(disk, root, None);
+        if kept.as_ref().is_err_and(Upkeep::is_full)
+            && self.bytes.len() as u64 <= FILE_BYTES
+            && let Some(blank) = stock.pop()
+        {
+            kept = self.copy(disk, root, Some(&blank));
+        }
+        let fate = match kept {
+            Ok(path) => format!("they are kept in {}", path.display()),
+            Err(failure) if Upkeep::is_full(&failure) => format!("they are lost: {failure}"),
+            Err(failure) => return Err(failure),
+        };
+        log::warn!(
+            "{}: {} bytes from {} on were cut off by an unclean stop; {fate}",
+            self.path.display(),
+            self.bytes.len(),
+            self.position
+        );
+        Ok(())
+    }
+
+    /// Writes them into a new file, or into a wiped one.
+    fn copy(&self, disk: &dyn Disk, root: &Path, blank: Option<&Path>) -> io::Result<PathBuf> {
         let dir = root.join("quarantine");
         disk.create_dir(&dir)?;
         let stem = self.path.file_stem().unwrap_or_default().to_string_lossy();
         let name = format!("{stem}.journal-{}", self.position);
         let path = disk::unused_path(disk, &dir, &name, "")?;
-        let file = disk.open(&path, Mode::CreateNew)?;
-        file.write_at(0, &[&self.bytes])
-            .and_then(|()| file.sync())?;
-        for dir in [&*dir, root] {
+        match blank {
+            None => drop(disk.open(&path, Mode::CreateNew)?),
+            Some(blank) => disk.rename(blank, &path)?,
+        }
+        // A file that may come back under its old name has to be blank.
+        for dir in [&dir, root, self.path.parent().unwrap_or(root)] {
             disk.sync_dir(dir)?;
         }
-        log::warn!(
-            "{}: {} bytes from {} on were cut off by an unclean stop; they are kept in {}",
-            self.path.display(),
-            self.bytes.len(),
-            self.position,
-            path.display()
-        );
-        Ok(())
+        let written = self.write(disk, &path);
+        if written.is_err() {
+            let _ = disk.remove_file(&path);
+        }
+        written.map(|()| path)
+    }
+
+    /// A full disk is an answer here and not a failed sync.
+    fn write(&self, disk: &dyn Disk, path: &Path) -> io::Result<()> {
+        let len = self.bytes.len() as u64;
+        let file = disk.open(path, Mode::Write)?;
+        file.reserve(0, len)?;
+        file.write_at(0, &[&self.bytes])?;
+        file.set_len(len)?;
+        file.sync()
     }
 }
 
-/// Whether `rest`, where the record `expected` should be, holds a record of a round that was written after
+/// Whether `rest`, where the record `expected` should be, holds a record of an append that was written after
 /// `expected` had been synced. Its header says it all.
-fn shows_later_round(rest: &[u8], seed: u32, expected: u64) -> bool {
+fn shows_later_append(rest: &[u8], seed: u32, expected: u64) -> bool {
     (0..rest.len())
         .step_by(ALIGN)
         .filter_map(|at| RecordHeader::read(&rest[at..], seed))
-        .any(|header| header.round_start() > expected)
+        .any(|header| header.append_start() > expected)
 }
 
 /// The length without the zeros at the end.
@@ -436,6 +469,59 @@ mod tests {
             assert_eq!(again[..replayed.len()], replayed);
             assert_eq!(again[replayed.len()..], [group(99, 9)]);
             assert_eq!(quarantined(&disk), kept, "the repair was enough");
+        }
+    }
+
+    /// A journal whose last round was torn, with a wiped file or without one, and what is behind its end.
+    fn torn(seed: u64, has_blank: bool) -> (SimDisk, Vec<u8>) {
+        let (mut bytes, ends, _) = small(&[1, 3]);
+        let cut = ends[1] - 30;
+        bytes[cut..].fill(0);
+        let kept = used_bytes(&bytes[..cut]);
+        bytes.resize(FILE_BYTES as usize, 0);
+        let disk = disk(seed);
+        put(&disk, &file_path(1), &bytes);
+        if has_blank {
+            put(&disk, Path::new("/data/journal/blank"), &vec![0; 1 << 20]);
+        }
+        let last = Record::read(&bytes[ends[0]..], FileHeader::journal(1, 7).seed()).unwrap();
+        let end = ends[0] + 2 * last.bytes();
+        (disk, bytes[end..kept].to_vec())
+    }
+
+    #[test]
+    fn a_full_disk_keeps_no_journal_with_a_torn_tail_from_opening() {
+        for has_blank in [true, false] {
+            let (disk, tail) = torn(1, has_blank);
+            disk.set_capacity(Some(0));
+            let (mut journal, groups) = reopened(&disk);
+            assert_eq!(groups.len(), 3);
+            assert_eq!(
+                quarantined(&disk),
+                Vec::from_iter(has_blank.then_some(tail))
+            );
+            append(&mut journal, &group(9, 9));
+            assert!(sync(&mut journal, &disk, 1));
+            disk.crash(Survives::Nothing);
+            assert_eq!(reopened(&disk).1.len(), 4);
+        }
+    }
+
+    #[test]
+    fn a_wiped_file_that_takes_a_torn_tail_is_not_taken_for_wiped_afterwards() {
+        for cut in 0..20 {
+            for seed in 0..20 {
+                let (disk, _) = torn(seed, true);
+                disk.set_capacity(Some(0));
+                disk.cut_at(disk.operations() + cut);
+                let _ = open(&disk);
+                disk.crash(Survives::Some);
+                let blank = Path::new("/data/journal/blank");
+                if disk.open(blank, Mode::Read).is_ok() {
+                    assert_eq!(used_bytes(&image(&disk, blank)), 0, "cut at {cut}");
+                }
+                assert_eq!(reopened(&disk).1.len(), 3);
+            }
         }
     }
 
@@ -610,7 +696,7 @@ mod tests {
     fn a_value_that_looks_like_a_record_proves_nothing() {
         let (bytes, ends, _) = small(&[1, 1]);
         let mut fake = Vec::new();
-        entry::push_record(&mut fake, 9, 0, 0, &[]);
+        entry::push_record(&mut fake, 9, 0, &[]);
         entry::seal(&mut fake, FileHeader::journal(1, 1).seed());
         let mut torn = bytes.clone();
         torn[ends[0]..].fill(0);
@@ -626,7 +712,7 @@ mod tests {
     fn a_record_of_unknown_flags_is_refused() {
         let (mut bytes, ends, _) = small(&[1]);
         let mut strange = Vec::new();
-        entry::push_record(&mut strange, 2, 0, 2, &[]);
+        entry::push_record(&mut strange, 2, 2, &[]);
         entry::seal(&mut strange, FileHeader::journal(1, 7).seed());
         bytes[ends[0]..][..strange.len()].copy_from_slice(&strange);
         assert_eq!(

@@ -5,7 +5,7 @@
 //! 1  write    last snapshot + closed files, newest values only  -> a room; sync
 //! 2  decide   rename the room to <last file>.snapshot; sync the directory
 //! 3  recycle  the old snapshot becomes a room; closed files are wiped, synced, and become blanks
-//! 4  provide  a blank if there is none, if need be by 1 to 3, and in both rooms the blocks that the next two
+//! 4  provide  a blank if there is none, if need be by 1 to 3, and in both rooms, and no more, the blocks that the next two
 //!             snapshots may need
 //! 5  sync the directory, whatever has failed before
 //! ```
@@ -84,6 +84,7 @@ impl Upkeep {
         while self.room_count() < ROOMS {
             self.make_room()?;
         }
+        self.trim_rooms()?;
         self.fit_rooms()
     }
 
@@ -95,18 +96,14 @@ impl Upkeep {
         if self.rooms.is_empty() {
             self.make_room()?;
         }
-        let Some(mut room) = self.rooms.pop() else {
+        let Some(mut room) = self.rooms.last().cloned() else {
             return Ok(());
         };
-        let header = match self.write(&mut room, last) {
-            Ok(header) => header,
-            Err(failure) => {
-                self.rooms.push(room);
-                return Err(failure);
-            }
-        };
+        let header = self.write(&mut room, last)?;
         let path = names::snapshot(&self.dir, last);
         self.disk.rename(&room.path, &path)?;
+        // Not before: until it has its new name, its blocks are those of a room.
+        self.rooms.pop();
         self.disk.sync_dir(&self.dir)?;
         room.path = path;
         let old = self.snapshot.replace(Snapshot { room, header });
@@ -117,7 +114,7 @@ impl Upkeep {
         Ok(())
     }
 
-    /// Step 1. The room stays a room when that fails.
+    /// Step 1.
     fn write(&self, room: &mut Room, number: u64) -> io::Result<FileHeader> {
         let disk = &*self.disk;
         let old = match &self.snapshot {
@@ -175,12 +172,17 @@ impl Upkeep {
         Ok(())
     }
 
-    /// A file of another size, and one too many, is removed; so is one that a full disk does not let be wiped.
+    /// A larger file is cut. One that is too short, and one too many, is removed; so is one that a full disk does not
+    /// let be wiped.
     fn recycle_journal(&mut self, path: &Path) -> io::Result<()> {
         let file = self.disk.open(path, Mode::Write)?;
         let is_wanted = self.stock_count + self.blanks.len() < self.stock_limit;
-        if !is_wanted || file.len()? != FILE_BYTES {
+        let len = file.len()?;
+        if !is_wanted || len < FILE_BYTES {
             return self.disk.remove_file(path);
+        }
+        if len > FILE_BYTES {
+            file.set_len(FILE_BYTES)?;
         }
         match wipe(&file) {
             Ok(()) => {}
@@ -219,6 +221,16 @@ impl Upkeep {
         Ok(())
     }
 
+    /// Removes the smallest of those that are too many, as a start may find them.
+    fn trim_rooms(&mut self) -> io::Result<()> {
+        self.rooms.sort_by_key(|room| room.bytes);
+        let excess = self.room_count().saturating_sub(ROOMS);
+        for room in self.rooms.drain(..excess) {
+            self.disk.remove_file(&room.path)?;
+        }
+        Ok(())
+    }
+
     /// Both rooms take the snapshot as it is and all that the journal's files can add to it.
     fn fit_rooms(&mut self) -> io::Result<()> {
         let held = self.snapshot.as_ref().map_or(0, Snapshot::bytes);
@@ -233,18 +245,15 @@ impl Upkeep {
 
 impl Room {
     /// Reserves blocks up to `target`, and gives back what is more by far. The target is never below what a
-    /// snapshot in the file has.
+    /// snapshot in the file has. The file's length becomes what it has, so that the next start knows it: blocks that
+    /// no length tells of could not be given back when the state has shrunk.
     fn fit(&mut self, disk: &dyn Disk, target: u64) -> io::Result<()> {
         if (target..=target + FILE_BYTES).contains(&self.bytes) {
             return Ok(());
         }
         let file = disk.open(&self.path, Mode::Write)?;
-        if self.bytes > target {
-            let len = file.len()?.min(target);
-            file.set_len(len)?;
-            self.bytes = len;
-        }
         file.reserve(0, target)?;
+        file.set_len(target)?;
         self.bytes = target;
         Ok(())
     }

@@ -50,20 +50,22 @@ struct Bench {
 enum Said {
     Answer(Vec<u8>),
     Waits(Wait),
+    Closes(&'static str),
+    Later,
 }
 
 impl Said {
     fn answer(self) -> Vec<u8> {
         match self {
             Said::Answer(body) => body,
-            Said::Waits(wait) => panic!("no answer yet: {wait:?}"),
+            other => panic!("no answer: {other:?}"),
         }
     }
 
     fn wait(self) -> Wait {
         match self {
             Said::Waits(wait) => wait,
-            Said::Answer(_) => panic!("an answer at once"),
+            other => panic!("no wait: {other:?}"),
         }
     }
 }
@@ -74,7 +76,8 @@ impl Bench {
         let shared: Arc<dyn Disk> = Arc::new(disk.clone());
         let config = Arc::new(BrokerConfig::default());
         let root = Path::new(ROOT);
-        let broker = Broker::open(Arc::clone(&shared), root, config, 7, NOW).expect("it opens");
+        let seeds = crate::broker::Seeds { ids: 7, salt: 8 };
+        let broker = Broker::open(Arc::clone(&shared), root, config, seeds, NOW).expect("it opens");
         let address = SocketAddr::from(([127, 0, 0, 1], 9092));
         Bench {
             disk,
@@ -155,6 +158,8 @@ impl Bench {
         match outcome {
             Outcome::Done => Said::Answer(whole(out).split_off(4 + usize::from(flexible))),
             Outcome::Retry(wait) => Said::Waits(wait),
+            Outcome::Close(why) => Said::Closes(why),
+            Outcome::Owed => Said::Later,
             other => panic!("{other:?}"),
         }
     }

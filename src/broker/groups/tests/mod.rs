@@ -3,6 +3,7 @@
 
 mod joining;
 mod leaving;
+mod limits;
 mod random;
 mod rebalancing;
 mod restarting;
@@ -285,6 +286,10 @@ impl Desk {
 
     fn group(&self) -> &Group {
         self.groups.get(GROUP).expect("the group")
+    }
+
+    fn member(&self, id: &str) -> &Member {
+        self.group().members.get(id).expect("the member")
     }
 
     fn state(&self) -> &'static str {
