@@ -21,9 +21,11 @@
 //! The rules are those of Kafka 4.3's coordinator (`GroupMetadataManager`, `ClassicGroup`), with these exceptions: a
 //! group that nothing was ever journaled of goes as soon as nobody is left to come back to it; a request that another one
 //! of the same member overtakes is answered (27) and not left hanging; a member that is removed while it waits for
-//! its assignment is told so (25).
+//! its assignment is told so (25); and who would take more memory than there is for groups (`memory`), or more of a full
+//! disk, is told to come again (15).
 
 mod answers;
+mod commit;
 mod generation;
 mod group;
 mod join;
@@ -44,11 +46,12 @@ mod words;
 mod work;
 
 pub use answers::{Answer, Fact, Joined, JoinedMember, Synced};
-pub use group::{Generation, GenerationMember, Group, Initial, Phase};
+pub use group::{Group, Initial, Phase};
 pub use leave::Left;
 pub use members::{Member, Members};
 pub use requests::{Claim, Join, Leaver, Sync};
 
+use super::facts::Generation;
 use super::record::Record;
 use super::wait::{Ticket, Timers};
 use crate::clock::{Mono, Now, Rate};
@@ -245,7 +248,7 @@ impl Groups {
         now: Now,
     ) -> Result<(), ErrorCode> {
         match self.work(claim.group_id, now) {
-            None => session::check_first_commit(&claim, version),
+            None => commit::check_first_commit(&claim, version),
             Some(mut work) => work.check_commit(&claim),
         }
     }

@@ -4,11 +4,12 @@
 //! predecessor's assignment, and the group is journaled with its new id. Its client's name and address stay those of the
 //! predecessor, as in Kafka.
 
+use super::super::facts::Generation;
 use super::super::record::Record;
 use super::super::wait::Ticket;
 use super::Join;
 use super::answers::{Joined, Synced};
-use super::group::{Generation, Group, Phase, Rebalance};
+use super::group::{Group, Phase, Rebalance};
 use super::join::owned;
 use super::members::Member;
 use super::words::{cut, if_told};
