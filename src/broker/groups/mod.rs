@@ -218,7 +218,6 @@ impl Groups {
     }
 
     /// Members leave, or an operator removes them: what became of each, in their order.
-    #[must_use]
     pub fn leave(
         &mut self,
         group_id: &str,
