@@ -26,8 +26,8 @@ impl Broker {
     pub fn join_group(&mut self, join: Join<'_>, ticket: Ticket, now: Now) {
         let is_short = !self.may_grow(0);
         self.state.groups.set_short(is_short);
-        let records = self.state.groups.join(join, ticket, now);
-        self.commit_each(records);
+        let record = self.state.groups.join(join, ticket, now);
+        self.commit_each(record);
     }
 
     /// A member asks for its assignment; the ticket is answered with `Answer::Synced`.
@@ -35,8 +35,8 @@ impl Broker {
         let parts = sync.assignments.iter();
         let is_short = !self.may_grow(parts.map(|(id, part)| id.len() + part.len()).sum());
         self.state.groups.set_short(is_short);
-        let records = self.state.groups.sync(sync, ticket, now);
-        self.commit_each(records);
+        let record = self.state.groups.sync(sync, ticket, now);
+        self.commit_each(record);
     }
 
     /// A member says that it lives.
@@ -54,8 +54,8 @@ impl Broker {
         leavers: &[Leaver<'_>],
         now: Now,
     ) -> Result<Vec<Left>, ErrorCode> {
-        let (left, records) = self.state.groups.leave(group_id, leavers, now);
-        self.commit_each(records);
+        let (left, record) = self.state.groups.leave(group_id, leavers, now);
+        self.commit_each(record);
         left
     }
 
@@ -160,7 +160,7 @@ impl Broker {
     }
 
     /// Journals what different groups want, one by one: together they may be too large.
-    fn commit_each(&mut self, records: Vec<Record>) {
+    fn commit_each(&mut self, records: impl IntoIterator<Item = Record>) {
         for record in records {
             self.commit(vec![record]);
         }

@@ -11,6 +11,7 @@
 //! when that round is durable.
 
 mod coordinator;
+pub mod facts;
 pub mod fetch_sessions;
 pub mod groups;
 pub mod identity;

@@ -15,8 +15,7 @@
 //!       (16), partition (4)
 //! ```
 
-use super::groups::offsets::Committed;
-use super::groups::{Generation, GenerationMember};
+use super::facts::{Committed, Generation, GenerationMember};
 use crate::journal::Change;
 use crate::proto::wire::wire;
 use crate::proto::{self, Malformed, Uuid};

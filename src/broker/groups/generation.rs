@@ -1,8 +1,9 @@
 //! Generations: how one is made of a group, whether it can be kept, and how a group becomes what its record says.
 
+use super::super::facts::{Generation, GenerationMember};
 use super::super::record::Record;
 use super::answers::Synced;
-use super::group::{Generation, GenerationMember, Group, Phase};
+use super::group::{Group, Phase};
 use super::members::Member;
 use super::words::cut;
 use super::work::{LOG, Paid, Work};

@@ -38,7 +38,7 @@ impl Work<'_> {
             return self.join_anew(join, new_id, ticket);
         };
         match self.group.members.of_instance(instance).cloned() {
-            Some(old_id) => self.replace(join, &old_id, new_id, ticket),
+            Some(old_id) => self.replace(join, &old_id, &new_id, ticket),
             None => self.add(join, new_id, ticket),
         }
     }
@@ -181,7 +181,8 @@ impl Group {
     }
 }
 
-fn owned(protocols: &[(&str, &[u8])]) -> Protocols {
+/// What a member says, to be kept.
+pub(super) fn owned(protocols: &[(&str, &[u8])]) -> Protocols {
     let own = |&(name, metadata): &(&str, &[u8])| (name.into(), metadata.into());
     protocols.iter().map(own).collect()
 }

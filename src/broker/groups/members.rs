@@ -127,17 +127,14 @@ impl Members {
         self.take(id).map(|(_, member)| member)
     }
 
-    /// A member says something else about itself.
-    pub(super) fn say(&mut self, id: &str, protocols: Protocols) {
-        if let Some((id, member)) = self.take(id) {
-            self.insert(
-                id,
-                Member {
-                    protocols,
-                    ..member
-                },
-            );
-        }
+    /// A member says something else about itself. Answers what it said before.
+    pub(super) fn say(&mut self, id: &str, protocols: Protocols) -> Protocols {
+        let Some((id, mut member)) = self.take(id) else {
+            return Protocols::new();
+        };
+        let former = std::mem::replace(&mut member.protocols, protocols);
+        self.insert(id, member);
+        former
     }
 
     fn take(&mut self, id: &str) -> Option<(Arc<str>, Member)> {

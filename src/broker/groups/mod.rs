@@ -14,16 +14,18 @@
 //!                          +------------- join, leave, expiry -------------------------+
 //! ```
 //!
-//! Whatever a call wants to be journaled it returns as records, at most one for a group, which the broker commits and
+//! Whatever a call wants to be journaled it returns as a record, at most one for a group, which the broker commits and
 //! applies at once. Answers that are owed are paid while a call runs or a record is applied; each carries the round that
 //! its group's newest record has when the answers are taken.
 //!
 //! The rules are those of Kafka 4.3's coordinator (`GroupMetadataManager`, `ClassicGroup`), with these exceptions: a
 //! group that nothing was ever journaled of goes as soon as nobody is left to come back to it; a request that another one
 //! of the same member overtakes is answered (27) and not left hanging; a member that is removed while it waits for
-//! its assignment is told so (25).
+//! its assignment is told so (25); and who would take more memory than there is for groups (`memory`), or more of a full
+//! disk, is told to come again (15).
 
 mod answers;
+mod commit;
 mod generation;
 mod group;
 mod join;
@@ -44,11 +46,12 @@ mod words;
 mod work;
 
 pub use answers::{Answer, Fact, Joined, JoinedMember, Synced};
-pub use group::{Generation, GenerationMember, Group, Initial, Phase};
+pub use group::{Group, Initial, Phase};
 pub use leave::Left;
 pub use members::{Member, Members};
 pub use requests::{Claim, Join, Leaver, Sync};
 
+use super::facts::Generation;
 use super::record::Record;
 use super::wait::{Ticket, Timers};
 use crate::clock::{Mono, Now, Rate};
@@ -176,7 +179,8 @@ impl Groups {
     }
 
     /// A member joins. The ticket is paid with `Answer::Joined`, now or when the next generation begins.
-    pub fn join(&mut self, join: Join<'_>, ticket: Ticket, now: Now) -> Vec<Record> {
+    #[must_use]
+    pub fn join(&mut self, join: Join<'_>, ticket: Ticket, now: Now) -> Option<Record> {
         if let Err(error) = self.admit(&join).and_then(|()| self.check_memory(&join)) {
             let answer = Joined::refused(error, join.member_id);
             return self.turn_away(join.group_id, ticket, answer.into());
@@ -191,7 +195,8 @@ impl Groups {
 
     /// A member asks for its assignment. The ticket is paid with `Answer::Synced`, now or when the leader has shared out
     /// the work.
-    pub fn sync(&mut self, sync: Sync<'_>, ticket: Ticket, now: Now) -> Vec<Record> {
+    #[must_use]
+    pub fn sync(&mut self, sync: Sync<'_>, ticket: Ticket, now: Now) -> Option<Record> {
         match self.known(sync.claim.group_id) {
             Ok(id) => self.with(&id, now, |work| work.sync(&sync, ticket)),
             Err(error) => {
@@ -203,8 +208,10 @@ impl Groups {
 
     /// A member says that it lives, and hears whether it is to join again (27) or is out (22, 25, 82).
     pub fn heartbeat(&mut self, claim: Claim<'_>, now: Now) -> ErrorCode {
+        if claim.group_id.is_empty() {
+            return ErrorCode::INVALID_GROUP_ID;
+        }
         match self.work(claim.group_id, now) {
-            _ if claim.group_id.is_empty() => ErrorCode::INVALID_GROUP_ID,
             None => ErrorCode::UNKNOWN_MEMBER_ID,
             Some(mut work) => work.heartbeat(&claim),
         }
@@ -216,14 +223,14 @@ impl Groups {
         group_id: &str,
         leavers: &[Leaver<'_>],
         now: Now,
-    ) -> (Result<Vec<Left>, ErrorCode>, Vec<Record>) {
+    ) -> (Result<Vec<Left>, ErrorCode>, Option<Record>) {
         match self.known(group_id) {
-            Err(ErrorCode::UNKNOWN_MEMBER_ID) => (Ok(leave::unknown(leavers)), Vec::new()),
-            Err(error) => (Err(error), Vec::new()),
+            Err(ErrorCode::UNKNOWN_MEMBER_ID) => (Ok(leave::unknown(leavers)), None),
+            Err(error) => (Err(error), None),
             Ok(id) => {
                 let mut left = Vec::new();
-                let records = self.with(&id, now, |work| work.leave(leavers, &mut left));
-                (Ok(left), records)
+                let record = self.with(&id, now, |work| work.leave(leavers, &mut left));
+                (Ok(left), record)
             }
         }
     }
@@ -240,12 +247,13 @@ impl Groups {
         now: Now,
     ) -> Result<(), ErrorCode> {
         match self.work(claim.group_id, now) {
-            None => session::check_first_commit(&claim, version),
+            None => commit::check_first_commit(&claim, version),
             Some(mut work) => work.check_commit(&claim),
         }
     }
 
     /// Ends what is due: sessions, rebalances that have waited long enough.
+    #[must_use]
     pub fn tick(&mut self, now: Now) -> Vec<Record> {
         let mut records = Vec::new();
         while let Some(id) = self.timers.pop(now.mono) {
@@ -314,21 +322,21 @@ impl Groups {
     }
 
     fn known(&self, id: &str) -> Result<Arc<str>, ErrorCode> {
-        match self.get(id) {
-            _ if id.is_empty() => Err(ErrorCode::INVALID_GROUP_ID),
-            None => Err(ErrorCode::UNKNOWN_MEMBER_ID),
-            Some(group) => Ok(Arc::clone(&group.id)),
+        if id.is_empty() {
+            return Err(ErrorCode::INVALID_GROUP_ID);
         }
+        let group = self.get(id).ok_or(ErrorCode::UNKNOWN_MEMBER_ID)?;
+        Ok(Arc::clone(&group.id))
     }
 
-    fn turn_away(&mut self, id: &str, ticket: Ticket, answer: Answer) -> Vec<Record> {
+    fn turn_away(&mut self, id: &str, ticket: Ticket, answer: Answer) -> Option<Record> {
         let group = id.into();
         self.paid.push(Paid {
             ticket,
             group,
             answer,
         });
-        Vec::new()
+        None
     }
 
     /// The group, made if it is not there. It may have been deleted a moment ago: who hears of the new one has to wait
@@ -355,9 +363,9 @@ impl Groups {
         id: &Arc<str>,
         now: Now,
         what: impl FnOnce(&mut Work<'_>) -> Option<Record>,
-    ) -> Vec<Record> {
+    ) -> Option<Record> {
         let record = self.work(id, now).and_then(|mut work| what(&mut work));
-        self.after(id, record).into_iter().collect()
+        self.after(id, record)
     }
 
     /// After a group has worked. While a record is on its way the group is not touched: applying it sets the timer.
