@@ -115,7 +115,7 @@ use crate::disk::{Disk, FileRef};
 use entry::FileHeader;
 use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use upkeep::Upkeep;
 
@@ -123,6 +123,22 @@ pub use entry::{Change, MAX_GROUP_BYTES, group_bytes};
 
 /// What a job of the work lane brings back to the journal.
 pub struct Done(Upkeep);
+
+/// Where a journal is, and what its new files are made with.
+pub struct Place {
+    /// The disk.
+    pub disk: Arc<dyn Disk>,
+    /// The data directory.
+    pub root: PathBuf,
+    /// A random number that nobody is told.
+    pub salt: u64,
+}
+
+impl Place {
+    fn dir(&self) -> PathBuf {
+        self.root.join("journal")
+    }
+}
 
 /// When a snapshot is due: whichever comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,8 +161,6 @@ pub struct Journal {
     limits: Limits,
     /// The file of the last record; none until the next round needs one.
     current: Option<JournalFile>,
-    /// A current file that the next round has to make durable, name and all.
-    is_new: bool,
     /// Files that no snapshot covers and that take no more records, in order.
     closed: Vec<JournalFile>,
     snapshot: Option<Snapshot>,
@@ -158,8 +172,8 @@ pub struct Journal {
     next_number: u64,
     next_sequence: u64,
     withheld: writer::Withheld,
-    /// The round that holds records which are not yet durable.
-    in_flight: Option<u64>,
+    /// Records that are not yet durable are being written to the current file.
+    in_flight: bool,
     was_clean: bool,
     schedule: schedule::Schedule,
 }
@@ -191,6 +205,8 @@ struct JournalFile {
     len: u64,
     /// Where the next record goes. Behind it there are only zeros.
     position: u64,
+    /// The next append has to make it durable first, name and all.
+    is_new: bool,
     groups: u64,
     changes: u64,
 }
@@ -222,17 +238,15 @@ impl Journal {
     /// groups that no round has had. When it returns, all that was replayed is durable, a tail that was cut off is
     /// in `<root>/quarantine/`, and there is a place for the first round.
     ///
-    /// `salt` is a random number that nobody is told; it goes into the files that this process makes.
-    ///
     /// # Errors
     /// `Damaged` and `Newer` leave the disk untouched.
     pub fn open(
-        (disk, root, salt): (Arc<dyn Disk>, &Path, u64),
+        place: Place,
         limits: Limits,
         now: Mono,
         each: &mut dyn FnMut(&[Change<'_>]),
     ) -> Result<Journal, OpenError> {
-        let mut journal = replay::open((disk, root, salt), limits, now, each)?;
+        let mut journal = replay::open(place, limits, now, each)?;
         journal.make_first_place()?;
         Ok(journal)
     }

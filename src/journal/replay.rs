@@ -19,7 +19,7 @@ use super::schedule::Schedule;
 use super::snapshot::Image;
 use super::upkeep::Upkeep;
 use super::writer::{FILE_BYTES, Withheld};
-use super::{Journal, JournalFile, Limits, OpenError, Room, Snapshot};
+use super::{Journal, JournalFile, Limits, OpenError, Place, Room, Snapshot};
 use crate::clock::Mono;
 use crate::disk::{self, Disk, FileRef, Mode};
 use std::io;
@@ -39,30 +39,26 @@ const OPEN_FILES: usize = 2;
 
 /// See `Journal::open`.
 pub(super) fn open(
-    (disk, root, salt): (Arc<dyn Disk>, &Path, u64),
+    place: Place,
     limits: Limits,
     now: Mono,
     each: &mut dyn FnMut(&[Change<'_>]),
 ) -> Result<Journal, OpenError> {
-    let dir = root.join("journal");
-    disk.create_dir(&dir)?;
-    let mut listing = Listing::of(&*disk, &dir)?;
+    let (disk, root, dir) = (&*place.disk, &*place.root, &*place.dir());
+    disk.create_dir(dir)?;
+    let mut listing = Listing::of(disk, dir)?;
     let is_new = listing.snapshot.is_none() && listing.numbers.is_empty();
     let mut replay = Replay::new(each, is_new);
     if let Some(number) = listing.snapshot {
-        replay.snapshot(&*disk, &dir, number)?;
+        replay.snapshot(disk, dir, number)?;
     }
     for (index, &number) in listing.numbers.iter().enumerate() {
-        replay.file(&*disk, &dir, number, listing.numbers.len() - 1 - index)?;
+        replay.file(disk, dir, number, listing.numbers.len() - 1 - index)?;
     }
-    replay.repair(&*disk, root, &mut listing.stock)?;
-    replay.sync(&*disk, root, &dir, is_new)?;
-    Ok(replay.finish(
-        (disk, dir, salt),
-        listing,
-        Schedule::new(&limits, now),
-        limits,
-    ))
+    replay.repair(disk, root, &mut listing.stock)?;
+    replay.sync(disk, root, dir, is_new)?;
+    let schedule = Schedule::new(&limits, now);
+    Ok(replay.finish(&place, listing, schedule, limits))
 }
 
 pub(super) fn damaged(path: &Path, position: usize, why: &'static str) -> OpenError {
@@ -164,6 +160,7 @@ impl<'a> Replay<'a> {
             seed: header.seed(),
             len: image.len() as u64,
             position: HEADER_BYTES as u64,
+            is_new: false,
             groups: 0,
             changes: 0,
         };
@@ -271,7 +268,7 @@ impl<'a> Replay<'a> {
 
     fn finish(
         mut self,
-        (disk, dir, salt): (Arc<dyn Disk>, PathBuf, u64),
+        place: &Place,
         listing: Listing,
         schedule: Schedule,
         limits: Limits,
@@ -281,12 +278,11 @@ impl<'a> Replay<'a> {
         // An older version's file is read to the end and never written.
         let current = self.files.pop_if(|_| self.version == entry::VERSION);
         Journal {
-            disk,
-            dir,
-            salt,
+            disk: Arc::clone(&place.disk),
+            dir: place.dir(),
+            salt: place.salt,
             limits,
             current,
-            is_new: false,
             closed: self.files,
             snapshot: self.snapshot,
             rooms: listing.rooms,
@@ -295,7 +291,7 @@ impl<'a> Replay<'a> {
             next_number: last + 1,
             next_sequence: self.next_sequence,
             withheld: Withheld::default(),
-            in_flight: None,
+            in_flight: false,
             was_clean: self.closed && self.cut.is_none() && self.unfinished.is_none(),
             schedule,
         }

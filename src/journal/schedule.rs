@@ -21,12 +21,7 @@ const LINES_A_MINUTE: u32 = 6;
 /// What has been begun, and what comes next.
 pub(super) struct Schedule {
     now: Mono,
-    /// For the work lane.
-    job: Option<Job<Done>>,
-    /// Since when a job has been under way.
-    working: Option<Mono>,
-    /// What that job is merging.
-    merging: Size,
+    task: Option<Task>,
     /// When a snapshot is due, if there is anything new.
     due: Mono,
     /// Something is to be done that no file count tells.
@@ -40,14 +35,21 @@ pub(super) struct Schedule {
     lines: Rate,
 }
 
+/// The job that was begun and has not been taken in.
+struct Task {
+    /// Until it is handed to the work lane.
+    job: Option<Job<Done>>,
+    since: Mono,
+    /// What it was given to merge.
+    merging: Size,
+}
+
 impl Schedule {
     /// The first job is wanted at once.
     pub(super) fn new(limits: &Limits, now: Mono) -> Schedule {
         Schedule {
             now,
-            job: None,
-            working: None,
-            merging: Size::default(),
+            task: None,
             due: now.plus_ms(limits.interval_ms),
             wanted: true,
             lacking: None,
@@ -58,11 +60,12 @@ impl Schedule {
     }
 
     pub(super) fn is_working(&self) -> bool {
-        self.working.is_some()
+        self.task.is_some()
     }
 
     pub(super) fn merging(&self) -> Size {
-        self.merging
+        let task = self.task.as_ref();
+        task.map_or(Size::default(), |task| task.merging)
     }
 }
 
@@ -130,7 +133,7 @@ impl Journal {
     pub fn next_deadline(&self) -> Option<Mono> {
         let schedule = &self.schedule;
         // What is waited for wakes the loop.
-        if schedule.is_working() || self.in_flight.is_some() {
+        if schedule.is_working() || self.in_flight {
             return None;
         }
         if schedule.closing {
@@ -144,7 +147,7 @@ impl Journal {
 
     /// The job that was begun since the last call.
     pub fn take_job(&mut self) -> Option<Job<Done>> {
-        self.schedule.job.take()
+        self.schedule.task.as_mut()?.job.take()
     }
 
     /// Takes in what the job has done.
@@ -153,8 +156,7 @@ impl Journal {
     /// When it failed for another reason than a full disk: the process must stop.
     pub fn absorb(&mut self, done: Done, now: Mono) -> io::Result<()> {
         let Done(upkeep) = done;
-        let begun = self.schedule.working.take();
-        self.schedule.merging = Size::default();
+        let since = self.schedule.task.take().map_or(now, |task| task.since);
         self.closed.splice(..0, upkeep.closed);
         self.snapshot = upkeep.snapshot;
         self.rooms = upkeep.rooms;
@@ -162,7 +164,7 @@ impl Journal {
         self.stock.extend(upkeep.blanks);
         if upkeep.merged_count > 0 {
             self.schedule.due = now.plus_ms(self.limits.interval_ms);
-            self.tell(now.since_us(begun.unwrap_or(now)), upkeep.merged_count, now);
+            self.tell(now.since_us(since), upkeep.merged_count, now);
         }
         match upkeep.failure {
             None => {
@@ -207,7 +209,7 @@ impl Journal {
     fn due(&self) -> Option<Merge> {
         let entries = self.entries();
         let is_time = entries > 0 && self.schedule.now >= self.schedule.due;
-        if self.in_flight.is_none() && (is_time || entries >= self.limits.entries) {
+        if !self.in_flight && (is_time || entries >= self.limits.entries) {
             return Some(Merge::Everything);
         }
         let closed_bytes: u64 = self.closed.iter().map(|file| file.len).sum();
@@ -268,10 +270,12 @@ impl Journal {
             is_due: merge != Merge::IfFull,
             closed,
         };
-        self.schedule.merging = size_of(&upkeep.closed);
         self.schedule.wanted = false;
-        self.schedule.working = Some(self.schedule.now);
-        self.schedule.job = Some(Box::new(move || Done(upkeep.run())));
+        self.schedule.task = Some(Task {
+            since: self.schedule.now,
+            merging: size_of(&upkeep.closed),
+            job: Some(Box::new(move || Done(upkeep.run()))),
+        });
     }
 
     /// A start has no lanes yet: what is lacking for the first round is done here and now.

@@ -120,7 +120,8 @@ impl<'a> Writer<'a> {
     pub(super) fn new(
         file: &'a FileRef,
         reserved_bytes: u64,
-        (number, salt): (u64, u64),
+        number: u64,
+        salt: u64,
         covered: Covered,
     ) -> Writer<'a> {
         let holds = Holds {

@@ -125,7 +125,7 @@ impl Upkeep {
         let images = images.collect::<io::Result<Vec<_>>>()?;
         let (newest, covered) = newest(&self.closed, &images, old.as_ref().map(Image::covered))?;
         let file = disk.open(&room.path, Mode::Write)?;
-        let mut writer = Writer::new(&file, room.bytes, (number, self.salt), covered);
+        let mut writer = Writer::new(&file, room.bytes, number, self.salt, covered);
         merge_into(&mut writer, old.as_ref(), newest)?;
         let (header, bytes) = writer.finish()?;
         room.bytes = bytes;

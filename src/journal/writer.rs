@@ -130,7 +130,6 @@ impl Journal {
                 self.stock.pop();
                 self.next_number += 1;
                 self.closed.extend(self.current.replace(file));
-                self.is_new = true;
                 Ok(true)
             }
             Err(failure) if is_full(&failure) => Ok(false),
@@ -154,6 +153,7 @@ impl Journal {
             seed: header.seed(),
             len,
             position: HEADER_BYTES as u64,
+            is_new: true,
             groups: 0,
             changes: 0,
         })
@@ -169,12 +169,12 @@ impl Journal {
         if !self.needs_round() {
             return;
         }
-        assert!(self.in_flight.is_none(), "one round at a time");
+        assert!(!self.in_flight, "one round at a time");
         self.note_change();
         let current = self.current.as_mut().expect("make_place has been asked");
         let taken = entry::prefix(self.withheld.wanted(), current.room());
         assert!(taken.groups > 0, "make_place has been asked");
-        if std::mem::take(&mut self.is_new) {
+        if std::mem::take(&mut current.is_new) {
             round.files.push(current.file.clone());
             round.dirs.push(self.dir.clone());
         }
@@ -182,13 +182,13 @@ impl Journal {
         current.changes += taken.changes;
         let records = self.withheld.take(taken);
         round.then = Some(current.append(records));
-        self.in_flight = Some(round.number);
+        self.in_flight = true;
     }
 
-    /// What was gathered is durable. Answers whether that was all of the round: until then the next one that is
+    /// What was gathered last is durable. Answers whether that was all of the round: until then the next one that is
     /// gathered has to be the rest of it, and to have its number.
-    pub fn synced(&mut self, round: u64) -> bool {
-        self.in_flight.take_if(|number| *number == round);
+    pub fn synced(&mut self) -> bool {
+        self.in_flight = false;
         self.withheld.begun_bytes == 0
     }
 
@@ -265,7 +265,7 @@ mod tests {
             assert!(position <= FILE_BYTES);
             assert!(round.files.len() <= 1 && round.dirs.len() == round.files.len());
             assert!(!journal.needs_round());
-            journal.synced(number);
+            journal.synced();
         }
     }
 
