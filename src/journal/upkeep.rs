@@ -250,18 +250,15 @@ impl Upkeep {
 
 impl Reserve {
     /// Reserves blocks up to `target`, and gives back what is more by far. The target is never below what a
-    /// snapshot in the file has.
+    /// snapshot in the file has. The file's length becomes what it has, so that the next start knows it: blocks that
+    /// no length tells of could not be given back when the state has shrunk.
     fn fit(&mut self, disk: &dyn Disk, target: u64) -> io::Result<()> {
         if (target..=target + FILE_BYTES).contains(&self.bytes) {
             return Ok(());
         }
         let file = disk.open(&self.path, Mode::Write)?;
-        if self.bytes > target {
-            let len = file.len()?.min(target);
-            file.set_len(len)?;
-            self.bytes = len;
-        }
         file.reserve(0, target)?;
+        file.set_len(target)?;
         self.bytes = target;
         Ok(())
     }

@@ -5,6 +5,7 @@
 //! in the middle of an operation, nothing leaves the machine any more, whatever the turn still does.
 
 use crate::call::{self, Reply};
+use crate::journal::Footprint;
 use crate::ledger::Ledger;
 use crate::traced::Traced;
 use chronikd::api::Peer;
@@ -147,6 +148,11 @@ impl Machine {
         self.traced.describe(operation)
     }
 
+    /// What the journal takes on the disk.
+    pub fn journal(&self) -> Footprint {
+        Footprint::of(&self.disk)
+    }
+
     fn has_power(&self) -> bool {
         self.cut.is_none_or(|cut| self.disk.operations() <= cut)
     }
@@ -233,6 +239,11 @@ impl Machine {
         self.running().exchange.check_invariants(now.mono);
         self.broker().check_invariants();
         ledger.turned(self.broker(), now);
+        // A job that is under way, or that has failed, has more in hand.
+        if !ledger.faulty && !self.has_work() {
+            let limit_bytes = self.config.chronik_journal_snapshot_bytes;
+            self.journal().check(limit_bytes);
+        }
         self.flush();
         Ok(())
     }

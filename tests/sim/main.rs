@@ -14,6 +14,7 @@ mod admin;
 mod call;
 mod fetcher;
 mod groups;
+mod journal;
 mod ledger;
 mod luck;
 mod machine;

@@ -51,6 +51,7 @@ enum Said {
     Answer(Vec<u8>),
     Waits(Wait),
     Closes(&'static str),
+    Later,
 }
 
 impl Said {
@@ -158,6 +159,7 @@ impl Bench {
             Outcome::Done => Said::Answer(whole(out).split_off(4 + usize::from(flexible))),
             Outcome::Retry(wait) => Said::Waits(wait),
             Outcome::Close(why) => Said::Closes(why),
+            Outcome::Owed => Said::Later,
             other => panic!("{other:?}"),
         }
     }

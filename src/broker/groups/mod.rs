@@ -24,11 +24,14 @@
 //! its assignment is told so (25).
 
 mod answers;
+mod generation;
 mod group;
 mod join;
 mod leave;
 mod members;
+mod memory;
 pub mod offsets;
+mod pending;
 mod rebalance;
 mod replace;
 mod requests;
@@ -37,6 +40,7 @@ pub mod subscription;
 mod sync;
 #[cfg(test)]
 mod tests;
+mod words;
 mod work;
 
 pub use answers::{Answer, Fact, Joined, JoinedMember, Synced};
@@ -68,6 +72,10 @@ pub struct Groups {
     paid: Vec<Paid>,
     /// The newest round of a group that is gone.
     gone_round: u64,
+    /// What the members of all groups take in memory.
+    bytes: usize,
+    /// The disk is full.
+    is_short: bool,
     config: Arc<BrokerConfig>,
     logged: Rate,
 }
@@ -81,6 +89,8 @@ impl Groups {
             timers: Timers::default(),
             paid: Vec::new(),
             gone_round: 0,
+            bytes: 0,
+            is_short: false,
             config,
             logged: Rate::per_minute(LOGGED_A_MINUTE),
         }
@@ -125,22 +135,25 @@ impl Groups {
     /// Applies a generation: the group is stable, or empty. Members that live on keep what is transient about them, and
     /// those that wait for their assignment get it.
     pub fn settled(&mut self, id: &Arc<str>, generation: Generation, round: u64) {
-        let group = Groups::entry(&mut self.by_id, id);
+        let group = self.entry(id);
         group.round = round;
-        group.settle(generation, &mut self.paid);
-        self.arm(id);
+        let paid = group.settle(generation);
+        self.paid.extend(paid);
+        self.note(id);
     }
 
     /// Applies a deletion.
     pub fn deleted(&mut self, id: &Arc<str>, round: u64) {
-        self.by_id.remove(id);
-        self.timers.cancel(id);
+        if let Some(gone) = self.by_id.remove(id) {
+            self.bytes -= gone.counted_bytes;
+        }
+        self.timers.cancel(&**id);
         self.gone_round = self.gone_round.max(round);
     }
 
     /// The offsets of a group, to apply a record to. Who only commits offsets makes a group by it.
     pub(super) fn offsets_mut(&mut self, id: &Arc<str>, round: u64) -> &mut Offsets {
-        let group = Groups::entry(&mut self.by_id, id);
+        let group = self.entry(id);
         group.round = round;
         &mut group.offsets
     }
@@ -156,9 +169,15 @@ impl Groups {
         }
     }
 
+    /// Whether the disk is full. Then nobody begins a group that is not in the journal, and a generation is replaced only
+    /// by one that takes no more there.
+    pub fn set_short(&mut self, is_short: bool) {
+        self.is_short = is_short;
+    }
+
     /// A member joins. The ticket is paid with `Answer::Joined`, now or when the next generation begins.
     pub fn join(&mut self, join: Join<'_>, ticket: Ticket, now: Now) -> Vec<Record> {
-        if let Err(error) = self.admit(&join) {
+        if let Err(error) = self.admit(&join).and_then(|()| self.check_memory(&join)) {
             let answer = Joined::refused(error, join.member_id);
             return self.turn_away(join.group_id, ticket, answer.into());
         }
@@ -166,7 +185,7 @@ impl Groups {
             Some(group) => Arc::clone(&group.id),
             None => Arc::from(join.group_id),
         };
-        Groups::entry(&mut self.by_id, &id);
+        self.entry(&id);
         self.with(&id, now, |work| work.join(&join, ticket))
     }
 
@@ -266,9 +285,12 @@ impl Groups {
             assert_eq!(*id, group.id);
             assert!(!group.is_void(), "a group of nothing is forgotten");
             let due = group.due().unwrap_or(Mono::NEVER);
-            let at = self.timers.get(id).unwrap_or(Mono::NEVER);
+            let at = self.timers.get(&**id).unwrap_or(Mono::NEVER);
             assert!(at <= due, "a group is looked at before anything is due");
+            assert_eq!(group.counted_bytes, group.bytes());
         }
+        let bytes = self.iter().map(|group| group.counted_bytes).sum();
+        assert_eq!(self.bytes, bytes, "every group counts once");
     }
 
     /// What does not depend on the state of a group that exists.
@@ -281,8 +303,12 @@ impl Groups {
         if !timeouts.contains(&join.session_timeout_ms) {
             return Err(ErrorCode::INVALID_SESSION_TIMEOUT);
         }
-        if !join.member_id.is_empty() && self.get(join.group_id).is_none() {
+        let group = self.get(join.group_id);
+        if !join.member_id.is_empty() && group.is_none() {
             return Err(ErrorCode::UNKNOWN_MEMBER_ID);
+        }
+        if self.is_short && group.is_none_or(|group| group.kept_bytes == 0) {
+            return Err(ErrorCode::COORDINATOR_NOT_AVAILABLE);
         }
         Ok(())
     }
@@ -305,13 +331,17 @@ impl Groups {
         Vec::new()
     }
 
-    fn entry<'a>(by_id: &'a mut BTreeMap<Arc<str>, Group>, id: &Arc<str>) -> &'a mut Group {
-        let fresh = || Group::new(Arc::clone(id));
-        by_id.entry(Arc::clone(id)).or_insert_with(fresh)
+    /// The group, made if it is not there. It may have been deleted a moment ago: who hears of the new one has to wait
+    /// until the end of the old one is durable.
+    fn entry(&mut self, id: &Arc<str>) -> &mut Group {
+        let fresh = || Group::new(Arc::clone(id), self.gone_round);
+        self.by_id.entry(Arc::clone(id)).or_insert_with(fresh)
     }
 
     fn work(&mut self, id: &str, now: Now) -> Option<Work<'_>> {
         Some(Work {
+            spare_bytes: self.spare_bytes(),
+            is_short: self.is_short,
             group: self.by_id.get_mut(id)?,
             paid: &mut self.paid,
             logged: &mut self.logged,
@@ -338,18 +368,25 @@ impl Groups {
         record
     }
 
-    /// Forgets the group if there is nothing to it, or sets its timer.
+    /// Forgets the group if there is nothing to it, or notes what it has become.
     fn leave_alone(&mut self, id: &Arc<str>) {
         if self.get(id).is_some_and(Group::is_void) {
             self.deleted(id, self.round_of(id));
         }
-        self.arm(id);
+        self.note(id);
     }
 
-    fn arm(&mut self, id: &Arc<str>) {
-        match self.get(id).and_then(Group::due) {
+    /// Sets the group's timer, and counts what it takes.
+    fn note(&mut self, id: &Arc<str>) {
+        let Some(group) = self.by_id.get_mut(id) else {
+            return;
+        };
+        self.bytes -= group.counted_bytes;
+        group.counted_bytes = group.bytes();
+        self.bytes += group.counted_bytes;
+        match group.due() {
             Some(at) => self.timers.set(Arc::clone(id), at),
-            None => self.timers.cancel(id),
+            None => self.timers.cancel(&**id),
         }
     }
 }

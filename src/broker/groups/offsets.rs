@@ -141,8 +141,9 @@ pub fn aged(
 fn righted(group: &Group, wall_ms: i64) -> Vec<Record> {
     let sensible = clock::PLAUSIBLE_MS..=wall_ms.saturating_add(DAY_MS);
     let is_empty = group.phase == Phase::Empty && group.protocol_type.is_some();
-    let generation = (is_empty && !sensible.contains(&group.since_ms)).then(|| {
-        group.record(group.generation(wall_ms, |_, member| Arc::clone(&member.assignment)))
+    let generation = (is_empty && !sensible.contains(&group.since_ms)).then(|| Record::Group {
+        id: Arc::clone(&group.id),
+        generation: group.generation(wall_ms, |_, member| Arc::clone(&member.assignment)),
     });
     let absurd = group
         .offsets

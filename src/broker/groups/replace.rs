@@ -8,9 +8,9 @@ use super::super::record::Record;
 use super::super::wait::Ticket;
 use super::Join;
 use super::answers::{Joined, Synced};
-use super::group::{Group, Phase};
-use super::join::if_told;
+use super::group::{Group, Phase, Rebalance};
 use super::members::{Member, Protocols};
+use super::words::{cut, if_told};
 use super::work::{LOG, Work};
 use crate::proto::error::ErrorCode;
 use std::sync::Arc;
@@ -31,7 +31,8 @@ impl Work<'_> {
         new_id: Arc<str>,
         ticket: Ticket,
     ) -> Option<Record> {
-        log::debug!(target: LOG, "group {:?}: {new_id:?} takes the place of {old_id:?}", self.group.id);
+        let (old, new) = (cut(old_id), cut(&new_id));
+        log::debug!(target: LOG, "group {:?}: {new:?} takes the place of {old:?}", cut(&self.group.id));
         let old_leader = self.group.leader.clone();
         self.fence(old_id);
         self.group.rename(old_id, &new_id);
@@ -47,10 +48,7 @@ impl Work<'_> {
                 }
                 record
             }
-            _ => self.prepare(format!(
-                "static member {new_id:?} has come back: {}",
-                if_told(join.reason)
-            )),
+            _ => self.prepare(came_back(&new_id, join)),
         }
     }
 
@@ -70,7 +68,7 @@ impl Work<'_> {
         }
     }
 
-    /// The stable group with its new member, and the answer to it; none if that is too large to be kept.
+    /// The stable group with its new member, and the answer to it; none if that cannot be kept.
     ///
     /// A leader that does not know that it may skip the assignment is not told that it is the leader.
     fn settle_replaced(
@@ -85,8 +83,8 @@ impl Work<'_> {
         let ticket = member.joining.take()?;
         member.begin_session(self.now.mono);
         let mut answer = self.group.joined(new_id);
-        if self.is_too_large(&generation) {
-            answer.error = ErrorCode::UNKNOWN_SERVER_ERROR;
+        if let Err(error) = self.check_kept(&generation) {
+            answer.error = error;
             answer.member_id = Arc::default();
             answer.members.clear();
             answer.leader = Arc::clone(old_leader);
@@ -100,18 +98,28 @@ impl Work<'_> {
             answer.leader = Arc::clone(old_leader);
         }
         self.pay(ticket, answer);
-        Some(self.group.record(generation))
+        let (since, reason) = (self.now.mono, came_back(new_id, join));
+        self.group.rebalance = Some(Box::new(Rebalance { since, reason }));
+        self.keep(generation)
     }
 
     /// The newcomer could not be kept: everything is as before.
     fn take_back(&mut self, old_id: &Arc<str>, new_id: &Arc<str>, former: Option<Former>) {
-        if let (Some(former), Some(member)) = (former, self.group.members.get_mut(new_id)) {
-            member.protocols = former.protocols;
+        if let Some(former) = former {
+            self.group.members.say(new_id, former.protocols);
+            let Some(member) = self.group.members.get_mut(new_id) else {
+                return;
+            };
             member.session_timeout_ms = former.session_timeout_ms;
             member.rebalance_timeout_ms = former.rebalance_timeout_ms;
         }
         self.group.rename(new_id, old_id);
     }
+}
+
+fn came_back(id: &str, join: &Join<'_>) -> String {
+    let (id, why) = (cut(id), if_told(join.reason));
+    format!("static member {id:?} has come back: {why}")
 }
 
 impl Group {

@@ -3,6 +3,7 @@
 use super::super::record::Record;
 use super::Claim;
 use super::group::{Due, Phase};
+use super::words::cut;
 use super::work::{LOG, Work};
 use crate::proto::error::ErrorCode;
 
@@ -71,7 +72,7 @@ impl Work<'_> {
             let record = match due {
                 Due::Member(id) => self.lose(&id),
                 Due::Pending(id) => {
-                    log::debug!(target: LOG, "group {:?}: {id:?} has not come back", self.group.id);
+                    log::debug!(target: LOG, "group {:?}: {:?} has not come back", cut(&self.group.id), cut(&id));
                     self.remove(&id);
                     self.begin_if_nobody_is_missed()
                 }
@@ -87,11 +88,12 @@ impl Work<'_> {
 
     /// A member has been silent for too long.
     fn lose(&mut self, id: &str) -> Option<Record> {
-        log::debug!(target: LOG, "group {:?}: {id:?} was silent for too long", self.group.id);
+        let (group, member) = (cut(&self.group.id), cut(id));
+        log::debug!(target: LOG, "group {group:?}: {member:?} was silent for too long");
         self.remove(id);
         match self.group.phase {
             Phase::PreparingRebalance { .. } => self.begin_if_nobody_is_missed(),
-            _ => self.prepare(format!("member {id:?} was silent for too long")),
+            _ => self.prepare(format!("member {:?} was silent for too long", cut(id))),
         }
     }
 

@@ -3,6 +3,7 @@
 
 mod joining;
 mod leaving;
+mod limits;
 mod random;
 mod rebalancing;
 mod restarting;
