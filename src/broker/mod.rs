@@ -147,7 +147,7 @@ impl Broker {
     /// The leader epoch of every partition.
     #[must_use]
     pub fn leader_epoch(&self) -> i32 {
-        self.state.opened.1
+        self.state.opened.leader_epoch
     }
 
     /// The newest round that is durable: replies tagged with a higher one must wait.
@@ -303,7 +303,7 @@ impl Broker {
             "rounds end one at a time, in order"
         );
         self.rounds.in_flight = None;
-        if !self.journal.synced(round) {
+        if !self.journal.synced() {
             return;
         }
         self.rounds.synced = round;

@@ -9,7 +9,7 @@
 
 use super::fetch_sessions::FetchSessions;
 use super::identity::Identity;
-use super::record::Record;
+use super::record::{Opened, Record};
 use super::state::State;
 use super::{Broker, Closing, Fatal, IdSource, Rounds};
 use crate::clock::{Now, Rate, Steadiness};
@@ -86,7 +86,11 @@ impl Broker {
             bytes: config.chronik_journal_snapshot_bytes,
             entries: config.chronik_journal_snapshot_entries,
         };
-        let place = (Arc::clone(&disk), root, seeds.salt);
+        let place = journal::Place {
+            disk: Arc::clone(&disk),
+            root: root.to_owned(),
+            salt: seeds.salt,
+        };
         let journal = Journal::open(place, limits, now.mono, &mut |changes| {
             for change in changes {
                 match Record::decode(change) {
@@ -106,7 +110,7 @@ impl Broker {
         let storage = Storage::new(
             Arc::clone(&disk),
             root.to_owned(),
-            state.opened.1,
+            state.opened.leader_epoch,
             config.producer_id_expiration_ms,
         );
         let slots = config.max_incremental_fetch_session_cache_slots;
@@ -143,8 +147,7 @@ impl Broker {
         deleted: &BTreeSet<Uuid>,
         now: Now,
     ) -> Result<(), OpenError> {
-        let (boot, leader_epoch) = self.state.opened;
-        self.commit(vec![Record::Opened { boot, leader_epoch }]);
+        self.commit(vec![Record::Opened(self.state.opened)]);
         self.resume_groups(now);
         self.first_round(disk, root, now).map_err(OpenError::Io)?;
         if let Some(Fatal(error)) = self.failure.take() {
@@ -181,11 +184,13 @@ impl Broker {
     }
 }
 
-/// Start count and leader epoch of the start that follows the last one: the epoch rises after a stop that was not
-/// clean.
-fn next_start((boot, leader_epoch): (i64, i32), clean: bool) -> (i64, i32) {
-    let is_first = boot == 0;
-    (boot + 1, leader_epoch + i32::from(!clean && !is_first))
+/// The start that follows the last one: the epoch rises after a stop that was not clean.
+fn next_start(last: Opened, clean: bool) -> Opened {
+    let is_first = last.boot == 0;
+    Opened {
+        boot: last.boot + 1,
+        leader_epoch: last.leader_epoch + i32::from(!clean && !is_first),
+    }
 }
 
 /// Runs one round here and now.

@@ -12,65 +12,47 @@
 //! read; the first job recycles it, after pass 4 has made the snapshot's name durable.
 
 use super::entry::{
-    self, ALIGN, CLOSED, Change, FileHeader, HEADER_BYTES, HeaderFault, Kind, Record, RecordHeader,
+    self, ALIGN, CLOSED, Change, FILE_BYTES, FileHeader, HEADER_BYTES, HeaderFault, Kind, Record,
+    RecordHeader, used_bytes,
 };
+use super::error::{GAP, NO_HEADER, NO_SENSE, damaged};
 use super::names::{self, Listing};
 use super::schedule::Schedule;
 use super::snapshot::Image;
 use super::upkeep::Upkeep;
-use super::writer::{FILE_BYTES, Withheld};
-use super::{Journal, JournalFile, Limits, OpenError, Room, Snapshot};
+use super::writer::Withheld;
+use super::{Journal, JournalFile, Limits, OpenError, Place, Reserve, Snapshot};
 use crate::clock::Mono;
 use crate::disk::{self, Disk, FileRef, Mode};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub(super) const NO_HEADER: &str = "the file's header does not verify";
-pub(super) const NO_SENSE: &str = "the record verifies but makes no sense";
-pub(super) const MISSING: &str = "the file is missing";
-/// Of a snapshot, or of a closed file that was whole when it was written.
-pub(super) const BROKEN: &str = "the record that belongs here does not verify";
-const GAP: &str =
-    "the record that belongs here does not verify, and a later one shows that it had been durable";
-
 /// How many files at the end may have been written since the last sync: the current one and the next.
 const OPEN_FILES: usize = 2;
 
 /// See `Journal::open`.
 pub(super) fn open(
-    (disk, root, salt): (Arc<dyn Disk>, &Path, u64),
+    place: Place,
     limits: Limits,
     now: Mono,
     each: &mut dyn FnMut(&[Change<'_>]),
 ) -> Result<Journal, OpenError> {
-    let dir = root.join("journal");
-    disk.create_dir(&dir)?;
-    let mut listing = Listing::of(&*disk, &dir)?;
+    let (disk, root, dir) = (&*place.disk, &*place.root, &*place.dir());
+    disk.create_dir(dir)?;
+    let mut listing = Listing::of(disk, dir)?;
     let is_new = listing.snapshot.is_none() && listing.numbers.is_empty();
     let mut replay = Replay::new(each, is_new);
     if let Some(number) = listing.snapshot {
-        replay.snapshot(&*disk, &dir, number)?;
+        replay.snapshot(disk, dir, number)?;
     }
     for (index, &number) in listing.numbers.iter().enumerate() {
-        replay.file(&*disk, &dir, number, listing.numbers.len() - 1 - index)?;
+        replay.file(disk, dir, number, listing.numbers.len() - 1 - index)?;
     }
-    replay.repair(&*disk, root, &mut listing.stock)?;
-    replay.sync(&*disk, root, &dir, is_new)?;
-    Ok(replay.finish(
-        (disk, dir, salt),
-        listing,
-        Schedule::new(&limits, now),
-        limits,
-    ))
-}
-
-pub(super) fn damaged(path: &Path, position: usize, why: &'static str) -> OpenError {
-    OpenError::Damaged {
-        path: path.to_path_buf(),
-        position: position as u64,
-        why,
-    }
+    replay.repair(disk, root, &mut listing.blanks)?;
+    replay.sync(disk, root, dir, is_new)?;
+    let schedule = Schedule::new(&limits, now);
+    Ok(replay.finish(&place, listing, schedule, limits))
 }
 
 /// Opens a file for writing and reads all of it, from the disk itself if `cold`.
@@ -136,7 +118,7 @@ impl<'a> Replay<'a> {
         self.closed = covered.is_closed();
         let bytes = image.file_bytes;
         self.snapshot = Some(Snapshot {
-            room: Room { path, bytes },
+            file: Reserve { path, bytes },
             header: image.header,
         });
         Ok(())
@@ -164,6 +146,7 @@ impl<'a> Replay<'a> {
             seed: header.seed(),
             len: image.len() as u64,
             position: HEADER_BYTES as u64,
+            is_new: false,
             groups: 0,
             changes: 0,
         };
@@ -241,15 +224,15 @@ impl<'a> Replay<'a> {
     }
 
     /// Pass 3. Nothing is overwritten before its copy is durable.
-    fn repair(&self, disk: &dyn Disk, root: &Path, stock: &mut Vec<PathBuf>) -> io::Result<()> {
+    fn repair(&self, disk: &dyn Disk, root: &Path, blanks: &mut Vec<PathBuf>) -> io::Result<()> {
         if let Some(cut) = &self.cut {
-            cut.keep(disk, root, stock)?;
+            cut.keep(disk, root, blanks)?;
             let file = disk.open(&cut.path, Mode::Write)?;
             file.write_at(cut.position as u64, &[&vec![0; cut.bytes.len()]])?;
         }
         if let Some(unfinished) = &self.unfinished {
             if !unfinished.bytes.is_empty() {
-                unfinished.keep(disk, root, stock)?;
+                unfinished.keep(disk, root, blanks)?;
             }
             disk.remove_file(&unfinished.path)?;
         }
@@ -271,7 +254,7 @@ impl<'a> Replay<'a> {
 
     fn finish(
         mut self,
-        (disk, dir, salt): (Arc<dyn Disk>, PathBuf, u64),
+        place: &Place,
         listing: Listing,
         schedule: Schedule,
         limits: Limits,
@@ -281,21 +264,20 @@ impl<'a> Replay<'a> {
         // An older version's file is read to the end and never written.
         let current = self.files.pop_if(|_| self.version == entry::VERSION);
         Journal {
-            disk,
-            dir,
-            salt,
+            disk: Arc::clone(&place.disk),
+            dir: place.dir(),
+            salt: place.salt,
             limits,
             current,
-            is_new: false,
             closed: self.files,
             snapshot: self.snapshot,
-            rooms: listing.rooms,
-            stock: listing.stock,
+            reserves: listing.reserves,
+            blanks: listing.blanks,
             stale: listing.stale,
             next_number: last + 1,
             next_sequence: self.next_sequence,
             withheld: Withheld::default(),
-            in_flight: None,
+            in_flight: false,
             was_clean: self.closed && self.cut.is_none() && self.unfinished.is_none(),
             schedule,
         }
@@ -304,12 +286,12 @@ impl<'a> Replay<'a> {
 
 impl Leftover {
     /// Copies the bytes to `<root>/quarantine/`, durably, under a name that is not yet taken. On a full disk they go into
-    /// a file of the stock, whose blocks are there; without one they are given up, because they were promised to nobody.
-    fn keep(&self, disk: &dyn Disk, root: &Path, stock: &mut Vec<PathBuf>) -> io::Result<()> {
+    /// a wiped file, whose blocks are there; without one they are given up, because they were promised to nobody.
+    fn keep(&self, disk: &dyn Disk, root: &Path, blanks: &mut Vec<PathBuf>) -> io::Result<()> {
         let mut kept = self.copy(disk, root, None);
         if kept.as_ref().is_err_and(Upkeep::is_full)
             && self.bytes.len() as u64 <= FILE_BYTES
-            && let Some(blank) = stock.pop()
+            && let Some(blank) = blanks.pop()
         {
             kept = self.copy(disk, root, Some(&blank));
         }
@@ -369,24 +351,10 @@ fn shows_later_append(rest: &[u8], seed: u32, expected: u64) -> bool {
         .any(|header| header.append_start() > expected)
 }
 
-/// The length without the zeros at the end.
-pub(super) fn used_bytes(bytes: &[u8]) -> usize {
-    const BLOCK: usize = 512;
-    let is_used = |block: &[u8]| block.iter().fold(0, |all, byte| all | byte) != 0;
-    let Some(last) = bytes.chunks(BLOCK).rposition(is_used) else {
-        return 0;
-    };
-    let block = &bytes[last * BLOCK..bytes.len().min((last + 1) * BLOCK)];
-    last * BLOCK
-        + block
-            .iter()
-            .rposition(|&byte| byte != 0)
-            .map_or(0, |at| at + 1)
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::entry::VERSION;
+    use super::super::error::MISSING;
     use super::super::tests::{
         Group, append, disk, file_path, group, image, open, put, quarantined, reopened, sync,
     };
@@ -756,19 +724,6 @@ mod tests {
         for name in ["1.journal", "notes", "+0000000000000000001.journal"] {
             let path = Path::new("/data/journal").join(name);
             assert_eq!(image(&disk, &path), b"x");
-        }
-    }
-
-    #[test]
-    fn used_bytes_end_at_the_last_byte_that_is_not_zero() {
-        for len in [0, 1, 511, 512, 513, 2000] {
-            let mut bytes = vec![0; len];
-            assert_eq!(used_bytes(&bytes), 0);
-            for at in 0..len {
-                bytes.fill(0);
-                bytes[at] = 1;
-                assert_eq!(used_bytes(&bytes), at + 1);
-            }
         }
     }
 }

@@ -178,7 +178,7 @@ fn every_life_makes_a_snapshot_and_comes_back() {
         assert!(journal.size().snapshot_bytes > 0);
         let names = names(&disk);
         let count = |end: &str| names.iter().filter(|name| name.contains(end)).count();
-        assert_eq!((count(".snapshot"), count("room")), (1, 1), "{names:?}");
+        assert_eq!((count(".snapshot"), count("reserve")), (1, 1), "{names:?}");
         assert!(count("") <= 6, "{names:?}");
         disk.crash(Survives::Nothing);
         let again = ledger.check(&disk, "a life");
@@ -188,7 +188,7 @@ fn every_life_makes_a_snapshot_and_comes_back() {
 
 /// Where a merge is refused a name, as a full disk may do, the blocks that it has written to are not lost.
 #[test]
-fn a_room_that_gets_no_name_is_a_room_again() {
+fn a_reserve_that_gets_no_name_is_a_reserve_again() {
     let life = LIVES[0];
     let mut refused = 0;
     for at in 0..operations(life) {
@@ -202,11 +202,11 @@ fn a_room_that_gets_no_name_is_a_room_again() {
         }
         refused += usize::from(journal.is_short());
         let files = journal.closed.iter().chain(&journal.current).count();
-        let rooms = journal
-            .rooms
+        let reserves = journal
+            .reserves
             .iter()
-            .chain(journal.snapshot.as_ref().map(|it| &it.room));
-        let known = files + rooms.count() + journal.stock.len() + journal.stale.len();
+            .chain(journal.snapshot.as_ref().map(|it| &it.file));
+        let known = files + reserves.count() + journal.blanks.len() + journal.stale.len();
         let names = names(&disk);
         assert_eq!(names.len(), known, "{at}: {names:?}");
     }
@@ -214,11 +214,15 @@ fn a_room_that_gets_no_name_is_a_room_again() {
 }
 
 #[test]
-fn rooms_beyond_two_are_removed_and_the_largest_stay() {
+fn reserves_beyond_two_are_removed_and_the_largest_stay() {
     let disk = disk(1);
     let (mut journal, _) = open_with(&disk, LIMITS).unwrap();
     assert!(Ledger::default().live(&disk, &mut journal, LIVES[0]));
-    for (name, bytes) in [("room.7", 10), ("room.8", 90_000_000), ("room.9", 20)] {
+    for (name, bytes) in [
+        ("reserve.7", 10),
+        ("reserve.8", 90_000_000),
+        ("reserve.9", 20),
+    ] {
         let path = Path::new(ROOT).join("journal").join(name);
         put(&disk, &path, b"anything");
         disk.open(&path, Mode::Write)
@@ -230,10 +234,10 @@ fn rooms_beyond_two_are_removed_and_the_largest_stay() {
     let (mut journal, _) = open_with(&disk, LIMITS).unwrap();
     journal.tick(Mono(0));
     assert!(work(&mut journal));
-    let rooms = names(&disk)
+    let reserves = names(&disk)
         .into_iter()
-        .filter(|name| name.starts_with("room"));
-    assert_eq!(rooms.collect::<Vec<_>>(), ["room.8"]);
+        .filter(|name| name.starts_with("reserve"));
+    assert_eq!(reserves.collect::<Vec<_>>(), ["reserve.8"]);
 }
 
 fn names(disk: &SimDisk) -> Vec<String> {
