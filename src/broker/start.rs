@@ -1,17 +1,19 @@
 //! From a data directory to a running broker.
 //!
-//! 1. The identity is read, or written on the first start.
+//! 1. The identity is read, if there is one.
 //! 2. The journal is replayed into the state.
 //! 3. `Opened` is journaled and made durable, before anything listens: after a stop that was not clean the
-//!    leader epoch rises, so that clients notice that records they never had acknowledged may be gone.
+//!    leader epoch rises, so that clients notice that records they never had acknowledged may be gone. On the first
+//!    start the identity is written behind it: whatever has an identity has a journal.
 //! 4. The storage matches directories against topics and queues the loading of every partition; until
 //!    one is loaded, requests for it wait, and metadata is answered all the same.
 
 use super::fetch_sessions::FetchSessions;
+use super::home;
 use super::identity::Identity;
 use super::record::Record;
 use super::state::State;
-use super::{Broker, Closing, Fatal, IdSource, Rounds};
+use super::{Broker, Closing, Fatal, IdSource, RefusedAppends, Rounds};
 use crate::clock::{Now, Rate};
 use crate::config::BrokerConfig;
 use crate::disk::Disk;
@@ -32,6 +34,8 @@ pub enum OpenError {
     Journal(journal::OpenError),
     /// A journal record that verifies and yet makes no sense.
     Record(Malformed),
+    /// The directory is another program's, or its journal is gone; a sentence.
+    Foreign(String),
     /// `meta.properties` belongs to another broker; a sentence.
     Identity(String),
     /// `meta.properties` makes no sense; a sentence.
@@ -47,7 +51,9 @@ impl fmt::Display for OpenError {
             OpenError::Record(error) => {
                 write!(f, "a record of the journal makes no sense: {error}")
             }
-            OpenError::Identity(sentence) | OpenError::Meta(sentence) => f.write_str(sentence),
+            OpenError::Foreign(sentence)
+            | OpenError::Identity(sentence)
+            | OpenError::Meta(sentence) => f.write_str(sentence),
             OpenError::Io(error) => error.fmt(f),
         }
     }
@@ -56,7 +62,7 @@ impl fmt::Display for OpenError {
 impl std::error::Error for OpenError {}
 
 impl Broker {
-    /// Opens a data directory, which must exist and be locked by the caller.
+    /// Opens a data directory, which the caller has examined ([`home::examine`]) and locked.
     ///
     /// # Errors
     /// See `OpenError`; nothing has been changed that would matter to a later start.
@@ -68,7 +74,7 @@ impl Broker {
         now: Now,
     ) -> Result<Broker, OpenError> {
         let mut ids = IdSource(seed);
-        let identity = establish(&*disk, root, &config, &mut ids)?;
+        let (identity, is_new) = identify(&*disk, root, &config, &mut ids)?;
         let mut state = State::new(&config);
         let mut deleted = BTreeSet::new();
         let mut refused = None;
@@ -121,19 +127,18 @@ impl Broker {
             closing: Closing::No,
             failure: None,
             complaints: Rate::per_minute(COMPLAINTS_A_MINUTE),
+            refused_appends: RefusedAppends::default(),
         };
-        broker.begin(&disk, root, &deleted, now)?;
+        broker.begin(&disk, root, now)?;
+        if is_new {
+            broker.identity.store(&*disk, root).map_err(OpenError::Io)?;
+        }
+        broker.load(&deleted, now).map_err(OpenError::Io)?;
         Ok(broker)
     }
 
-    /// Steps 3 and 4, where these topics have been deleted.
-    fn begin(
-        &mut self,
-        disk: &Arc<dyn Disk>,
-        root: &Path,
-        deleted: &BTreeSet<Uuid>,
-        now: Now,
-    ) -> Result<(), OpenError> {
+    /// Step 3.
+    fn begin(&mut self, disk: &Arc<dyn Disk>, root: &Path, now: Now) -> Result<(), OpenError> {
         let (boot, leader_epoch) = self.state.opened;
         self.commit(vec![Record::Opened { boot, leader_epoch }]);
         self.resume_groups(now);
@@ -141,9 +146,14 @@ impl Broker {
         let number = round.number;
         run(disk, root, round)?;
         self.synced(number, now);
-        if let Some(Fatal(error)) = self.failure.take() {
-            return Err(OpenError::Io(error));
+        match self.failure.take() {
+            Some(Fatal(error)) => Err(OpenError::Io(error)),
+            None => Ok(()),
         }
+    }
+
+    /// Step 4, where these topics have been deleted.
+    fn load(&mut self, deleted: &BTreeSet<Uuid>, now: Now) -> io::Result<()> {
         let known = self.state.topics.iter().flat_map(|topic| {
             topic.partitions().map(|id| Known {
                 id,
@@ -153,9 +163,7 @@ impl Broker {
         });
         let known = known.collect();
         let clean = self.journal.was_clean();
-        self.storage
-            .start(known, deleted, clean, now)
-            .map_err(OpenError::Io)
+        self.storage.start(known, deleted, clean, now)
     }
 
     /// The round with `Opened`. Where the journal has no place for it, room is made here and now.
@@ -193,30 +201,26 @@ const COMPLAINTS_A_MINUTE: u32 = 10;
 /// `min.incremental.fetch.session.eviction.ms`, which Kafka has as a constant too.
 const FETCH_SESSION_EVICTION_MS: i64 = 120_000;
 
-fn establish(
+/// The identity of the directory, or one for a new directory, and whether it is that.
+fn identify(
     disk: &dyn Disk,
     root: &Path,
     config: &BrokerConfig,
     ids: &mut IdSource,
-) -> Result<Identity, OpenError> {
-    let load = |e: io::Error| match e.kind() {
-        io::ErrorKind::InvalidData => OpenError::Meta(e.to_string()),
-        _ => OpenError::Io(e),
-    };
-    if let Some(identity) = Identity::load(disk, root).map_err(load)? {
-        if identity.node_id != config.node_id {
-            return Err(OpenError::Identity(format!(
-                "the data directory belongs to node.id {}, but the settings say {}",
-                identity.node_id, config.node_id
-            )));
+) -> Result<(Identity, bool), OpenError> {
+    match home::identity(disk, root)? {
+        Some(identity) if identity.node_id != config.node_id => Err(OpenError::Identity(format!(
+            "the data directory belongs to node.id {}, but the settings say {}",
+            identity.node_id, config.node_id
+        ))),
+        Some(identity) => Ok((identity, false)),
+        None => {
+            let identity = Identity {
+                cluster_id: ids.next().to_string(),
+                node_id: config.node_id,
+                directory_id: ids.next(),
+            };
+            Ok((identity, true))
         }
-        return Ok(identity);
     }
-    let identity = Identity {
-        cluster_id: ids.next().to_string(),
-        node_id: config.node_id,
-        directory_id: ids.next(),
-    };
-    identity.store(disk, root).map_err(OpenError::Io)?;
-    Ok(identity)
 }

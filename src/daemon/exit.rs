@@ -23,6 +23,8 @@ pub(crate) const LOCKED: u8 = 75;
 pub(crate) const PERMISSION: u8 = 77;
 /// The settings make no sense.
 pub(crate) const SETTINGS: u8 = 78;
+/// A second signal cut the clean stop short: what a shell says of a process that SIGTERM has killed.
+pub(crate) const HURRIED: u8 = 143;
 
 /// Why the process ends.
 #[derive(Debug)]
