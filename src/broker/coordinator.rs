@@ -2,13 +2,18 @@
 
 use super::Broker;
 use super::groups::offsets::{self, Committed};
-use super::groups::{Claim, Group, Groups, Join, Leaver, Left, Sync};
+use super::groups::{Claim, Groups, Join, Leaver, Left, Sync};
 use super::record::Record;
 use super::wait::Ticket;
 use crate::clock::{Mono, Now};
 use crate::proto::error::ErrorCode;
 use crate::storage::PartitionId;
+use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// For so long, or for the time of retention if that is shorter, the clocks must have been in step before anything goes by
+/// age.
+const STEADY_MS: i64 = 3_600_000;
 
 impl Broker {
     /// The groups, to read.
@@ -63,7 +68,7 @@ impl Broker {
     }
 
     /// Keeps offsets of a group. Answers the round that they belong to.
-    pub fn commit_offsets(&mut self, group_id: &str, all: Vec<(PartitionId, Committed)>) -> u64 {
+    pub fn commit_offsets(&mut self, group_id: &str, all: BTreeMap<PartitionId, Committed>) -> u64 {
         let group: Arc<str> = group_id.into();
         let records = all.into_iter().map(|(at, committed)| Record::Offset {
             group: Arc::clone(&group),
@@ -104,8 +109,8 @@ impl Broker {
         if self.offsets_check <= now.mono {
             let every_ms = self.config.offsets_retention_check_interval_ms;
             self.offsets_check = now.mono.plus_ms(every_ms);
-            let expired = self.expired_offsets(now.wall_ms);
-            self.commit_in_parts(expired);
+            let aged = self.aged_offsets(now);
+            self.commit_in_parts(aged);
         }
     }
 
@@ -114,19 +119,18 @@ impl Broker {
         sessions.chain([self.offsets_check]).min()
     }
 
-    /// What has been kept long enough: offsets, and groups that have nothing left.
-    fn expired_offsets(&self, wall_ms: i64) -> Vec<Record> {
+    /// What age makes of the groups and their offsets.
+    fn aged_offsets(&mut self, now: Now) -> Vec<Record> {
         let retention_ms = i64::from(self.config.offsets_retention_minutes) * 60_000;
-        let expired = |group: &Group| {
-            let name_of = |id| {
-                self.state
-                    .topics
-                    .by_id(id)
-                    .map(|topic| Arc::clone(&topic.name))
-            };
-            offsets::expired(group, wall_ms, retention_ms, name_of)
-        };
-        self.state.groups.iter().flat_map(expired).collect()
+        if self.steadiness.look(now) < retention_ms.min(STEADY_MS) {
+            return Vec::new();
+        }
+        let topics = &self.state.topics;
+        let name_of = |id| topics.by_id(id).map(|topic| Arc::clone(&topic.name));
+        let groups = self.state.groups.iter();
+        groups
+            .flat_map(|group| offsets::aged(group, now.wall_ms, retention_ms, name_of))
+            .collect()
     }
 
     /// Journals what different groups want, one by one: together they may be too large.

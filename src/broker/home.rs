@@ -15,7 +15,7 @@ use std::io;
 use std::path::Path;
 
 /// What a first start that was cut off leaves, and what file systems have at their root.
-const HARMLESS: &[&str] = &[".lock", "journal", "lost+found"];
+const HARMLESS: &[&str] = &[".lock", "journal", "lost+found", "quarantine"];
 
 /// Looks whether a directory may be served from. Answers whose it is, if it has been served from before. `own` are
 /// the names of files that this process itself keeps there, such as its log.
@@ -126,6 +126,7 @@ mod tests {
                 ".lock",
                 "journal/00000000000000000001.journal",
                 "journal/blank",
+                "quarantine/00000000000000000001.journal-0",
             ],
         ] {
             assert_eq!(refusal(names), None, "{names:?}");

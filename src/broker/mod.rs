@@ -19,10 +19,12 @@ pub mod producer_ids;
 pub mod record;
 mod start;
 mod state;
+#[cfg(test)]
+mod tests;
 pub mod topics;
 pub mod wait;
 
-use crate::clock::{Mono, Now, Rate};
+use crate::clock::{Mono, Now, Rate, Steadiness};
 use crate::config::{BrokerConfig, LogConfig};
 use crate::disk::lanes::{Completion, Job, Round};
 use crate::journal::{self, Journal};
@@ -66,6 +68,7 @@ pub struct Broker {
     state: State,
     /// When offsets that have been kept long enough are looked for again.
     offsets_check: Mono,
+    steadiness: Steadiness,
     journal: Journal,
     rounds: Rounds,
     /// Partitions of deleted topics, whose files go when that round is durable.
@@ -99,9 +102,9 @@ impl Default for RefusedAppends {
 struct Rounds {
     /// What is written now becomes durable with this round.
     gathering: u64,
-    /// The round in the sync lane.
+    /// The round that the sync lane has, or a part of it.
     in_flight: Option<u64>,
-    /// The newest durable round.
+    /// The newest durable round. The next has begun if it is not the one being gathered.
     synced: u64,
 }
 
@@ -178,8 +181,7 @@ impl Broker {
     /// Creates a topic: its directories first, then the record that makes it true. Answers its round.
     ///
     /// # Errors
-    /// What the disk says; then nothing has been created. `StorageFull` also while the journal is short: what
-    /// room it has is left for deletions, and it looks for more.
+    /// What the disk says; then nothing has been created. `StorageFull` also where the journal has no room for it.
     pub fn create_topic(
         &mut self,
         id: Uuid,
@@ -188,8 +190,10 @@ impl Broker {
         settings: BTreeMap<String, String>,
         now: Now,
     ) -> io::Result<u64> {
-        if self.journal.is_short() {
-            self.journal.want_room();
+        let bytes = settings
+            .iter()
+            .map(|(name, value)| name.len() + value.len());
+        if !self.may_grow(name.len() + bytes.sum::<usize>()) {
             return Err(io::ErrorKind::StorageFull.into());
         }
         let name: Arc<str> = name.into();
@@ -239,33 +243,43 @@ impl Broker {
         }
     }
 
+    /// Whether something new of about so many bytes may be journaled. Where the disk is full, what room is left is kept
+    /// for what replaces and deletes, and such a request is refused; the journal looks for more.
+    pub fn may_grow(&mut self, bytes: usize) -> bool {
+        self.journal.may_grow(bytes + FACT_BYTES)
+    }
+
     /// Journals facts as one atomic group and makes them true. Answers the round that they belong to.
     fn commit(&mut self, records: Vec<Record>) -> u64 {
-        let round = self.rounds.gathering;
-        if records.is_empty() {
-            return round;
+        self.write(records.into_iter().map(encoded).collect())
+    }
+
+    /// Journals facts that do not depend on each other, in groups of a bounded size. Answers their round.
+    fn commit_in_parts(&mut self, records: Vec<Record>) -> u64 {
+        let (mut part, mut part_bytes) = (Vec::new(), 0);
+        for (record, encoded) in records.into_iter().map(encoded) {
+            let bytes = encoded.bytes();
+            if part_bytes + bytes > PART_BYTES {
+                self.write(std::mem::take(&mut part));
+                part_bytes = 0;
+            }
+            part_bytes += bytes;
+            part.push((record, encoded));
         }
-        let encoded: Vec<Encoded> = records.iter().map(Record::encode).collect();
-        let changes: Vec<_> = encoded.iter().map(Encoded::change).collect();
+        self.write(part)
+    }
+
+    /// Journals one atomic group.
+    fn write(&mut self, group: Vec<(Record, Encoded)>) -> u64 {
+        let round = self.rounds.gathering;
+        let changes: Vec<_> = group.iter().map(|(_, encoded)| encoded.change()).collect();
         self.journal.append(&changes);
-        for record in records {
+        for (record, _) in group {
             if let Some(topic) = self.state.apply(record, round) {
                 self.forget_partitions(&topic, round);
             }
         }
         round
-    }
-
-    /// Journals facts that do not depend on each other, in groups of a bounded size. Answers their round.
-    fn commit_in_parts(&mut self, records: Vec<Record>) -> u64 {
-        let mut records = records.into_iter();
-        loop {
-            let part: Vec<Record> = records.by_ref().take(PART_RECORDS).collect();
-            if part.is_empty() {
-                return self.rounds.gathering;
-            }
-            self.commit(part);
-        }
     }
 
     fn forget_partitions(&mut self, topic: &Topic, round: u64) {
@@ -306,9 +320,11 @@ impl Broker {
             "rounds end one at a time, in order"
         );
         self.rounds.in_flight = None;
+        if !self.journal.synced(round) {
+            return;
+        }
         self.rounds.synced = round;
         self.storage.synced(round);
-        self.journal.synced(round);
         let durable = self.deletions.partition_point(|&(at, _)| at <= round);
         for (_, partitions) in self.deletions.drain(..durable) {
             for at in partitions {
@@ -320,8 +336,7 @@ impl Broker {
     /// Fires what is due, and carries a clean stop on.
     pub fn tick(&mut self, now: Now) {
         self.storage.tick(now);
-        // Behind the journal's closing record nothing may follow: whose session ends now has a new one after the start.
-        if matches!(self.closing, Closing::No | Closing::Storage) {
+        if self.groups_work() {
             self.tick_groups(now);
         }
         self.journal.tick(now.mono);
@@ -337,9 +352,14 @@ impl Broker {
         let rooms = [
             self.storage.next_deadline(),
             self.journal.next_deadline(),
-            self.next_group_deadline(),
+            self.next_group_deadline().filter(|_| self.groups_work()),
         ];
         rooms.into_iter().flatten().min()
+    }
+
+    /// Nothing may follow the journal's closing record: whose session would end now has a new one after the start.
+    fn groups_work(&self) -> bool {
+        matches!(self.closing, Closing::No | Closing::Storage)
     }
 
     /// A failure that cannot be answered: `start_round`, the last thing that is asked in a turn, ends the process.
@@ -400,7 +420,8 @@ impl Broker {
     }
 
     /// The next sync round, if anything needs one, none is in flight, and the journal has a place for it or nothing
-    /// to put there. Asked last in a turn.
+    /// to put there. Where that place takes only a part of the round, the number comes again with the rest: a round is
+    /// durable when nothing of it is withheld. Asked last in a turn.
     ///
     /// # Errors
     /// When a write of this turn has failed for good: the process must stop, and nothing of the turn may be told
@@ -416,16 +437,18 @@ impl Broker {
         {
             return Ok(None);
         }
-        let number = self.rounds.gathering;
+        let number = self.rounds.synced + 1;
         let mut round = Round {
             number,
             ..Round::default()
         };
-        // A round that lacks something would free the replies that wait for it.
-        self.storage.gather(&mut round).map_err(Fatal)?;
+        if number == self.rounds.gathering {
+            // A round that lacks something would free the replies that wait for it.
+            self.storage.gather(&mut round).map_err(Fatal)?;
+            self.rounds.gathering += 1;
+        }
         self.journal.gather(&mut round);
         self.rounds.in_flight = Some(number);
-        self.rounds.gathering += 1;
         Ok(Some(round))
     }
 
@@ -489,9 +512,17 @@ impl Broker {
     }
 }
 
-/// Records of one atomic group, where a request could ask for any number of them. With the longest texts that a string
-/// can be, they fit into a group of the journal.
-const PART_RECORDS: usize = 1000;
+/// Keys and values of one atomic group, where a request could ask for any number of them: small beside a file of the
+/// journal, so that a full disk has a place for each.
+const PART_BYTES: usize = 64 << 10;
+
+/// What a fact takes in the journal besides its texts, at most.
+const FACT_BYTES: usize = 128;
+
+fn encoded(record: Record) -> (Record, Encoded) {
+    let encoded = record.encode();
+    (record, encoded)
+}
 
 /// Random ids out of one seed: two steps of SplitMix64 each, shaped as version-4 UUIDs.
 #[derive(Debug)]

@@ -174,6 +174,12 @@ impl Encoded {
         Encoded { key, value: None }
     }
 
+    /// Bytes of key and value.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.key.len() + self.value.as_ref().map_or(0, Vec::len)
+    }
+
     /// The journal's view of it.
     #[must_use]
     pub fn change(&self) -> Change<'_> {

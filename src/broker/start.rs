@@ -14,7 +14,7 @@ use super::identity::Identity;
 use super::record::Record;
 use super::state::State;
 use super::{Broker, Closing, Fatal, IdSource, RefusedAppends, Rounds};
-use crate::clock::{Now, Rate};
+use crate::clock::{Now, Rate, Steadiness};
 use crate::config::BrokerConfig;
 use crate::disk::Disk;
 use crate::disk::lanes::{Completion, Inline, Lanes, Round};
@@ -79,11 +79,7 @@ impl Broker {
         let mut deleted = BTreeSet::new();
         let mut refused = None;
         let salt = ids.step();
-        let limits = journal::Limits {
-            interval_ms: config.chronik_journal_snapshot_interval_ms,
-            bytes: config.chronik_journal_snapshot_bytes,
-            entries: config.chronik_journal_snapshot_entries,
-        };
+        let limits = journal_limits(&config);
         let place = (Arc::clone(&disk), root, salt);
         let journal = Journal::open(place, limits, now.mono, &mut |changes| {
             for change in changes {
@@ -111,6 +107,7 @@ impl Broker {
         let mut broker = Broker {
             fetch_sessions: FetchSessions::new(slots, FETCH_SESSION_EVICTION_MS, seed),
             offsets_check: now.mono.plus_ms(config.offsets_retention_check_interval_ms),
+            steadiness: Steadiness::from(now),
             config,
             identity,
             storage,
@@ -129,25 +126,28 @@ impl Broker {
             complaints: Rate::per_minute(COMPLAINTS_A_MINUTE),
             refused_appends: RefusedAppends::default(),
         };
-        broker.begin(&disk, root, now)?;
-        if is_new {
-            broker.identity.store(&*disk, root).map_err(OpenError::Io)?;
-        }
-        broker.load(&deleted, now).map_err(OpenError::Io)?;
+        broker
+            .begin(&disk, root, is_new, now)
+            .and_then(|()| broker.load(&deleted, now))
+            .map_err(OpenError::Io)?;
         Ok(broker)
     }
 
-    /// Step 3.
-    fn begin(&mut self, disk: &Arc<dyn Disk>, root: &Path, now: Now) -> Result<(), OpenError> {
+    /// Step 3; `is_new` says that the identity has to be written.
+    fn begin(
+        &mut self,
+        disk: &Arc<dyn Disk>,
+        root: &Path,
+        is_new: bool,
+        now: Now,
+    ) -> io::Result<()> {
         let (boot, leader_epoch) = self.state.opened;
         self.commit(vec![Record::Opened { boot, leader_epoch }]);
         self.resume_groups(now);
-        let round = self.first_round(now).map_err(OpenError::Io)?;
-        let number = round.number;
-        run(disk, root, round)?;
-        self.synced(number, now);
+        self.first_round(disk, root, now)?;
         match self.failure.take() {
-            Some(Fatal(error)) => Err(OpenError::Io(error)),
+            Some(Fatal(error)) => Err(error),
+            None if is_new => self.identity.store(&**disk, root),
             None => Ok(()),
         }
     }
@@ -166,15 +166,28 @@ impl Broker {
         self.storage.start(known, deleted, clean, now)
     }
 
-    /// The round with `Opened`. Where the journal has no place for it, room is made here and now.
-    fn first_round(&mut self, now: Now) -> io::Result<Round> {
-        loop {
+    /// The round with `Opened`, in as many parts as it takes. Where the journal has no place for one, room is made here
+    /// and now.
+    fn first_round(&mut self, disk: &Arc<dyn Disk>, root: &Path, now: Now) -> io::Result<()> {
+        while self.rounds.synced == 0 {
             if let Some(round) = self.start_round().map_err(|Fatal(error)| error)? {
-                return Ok(round);
+                let number = round.number;
+                run(disk, root, round)?;
+                self.synced(number, now);
+            } else {
+                let job = self.journal.take_job().ok_or(io::ErrorKind::StorageFull)?;
+                self.journal.absorb(job(), now.mono)?;
             }
-            let job = self.journal.take_job().ok_or(io::ErrorKind::StorageFull)?;
-            self.journal.absorb(job(), now.mono)?;
         }
+        Ok(())
+    }
+}
+
+fn journal_limits(config: &BrokerConfig) -> journal::Limits {
+    journal::Limits {
+        interval_ms: config.chronik_journal_snapshot_interval_ms,
+        bytes: config.chronik_journal_snapshot_bytes,
+        entries: config.chronik_journal_snapshot_entries,
     }
 }
 
@@ -186,11 +199,11 @@ fn next_start((boot, leader_epoch): (i64, i32), clean: bool) -> (i64, i32) {
 }
 
 /// Runs one round here and now.
-fn run(disk: &Arc<dyn Disk>, root: &Path, round: Round) -> Result<(), OpenError> {
+fn run(disk: &Arc<dyn Disk>, root: &Path, round: Round) -> io::Result<()> {
     let mut lanes = Inline::<()>::new(Arc::clone(disk), root);
     lanes.sync(round);
     match lanes.completed().pop() {
-        Some(Completion::SyncFailed(error)) => Err(OpenError::Io(error)),
+        Some(Completion::SyncFailed(error)) => Err(error),
         _ => Ok(()),
     }
 }

@@ -11,7 +11,7 @@
 //! snapshot header | record | record | ... | what an older snapshot left
 //!
 //! header   0  magic "chronikd"          record   0  sequence, u64: 1, 2, 3 ... without a gap
-//!          8  kind, u16: 1 journal,              8  index in its round, u32
+//!          8  kind, u16: 1 journal,              8  index in its append, u32
 //!             2 snapshot                        12  length of the body, u32: a multiple of 8
 //!         10  version, u16: 2                   16  CRC-32C of the body
 //!         12  CRC-32C of bytes 0..12            20  flags, u32: 1 closed; all others are zero
@@ -46,7 +46,8 @@
 //! # Sizes
 //! A file has 1 MiB, zero-filled when it is made and wiped when it is used again, so that syncing a small append
 //! changes no metadata. One that is used again costs the loop a header and a rename. A round that is larger than a
-//! file gets one of its own size; a group has at most `MAX_GROUP_BYTES`.
+//! file gets one of its own size if the disk has that, and else goes in parts; a group has at most `MAX_GROUP_BYTES`.
+//! A larger file is cut when it is used again.
 //!
 //! The room and the snapshot's file both have blocks for the snapshot as it is **and all that the other files hold**.
 //! With S the bytes of the last snapshot, which is the live state as the last merge found it, and F those of journal
@@ -55,36 +56,41 @@
 //!
 //! # A full disk
 //! 1. `is_short` says that a file for the stock, or a block of a room, could not be had. From then on what makes the
-//!    state grow should be refused. What was taken before has its blocks: the merge that finds out that it cannot
+//!    state grow should be refused: `may_grow` tells, and also sees to it that no more is withheld than there are
+//!    reserved blocks or free bytes for. What was taken before has its blocks: the merge that finds out that it cannot
 //!    enlarge the old room has the closed files in the snapshot already, and the old room still fits those that were
 //!    written meanwhile.
-//! 2. What replaces or deletes goes through for ever, in the files there are: closed ones are merged and used again.
-//!    A round that comes while there is none **waits** (`make_place` says no): nothing of it is promised, and
-//!    everything withheld stays withheld.
-//! 3. Only when a merge was made for a waiting round, and has freed nothing that it fits into, `make_place` fails, and
-//!    the process ends. That takes a state that grew although the journal was short, or a single round beyond 1 MiB.
-//! 4. `is_short` is over when a job has all that it wants. It is tried again after every round, and on `want_room`.
+//! 2. What replaces or deletes goes through for ever, in the files there are and however much it is: closed files are
+//!    merged and used again, and a round takes one after the other. While there is none it **waits** (`make_place` says
+//!    no): nothing of it is promised, and everything withheld stays withheld.
+//! 3. A full disk never ends the process. A round whose first group is larger than a file, or which comes when a state
+//!    that grew against 1 leaves no room for a snapshot, waits until the disk has room again, and with it all later
+//!    ones; only a start says so and ends.
+//! 4. `is_short` is over when a job has all that it wants. It is tried again after every round, and on `want_room`; ten
+//!    times a second while a round waits.
 //!
 //! File systems that write to new blocks each time (btrfs, ZFS), or have no `fallocate`, promise less.
 //!
 //! # Rounds
-//! Groups are withheld in memory until a round takes all of them as **one append into one file**. At most
-//! one round is in flight. So every record before a round was synced when the round was written, and each
-//! record says where its round began (`sequence - index`): a record that verifies is proof that everything
-//! before its round once was on the disk. A round takes at most one file from the stock, whose header and name are
-//! synced before the round's records are written, so names never reach the disk out of order.
+//! Groups are withheld in memory until a round takes all of them as **one append into one file**; or, where no file
+//! has room for that, the first of them, and further rounds of the same number the others. It is durable, and later
+//! groups may be appended, when nothing of it is withheld. At most one append is in flight. So every record before an
+//! append was synced when that was written, and each record says where its append began (`sequence - index`): a record
+//! that verifies is proof that everything before its append once was on the disk. An append takes at most one file from
+//! the stock, whose header and name are synced before the records are written, so names never reach the disk out of
+//! order.
 //!
 //! # The end of the journal
 //! 1. It ends where a record is not the next one: checksums, sequence.
-//! 2. Behind the end there are only zeros, unless the last round was cut off. That part is copied into
+//! 2. Behind the end there are only zeros, unless the last append was cut off. That part is copied into
 //!    `quarantine/`, logged in one line, and overwritten with zeros, before anything is appended: an old
 //!    record behind a new one would otherwise come back to life.
-//! 3. It is **damage** instead, and the start is refused, if the part holds a record of a later round, or if
+//! 3. It is **damage** instead, and the start is refused, if the part holds a record of a later append, or if
 //!    a later file holds anything: then what does not verify had been synced. So is a snapshot that does not verify
 //!    from end to end, and a missing file behind it. A merge that meets damage ends the process.
 //! 4. A last file without a valid header and with zeros behind it was never finished, and is removed.
 //!
-//! A damaged last round cannot be told from a cut one and is treated as that. Records before it in its own
+//! A damaged last append cannot be told from a cut one and is treated as that. Records before it in its own
 //! round stay; they were never promised, and nothing speaks against them.
 //!
 //! # How to change the format
@@ -154,10 +160,7 @@ pub struct Journal {
     stale: Vec<PathBuf>,
     next_number: u64,
     next_sequence: u64,
-    /// Records in the order of their sequence; their header checksums wait for a file.
-    withheld: Vec<u8>,
-    withheld_groups: u32,
-    withheld_changes: u64,
+    withheld: writer::Withheld,
     /// The round that holds records which are not yet durable.
     in_flight: Option<u64>,
     was_clean: bool,
@@ -253,8 +256,8 @@ impl Journal {
         Size {
             files: files.files + merging.files + wiped,
             bytes: files.bytes + merging.bytes + wiped * writer::FILE_BYTES,
-            groups: files.groups + merging.groups + u64::from(self.withheld_groups),
-            entries: files.entries + merging.entries + self.withheld_changes,
+            groups: files.groups + merging.groups + self.withheld.groups,
+            entries: files.entries + merging.entries + self.withheld.changes,
             snapshot_bytes: snapshot.map_or(0, Snapshot::bytes),
             snapshot_entries: snapshot.map_or(0, |snapshot| snapshot.header.holds.entries),
         }

@@ -17,6 +17,7 @@ use super::entry::{
 use super::names::{self, Listing};
 use super::schedule::Schedule;
 use super::snapshot::Image;
+use super::writer::Withheld;
 use super::{Journal, JournalFile, Limits, OpenError, Room, Snapshot};
 use crate::clock::Mono;
 use crate::disk::{self, Disk, FileRef, Mode};
@@ -233,7 +234,7 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
-    /// What is behind the last group: zeros, a round that was cut off, or proof of damage.
+    /// What is behind the last group: zeros, an append that was cut off, or proof of damage.
     fn judge(&mut self, file: &JournalFile, image: &[u8]) -> Result<(), OpenError> {
         let end = file.position as usize;
         let rest = &image[end..];
@@ -246,7 +247,7 @@ impl<'a> Replay<'a> {
         if used == 0 {
             return Ok(());
         }
-        if shows_later_round(&rest[..used], file.seed, self.next_sequence) {
+        if shows_later_append(&rest[..used], file.seed, self.next_sequence) {
             return Err(damaged(&file.path, end, GAP));
         }
         self.cut = Some(Leftover {
@@ -311,9 +312,7 @@ impl<'a> Replay<'a> {
             stale: listing.stale,
             next_number: last + 1,
             next_sequence: self.next_sequence,
-            withheld: Vec::new(),
-            withheld_groups: 0,
-            withheld_changes: 0,
+            withheld: Withheld::default(),
             in_flight: None,
             was_clean: self.closed && self.cut.is_none() && self.unfinished.is_none(),
             schedule,
@@ -346,13 +345,13 @@ impl Leftover {
     }
 }
 
-/// Whether `rest`, where the record `expected` should be, holds a record of a round that was written after
+/// Whether `rest`, where the record `expected` should be, holds a record of an append that was written after
 /// `expected` had been synced. Its header says it all.
-fn shows_later_round(rest: &[u8], seed: u32, expected: u64) -> bool {
+fn shows_later_append(rest: &[u8], seed: u32, expected: u64) -> bool {
     (0..rest.len())
         .step_by(ALIGN)
         .filter_map(|at| RecordHeader::read(&rest[at..], seed))
-        .any(|header| header.round_start() > expected)
+        .any(|header| header.append_start() > expected)
 }
 
 /// The length without the zeros at the end.
@@ -629,7 +628,7 @@ mod tests {
     fn a_value_that_looks_like_a_record_proves_nothing() {
         let (bytes, ends, _) = small(&[1, 1]);
         let mut fake = Vec::new();
-        entry::push_record(&mut fake, 9, 0, 0, &[]);
+        entry::push_record(&mut fake, 9, 0, &[]);
         entry::seal(&mut fake, FileHeader::journal(1, 1).seed());
         let mut torn = bytes.clone();
         torn[ends[0]..].fill(0);
@@ -645,7 +644,7 @@ mod tests {
     fn a_record_of_unknown_flags_is_refused() {
         let (mut bytes, ends, _) = small(&[1]);
         let mut strange = Vec::new();
-        entry::push_record(&mut strange, 2, 0, 2, &[]);
+        entry::push_record(&mut strange, 2, 2, &[]);
         entry::seal(&mut strange, FileHeader::journal(1, 7).seed());
         bytes[ends[0]..][..strange.len()].copy_from_slice(&strange);
         assert_eq!(

@@ -11,6 +11,8 @@ use std::io;
 
 /// Wiped files that are kept; those beyond are removed.
 const STOCK_FILES: u64 = 4;
+/// How often a change may be on the disk: in a file and in two snapshots.
+const COPIES: u64 = 3;
 /// What was refused for want of room is tried again after this time.
 const RETRY_MS: i64 = 100;
 /// Log lines about snapshots.
@@ -31,7 +33,7 @@ pub(super) struct Schedule {
     pub(super) wanted: bool,
     /// Room is lacking. It is looked for again at that time, if anybody wants it.
     lacking: Option<Mono>,
-    /// A job was begun because a round had no place, and has found none yet.
+    /// A round has had no place since a job was begun for that.
     pub(super) pressed: bool,
     /// No job begins any more: the mark of a clean stop is to be the last record.
     pub(super) closing: bool,
@@ -82,6 +84,22 @@ impl Journal {
         self.schedule.lacking.is_some()
     }
 
+    /// Whether the state may grow by so many bytes of changes. What is withheld and all of that have to fit into the
+    /// files there are, whose contents the reserved blocks have room for, or the disk has to have free bytes for them: in
+    /// files, and in a snapshot and its successor. Where the answer is no, a short journal looks for room again.
+    pub fn may_grow(&mut self, bytes: usize) -> bool {
+        if self.is_short() {
+            self.want_room();
+            return false;
+        }
+        let needed = (self.withheld_bytes() + bytes) as u64;
+        let has_free = || {
+            let free = self.disk.free_bytes(&self.dir);
+            free.is_ok_and(|free| free / COPIES >= needed)
+        };
+        needed <= self.spare_bytes() || has_free()
+    }
+
     /// Has a short journal look for room again, at once.
     pub fn want_room(&mut self) {
         self.schedule.wanted = true;
@@ -112,8 +130,11 @@ impl Journal {
     pub fn next_deadline(&self) -> Option<Mono> {
         let schedule = &self.schedule;
         // What is waited for wakes the loop.
-        if schedule.is_working() || schedule.closing || self.in_flight.is_some() {
+        if schedule.is_working() || self.in_flight.is_some() {
             return None;
+        }
+        if schedule.closing {
+            return schedule.lacking.filter(|_| schedule.pressed);
         }
         match schedule.lacking {
             Some(again) => schedule.wanted.then_some(again),
@@ -201,6 +222,25 @@ impl Journal {
     fn entries(&self) -> u64 {
         let files = self.closed.iter().chain(&self.current);
         files.map(|file| file.changes).sum()
+    }
+
+    /// A round has no place. The work lane is asked for one at once, and if that did not help, now and then: what has
+    /// been promised does not depend on it, and a full disk ends nothing.
+    pub(super) fn press(&mut self) {
+        let schedule = &mut self.schedule;
+        if schedule.is_working() {
+            return;
+        }
+        if schedule.pressed {
+            let later = schedule.now.plus_ms(RETRY_MS);
+            let again = *schedule.lacking.get_or_insert(later);
+            schedule.wanted = true;
+            if schedule.now < again {
+                return;
+            }
+        }
+        schedule.pressed = true;
+        self.begin(Merge::Everything);
     }
 
     /// Begins a job. The loop keeps what it needs to go on.

@@ -160,7 +160,7 @@ impl<'a> Writer<'a> {
         }
         self.blocks += 1;
         self.out.clear();
-        entry::push_record(&mut self.out, self.blocks, 0, 0, &self.block);
+        entry::push_record(&mut self.out, self.blocks, 0, &self.block);
         entry::seal(&mut self.out, self.header.seed());
         let position = HEADER_BYTES as u64 + self.header.holds.bytes;
         let len = self.out.len() as u64;

@@ -113,16 +113,25 @@ pub(super) fn work(journal: &mut Journal) -> bool {
 /// Runs what is due and then one round to its end; `false` when the disk failed.
 pub(super) fn sync(journal: &mut Journal, disk: &SimDisk, number: u64) -> bool {
     journal.tick(Mono(0));
-    if !work(journal) {
-        return false;
-    }
-    while let Ok(false) = journal.make_place() {
-        if !work(journal) {
-            return false;
+    work(journal) && round(journal, disk, number)
+}
+
+/// Runs one round to its end, in as many parts as it takes; `false` when the disk failed, or has no place for it.
+pub(super) fn round(journal: &mut Journal, disk: &SimDisk, number: u64) -> bool {
+    loop {
+        match part(journal, disk, number) {
+            Some(true) => return true,
+            Some(false) => {}
+            None => return false,
         }
     }
-    if journal.make_place().is_err() {
-        return false;
+}
+
+/// Runs one part of a round; whether that was the last, or nothing when the disk failed or has no place for it.
+pub(super) fn part(journal: &mut Journal, disk: &SimDisk, number: u64) -> Option<bool> {
+    while !journal.make_place().ok()? {
+        let job = journal.take_job()?;
+        journal.absorb(job(), Mono(0)).ok()?;
     }
     let mut round = Round {
         number,
@@ -134,10 +143,7 @@ pub(super) fn sync(journal: &mut Journal, disk: &SimDisk, number: u64) -> bool {
     lanes.run_sync();
     let is_synced = |done: &Completion<Done>| matches!(done, Completion::Synced(_));
     let synced = lanes.completed().iter().any(is_synced);
-    if synced {
-        journal.synced(number);
-    }
-    synced
+    synced.then(|| journal.synced(number))
 }
 
 /// A life of the broker: rounds of groups of some sizes.

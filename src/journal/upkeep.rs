@@ -175,12 +175,17 @@ impl Upkeep {
         Ok(())
     }
 
-    /// A file of another size, and one too many, is removed; so is one that a full disk does not let be wiped.
+    /// A larger file is cut. One that is too short, and one too many, is removed; so is one that a full disk does not
+    /// let be wiped.
     fn recycle_journal(&mut self, path: &Path) -> io::Result<()> {
         let file = self.disk.open(path, Mode::Write)?;
         let is_wanted = self.stock_count + self.blanks.len() < self.stock_limit;
-        if !is_wanted || file.len()? != FILE_BYTES {
+        let len = file.len()?;
+        if !is_wanted || len < FILE_BYTES {
             return self.disk.remove_file(path);
+        }
+        if len > FILE_BYTES {
+            file.set_len(FILE_BYTES)?;
         }
         match wipe(&file) {
             Ok(()) => {}

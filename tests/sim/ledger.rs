@@ -327,7 +327,7 @@ impl Ledger {
 
     /// A turn begins.
     pub fn turning(&mut self) {
-        self.groups.turning();
+        self.groups.turning(self.stopping);
     }
 
     /// After every turn: offsets only rise.

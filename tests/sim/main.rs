@@ -105,7 +105,7 @@ fn no_promise_to_a_group_is_broken_whenever_the_power_is_cut() {
 
 #[test]
 fn no_promise_is_broken_by_a_cut_at_any_operation() {
-    for trace in traces::TRACES {
+    for trace in traces::all() {
         let count = trace.cut_everywhere();
         assert!(count > 0, "{} does nothing", trace.name);
     }
@@ -113,7 +113,7 @@ fn no_promise_is_broken_by_a_cut_at_any_operation() {
 
 #[test]
 fn a_disk_that_fails_stops_the_broker_before_it_promises_anything() {
-    for trace in traces::TRACES {
+    for trace in traces::all() {
         trace.fail_everywhere(Fault::Io, Times::Once);
         trace.fail_everywhere(Fault::Io, Times::Forever);
     }
@@ -121,7 +121,7 @@ fn a_disk_that_fails_stops_the_broker_before_it_promises_anything() {
 
 #[test]
 fn a_full_disk_is_an_answer_except_to_a_sync() {
-    for trace in traces::TRACES {
+    for trace in traces::all() {
         let stops = trace.fail_everywhere(Fault::Full, Times::Once);
         let unexcused = stops.iter().find(|stop| !trace.may_stop_when_full(stop));
         assert_eq!(unexcused, None, "{}", trace.name);
@@ -131,7 +131,7 @@ fn a_full_disk_is_an_answer_except_to_a_sync() {
 #[test]
 fn a_disk_that_is_full_for_long_does_not_stop_a_running_broker() {
     const LEFT: [u64; 9] = [0, 90, 600, 3_000, 20_000, 66_000, 300_000, 1 << 20, 3 << 20];
-    for trace in traces::TRACES {
+    for trace in traces::all() {
         for left_bytes in LEFT {
             let stopped = trace.fill(left_bytes);
             let excused = stopped.is_none() || trace.may_stop_when_full("");

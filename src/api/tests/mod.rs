@@ -50,20 +50,21 @@ struct Bench {
 enum Said {
     Answer(Vec<u8>),
     Waits(Wait),
+    Closes(&'static str),
 }
 
 impl Said {
     fn answer(self) -> Vec<u8> {
         match self {
             Said::Answer(body) => body,
-            Said::Waits(wait) => panic!("no answer yet: {wait:?}"),
+            other => panic!("no answer: {other:?}"),
         }
     }
 
     fn wait(self) -> Wait {
         match self {
             Said::Waits(wait) => wait,
-            Said::Answer(_) => panic!("an answer at once"),
+            other => panic!("no wait: {other:?}"),
         }
     }
 }
@@ -155,6 +156,7 @@ impl Bench {
         match outcome {
             Outcome::Done => Said::Answer(whole(out).split_off(4 + usize::from(flexible))),
             Outcome::Retry(wait) => Said::Waits(wait),
+            Outcome::Close(why) => Said::Closes(why),
             other => panic!("{other:?}"),
         }
     }

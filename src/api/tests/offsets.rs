@@ -251,7 +251,9 @@ fn offsets_of_a_topic_whose_deletion_was_cut_off_are_not_kept() {
         .next()
         .expect("an offset")
         .clone();
-    bench.broker.commit_offsets("g", vec![(at, committed)]);
+    bench
+        .broker
+        .commit_offsets("g", std::collections::BTreeMap::from([(at, committed)]));
     bench.run();
     let bench = bench.restart();
     let group = bench.broker.groups().get("g").expect("it is there");
@@ -296,6 +298,103 @@ fn nothing_goes_by_age_while_the_clock_is_not_set() {
     bench.now.wall_ms = 0;
     bench.pass(1000 * HOUR_MS);
     assert_eq!(bench.committed("g").len(), 1);
+}
+
+#[test]
+fn a_clock_that_is_wrong_for_a_while_deletes_nothing() {
+    const YEARS_MS: i64 = 40 * 365 * 24 * HOUR_MS;
+    let mut bench = Bench::with_topic();
+    bench.commit(9, simple(&[(0, 5)]));
+    for _ in 0..3 {
+        bench.now.wall_ms += YEARS_MS;
+        bench.pass(HOUR_MS / 2);
+        bench.commit(9, simple(&[(1, 6)]));
+        bench.now.wall_ms -= YEARS_MS;
+        bench.pass(HOUR_MS / 2);
+        assert_eq!(bench.committed("g").len(), 2);
+    }
+    bench.pass(HOUR_MS);
+    bench.pass(166 * HOUR_MS);
+    let left = [(1, 6, "here".to_owned())];
+    assert_eq!(
+        bench.committed("g"),
+        left,
+        "its age counts from when the clock was right"
+    );
+    bench.pass(2 * HOUR_MS);
+    assert_eq!(bench.committed("g"), [], "nothing is kept for ever");
+}
+
+#[test]
+fn what_was_committed_before_the_clock_was_set_is_kept_from_then() {
+    let mut bench = Bench::with_topic();
+    let right_ms = bench.now.wall_ms;
+    bench.now.wall_ms = 0;
+    bench.pass(HOUR_MS);
+    bench.commit(9, simple(&[(0, 5)]));
+    let mut request = simple(&[(1, 6)]);
+    request.retention_time_ms = HOUR_MS;
+    bench.commit(3, request);
+    bench.now.wall_ms = right_ms;
+    bench.pass(HOUR_MS);
+    bench.pass(HOUR_MS);
+    assert_eq!(bench.committed("g").len(), 2);
+    bench.pass(HOUR_MS);
+    assert_eq!(bench.committed("g"), [(0, 5, "here".to_owned())]);
+    bench.pass(167 * HOUR_MS);
+    assert_eq!(bench.committed("g"), []);
+}
+
+#[test]
+fn a_commit_that_is_larger_than_a_batch_may_be_is_refused_whole() {
+    let mut bench = Bench::with_topic();
+    let most = bench.broker.config.message_max_bytes;
+    let group = "g".repeat(30_000);
+    let rows: Vec<_> = (0..most / 30_000 + 1).map(|_| (1, 5)).collect();
+    let mut request = simple(&rows);
+    request.group_id = &group;
+    let codes = bench.commit(9, request);
+    assert!(
+        codes
+            .iter()
+            .all(|&code| code == ErrorCode::UNKNOWN_SERVER_ERROR)
+    );
+    assert_eq!(bench.committed(&group), []);
+}
+
+#[test]
+fn a_partition_that_is_named_twice_is_kept_as_it_was_named_last() {
+    let mut bench = Bench::with_topic();
+    assert_eq!(
+        bench.commit(9, simple(&[(0, 5), (0, 4)])),
+        [ErrorCode::NONE; 2]
+    );
+    assert_eq!(bench.committed("g"), [(0, 4, "here".to_owned())]);
+}
+
+#[test]
+fn a_request_that_names_a_group_again_and_again_gets_no_answer() {
+    let mut bench = Bench::new();
+    bench.create(topic(40));
+    bench.run();
+    let rows: Vec<_> = (0..40).map(|partition| (partition, 5)).collect();
+    bench.commit(9, simple(&rows));
+    let group = OffsetFetchRequestGroup {
+        group_id: "g",
+        ..Default::default()
+    };
+    let mut ask = |count| {
+        let request = OffsetFetchRequest {
+            groups: vec![group.clone(); count],
+            ..Default::default()
+        };
+        bench.ask(ApiKey::OffsetFetch, 8, &request)
+    };
+    assert!(matches!(ask(1000), Said::Answer(_)));
+    assert!(matches!(
+        ask(50_000),
+        Said::Closes("an answer above 64 MiB")
+    ));
 }
 
 #[test]

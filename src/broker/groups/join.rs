@@ -4,7 +4,8 @@ use super::super::record::Record;
 use super::super::wait::Ticket;
 use super::Join;
 use super::answers::Joined;
-use super::group::{Group, Member, Phase};
+use super::group::{Group, Phase};
+use super::members::{Member, Protocols};
 use super::work::{LOG, Work};
 use crate::proto::Uuid;
 use crate::proto::error::ErrorCode;
@@ -38,7 +39,7 @@ impl Work<'_> {
         let Some(instance) = join.group_instance_id else {
             return self.join_anew(join, new_id, ticket);
         };
-        match self.group.static_member(instance).cloned() {
+        match self.group.members.of_instance(instance).cloned() {
             Some(old_id) => self.replace(join, &old_id, new_id, ticket),
             None => self.add(join, new_id, ticket),
         }
@@ -146,10 +147,10 @@ impl Work<'_> {
     /// A member says anew what it is, and waits for the next generation. A request of its that waits already has been
     /// overtaken.
     pub(super) fn update(&mut self, member_id: &str, join: &Join<'_>, ticket: Ticket) {
+        self.group.members.say(member_id, owned(&join.protocols));
         let Some(member) = self.group.members.get_mut(member_id) else {
             return;
         };
-        member.protocols = owned(&join.protocols);
         member.session_timeout_ms = join.session_timeout_ms;
         member.rebalance_timeout_ms = join.rebalance_timeout_ms;
         match member.joining.replace(ticket) {
@@ -182,7 +183,7 @@ impl Group {
     }
 }
 
-fn owned(protocols: &[(&str, &[u8])]) -> Vec<(Arc<str>, Arc<[u8]>)> {
+fn owned(protocols: &[(&str, &[u8])]) -> Protocols {
     let own = |&(name, metadata): &(&str, &[u8])| (name.into(), metadata.into());
     protocols.iter().map(own).collect()
 }

@@ -68,7 +68,7 @@ impl Work<'_> {
             ..
         } = *leaver;
         if member_id.is_empty() {
-            let named = group_instance_id.and_then(|id| self.group.static_member(id));
+            let named = group_instance_id.and_then(|id| self.group.members.of_instance(id));
             return named.cloned().ok_or(ErrorCode::UNKNOWN_MEMBER_ID);
         }
         if !self.group.pending.contains_key(member_id) {

@@ -27,6 +27,7 @@ mod answers;
 mod group;
 mod join;
 mod leave;
+mod members;
 pub mod offsets;
 mod rebalance;
 mod replace;
@@ -39,8 +40,9 @@ mod tests;
 mod work;
 
 pub use answers::{Answer, Fact, Joined, JoinedMember, Synced};
-pub use group::{Generation, GenerationMember, Group, Initial, Member, Phase};
+pub use group::{Generation, GenerationMember, Group, Initial, Phase};
 pub use leave::Left;
+pub use members::{Member, Members};
 pub use requests::{Claim, Join, Leaver, Sync};
 
 use super::record::Record;

@@ -94,11 +94,12 @@ impl Work<'_> {
         }
         let group = &mut *self.group;
         group.generation_id += 1;
-        group.protocol_name = group.vote();
+        group.protocol_name = group.members.vote();
+        group.read_subscriptions();
         group.phase = Phase::CompletingRebalance;
         group.sync_until = Some(self.now.mono.plus_ms(group.rebalance_timeout_ms()));
         let mut waiting = Vec::new();
-        for (id, member) in &mut group.members {
+        for (id, member) in group.members.iter_mut() {
             member.is_unsynced = true;
             member.begin_session(self.now.mono);
             waiting.extend(member.joining.take().map(|ticket| (Arc::clone(id), ticket)));
@@ -163,7 +164,7 @@ impl Work<'_> {
     /// Nobody is expected to ask for an assignment any more.
     fn forget_syncs(&mut self) {
         self.group.sync_until = None;
-        for member in self.group.members.values_mut() {
+        for (_, member) in self.group.members.iter_mut() {
             member.is_unsynced = false;
         }
     }

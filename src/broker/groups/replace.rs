@@ -8,15 +8,16 @@ use super::super::record::Record;
 use super::super::wait::Ticket;
 use super::Join;
 use super::answers::{Joined, Synced};
-use super::group::{Group, Member, Phase};
+use super::group::{Group, Phase};
 use super::join::if_told;
+use super::members::{Member, Protocols};
 use super::work::{LOG, Work};
 use crate::proto::error::ErrorCode;
 use std::sync::Arc;
 
 /// What a static member has said before it was replaced.
 struct Former {
-    protocols: Vec<(Arc<str>, Arc<[u8]>)>,
+    protocols: Protocols,
     session_timeout_ms: i32,
     rebalance_timeout_ms: i32,
 }
@@ -38,7 +39,7 @@ impl Work<'_> {
         self.update(&new_id, join, ticket);
         match self.group.phase {
             Phase::PreparingRebalance { .. } => self.begin_if_all_joined(),
-            Phase::Stable if self.group.vote() == self.group.protocol_name => {
+            Phase::Stable if self.group.members.vote() == self.group.protocol_name => {
                 let old_leader = old_leader.unwrap_or_default();
                 let record = self.settle_replaced(join, &new_id, &old_leader);
                 if record.is_none() {

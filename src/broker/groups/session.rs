@@ -97,7 +97,7 @@ impl Work<'_> {
 
     /// After a restart: the members have their whole session to be heard again.
     pub(super) fn resume(&mut self) {
-        for member in self.group.members.values_mut() {
+        for (_, member) in self.group.members.iter_mut() {
             member.begin_session(self.now.mono);
         }
         let (count, most) = (self.group.members.len(), self.config.group_max_size);

@@ -4,7 +4,8 @@ use super::super::record::Record;
 use super::super::wait::Ticket;
 use super::Sync;
 use super::answers::Synced;
-use super::group::{Generation, GenerationMember, Group, Member, Phase};
+use super::group::{Generation, GenerationMember, Group, Phase};
+use super::members::Member;
 use super::work::{LOG, Paid, Work};
 use crate::proto::error::ErrorCode;
 use std::collections::BTreeMap;
@@ -53,7 +54,7 @@ impl Work<'_> {
             self.cancel_syncs(ErrorCode::UNKNOWN_SERVER_ERROR);
             return self.prepare("the assignments are too large to be kept".to_owned());
         }
-        for member in self.group.members.values_mut() {
+        for (_, member) in self.group.members.iter_mut() {
             if member.syncing.is_some() {
                 member.begin_session(self.now.mono);
             }
@@ -165,6 +166,7 @@ impl Group {
             }
             self.members.insert(id, member);
         }
+        self.read_subscriptions();
     }
 }
 

@@ -3,7 +3,8 @@
 use super::super::record::Record;
 use super::super::wait::Ticket;
 use super::answers::{Answer, Joined, Synced};
-use super::group::{Generation, GenerationMember, Group, Member};
+use super::group::{Generation, GenerationMember, Group};
+use super::members::Member;
 use crate::clock::{Now, Rate};
 use crate::config::BrokerConfig;
 use crate::proto::error::ErrorCode;
@@ -81,7 +82,7 @@ impl Work<'_> {
     /// Answers everybody who waits for an assignment with an error; nobody has one.
     pub(super) fn cancel_syncs(&mut self, error: ErrorCode) {
         let mut waiting = Vec::new();
-        for member in self.group.members.values_mut() {
+        for (_, member) in self.group.members.iter_mut() {
             member.assignment = Arc::default();
             if let Some(ticket) = member.syncing.take() {
                 waiting.push(ticket);

@@ -2,7 +2,6 @@
 //! prefix of what was appended, and that prefix has every group whose round was synced; wherever the work was cut.
 
 use super::*;
-use crate::disk::sim::SimLanes;
 use std::collections::BTreeMap;
 
 /// The newest value of every key.
@@ -127,29 +126,11 @@ impl Ledger {
         let group = group(self.groups.len(), bytes);
         append(journal, &group);
         self.groups.push(group);
-        while let Ok(false) = journal.make_place() {
-            if !work(journal) {
-                return false;
-            }
+        let is_synced = round(journal, disk, number);
+        if is_synced {
+            self.synced = self.groups.len();
         }
-        if journal.make_place().is_err() {
-            return false;
-        }
-        let mut round = Round {
-            number,
-            ..Round::default()
-        };
-        journal.gather(&mut round);
-        let mut lanes = SimLanes::<Done>::new(disk);
-        lanes.sync(round);
-        lanes.run_sync();
-        let is_synced = |done: &Completion<Done>| matches!(done, Completion::Synced(_));
-        if !lanes.completed().iter().any(is_synced) {
-            return false;
-        }
-        journal.synced(number);
-        self.synced = self.groups.len();
-        true
+        is_synced
     }
 
     /// Opens after a stop. What came back is what there is from now on.

@@ -287,6 +287,10 @@ impl Desk {
         self.groups.get(GROUP).expect("the group")
     }
 
+    fn member(&self, id: &str) -> &Member {
+        self.group().members.get(id).expect("the member")
+    }
+
     fn state(&self) -> &'static str {
         self.groups.get(GROUP).map_or("Dead", Group::state)
     }
