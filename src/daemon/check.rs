@@ -4,7 +4,7 @@ use super::exit::{CANNOT_CREATE, Exit, IO, SETTINGS};
 use super::options::Options;
 use super::{data_dir, notices, serve, settings};
 use chronikd::broker::home;
-use chronikd::config::{BrokerConfig, Key, Origin, Settings};
+use chronikd::config::{BrokerConfig, Key, Origin, Settings, Tier};
 use chronikd::disk::{RealDisk, Syncing};
 use log::Level;
 use rustix::fs::{Access, access};
@@ -19,6 +19,9 @@ pub(crate) fn run(options: &Options, print: bool) -> Result<(), Exit> {
         print_all(&settings);
     }
     let config = judge(settings)?;
+    for oddity in config.oddities(&options.data_dir) {
+        eprintln!("chronikd: {oddity}");
+    }
     let directory = match options.ephemeral {
         true => "a temporary one".into(),
         false => look_at(options, config.node_id)?,
@@ -29,11 +32,19 @@ pub(crate) fn run(options: &Options, print: bool) -> Result<(), Exit> {
     Ok(())
 }
 
-/// Every setting in force as `key=value`, with its origin as a comment; null is a comment altogether.
+/// Every setting in force as `key=value`, with its origin and what becomes of it as a comment; null is a comment
+/// altogether.
 fn print_all(settings: &Settings) {
-    let line = |(key, value, origin): (&Key, Option<String>, Origin)| match value {
-        Some(value) => format!("{}={value}  # {origin}", key.name),
-        None => format!("# {} is not set", key.name),
+    let line = |(key, value, origin): (&Key, Option<String>, Origin)| {
+        let fate = match key.tier {
+            Tier::Honoured => "",
+            Tier::Later => ", not obeyed yet",
+            Tier::Moot => ", without meaning here",
+        };
+        match value {
+            Some(value) => format!("{}={value}  # {origin}{fate}", key.name),
+            None => format!("# {} is not set", key.name),
+        }
     };
     let lines: Vec<String> = settings.effective().map(line).collect();
     notices::print(&lines.join("\n"));

@@ -7,7 +7,7 @@ use std::io::{self, ErrorKind};
 pub(crate) const USAGE: u8 = 64;
 /// The data are damaged beyond what can be mended without a human.
 pub(crate) const DATA: u8 = 65;
-/// The port is taken.
+/// The address to listen on is taken, or not this machine's.
 pub(crate) const UNAVAILABLE: u8 = 69;
 /// A mistake of ours.
 pub(crate) const SOFTWARE: u8 = 70;
@@ -46,7 +46,7 @@ impl Exit {
     pub(crate) fn io(code: u8, text: impl Display, error: &io::Error) -> Exit {
         let code = match error.kind() {
             ErrorKind::PermissionDenied => PERMISSION,
-            ErrorKind::AddrInUse => UNAVAILABLE,
+            ErrorKind::AddrInUse | ErrorKind::AddrNotAvailable => UNAVAILABLE,
             _ => code,
         };
         Exit::new(code, format!("{text}: {error}"))

@@ -90,7 +90,8 @@ fn every_setting_is_printed_with_its_origin() {
     for line in [
         "num.partitions=2  # my.conf:1",
         "message.max.bytes=2000  # CHRONIKD_MESSAGE_MAX_BYTES",
-        "ssl.key.password=[hidden]  # my.conf:3",
+        "ssl.key.password=[hidden]  # my.conf:3, not obeyed yet",
+        "offsets.topic.num.partitions=50  # default, without meaning here",
         "node.id=7  # command line",
         "log.flush.interval.messages=1  # default",
     ] {
@@ -114,6 +115,39 @@ fn a_taken_port_ends_with_69() {
         "{}",
         end.err
     );
+}
+
+#[test]
+fn an_address_of_another_machine_ends_with_69() {
+    let end = end("-d @/data -b 192.0.2.1 -p 0");
+    assert_eq!(end.code, Some(69), "{}", end.err);
+    assert!(
+        end.err.contains("cannot listen on 192.0.2.1"),
+        "{}",
+        end.err
+    );
+}
+
+#[test]
+fn a_log_file_that_cannot_be_had_is_named() {
+    let end = end("-d @/data -l @/nowhere/log");
+    assert_eq!(end.code, Some(73), "{}", end.err);
+    assert!(end.err.contains("/nowhere/log: "), "{}", end.err);
+}
+
+#[test]
+fn a_data_directory_of_kafka_s_settings_is_not_used_and_that_is_a_warning() {
+    let mut run = Run::serving("-d @/data -o log.dirs=/var/lib/kafka");
+    run.signal(Signal::TERM);
+    assert!(run.wait().success());
+    let err = run.text("err");
+    assert!(
+        err.contains("WARN  main: log.dirs=/var/lib/kafka is not used"),
+        "{err}"
+    );
+    let checked = end("-t -d @/data -o log.dirs=/var/lib/kafka");
+    assert_eq!(checked.code, Some(0));
+    assert!(checked.err.contains("log.dirs=/var/lib/kafka is not used"));
 }
 
 #[test]
