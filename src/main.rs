@@ -9,6 +9,7 @@ use daemon::options::{self, Command, Options};
 use daemon::{check, logger, process, serve, settings};
 use log::LevelFilter;
 use std::env;
+use std::path::Path;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -42,8 +43,11 @@ fn words() -> Result<Vec<String>, Exit> {
 }
 
 fn serve(options: &Options) -> Result<(), Exit> {
-    logger::start(options.level, options.log_file.as_deref())
-        .map_err(|error| Exit::io(exit::CANNOT_CREATE, "cannot log to the file", &error))?;
+    let log_file = options.log_file.as_deref();
+    logger::start(options.level, log_file).map_err(|error| {
+        let path = log_file.unwrap_or(Path::new("stderr")).display();
+        Exit::io(exit::CANNOT_CREATE, format!("cannot log to {path}"), &error)
+    })?;
     process::stop_at_panics(exit::SOFTWARE);
     if let Some(path) = &options.ports_file {
         notices::forget(path);
@@ -55,6 +59,7 @@ fn serve(options: &Options) -> Result<(), Exit> {
     let (pid, data) = (std::process::id(), home.path.display());
     log::info!("chronikd {version} starting pid={pid} data={data}");
     process::warn_as_root();
+    settings::warn_of_oddities(&config, &home.path);
     let _pid_file = options
         .pid_file
         .as_deref()

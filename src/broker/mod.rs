@@ -14,6 +14,7 @@ mod coordinator;
 pub mod facts;
 pub mod fetch_sessions;
 pub mod groups;
+pub mod home;
 pub mod identity;
 pub mod producer_ids;
 pub mod record;
@@ -78,6 +79,23 @@ pub struct Broker {
     closing: Closing,
     failure: Option<Fatal>,
     complaints: Rate,
+    refused_appends: RefusedAppends,
+}
+
+/// Appends that a disk did not take, since the start.
+#[derive(Debug)]
+struct RefusedAppends {
+    count: u64,
+    told: Rate,
+}
+
+impl Default for RefusedAppends {
+    fn default() -> Self {
+        RefusedAppends {
+            count: 0,
+            told: Rate::per_minute(1),
+        }
+    }
 }
 
 /// The counter of sync rounds.
@@ -361,6 +379,19 @@ impl Broker {
         }
     }
 
+    /// Notes that the disk did not take what a client wanted to append. Producers try again and again without a word
+    /// to anybody, so that this is the one place where it is seen: one line a minute, and a count in the report.
+    pub fn note_refused_append(&mut self, now: Mono, at: PartitionId, refusal: &storage::Refused) {
+        self.refused_appends.count += 1;
+        if let Some(left_out) = self.refused_appends.told.admit(now) {
+            let topic = self.state.topics.by_id(at.topic);
+            let (topic, partition) = (topic.map_or("?", |topic| &topic.name), at.partition);
+            let why = refusal.message.as_deref();
+            let why = why.unwrap_or("the partition is damaged, as the log of the start says");
+            log::warn!("records for {topic}-{partition} were refused: {why}; left_out={left_out}");
+        }
+    }
+
     /// Changes that parked requests may be waiting for, since the last call.
     pub fn take_signals(&mut self) -> Vec<Signal> {
         let mut signals = std::mem::take(&mut self.signals);
@@ -458,10 +489,11 @@ impl Broker {
         let groups = self.state.groups.iter().count();
         format!(
             "report topics={topics} partitions={partitions} groups={groups} loading={} leader_epoch={} synced_round={} \
-             journal_bytes={} journal_entries={} snapshot_bytes={} snapshot_entries={}",
+             refused_appends={} journal_bytes={} journal_entries={} snapshot_bytes={} snapshot_entries={}",
             self.storage.loading(),
             self.leader_epoch(),
             self.rounds.synced,
+            self.refused_appends.count,
             journal.bytes,
             journal.entries,
             journal.snapshot_bytes,

@@ -1,17 +1,19 @@
 //! From a data directory to a running broker.
 //!
-//! 1. The identity is read, or written on the first start.
+//! 1. The identity is read, if there is one.
 //! 2. The journal is replayed into the state.
 //! 3. `Opened` is journaled and made durable, before anything listens: after a stop that was not clean the
-//!    leader epoch rises, so that clients notice that records they never had acknowledged may be gone.
+//!    leader epoch rises, so that clients notice that records they never had acknowledged may be gone. On the first
+//!    start the identity is written behind it: whatever has an identity has a journal.
 //! 4. The storage matches directories against topics and queues the loading of every partition; until
 //!    one is loaded, requests for it wait, and metadata is answered all the same.
 
 use super::fetch_sessions::FetchSessions;
+use super::home;
 use super::identity::Identity;
 use super::record::{Opened, Record};
 use super::state::State;
-use super::{Broker, Closing, Fatal, IdSource, Rounds};
+use super::{Broker, Closing, Fatal, IdSource, RefusedAppends, Rounds};
 use crate::clock::{Now, Rate, Steadiness};
 use crate::config::BrokerConfig;
 use crate::disk::Disk;
@@ -41,6 +43,8 @@ pub enum OpenError {
     Journal(journal::OpenError),
     /// A journal record that verifies and yet makes no sense.
     Record(Malformed),
+    /// The directory is another program's, or its journal is gone; a sentence.
+    Foreign(String),
     /// `meta.properties` belongs to another broker; a sentence.
     Identity(String),
     /// `meta.properties` makes no sense; a sentence.
@@ -56,7 +60,9 @@ impl fmt::Display for OpenError {
             OpenError::Record(error) => {
                 write!(f, "a record of the journal makes no sense: {error}")
             }
-            OpenError::Identity(sentence) | OpenError::Meta(sentence) => f.write_str(sentence),
+            OpenError::Foreign(sentence)
+            | OpenError::Identity(sentence)
+            | OpenError::Meta(sentence) => f.write_str(sentence),
             OpenError::Io(error) => error.fmt(f),
         }
     }
@@ -65,7 +71,7 @@ impl fmt::Display for OpenError {
 impl std::error::Error for OpenError {}
 
 impl Broker {
-    /// Opens a data directory, which must exist and be locked by the caller.
+    /// Opens a data directory, which the caller has examined ([`home::examine`]) and locked.
     ///
     /// # Errors
     /// See `OpenError`; nothing has been changed that would matter to a later start.
@@ -77,15 +83,11 @@ impl Broker {
         now: Now,
     ) -> Result<Broker, OpenError> {
         let mut ids = IdSource(seeds.ids);
-        let identity = establish(&*disk, root, &config, &mut ids)?;
+        let (identity, is_new) = identify(&*disk, root, &config, &mut ids)?;
         let mut state = State::new(&config);
         let mut deleted = BTreeSet::new();
         let mut refused = None;
-        let limits = journal::Limits {
-            interval_ms: config.chronik_journal_snapshot_interval_ms,
-            bytes: config.chronik_journal_snapshot_bytes,
-            entries: config.chronik_journal_snapshot_entries,
-        };
+        let limits = journal_limits(&config);
         let place = journal::Place {
             disk: Arc::clone(&disk),
             root: root.to_owned(),
@@ -134,25 +136,35 @@ impl Broker {
             closing: Closing::No,
             failure: None,
             complaints: Rate::per_minute(COMPLAINTS_A_MINUTE),
+            refused_appends: RefusedAppends::default(),
         };
-        broker.begin(&disk, root, &deleted, now)?;
+        broker
+            .begin(&disk, root, is_new, now)
+            .and_then(|()| broker.load(&deleted, now))
+            .map_err(OpenError::Io)?;
         Ok(broker)
     }
 
-    /// Steps 3 and 4, where these topics have been deleted.
+    /// Step 3; `is_new` says that the identity has to be written.
     fn begin(
         &mut self,
         disk: &Arc<dyn Disk>,
         root: &Path,
-        deleted: &BTreeSet<Uuid>,
+        is_new: bool,
         now: Now,
-    ) -> Result<(), OpenError> {
+    ) -> io::Result<()> {
         self.commit(vec![Record::Opened(self.state.opened)]);
         self.resume_groups(now);
-        self.first_round(disk, root, now).map_err(OpenError::Io)?;
-        if let Some(Fatal(error)) = self.failure.take() {
-            return Err(OpenError::Io(error));
+        self.first_round(disk, root, now)?;
+        match self.failure.take() {
+            Some(Fatal(error)) => Err(error),
+            None if is_new => self.identity.store(&**disk, root),
+            None => Ok(()),
         }
+    }
+
+    /// Step 4, where these topics have been deleted.
+    fn load(&mut self, deleted: &BTreeSet<Uuid>, now: Now) -> io::Result<()> {
         let known = self.state.topics.iter().flat_map(|topic| {
             topic.partitions().map(|id| Known {
                 id,
@@ -162,9 +174,7 @@ impl Broker {
         });
         let known = known.collect();
         let clean = self.journal.was_clean();
-        self.storage
-            .start(known, deleted, clean, now)
-            .map_err(OpenError::Io)
+        self.storage.start(known, deleted, clean, now)
     }
 
     /// The round with `Opened`, in as many parts as it takes. Where the journal has no place for one, room is made here
@@ -181,6 +191,14 @@ impl Broker {
             }
         }
         Ok(())
+    }
+}
+
+fn journal_limits(config: &BrokerConfig) -> journal::Limits {
+    journal::Limits {
+        interval_ms: config.chronik_journal_snapshot_interval_ms,
+        bytes: config.chronik_journal_snapshot_bytes,
+        entries: config.chronik_journal_snapshot_entries,
     }
 }
 
@@ -209,30 +227,26 @@ const COMPLAINTS_A_MINUTE: u32 = 10;
 /// `min.incremental.fetch.session.eviction.ms`, which Kafka has as a constant too.
 const FETCH_SESSION_EVICTION_MS: i64 = 120_000;
 
-fn establish(
+/// The identity of the directory, or one for a new directory, and whether it is that.
+fn identify(
     disk: &dyn Disk,
     root: &Path,
     config: &BrokerConfig,
     ids: &mut IdSource,
-) -> Result<Identity, OpenError> {
-    let load = |e: io::Error| match e.kind() {
-        io::ErrorKind::InvalidData => OpenError::Meta(e.to_string()),
-        _ => OpenError::Io(e),
-    };
-    if let Some(identity) = Identity::load(disk, root).map_err(load)? {
-        if identity.node_id != config.node_id {
-            return Err(OpenError::Identity(format!(
-                "the data directory belongs to node.id {}, but the settings say {}",
-                identity.node_id, config.node_id
-            )));
+) -> Result<(Identity, bool), OpenError> {
+    match home::identity(disk, root)? {
+        Some(identity) if identity.node_id != config.node_id => Err(OpenError::Identity(format!(
+            "the data directory belongs to node.id {}, but the settings say {}",
+            identity.node_id, config.node_id
+        ))),
+        Some(identity) => Ok((identity, false)),
+        None => {
+            let identity = Identity {
+                cluster_id: ids.next().to_string(),
+                node_id: config.node_id,
+                directory_id: ids.next(),
+            };
+            Ok((identity, true))
         }
-        return Ok(identity);
     }
-    let identity = Identity {
-        cluster_id: ids.next().to_string(),
-        node_id: config.node_id,
-        directory_id: ids.next(),
-    };
-    identity.store(disk, root).map_err(OpenError::Io)?;
-    Ok(identity)
 }

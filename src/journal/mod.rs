@@ -113,12 +113,16 @@ use crate::clock::{Mono, Rate};
 use crate::disk::lanes::Job;
 use crate::disk::{Disk, FileRef};
 use entry::FileHeader;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use upkeep::Upkeep;
 
 pub use entry::{Change, MAX_GROUP_BYTES, group_bytes};
 pub use error::OpenError;
+
+/// Its name in the data directory.
+const DIR: &str = "journal";
 
 /// What a job of the work lane brings back to the journal.
 pub struct Done(Upkeep);
@@ -278,4 +282,35 @@ impl Journal {
     pub fn last_sequence(&self) -> u64 {
         self.next_sequence - 1
     }
+}
+
+/// What `<root>/journal` is, seen from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// Nothing was ever journaled there: it is missing, empty, or what a first start that was cut off has left.
+    Unbegun,
+    /// A journal, whole or not.
+    Begun,
+    /// It holds files that no journal has, and none of its own.
+    Strange,
+}
+
+/// Looks what `<root>/journal` is, and touches nothing.
+///
+/// # Errors
+/// What the disk says.
+pub fn look(disk: &dyn Disk, root: &Path) -> io::Result<Found> {
+    names::look(disk, &root.join(DIR))
+}
+
+/// Reads a journal as `Journal::open` does, and touches nothing.
+///
+/// # Errors
+/// Those of `Journal::open`.
+pub fn check(
+    disk: &dyn Disk,
+    root: &Path,
+    each: &mut dyn FnMut(&[Change<'_>]),
+) -> Result<(), OpenError> {
+    replay::check(disk, &root.join(DIR), each)
 }

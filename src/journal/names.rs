@@ -1,9 +1,9 @@
 //! The names in the journal's directory, and what each of them says before anything is read.
 
-use super::entry::FILE_BYTES;
+use super::entry::{FILE_BYTES, HEADER_BYTES};
 use super::error::{MISSING, damaged};
-use super::{OpenError, Reserve};
-use crate::disk::{self, Disk, Entry};
+use super::{Found, OpenError, Reserve};
+use crate::disk::{self, Disk, Entry, Mode};
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -108,6 +108,49 @@ impl Listing {
         }
         Ok(())
     }
+}
+
+/// See `journal::look`. A snapshot, a second file, or a record in the only one says that it was begun: a file without any
+/// record is what a first start had made when it was cut off.
+pub(super) fn look(disk: &dyn Disk, dir: &Path) -> io::Result<Found> {
+    let entries = match disk.list(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Unbegun),
+        Err(error) => return Err(error),
+    };
+    let (numbered, others): (Vec<&Entry>, Vec<&Entry>) = entries
+        .iter()
+        .partition(|entry| is_journal_or_snapshot(&entry.name));
+    match numbered[..] {
+        [] if others
+            .iter()
+            .all(|entry| is_numbered(entry, BLANK) || is_numbered(entry, RESERVE)) =>
+        {
+            Ok(Found::Unbegun)
+        }
+        [] => Ok(Found::Strange),
+        [file]
+            if !is_snapshot(Path::new(&file.name)) && !has_record(disk, &dir.join(&file.name))? =>
+        {
+            Ok(Found::Unbegun)
+        }
+        _ => Ok(Found::Begun),
+    }
+}
+
+/// Whether something was written behind the header of a journal file.
+fn has_record(disk: &dyn Disk, path: &Path) -> io::Result<bool> {
+    let mut record = [0; 64];
+    let count = disk
+        .open(path, Mode::Read)?
+        .read_at(HEADER_BYTES as u64, &mut record)?;
+    Ok(record[..count].iter().any(|&byte| byte != 0))
+}
+
+fn is_journal_or_snapshot(name: &str) -> bool {
+    let path = Path::new(name);
+    let extension = path.extension().and_then(OsStr::to_str);
+    matches!(extension, Some("journal" | "snapshot")) && number_of(path).is_some()
 }
 
 /// The number that a file is named by, with 20 digits.

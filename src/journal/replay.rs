@@ -42,22 +42,27 @@ pub(super) fn open(
     disk.create_dir(dir)?;
     let mut listing = Listing::of(disk, dir)?;
     let is_new = listing.snapshot.is_none() && listing.numbers.is_empty();
-    let mut replay = Replay::new(each, is_new);
-    if let Some(number) = listing.snapshot {
-        replay.snapshot(disk, dir, number)?;
-    }
-    for (index, &number) in listing.numbers.iter().enumerate() {
-        replay.file(disk, dir, number, listing.numbers.len() - 1 - index)?;
-    }
+    let mut replay = Replay::new(each, Mode::Write, is_new);
+    replay.read(disk, dir, &listing)?;
     replay.repair(disk, root, &mut listing.blanks)?;
     replay.sync(disk, root, dir, is_new)?;
     let schedule = Schedule::new(&limits, now);
     Ok(replay.finish(&place, listing, schedule, limits))
 }
 
-/// Opens a file for writing and reads all of it, from the disk itself if `cold`.
-fn read(disk: &dyn Disk, path: &Path, cold: bool) -> io::Result<(FileRef, Vec<u8>)> {
-    let file = disk.open(path, Mode::Write)?;
+/// Passes 1 and 2. See `journal::check`.
+pub(super) fn check(
+    disk: &dyn Disk,
+    dir: &Path,
+    each: &mut dyn FnMut(&[Change<'_>]),
+) -> Result<(), OpenError> {
+    let listing = Listing::of(disk, dir)?;
+    Replay::new(each, Mode::Read, false).read(disk, dir, &listing)
+}
+
+/// Opens a file and reads all of it, from the disk itself if `cold`.
+fn read(disk: &dyn Disk, path: &Path, mode: Mode, cold: bool) -> io::Result<(FileRef, Vec<u8>)> {
+    let file = disk.open(path, mode)?;
     if cold {
         file.drop_cache()?;
     }
@@ -71,6 +76,8 @@ fn read(disk: &dyn Disk, path: &Path, cold: bool) -> io::Result<(FileRef, Vec<u8
 /// What has been learned from the files read so far.
 struct Replay<'a> {
     each: &'a mut dyn FnMut(&[Change<'_>]),
+    /// How journal files are opened.
+    mode: Mode,
     snapshot: Option<Snapshot>,
     files: Vec<JournalFile>,
     /// Of the last file.
@@ -92,9 +99,10 @@ struct Leftover {
 }
 
 impl<'a> Replay<'a> {
-    fn new(each: &'a mut dyn FnMut(&[Change<'_>]), is_new: bool) -> Replay<'a> {
+    fn new(each: &'a mut dyn FnMut(&[Change<'_>]), mode: Mode, is_new: bool) -> Replay<'a> {
         Replay {
             each,
+            mode,
             snapshot: None,
             files: Vec::new(),
             version: entry::VERSION,
@@ -103,6 +111,17 @@ impl<'a> Replay<'a> {
             next_sequence: 1,
             closed: is_new,
         }
+    }
+
+    /// Pass 2.
+    fn read(&mut self, disk: &dyn Disk, dir: &Path, listing: &Listing) -> Result<(), OpenError> {
+        if let Some(number) = listing.snapshot {
+            self.snapshot(disk, dir, number)?;
+        }
+        for (index, &number) in listing.numbers.iter().enumerate() {
+            self.file(disk, dir, number, listing.numbers.len() - 1 - index)?;
+        }
+        Ok(())
     }
 
     /// Reads the snapshot.
@@ -133,7 +152,7 @@ impl<'a> Replay<'a> {
         later: usize,
     ) -> Result<(), OpenError> {
         let path = names::journal(dir, number);
-        let (file, image) = read(disk, &path, later < OPEN_FILES)?;
+        let (file, image) = read(disk, &path, self.mode, later < OPEN_FILES)?;
         let header = match FileHeader::decode(&image) {
             Ok(header) if header.number == number && header.kind == Kind::Journal => header,
             Err(HeaderFault::Newer(version)) => return Err(OpenError::Newer { path, version }),

@@ -10,7 +10,7 @@ use crate::ledger::Ledger;
 use crate::traced::Traced;
 use chronikd::api::Peer;
 use chronikd::broker::wait::ConnId;
-use chronikd::broker::{Broker, OpenError, Seeds, Worked};
+use chronikd::broker::{Broker, OpenError, Seeds, Worked, home};
 use chronikd::clock::{Mono, Now};
 use chronikd::config::BrokerConfig;
 use chronikd::disk::Disk;
@@ -194,16 +194,15 @@ impl Machine {
         self.now.mono = Mono(1);
         let disk: Arc<dyn Disk> = Arc::clone(&self.traced) as Arc<dyn Disk>;
         let seed = self.disk.draw(u64::MAX) ^ (self.boots << 40);
-        let opened = Broker::open(
-            disk,
-            Path::new(ROOT),
-            Arc::clone(&self.config),
-            Seeds {
-                ids: seed,
-                salt: !seed,
-            },
-            self.now,
-        );
+        let seeds = Seeds {
+            ids: seed,
+            salt: !seed,
+        };
+        // As the daemon does it: whatever a crash has left must pass for a directory of ours.
+        let opened = home::examine(&*disk, Path::new(ROOT), &[]).and_then(|_| {
+            let config = Arc::clone(&self.config);
+            Broker::open(disk, Path::new(ROOT), config, seeds, self.now)
+        });
         if !self.has_power() {
             return Err(Stopped::Power);
         }

@@ -375,6 +375,8 @@ fn a_full_disk_is_an_answer_and_no_end() {
     bench.run();
     bench.disk.set_capacity(None);
     assert_eq!(produced(&bench.produce(0).answer()), ErrorCode::NONE);
+    let report = bench.broker.report();
+    assert!(report.contains(" refused_appends=1 "), "{report}");
 }
 
 #[test]
