@@ -162,7 +162,7 @@ impl Broker {
     /// The epoch of the features' levels, from 1.
     #[must_use]
     pub fn features_epoch(&self) -> i64 {
-        self.state.opened.0 + self.state.features.changes
+        self.state.opened.boot + self.state.features.changes
     }
 
     /// Settles on these levels, by name: on all of them, or on none.

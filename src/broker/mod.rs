@@ -1,6 +1,6 @@
 //! What is true now, in memory; every change that must last goes through the journal.
 //!
-//! The broker is pure: it is given the moment (`Now`), the disk and a seed, and it hands out what is to be
+//! The broker is pure: it is given the moment (`Now`), the disk and seeds, and it hands out what is to be
 //! done beside it: rounds for the sync lane, jobs for the work lane, signals for parked requests.
 //!
 //! **Journaled** state (`state`) changes only in its `apply`, which live operation and replay share. **Transient**
@@ -11,9 +11,11 @@
 //! when that round is durable.
 
 mod coordinator;
+pub mod facts;
 pub mod features;
 pub mod fetch_sessions;
 pub mod groups;
+pub mod home;
 pub mod identity;
 pub mod producer_ids;
 pub mod record;
@@ -36,7 +38,7 @@ use fetch_sessions::FetchSessions;
 pub use groups::Fact;
 use identity::Identity;
 use record::{Encoded, Record};
-pub use start::OpenError;
+pub use start::{OpenError, Seeds};
 use state::State;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -82,6 +84,23 @@ pub struct Broker {
     closing: Closing,
     failure: Option<Fatal>,
     complaints: Rate,
+    refused_appends: RefusedAppends,
+}
+
+/// Appends that a disk did not take, since the start.
+#[derive(Debug)]
+struct RefusedAppends {
+    count: u64,
+    told: Rate,
+}
+
+impl Default for RefusedAppends {
+    fn default() -> Self {
+        RefusedAppends {
+            count: 0,
+            told: Rate::per_minute(1),
+        }
+    }
 }
 
 /// The counter of sync rounds.
@@ -151,7 +170,7 @@ impl Broker {
     /// The leader epoch of every partition.
     #[must_use]
     pub fn leader_epoch(&self) -> i32 {
-        self.state.opened.1
+        self.state.opened.leader_epoch
     }
 
     /// The newest round that is durable: replies tagged with a higher one must wait.
@@ -307,7 +326,7 @@ impl Broker {
             "rounds end one at a time, in order"
         );
         self.rounds.in_flight = None;
-        if !self.journal.synced(round) {
+        if !self.journal.synced() {
             return;
         }
         self.rounds.synced = round;
@@ -367,6 +386,19 @@ impl Broker {
             if left_out > 0 {
                 log::warn!("{left_out} warnings like this were left out in the minute before");
             }
+        }
+    }
+
+    /// Notes that the disk did not take what a client wanted to append. Producers try again and again without a word
+    /// to anybody, so that this is the one place where it is seen: one line a minute, and a count in the report.
+    pub fn note_refused_append(&mut self, now: Mono, at: PartitionId, refusal: &storage::Refused) {
+        self.refused_appends.count += 1;
+        if let Some(left_out) = self.refused_appends.told.admit(now) {
+            let topic = self.state.topics.by_id(at.topic);
+            let (topic, partition) = (topic.map_or("?", |topic| &topic.name), at.partition);
+            let why = refusal.message.as_deref();
+            let why = why.unwrap_or("the partition is damaged, as the log of the start says");
+            log::warn!("records for {topic}-{partition} were refused: {why}; left_out={left_out}");
         }
     }
 
@@ -467,10 +499,11 @@ impl Broker {
         let groups = self.state.groups.iter().count();
         format!(
             "report topics={topics} partitions={partitions} groups={groups} loading={} leader_epoch={} synced_round={} \
-             journal_bytes={} journal_entries={} snapshot_bytes={} snapshot_entries={}",
+             refused_appends={} journal_bytes={} journal_entries={} snapshot_bytes={} snapshot_entries={}",
             self.storage.loading(),
             self.leader_epoch(),
             self.rounds.synced,
+            self.refused_appends.count,
             journal.bytes,
             journal.entries,
             journal.snapshot_bytes,

@@ -24,8 +24,7 @@
 //! 10    -                   Features: the levels that were settled, by name
 //! ```
 
-use super::groups::offsets::Committed;
-use super::groups::{Generation, GenerationMember};
+use super::facts::{Committed, Generation, GenerationMember};
 use super::txns::{Standing, State};
 use crate::journal::Change;
 use crate::proto::wire::wire;
@@ -34,16 +33,20 @@ use crate::storage::PartitionId;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// A start of the broker.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Opened {
+    /// Counts starts, from 1; 0 before the first.
+    pub boot: i64,
+    /// Counts starts after a stop that was not clean: the leader epoch of every partition.
+    pub leader_epoch: i32,
+}
+
 /// One journaled fact.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Record {
-    /// The broker has started: `boot` counts starts, `leader_epoch` those after an unclean stop.
-    Opened {
-        /// Counts starts, from 1.
-        boot: i64,
-        /// The leader epoch of every partition from now on.
-        leader_epoch: i32,
-    },
+    /// The broker has started.
+    Opened(Opened),
     /// A topic exists, as described.
     Topic {
         /// Its id, never zero.
@@ -286,11 +289,11 @@ impl Record {
     #[must_use]
     pub fn encode(&self) -> Encoded {
         match self {
-            Record::Opened { boot, leader_epoch } => Encoded::value(
+            Record::Opened(opened) => Encoded::value(
                 vec![OPENED],
                 &OpenedValue {
-                    boot: *boot,
-                    leader_epoch: *leader_epoch,
+                    boot: opened.boot,
+                    leader_epoch: opened.leader_epoch,
                 },
             ),
             Record::Topic {
@@ -351,7 +354,7 @@ impl Record {
         let record = match *kind {
             OPENED => {
                 let OpenedValue { boot, leader_epoch } = fields(bytes)?;
-                Record::Opened { boot, leader_epoch }
+                Record::Opened(Opened { boot, leader_epoch })
             }
             TOPIC => topic(topic_id(key)?, &fields(bytes)?),
             PRODUCER_IDS => {
@@ -689,6 +692,11 @@ mod tests {
         }
     }
 
+    const STARTED: Opened = Opened {
+        boot: 3,
+        leader_epoch: 1,
+    };
+
     fn standing_of_an_end() -> Standing {
         Standing {
             producer_id: 1000,
@@ -733,10 +741,7 @@ mod tests {
             partition: 5,
         };
         for record in [
-            Record::Opened {
-                boot: 3,
-                leader_epoch: 1,
-            },
+            Record::Opened(STARTED),
             Record::Topic {
                 id,
                 name: "telemetry".to_owned(),
@@ -793,11 +798,7 @@ mod tests {
 
     #[test]
     fn a_record_that_ends_early_or_is_unknown_is_refused() {
-        let whole = Record::Opened {
-            boot: 3,
-            leader_epoch: 1,
-        }
-        .encode();
+        let whole = Record::Opened(STARTED).encode();
         let value = whole.value.as_deref().unwrap();
         for end in 0..value.len() {
             assert!(

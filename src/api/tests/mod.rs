@@ -55,6 +55,7 @@ enum Said {
     Answer(Vec<u8>),
     Waits(Wait),
     Closes(&'static str),
+    Later,
 }
 
 impl Said {
@@ -79,7 +80,8 @@ impl Bench {
         let shared: Arc<dyn Disk> = Arc::new(disk.clone());
         let config = Arc::new(BrokerConfig::default());
         let root = Path::new(ROOT);
-        let broker = Broker::open(Arc::clone(&shared), root, config, 7, NOW).expect("it opens");
+        let seeds = crate::broker::Seeds { ids: 7, salt: 8 };
+        let broker = Broker::open(Arc::clone(&shared), root, config, seeds, NOW).expect("it opens");
         let address = SocketAddr::from(([127, 0, 0, 1], 9092));
         Bench {
             disk,
@@ -164,6 +166,7 @@ impl Bench {
             }
             Outcome::Retry(wait) => Said::Waits(wait),
             Outcome::Close(why) => Said::Closes(why),
+            Outcome::Owed => Said::Later,
             other => panic!("{other:?}"),
         }
     }
@@ -379,6 +382,8 @@ fn a_full_disk_is_an_answer_and_no_end() {
     bench.run();
     bench.disk.set_capacity(None);
     assert_eq!(produced(&bench.produce(0).answer()), ErrorCode::NONE);
+    let report = bench.broker.report();
+    assert!(report.contains(" refused_appends=1 "), "{report}");
 }
 
 #[test]
