@@ -53,8 +53,8 @@ fn serve(options: &Options) -> Result<(), Exit> {
         notices::forget(path);
     }
     let config = settings::check(settings::gather(options)?)?;
-    let seed = process::seed()?;
-    let home = DataDir::open(options, &config, seed)?;
+    let seeds = process::seeds()?;
+    let home = DataDir::open(options, &config, seeds.ids)?;
     let version = env!("CARGO_PKG_VERSION");
     let (pid, data) = (std::process::id(), home.path.display());
     log::info!("chronikd {version} starting pid={pid} data={data}");
@@ -65,5 +65,5 @@ fn serve(options: &Options) -> Result<(), Exit> {
         .as_deref()
         .map(Notice::of_pid)
         .transpose()?;
-    serve::run(options, config, &home, seed)
+    serve::run(options, config, &home, seeds)
 }

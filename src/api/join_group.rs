@@ -97,6 +97,8 @@ fn member(member: &JoinedMember) -> JoinGroupResponseMember<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::broker::wait::ConnId;
+    use crate::proto::{self, ApiKey};
 
     #[test]
     fn a_host_is_shown_as_java_shows_it() {
@@ -107,6 +109,33 @@ mod tests {
             ("2001:db8::a:0", "/2001:db8:0:0:0:0:a:0"),
         ] {
             assert_eq!(host(address.parse().unwrap()), shown);
+        }
+    }
+
+    #[test]
+    fn an_empty_protocol_name_is_null_where_it_can_be() {
+        for (version, name) in [(6, Some("")), (7, None)] {
+            let conn = ConnId {
+                slot: 0,
+                generation: 0,
+            };
+            let ticket = Ticket {
+                conn,
+                correlation_id: 1,
+                api_key: ApiKey::JoinGroup,
+                version,
+            };
+            let joined = Joined {
+                protocol_name: Some("".into()),
+                ..Joined::refused(ErrorCode::NONE, "m")
+            };
+            let mut out = Out::default();
+            answer(&ticket, &joined, &mut out);
+            let is_flexible = ApiKey::JoinGroup.info().is_flexible(version);
+            let body = &out.bytes[4 + usize::from(is_flexible)..];
+            let told: JoinGroupResponse<'_> =
+                proto::decode(body, version, is_flexible).expect("a response");
+            assert_eq!(told.protocol_name, name, "version {version}");
         }
     }
 }

@@ -10,6 +10,7 @@
 //!   named last.
 //! * What is larger than `message.max.bytes` is error -1 for every partition that would be kept: Kafka writes a commit as
 //!   one batch.
+//! * While the disk is full, an offset that would be the group's first of its partition is refused (15); others go on.
 //! * The answer leaves when the commit is on disk.
 
 use super::Call;
@@ -61,6 +62,7 @@ pub(super) fn handle(
             let checked = place.and_then(|at| {
                 verdict?;
                 check_metadata(broker, partition)?;
+                broker.check_place(request.group_id, &at, taken.len())?;
                 taken.insert(at, committed(&request, partition, call.cx.now.wall_ms));
                 Ok(())
             });

@@ -2,7 +2,7 @@
 
 use super::Broker;
 use super::groups::offsets::{self, Committed};
-use super::groups::{Claim, Groups, Join, Leaver, Left, Sync};
+use super::groups::{Claim, Group, Groups, Join, Leaver, Left, Sync};
 use super::record::Record;
 use super::wait::Ticket;
 use crate::clock::{Mono, Now};
@@ -24,14 +24,19 @@ impl Broker {
 
     /// A member joins; the ticket is answered with `Answer::Joined`.
     pub fn join_group(&mut self, join: Join<'_>, ticket: Ticket, now: Now) {
-        let records = self.state.groups.join(join, ticket, now);
-        self.commit_each(records);
+        let is_short = !self.may_grow(0);
+        self.state.groups.set_short(is_short);
+        let record = self.state.groups.join(join, ticket, now);
+        self.commit_each(record);
     }
 
     /// A member asks for its assignment; the ticket is answered with `Answer::Synced`.
     pub fn sync_group(&mut self, sync: Sync<'_>, ticket: Ticket, now: Now) {
-        let records = self.state.groups.sync(sync, ticket, now);
-        self.commit_each(records);
+        let parts = sync.assignments.iter();
+        let is_short = !self.may_grow(parts.map(|(id, part)| id.len() + part.len()).sum());
+        self.state.groups.set_short(is_short);
+        let record = self.state.groups.sync(sync, ticket, now);
+        self.commit_each(record);
     }
 
     /// A member says that it lives.
@@ -49,8 +54,8 @@ impl Broker {
         leavers: &[Leaver<'_>],
         now: Now,
     ) -> Result<Vec<Left>, ErrorCode> {
-        let (left, records) = self.state.groups.leave(group_id, leavers, now);
-        self.commit_each(records);
+        let (left, record) = self.state.groups.leave(group_id, leavers, now);
+        self.commit_each(record);
         left
     }
 
@@ -65,6 +70,27 @@ impl Broker {
         now: Now,
     ) -> Result<(), ErrorCode> {
         self.state.groups.check_commit(claim, version, now)
+    }
+
+    /// Whether the group may have an offset of that partition, and so many others of the same request: while the disk is
+    /// full, only one that takes the place of another (else 15).
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check_place(
+        &mut self,
+        group_id: &str,
+        at: &PartitionId,
+        others: usize,
+    ) -> Result<(), ErrorCode> {
+        /// Key, value and text, about.
+        const OFFSET_BYTES: usize = 200;
+        let has_one = |group: &Group| group.offsets.contains_key(at);
+        let bytes = (others + 1) * (group_id.len() + OFFSET_BYTES);
+        match self.groups().get(group_id).is_some_and(has_one) || self.may_grow(bytes) {
+            true => Ok(()),
+            false => Err(ErrorCode::COORDINATOR_NOT_AVAILABLE),
+        }
     }
 
     /// Keeps offsets of a group. Answers the round that they belong to.
@@ -134,7 +160,7 @@ impl Broker {
     }
 
     /// Journals what different groups want, one by one: together they may be too large.
-    fn commit_each(&mut self, records: Vec<Record>) {
+    fn commit_each(&mut self, records: impl IntoIterator<Item = Record>) {
         for record in records {
             self.commit(vec![record]);
         }

@@ -1,6 +1,6 @@
 //! What is true now, in memory; every change that must last goes through the journal.
 //!
-//! The broker is pure: it is given the moment (`Now`), the disk and a seed, and it hands out what is to be
+//! The broker is pure: it is given the moment (`Now`), the disk and seeds, and it hands out what is to be
 //! done beside it: rounds for the sync lane, jobs for the work lane, signals for parked requests.
 //!
 //! **Journaled** state (`state`) changes only in its `apply`, which live operation and replay share. **Transient**
@@ -11,6 +11,7 @@
 //! when that round is durable.
 
 mod coordinator;
+pub mod facts;
 pub mod fetch_sessions;
 pub mod groups;
 pub mod home;
@@ -34,7 +35,7 @@ use fetch_sessions::FetchSessions;
 pub use groups::Fact;
 use identity::Identity;
 use record::{Encoded, Record};
-pub use start::OpenError;
+pub use start::{OpenError, Seeds};
 use state::State;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -164,7 +165,7 @@ impl Broker {
     /// The leader epoch of every partition.
     #[must_use]
     pub fn leader_epoch(&self) -> i32 {
-        self.state.opened.1
+        self.state.opened.leader_epoch
     }
 
     /// The newest round that is durable: replies tagged with a higher one must wait.
@@ -320,7 +321,7 @@ impl Broker {
             "rounds end one at a time, in order"
         );
         self.rounds.in_flight = None;
-        if !self.journal.synced(round) {
+        if !self.journal.synced() {
             return;
         }
         self.rounds.synced = round;

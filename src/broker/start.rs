@@ -11,7 +11,7 @@
 use super::fetch_sessions::FetchSessions;
 use super::home;
 use super::identity::Identity;
-use super::record::Record;
+use super::record::{Opened, Record};
 use super::state::State;
 use super::{Broker, Closing, Fatal, IdSource, RefusedAppends, Rounds};
 use crate::clock::{Now, Rate, Steadiness};
@@ -26,6 +26,15 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+
+/// Where a broker's luck comes from: two random numbers that do not tell each other.
+#[derive(Clone, Copy, Debug)]
+pub struct Seeds {
+    /// For ids. Clients see enough of these to compute it.
+    pub ids: u64,
+    /// For the journal's checksums: nobody may learn it, or a value could be made to look like a record.
+    pub salt: u64,
+}
 
 /// Why a data directory cannot be served.
 #[derive(Debug)]
@@ -70,17 +79,20 @@ impl Broker {
         disk: Arc<dyn Disk>,
         root: &Path,
         config: Arc<BrokerConfig>,
-        seed: u64,
+        seeds: Seeds,
         now: Now,
     ) -> Result<Broker, OpenError> {
-        let mut ids = IdSource(seed);
+        let mut ids = IdSource(seeds.ids);
         let (identity, is_new) = identify(&*disk, root, &config, &mut ids)?;
         let mut state = State::new(&config);
         let mut deleted = BTreeSet::new();
         let mut refused = None;
-        let salt = ids.step();
         let limits = journal_limits(&config);
-        let place = (Arc::clone(&disk), root, salt);
+        let place = journal::Place {
+            disk: Arc::clone(&disk),
+            root: root.to_owned(),
+            salt: seeds.salt,
+        };
         let journal = Journal::open(place, limits, now.mono, &mut |changes| {
             for change in changes {
                 match Record::decode(change) {
@@ -100,12 +112,12 @@ impl Broker {
         let storage = Storage::new(
             Arc::clone(&disk),
             root.to_owned(),
-            state.opened.1,
+            state.opened.leader_epoch,
             config.producer_id_expiration_ms,
         );
         let slots = config.max_incremental_fetch_session_cache_slots;
         let mut broker = Broker {
-            fetch_sessions: FetchSessions::new(slots, FETCH_SESSION_EVICTION_MS, seed),
+            fetch_sessions: FetchSessions::new(slots, FETCH_SESSION_EVICTION_MS, seeds.ids),
             offsets_check: now.mono.plus_ms(config.offsets_retention_check_interval_ms),
             steadiness: Steadiness::from(now),
             config,
@@ -141,8 +153,7 @@ impl Broker {
         is_new: bool,
         now: Now,
     ) -> io::Result<()> {
-        let (boot, leader_epoch) = self.state.opened;
-        self.commit(vec![Record::Opened { boot, leader_epoch }]);
+        self.commit(vec![Record::Opened(self.state.opened)]);
         self.resume_groups(now);
         self.first_round(disk, root, now)?;
         match self.failure.take() {
@@ -192,11 +203,13 @@ fn journal_limits(config: &BrokerConfig) -> journal::Limits {
     }
 }
 
-/// Start count and leader epoch of the start that follows the last one: the epoch rises after a stop that was not
-/// clean.
-fn next_start((boot, leader_epoch): (i64, i32), clean: bool) -> (i64, i32) {
-    let is_first = boot == 0;
-    (boot + 1, leader_epoch + i32::from(!clean && !is_first))
+/// The start that follows the last one: the epoch rises after a stop that was not clean.
+fn next_start(last: Opened, clean: bool) -> Opened {
+    let is_first = last.boot == 0;
+    Opened {
+        boot: last.boot + 1,
+        leader_epoch: last.leader_epoch + i32::from(!clean && !is_first),
+    }
 }
 
 /// Runs one round here and now.

@@ -1,10 +1,11 @@
 //! The broker on a full disk: whatever a request asks for is taken in, however much of the journal it needs.
 
 use super::groups::offsets::Committed;
-use super::{Broker, Worked};
+use super::{Broker, Seeds, Worked};
 use crate::clock::{Mono, Now};
 use crate::config::BrokerConfig;
 use crate::disk::lanes::{Inline, Lanes};
+use crate::disk::read_all;
 use crate::disk::sim::SimDisk;
 use crate::proto::Uuid;
 use crate::storage::PartitionId;
@@ -17,6 +18,7 @@ const NOW: Now = Now {
     mono: Mono(0),
     wall_ms: 1_700_000_000_000,
 };
+const SEEDS: Seeds = Seeds { ids: 7, salt: 8 };
 const TOPIC: Uuid = Uuid([1; 16]);
 const GROUPS: usize = 300;
 const PARTITIONS: i32 = 100;
@@ -32,7 +34,7 @@ impl Life {
         let config = Arc::new(BrokerConfig::default());
         let shared = Arc::new(disk.clone());
         let root = Path::new(ROOT);
-        let broker = Broker::open(shared.clone(), root, config, 7, NOW).expect("it opens");
+        let broker = Broker::open(shared.clone(), root, config, SEEDS, NOW).expect("it opens");
         let lanes = Inline::new(shared, root);
         Life {
             disk,
@@ -124,4 +126,13 @@ fn thirty_thousand_offsets_of_no_topic_do_not_keep_a_start_on_a_full_disk() {
     let life = life.restart();
     assert_eq!(life.offset_count(), 0);
     assert_eq!(life.restart().offset_count(), 0);
+}
+
+#[test]
+fn the_salt_of_the_journal_is_not_made_of_what_clients_see() {
+    let disk = SimDisk::new(1, Path::new(ROOT));
+    drop(Life::start(disk.clone()));
+    let path = Path::new(ROOT).join("journal/00000000000000000001.journal");
+    let file = read_all(&disk, &path).expect("it is there");
+    assert_eq!(file[24..32], SEEDS.salt.to_be_bytes());
 }

@@ -71,6 +71,8 @@ pub struct BrokerConfig {
     pub chronik_max_partitions: i32,
     /// `chronik.convert.max.bytes`.
     pub chronik_convert_max_bytes: usize,
+    /// `chronik.groups.bytes`.
+    pub chronik_groups_bytes: usize,
     /// `chronik.journal.snapshot.interval.ms`.
     pub chronik_journal_snapshot_interval_ms: i64,
     /// `chronik.journal.snapshot.bytes`.
@@ -191,6 +193,7 @@ impl BrokerConfig {
             chronik_turn_bytes: of("chronik.turn.bytes").number(),
             chronik_max_partitions: of("chronik.max.partitions").number(),
             chronik_convert_max_bytes: of("chronik.convert.max.bytes").number(),
+            chronik_groups_bytes: of("chronik.groups.bytes").number(),
             chronik_journal_snapshot_interval_ms: of("chronik.journal.snapshot.interval.ms")
                 .number(),
             chronik_journal_snapshot_bytes: of("chronik.journal.snapshot.bytes").number(),

@@ -8,7 +8,7 @@ use super::data_dir::DataDir;
 use super::exit::{self, Exit};
 use super::options::Options;
 use super::{logger, notices, process};
-use chronikd::broker::{Broker, Fatal, OpenError};
+use chronikd::broker::{Broker, Fatal, OpenError, Seeds};
 use chronikd::clock::Clock;
 use chronikd::config::{BrokerConfig, Listener};
 use chronikd::disk::{Disk, FileSystem, Threads, Wake};
@@ -22,7 +22,7 @@ pub(crate) fn run(
     options: &Options,
     config: BrokerConfig,
     home: &DataDir,
-    seed: u64,
+    seeds: Seeds,
 ) -> Result<(), Exit> {
     let clock = Clock::start();
     warn_of_file_system(home);
@@ -35,7 +35,7 @@ pub(crate) fn run(
         Arc::clone(&disk),
         &home.path,
         Arc::clone(&config),
-        seed,
+        seeds,
         clock.now(),
     );
     let broker = broker.map_err(|error| refused(&error))?;

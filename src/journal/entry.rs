@@ -5,6 +5,8 @@ pub const MAX_GROUP_BYTES: usize = 64 << 20;
 
 /// The newest version, and the one that is written. Version 1 had no snapshots.
 pub(super) const VERSION: u16 = 2;
+/// The size of a file, unless what it was taken for needed more.
+pub(super) const FILE_BYTES: u64 = 1 << 20;
 /// Bytes of a file's header.
 pub(super) const HEADER_BYTES: usize = 64;
 /// Bytes of a record before its body.
@@ -316,6 +318,21 @@ pub(super) fn record_bytes(records: &[u8]) -> usize {
     RECORD_BYTES + u32_at(records, 12) as usize
 }
 
+/// The length without the zeros at the end.
+pub(super) fn used_bytes(bytes: &[u8]) -> usize {
+    const BLOCK: usize = 512;
+    let is_used = |block: &[u8]| block.iter().fold(0, |all, byte| all | byte) != 0;
+    let Some(last) = bytes.chunks(BLOCK).rposition(is_used) else {
+        return 0;
+    };
+    let block = &bytes[last * BLOCK..bytes.len().min((last + 1) * BLOCK)];
+    last * BLOCK
+        + block
+            .iter()
+            .rposition(|&byte| byte != 0)
+            .map_or(0, |at| at + 1)
+}
+
 /// A length inside a group, which `MAX_GROUP_BYTES` keeps far below 32 bits.
 fn narrow(len: usize) -> u32 {
     u32::try_from(len).expect("a group is shorter than MAX_GROUP_BYTES")
@@ -521,5 +538,18 @@ mod tests {
             FileHeader::decode(&bytes[..16]),
             Err(HeaderFault::Newer(VERSION + 1))
         );
+    }
+
+    #[test]
+    fn used_bytes_end_at_the_last_byte_that_is_not_zero() {
+        for len in [0, 1, 511, 512, 513, 2000] {
+            let mut bytes = vec![0; len];
+            assert_eq!(used_bytes(&bytes), 0);
+            for at in 0..len {
+                bytes.fill(0);
+                bytes[at] = 1;
+                assert_eq!(used_bytes(&bytes), at + 1);
+            }
+        }
     }
 }

@@ -1,16 +1,15 @@
 //! The names in the journal's directory, and what each of them says before anything is read.
 
-use super::entry::HEADER_BYTES;
-use super::replay::{MISSING, damaged};
-use super::writer::FILE_BYTES;
-use super::{Found, OpenError, Room};
+use super::entry::{FILE_BYTES, HEADER_BYTES};
+use super::error::{MISSING, damaged};
+use super::{Found, OpenError, Reserve};
 use crate::disk::{self, Disk, Entry, Mode};
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
 const BLANK: &str = "blank";
-const ROOM: &str = "room";
+const RESERVE: &str = "reserve";
 
 /// The journal file of that number.
 pub(super) fn journal(dir: &Path, number: u64) -> PathBuf {
@@ -30,12 +29,12 @@ pub(super) fn new_blank(disk: &dyn Disk, dir: &Path) -> io::Result<PathBuf> {
     disk::unused_path(disk, dir, BLANK, "")
 }
 
-/// A name for the room of a later snapshot.
+/// A name for the reserve of a later snapshot.
 ///
 /// # Errors
 /// When the directory cannot be listed.
-pub(super) fn new_room(disk: &dyn Disk, dir: &Path) -> io::Result<PathBuf> {
-    disk::unused_path(disk, dir, ROOM, "")
+pub(super) fn new_reserve(disk: &dyn Disk, dir: &Path) -> io::Result<PathBuf> {
+    disk::unused_path(disk, dir, RESERVE, "")
 }
 
 /// Whether the path is that of a snapshot and not of a journal file.
@@ -51,9 +50,9 @@ pub(super) struct Listing {
     /// The newest snapshot.
     pub(super) snapshot: Option<u64>,
     /// Wiped files.
-    pub(super) stock: Vec<PathBuf>,
-    /// Room for later snapshots.
-    pub(super) rooms: Vec<Room>,
+    pub(super) blanks: Vec<PathBuf>,
+    /// Reserve for later snapshots.
+    pub(super) reserves: Vec<Reserve>,
     /// What the newest snapshot has made superfluous.
     pub(super) stale: Vec<PathBuf>,
 }
@@ -73,11 +72,11 @@ impl Listing {
                 (Some("journal"), Some(number)) => found.numbers.push(number),
                 (Some("snapshot"), Some(number)) => snapshots.push(number),
                 _ if is_numbered(&entry, BLANK) && entry.len == FILE_BYTES => {
-                    found.stock.push(path);
+                    found.blanks.push(path);
                 }
                 // It was never finished.
                 _ if is_numbered(&entry, BLANK) => found.stale.push(path),
-                _ if is_numbered(&entry, ROOM) => found.rooms.push(Room {
+                _ if is_numbered(&entry, RESERVE) => found.reserves.push(Reserve {
                     path,
                     bytes: entry.len,
                 }),
@@ -125,7 +124,7 @@ pub(super) fn look(disk: &dyn Disk, dir: &Path) -> io::Result<Found> {
     match numbered[..] {
         [] if others
             .iter()
-            .all(|entry| is_numbered(entry, BLANK) || is_numbered(entry, ROOM)) =>
+            .all(|entry| is_numbered(entry, BLANK) || is_numbered(entry, RESERVE)) =>
         {
             Ok(Found::Unbegun)
         }

@@ -1,18 +1,15 @@
 //! From groups in memory to the appends of a round, and the files that take them.
 //!
-//! The loop fills no file with zeros and waits for no sync: it takes a file from the stock, gives it a header and a
+//! The loop fills no file with zeros and waits for no sync: it takes a blank, gives it a header and a
 //! name, and the round makes both durable before its records are written. A round that does not fit into what there
 //! is goes in parts; where there is no place at all it waits for the work lane.
 
-use super::entry::{self, CLOSED, Change, Extent, FileHeader, HEADER_BYTES};
+use super::entry::{self, CLOSED, Change, Extent, FILE_BYTES, FileHeader, HEADER_BYTES};
 use super::{Journal, JournalFile, names};
 use crate::disk::lanes::{Append, Round};
 use crate::disk::{Mode, is_full};
 use std::io;
 use std::path::Path;
-
-/// The size of a file, unless what it was taken for needed more.
-pub(super) const FILE_BYTES: u64 = 1 << 20;
 
 /// What a start needs for its first round.
 const FIRST_BYTES: usize = 4096;
@@ -107,7 +104,7 @@ impl Journal {
     /// What the files there are still take.
     pub(super) fn spare_bytes(&self) -> u64 {
         let current = self.current.as_ref().map_or(0, JournalFile::room);
-        current as u64 + self.stock.len() as u64 * (FILE_BYTES - HEADER_BYTES as u64)
+        current as u64 + self.blanks.len() as u64 * (FILE_BYTES - HEADER_BYTES as u64)
     }
 
     fn has_room(&self, bytes: usize) -> bool {
@@ -115,10 +112,10 @@ impl Journal {
         current.is_some_and(|file| file.room() >= bytes)
     }
 
-    /// Goes on to a file of the stock: with room for all of a round if the disk has that, or else for its first group,
+    /// Goes on to a blank: with room for all of a round if the disk has that, or else for its first group,
     /// which most often any file has.
     fn next_file(&mut self, all: usize, first: usize) -> io::Result<bool> {
-        let Some(blank) = self.stock.last() else {
+        let Some(blank) = self.blanks.last() else {
             return Ok(false);
         };
         let taken = match self.take_file(blank, all) {
@@ -127,10 +124,9 @@ impl Journal {
         };
         match taken {
             Ok(file) => {
-                self.stock.pop();
+                self.blanks.pop();
                 self.next_number += 1;
                 self.closed.extend(self.current.replace(file));
-                self.is_new = true;
                 Ok(true)
             }
             Err(failure) if is_full(&failure) => Ok(false),
@@ -138,7 +134,7 @@ impl Journal {
         }
     }
 
-    /// Makes a file of the stock the one of the next number, with room for so many bytes of records.
+    /// Makes a blank the file of the next number, with room for so many bytes of records.
     fn take_file(&self, blank: &Path, bytes: usize) -> io::Result<JournalFile> {
         let len = FILE_BYTES.max((HEADER_BYTES + bytes) as u64);
         let header = FileHeader::journal(self.next_number, self.salt);
@@ -154,6 +150,7 @@ impl Journal {
             seed: header.seed(),
             len,
             position: HEADER_BYTES as u64,
+            is_new: true,
             groups: 0,
             changes: 0,
         })
@@ -169,32 +166,32 @@ impl Journal {
         if !self.needs_round() {
             return;
         }
-        assert!(self.in_flight.is_none(), "one round at a time");
+        assert!(!self.in_flight, "one round at a time");
         self.note_change();
         let current = self.current.as_mut().expect("make_place has been asked");
         let taken = entry::prefix(self.withheld.wanted(), current.room());
         assert!(taken.groups > 0, "make_place has been asked");
-        if std::mem::take(&mut self.is_new) {
+        if std::mem::take(&mut current.is_new) {
             round.files.push(current.file.clone());
             round.dirs.push(self.dir.clone());
         }
         current.groups += taken.groups;
         current.changes += taken.changes;
         let records = self.withheld.take(taken);
-        round.then.push(current.append(records));
-        self.in_flight = Some(round.number);
+        round.then = Some(current.append(records));
+        self.in_flight = true;
     }
 
-    /// What was gathered is durable. Answers whether that was all of the round: until then the next one that is
+    /// What was gathered last is durable. Answers whether that was all of the round: until then the next one that is
     /// gathered has to be the rest of it, and to have its number.
-    pub fn synced(&mut self, round: u64) -> bool {
-        self.in_flight.take_if(|number| *number == round);
+    pub fn synced(&mut self) -> bool {
+        self.in_flight = false;
         self.withheld.begun_bytes == 0
     }
 
     /// Whether the first round of this process will have a place.
     pub(super) fn has_first_place(&self) -> bool {
-        self.has_room(FIRST_BYTES) || !self.stock.is_empty()
+        self.has_room(FIRST_BYTES) || !self.blanks.is_empty()
     }
 }
 
@@ -259,15 +256,13 @@ mod tests {
                 ..Round::default()
             };
             journal.gather(&mut round);
-            let [append] = &round.then[..] else {
-                panic!("{} appends", round.then.len());
-            };
+            let append = round.then.unwrap();
             assert!(append.position == position || append.position == HEADER_BYTES as u64);
             position = append.position + append.bytes.len() as u64;
             assert!(position <= FILE_BYTES);
             assert!(round.files.len() <= 1 && round.dirs.len() == round.files.len());
             assert!(!journal.needs_round());
-            journal.synced(number);
+            journal.synced();
         }
     }
 
@@ -287,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_zeros_behind_its_records_and_the_next_is_in_stock() {
+    fn a_file_is_zeros_behind_its_records_and_the_next_is_blank() {
         let disk = disk(1);
         let (mut journal, _) = reopened(&disk);
         append(&mut journal, &group(1, 600_000));
@@ -299,7 +294,12 @@ mod tests {
         assert!(sync(&mut journal, &disk, 2));
         assert_eq!(
             names(&disk),
-            ["00000000000000000001.journal", "blank", "room", "room.1"]
+            [
+                "00000000000000000001.journal",
+                "blank",
+                "reserve",
+                "reserve.1"
+            ]
         );
         assert_eq!(journal.size().files, 2);
         assert_eq!(journal.size().bytes, 2 * FILE_BYTES);

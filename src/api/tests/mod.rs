@@ -51,6 +51,7 @@ enum Said {
     Answer(Vec<u8>),
     Waits(Wait),
     Closes(&'static str),
+    Later,
 }
 
 impl Said {
@@ -75,7 +76,8 @@ impl Bench {
         let shared: Arc<dyn Disk> = Arc::new(disk.clone());
         let config = Arc::new(BrokerConfig::default());
         let root = Path::new(ROOT);
-        let broker = Broker::open(Arc::clone(&shared), root, config, 7, NOW).expect("it opens");
+        let seeds = crate::broker::Seeds { ids: 7, salt: 8 };
+        let broker = Broker::open(Arc::clone(&shared), root, config, seeds, NOW).expect("it opens");
         let address = SocketAddr::from(([127, 0, 0, 1], 9092));
         Bench {
             disk,
@@ -157,6 +159,7 @@ impl Bench {
             Outcome::Done => Said::Answer(whole(out).split_off(4 + usize::from(flexible))),
             Outcome::Retry(wait) => Said::Waits(wait),
             Outcome::Close(why) => Said::Closes(why),
+            Outcome::Owed => Said::Later,
             other => panic!("{other:?}"),
         }
     }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::proto::Uuid;
 use crate::proto::schema::delete_groups::{DeleteGroupsRequest, DeleteGroupsResponse};
+use crate::proto::schema::join_group::{JoinGroupRequest, JoinGroupRequestProtocol};
 use crate::proto::schema::offset_commit::{
     OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic,
     OffsetCommitResponse,
@@ -450,4 +451,64 @@ fn an_offset_is_forgotten_on_request() {
         let answer: OffsetDeleteResponse<'_> = proto::decode(&body, 0, false).expect("a response");
         assert_eq!((answer.error_code, answer.topics.len()), (expected, 0));
     }
+}
+
+#[test]
+fn who_joins_a_group_that_was_just_deleted_waits_for_the_end_of_the_old_one() {
+    let mut bench = Bench::with_topic();
+    bench.commit(9, simple(&[(0, 5)]));
+    bench.run();
+    let durable = bench.broker.synced_round();
+    let request = DeleteGroupsRequest {
+        groups_names: vec!["g"],
+    };
+    bench.ask(ApiKey::DeleteGroups, 2, &request).answer();
+    let newcomer = JoinGroupRequest {
+        group_id: "g",
+        session_timeout_ms: 10_000,
+        protocol_type: "consumer",
+        protocols: vec![JoinGroupRequestProtocol::default()],
+        ..Default::default()
+    };
+    assert!(matches!(
+        bench.ask(ApiKey::JoinGroup, 4, &newcomer),
+        Said::Later
+    ));
+    let told = bench.broker.take_paid();
+    assert!(told.iter().all(|(_, fact)| fact.round > durable) && told.len() == 1);
+    assert_eq!(bench.committed("g"), []);
+    assert!(bench.round > durable, "a power cut could bring it back");
+}
+
+#[test]
+fn on_a_full_disk_offsets_are_replaced_and_no_new_ones_are_taken() {
+    let mut bench = Bench::with_topic();
+    bench.commit(9, simple(&[(0, 5)]));
+    bench.run();
+    let root = Path::new(ROOT);
+    bench.disk.set_capacity(Some(1 << 30));
+    let used = (1 << 30) - bench.disk.free_bytes(root).expect("a disk that is whole");
+    bench.disk.set_capacity(Some(used));
+    let text = "x".repeat(4000);
+    let ids: Vec<String> = (0..2000).map(|number| number.to_string()).collect();
+    let refused = ids.iter().position(|group_id| {
+        let mut request = simple(&[(0, 7)]);
+        request.group_id = group_id;
+        request.topics[0].partitions[0].committed_metadata = Some(&text);
+        let codes = bench.commit(9, request);
+        bench.run();
+        codes != [ErrorCode::NONE]
+    });
+    assert!(refused.is_some_and(|taken| taken > 100), "{refused:?}");
+    let full = ErrorCode::COORDINATOR_NOT_AVAILABLE;
+    for offset in 6..2000 {
+        let codes = bench.commit(9, simple(&[(0, offset), (1, 1)]));
+        assert_eq!(codes, [ErrorCode::NONE, full]);
+        bench.run();
+    }
+    assert_eq!(bench.committed("g"), [(0, 1999, "here".to_owned())]);
+    bench.disk.set_capacity(None);
+    bench.commit(9, simple(&[(1, 1)]));
+    bench.run();
+    assert_eq!(bench.commit(9, simple(&[(1, 1)])), [ErrorCode::NONE]);
 }

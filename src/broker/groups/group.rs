@@ -3,50 +3,11 @@
 use super::answers::JoinedMember;
 use super::members::{Member, Members};
 use super::offsets::Offsets;
+use super::pending::Pending;
 use super::subscription::TopicNames;
 use crate::clock::Mono;
 use crate::proto::error::ErrorCode;
-use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// What the journal knows of a group: the generation that was settled last. Applying it makes the group `Stable`, or
-/// `Empty` when it has no members.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Generation {
-    /// Counts rebalances, from 1; 0 before the first.
-    pub id: i32,
-    /// `consumer`, `connect` ...; none of a group that only commits offsets.
-    pub protocol_type: Option<Arc<str>>,
-    /// The protocol that the members have voted for.
-    pub protocol_name: Option<Arc<str>>,
-    /// The member that shares out the work.
-    pub leader: Option<Arc<str>>,
-    /// Since when, in milliseconds since 1970: an empty group's offsets are kept from then on.
-    pub since_ms: i64,
-    /// The members and their parts of the work.
-    pub members: Vec<GenerationMember>,
-}
-
-/// A member of a settled generation.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GenerationMember {
-    /// Its id.
-    pub member_id: Arc<str>,
-    /// Its instance id, when it is a static member.
-    pub group_instance_id: Option<Arc<str>>,
-    /// The client's name for itself.
-    pub client_id: Arc<str>,
-    /// Where it comes from.
-    pub client_host: Arc<str>,
-    /// Silent for longer, it is out.
-    pub session_timeout_ms: i32,
-    /// How long a rebalance waits for it.
-    pub rebalance_timeout_ms: i32,
-    /// What it says about itself in the protocol that was chosen.
-    pub metadata: Arc<[u8]>,
-    /// Its part of the work, as the leader has written it.
-    pub assignment: Arc<[u8]>,
-}
 
 /// What a group is doing. All but `Empty` and `Stable` is transient.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,8 +62,8 @@ pub struct Group {
     pub since_ms: i64,
     /// The members.
     pub members: Members,
-    /// Member ids that were given with error 79 and have not come back yet, and until when they may.
-    pub(super) pending: BTreeMap<Arc<str>, Mono>,
+    /// Member ids that were given with error 79 and have not come back yet.
+    pub(super) pending: Pending,
     /// Who has not asked for its assignment by then is out; none when all have.
     pub(super) sync_until: Option<Mono>,
     /// What consumers of the last generation subscribe to.
@@ -113,6 +74,10 @@ pub struct Group {
     pub offsets: Offsets,
     /// The sync round of its newest record: who reads of this group answers no earlier.
     pub round: u64,
+    /// The size of the generation that is in the journal, 0 before the first.
+    pub(super) kept_bytes: usize,
+    /// What of its memory is in the sum of all groups.
+    pub(super) counted_bytes: usize,
 }
 
 /// What is due in a group.
@@ -129,8 +94,8 @@ pub(super) enum Due {
 }
 
 impl Group {
-    /// An empty group that nothing is known of.
-    pub(super) fn new(id: Arc<str>) -> Group {
+    /// An empty group that nothing is known of; what is told of it waits for that round.
+    pub(super) fn new(id: Arc<str>, round: u64) -> Group {
         Group {
             id,
             phase: Phase::Empty,
@@ -140,12 +105,14 @@ impl Group {
             leader: None,
             since_ms: 0,
             members: Members::default(),
-            pending: BTreeMap::new(),
+            pending: Pending::default(),
             sync_until: None,
             subscribed: None,
             rebalance: None,
             offsets: Offsets::new(),
-            round: 0,
+            round,
+            kept_bytes: 0,
+            counted_bytes: 0,
         }
     }
 
@@ -230,7 +197,7 @@ impl Group {
     /// When something is due next, if anything ever is.
     pub(super) fn due(&self) -> Option<Mono> {
         let sessions = self.members.values().filter_map(|member| member.deadline);
-        let pending = self.pending.values().copied();
+        let pending = self.pending.first().map(|(at, _)| at);
         let joins = match self.phase {
             Phase::PreparingRebalance { until, .. } => Some(until),
             _ => None,
@@ -248,7 +215,7 @@ impl Group {
         if let Some((id, _)) = self.members.iter().find(|(_, member)| is_out(member)) {
             return Some(Due::Member(Arc::clone(id)));
         }
-        if let Some((id, _)) = self.pending.iter().find(|&(_, &at)| at <= now) {
+        if let Some((_, id)) = self.pending.first().filter(|&(at, _)| at <= now) {
             return Some(Due::Pending(Arc::clone(id)));
         }
         match self.phase {
@@ -264,7 +231,7 @@ impl Group {
         let is_preparing = matches!(self.phase, Phase::PreparingRebalance { .. });
         for (id, member) in self.members.iter() {
             let is_waiting = member.joining.is_some() || member.syncing.is_some();
-            assert!(!self.pending.contains_key(id), "a member is not pending");
+            assert!(!self.pending.contains(id), "a member is not pending");
             assert!(is_waiting || member.deadline.is_some(), "a session ends");
             assert!(member.joining.is_none() || is_preparing);
             assert!(member.syncing.is_none() || self.phase == Phase::CompletingRebalance);

@@ -1,6 +1,7 @@
 //! The members of a group, and what is counted of them, so that no request has to look at all that all members say.
 //!
-//! What is counted changes only with `insert`, `remove` and `say`; the rest of a member changes in place.
+//! What is counted changes only with `insert`, `remove`, `say` and `take_assignments`; the rest of a member changes in
+//! place.
 
 use super::super::wait::Ticket;
 use crate::clock::Mono;
@@ -83,6 +84,8 @@ pub struct Members {
     by_instance: BTreeMap<Arc<str>, Arc<str>>,
     /// How many members know a protocol.
     known: BTreeMap<Arc<str>, usize>,
+    /// What all of them take in memory, about.
+    bytes: usize,
 }
 
 impl Deref for Members {
@@ -116,6 +119,7 @@ impl Members {
             self.by_instance
                 .insert(Arc::clone(instance), Arc::clone(&id));
         }
+        self.bytes += member.bytes(&id);
         self.by_id.insert(id, member);
     }
 
@@ -123,17 +127,14 @@ impl Members {
         self.take(id).map(|(_, member)| member)
     }
 
-    /// A member says something else about itself.
-    pub(super) fn say(&mut self, id: &str, protocols: Protocols) {
-        if let Some((id, member)) = self.take(id) {
-            self.insert(
-                id,
-                Member {
-                    protocols,
-                    ..member
-                },
-            );
-        }
+    /// A member says something else about itself. Answers what it said before.
+    pub(super) fn say(&mut self, id: &str, protocols: Protocols) -> Protocols {
+        let Some((id, mut member)) = self.take(id) else {
+            return Protocols::new();
+        };
+        let former = std::mem::replace(&mut member.protocols, protocols);
+        self.insert(id, member);
+        former
     }
 
     fn take(&mut self, id: &str) -> Option<(Arc<str>, Member)> {
@@ -147,7 +148,21 @@ impl Members {
         if let Some(instance) = &member.group_instance_id {
             self.by_instance.remove(instance);
         }
+        self.bytes -= member.bytes(&id);
         Some((id, member))
+    }
+
+    /// Nobody has a part of the work any more.
+    pub(super) fn take_assignments(&mut self) {
+        for member in self.by_id.values_mut() {
+            self.bytes -= member.assignment.len();
+            member.assignment = Arc::default();
+        }
+    }
+
+    /// What all of them take in memory, about.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Whether every member knows the protocol.
@@ -183,5 +198,7 @@ impl Members {
             }
         }
         assert_eq!(self.by_instance, instances);
+        let bytes: usize = self.iter().map(|(id, member)| member.bytes(id)).sum();
+        assert_eq!(self.bytes, bytes);
     }
 }

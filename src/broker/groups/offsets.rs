@@ -17,6 +17,7 @@
 //! that lies before 2020, or a day or more ahead, was told by a clock or a client that did not know better: it becomes the
 //! time of the check, and is journaled as that.
 
+pub use super::super::facts::Committed;
 use super::super::record::Record;
 use super::Groups;
 use super::group::{Group, Phase};
@@ -28,21 +29,6 @@ use std::sync::Arc;
 
 /// So far ahead a time may lie that age counts from.
 const DAY_MS: i64 = 24 * 3_600_000;
-
-/// One committed offset.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Committed {
-    /// The next offset to read.
-    pub offset: i64,
-    /// The leader epoch of the last record that was read, or -1.
-    pub leader_epoch: i32,
-    /// A text of the consumer's.
-    pub metadata: Box<str>,
-    /// When it was committed, in milliseconds since 1970.
-    pub commit_timestamp_ms: i64,
-    /// When it is to go, if the client has said so (v2-v4), in milliseconds since 1970.
-    pub expire_timestamp_ms: Option<i64>,
-}
 
 impl Committed {
     /// The same, committed at another time and kept for as long.
@@ -141,8 +127,9 @@ pub fn aged(
 fn righted(group: &Group, wall_ms: i64) -> Vec<Record> {
     let sensible = clock::PLAUSIBLE_MS..=wall_ms.saturating_add(DAY_MS);
     let is_empty = group.phase == Phase::Empty && group.protocol_type.is_some();
-    let generation = (is_empty && !sensible.contains(&group.since_ms)).then(|| {
-        group.record(group.generation(wall_ms, |_, member| Arc::clone(&member.assignment)))
+    let generation = (is_empty && !sensible.contains(&group.since_ms)).then(|| Record::Group {
+        id: Arc::clone(&group.id),
+        generation: group.generation(wall_ms, |_, member| Arc::clone(&member.assignment)),
     });
     let absurd = group
         .offsets

@@ -1,7 +1,8 @@
 //! Rebalances: how they begin, how long they wait, and how the next generation begins.
 
 use super::super::record::Record;
-use super::group::{Generation, Initial, Phase, Rebalance};
+use super::group::{Initial, Phase, Rebalance};
+use super::words::{cut, some_of};
 use super::work::{LOG, Work};
 use crate::proto::error::ErrorCode;
 use std::sync::Arc;
@@ -21,7 +22,7 @@ impl Work<'_> {
         if self.group.phase == Phase::CompletingRebalance {
             self.cancel_syncs(ErrorCode::REBALANCE_IN_PROGRESS);
         }
-        let (id, generation) = (&self.group.id, self.group.generation_id);
+        let (id, generation) = (cut(&self.group.id), self.group.generation_id);
         log::debug!(target: LOG, "group {id:?} prepares a rebalance generation={generation} reason={reason:?}");
         self.forget_syncs();
         let since = self.now.mono;
@@ -86,7 +87,8 @@ impl Work<'_> {
     fn begin(&mut self) -> Option<Record> {
         self.drop_the_missing();
         if self.group.members.is_empty() {
-            return Some(self.empty());
+            let nobody = self.group.generation_of_nobody(self.now.wall_ms);
+            return self.keep(nobody);
         }
         if !self.has_joined_leader() {
             self.wait_on();
@@ -117,7 +119,7 @@ impl Work<'_> {
             .filter(|(_, member)| member.joining.is_none() && member.group_instance_id.is_none());
         let missing: Vec<Arc<str>> = is_missing.map(|(id, _)| Arc::clone(id)).collect();
         if !missing.is_empty() {
-            log::debug!(target: LOG, "group {:?} goes on without {missing:?}", self.group.id);
+            log::debug!(target: LOG, "group {:?} goes on without {}", cut(&self.group.id), some_of(&missing));
         }
         for id in missing {
             self.remove(&id);
@@ -147,18 +149,6 @@ impl Work<'_> {
         if let Phase::PreparingRebalance { until, .. } = &mut self.group.phase {
             *until = self.now.mono.plus_ms(again_ms);
         }
-    }
-
-    /// A generation of nobody.
-    fn empty(&self) -> Record {
-        self.group.record(Generation {
-            id: self.group.generation_id + 1,
-            protocol_type: self.group.protocol_type.clone(),
-            protocol_name: None,
-            leader: None,
-            since_ms: self.now.wall_ms,
-            members: Vec::new(),
-        })
     }
 
     /// Nobody is expected to ask for an assignment any more.

@@ -1,4 +1,4 @@
-//! Some twenty short runs, each cut at every operation of the disk, and with every operation failing.
+//! Some forty short runs, each cut at every operation of the disk, and with every operation failing.
 //!
 //! A trace has a past, which is not cut and ends with the broker off; then the broker is started, before the
 //! part that is cut or as the first thing in it.
@@ -23,8 +23,6 @@ const RELAXED_ROLLS: Flavour = &[
 ];
 
 const CLEAN_STOP: &str = "a clean stop";
-/// The records of a snapshot in the traces that have them.
-const SNAPSHOT_ENTRIES: u64 = 3;
 
 /// A run to be cut.
 pub struct Trace {
@@ -33,8 +31,8 @@ pub struct Trace {
     past: fn(&mut Script) -> Step,
     /// The start of the broker is not cut.
     is_warm: bool,
-    /// The journal is snapshotted every few records.
-    is_snapshotted: bool,
+    /// The journal is snapshotted whenever it has so many records more, if this is given.
+    snapshot_entries: Option<u64>,
     run: fn(&mut Script) -> Step,
 }
 
@@ -47,7 +45,7 @@ const fn warm(
         name,
         past,
         is_warm: true,
-        is_snapshotted: false,
+        snapshot_entries: None,
         run,
     }
 }
@@ -58,7 +56,7 @@ const fn start(name: &'static str, past: fn(&mut Script) -> Step) -> Trace {
         name,
         past,
         is_warm: false,
-        is_snapshotted: false,
+        snapshot_entries: None,
         run: Script::open,
     }
 }
@@ -211,8 +209,8 @@ impl Trace {
     /// The past, once; every run starts from a copy.
     fn image(&self) -> Script {
         let mut config = BrokerConfig::default();
-        if self.is_snapshotted {
-            config.chronik_journal_snapshot_entries = SNAPSHOT_ENTRIES;
+        if let Some(entries) = self.snapshot_entries {
+            config.chronik_journal_snapshot_entries = entries;
         }
         let mut image = Script::new(config);
         (self.past)(&mut image).expect("the past of a trace");

@@ -234,7 +234,7 @@ fn of_a_group_that_is_too_large_those_who_join_again_last_are_out() {
 #[test]
 fn a_client_name_of_any_length_makes_an_id_that_can_be_written() {
     let mut desk = desk();
-    let records = {
+    let record = {
         let ticket = desk.ticket(ApiKey::JoinGroup);
         let name = format!("x{}", "ü".repeat(16_383));
         let join = Join {
@@ -254,7 +254,7 @@ fn a_client_name_of_any_length_makes_an_id_that_can_be_written() {
         };
         desk.groups.join(join, ticket, desk.now)
     };
-    desk.keep(records);
+    desk.keep(record);
     let id = desk.joined(1).member_id;
     assert_eq!(id.len(), 32_766, "one byte less than fits, for ü has two");
     assert!(id.ends_with("ü-abababab-abab-abab-abab-abababababab"));
