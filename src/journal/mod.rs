@@ -139,7 +139,7 @@ pub struct Place {
 
 impl Place {
     fn dir(&self) -> PathBuf {
-        self.root.join("journal")
+        self.root.join(DIR)
     }
 }
 
