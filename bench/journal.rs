@@ -6,7 +6,7 @@
 use chronikd::clock::{Clock, Mono};
 use chronikd::disk::lanes::Round;
 use chronikd::disk::{Disk, RealDisk, Syncing};
-use chronikd::journal::{Change, Journal, Limits};
+use chronikd::journal::{Change, Journal, Limits, Place};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -76,12 +76,12 @@ fn open(
     dir: &Path,
     each: &mut dyn FnMut(&[Change<'_>]),
 ) -> io::Result<Journal> {
-    Ok(Journal::open(
-        (Arc::clone(disk), dir, 1),
-        LIMITS,
-        Mono(0),
-        each,
-    )?)
+    let place = Place {
+        disk: Arc::clone(disk),
+        root: dir.to_owned(),
+        salt: 1,
+    };
+    Ok(Journal::open(place, LIMITS, Mono(0), each)?)
 }
 
 /// One round and the jobs around it, all here and now.
@@ -107,10 +107,10 @@ fn write(
         ..Round::default()
     };
     journal.gather(&mut round);
-    for append in round.then {
+    if let Some(append) = round.then {
         append.file.write_at(append.position, &[&append.bytes])?;
     }
-    journal.synced(number);
+    journal.synced();
     work(journal, longest)
 }
 

@@ -12,8 +12,8 @@ mod journal;
 #[allow(dead_code, reason = "shared with the table, which uses the rest")]
 mod member;
 
-use chronikd::broker::Broker;
 use chronikd::broker::wait::ConnId;
+use chronikd::broker::{Broker, Seeds};
 use chronikd::clock::Clock;
 use chronikd::config::{BrokerConfig, Origin, Settings};
 use chronikd::disk::lanes::Inline;
@@ -167,7 +167,8 @@ impl Bench {
         let config = BrokerConfig::new(settings);
         let config = Arc::new(config.map_err(|_| io::Error::other("the defaults are illegal"))?);
         let clock = Clock::start();
-        let broker = Broker::open(Arc::clone(&disk), dir, config, 1, clock.now());
+        let seeds = Seeds { ids: 1, salt: 1 };
+        let broker = Broker::open(Arc::clone(&disk), dir, config, seeds, clock.now());
         let broker = broker.map_err(|error| io::Error::other(format!("{error:?}")))?;
         let lanes = Box::new(Inline::new(disk, dir));
         let mut exchange = Exchange::new(broker, lanes, Limits::default());

@@ -38,6 +38,42 @@ pub struct Now {
 /// The first of January 2020, in milliseconds since 1970: a clock that shows less has not been set yet.
 pub const PLAUSIBLE_MS: i64 = 1_577_836_800_000;
 
+/// Wall clock and monotonic clock are in step if they have moved alike, but for this much, between two looks.
+const STEP_MS: i64 = 60_000;
+
+/// For how long the wall clock has run in step with the monotonic one, at a plausible time. Whoever deletes by age asks
+/// this first: a clock that was set wrong for a moment, or has just been set right, deletes nothing.
+#[derive(Debug)]
+pub struct Steadiness {
+    since: Mono,
+    seen: Now,
+}
+
+impl Steadiness {
+    /// Nothing is known before this moment.
+    #[must_use]
+    pub fn from(now: Now) -> Steadiness {
+        let since = now.mono;
+        Steadiness { since, seen: now }
+    }
+
+    /// Looks at the clocks again. Answers the milliseconds in step.
+    pub fn look(&mut self, now: Now) -> i64 {
+        let passed_ms = millis(now.mono.since_us(self.seen.mono));
+        let wall_ms = now.wall_ms.saturating_sub(self.seen.wall_ms);
+        let has_jumped = wall_ms.abs_diff(passed_ms) > STEP_MS.unsigned_abs();
+        if has_jumped || now.wall_ms < PLAUSIBLE_MS {
+            self.since = now.mono;
+        }
+        self.seen = now;
+        millis(now.mono.since_us(self.since))
+    }
+}
+
+fn millis(us: u64) -> i64 {
+    i64::try_from(us / 1000).unwrap_or(i64::MAX)
+}
+
 /// The span in which a `Rate` counts.
 const WINDOW_MS: i64 = 60_000;
 
@@ -108,6 +144,33 @@ impl Clock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn clocks_are_steady_from_the_last_jump_on_at_a_plausible_time() {
+        let at = |mono_ms: i64, wall_ms| Now {
+            mono: Mono(0).plus_ms(mono_ms),
+            wall_ms,
+        };
+        let mut steadiness = Steadiness::from(at(0, PLAUSIBLE_MS - 1_000_000));
+        assert_eq!(steadiness.look(at(1000, PLAUSIBLE_MS - 999_000)), 0);
+        assert_eq!(
+            steadiness.look(at(2000, PLAUSIBLE_MS)),
+            0,
+            "it was just set"
+        );
+        assert_eq!(steadiness.look(at(10_000, PLAUSIBLE_MS + 8_000)), 8_000);
+        assert_eq!(
+            steadiness.look(at(20_000, PLAUSIBLE_MS + 78_000)),
+            18_000,
+            "a minute off"
+        );
+        assert_eq!(
+            steadiness.look(at(30_000, PLAUSIBLE_MS + 27_999)),
+            0,
+            "more"
+        );
+        assert_eq!(steadiness.look(at(40_000, i64::MAX)), 0);
+    }
 
     #[test]
     fn a_rate_counts_what_it_leaves_out_and_starts_again() {

@@ -9,6 +9,7 @@ use daemon::options::{self, Command, Options};
 use daemon::{check, logger, process, serve, settings};
 use log::LevelFilter;
 use std::env;
+use std::path::Path;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -42,23 +43,27 @@ fn words() -> Result<Vec<String>, Exit> {
 }
 
 fn serve(options: &Options) -> Result<(), Exit> {
-    logger::start(options.level, options.log_file.as_deref())
-        .map_err(|error| Exit::io(exit::CANNOT_CREATE, "cannot log to the file", &error))?;
+    let log_file = options.log_file.as_deref();
+    logger::start(options.level, log_file).map_err(|error| {
+        let path = log_file.unwrap_or(Path::new("stderr")).display();
+        Exit::io(exit::CANNOT_CREATE, format!("cannot log to {path}"), &error)
+    })?;
     process::stop_at_panics(exit::SOFTWARE);
     if let Some(path) = &options.ports_file {
         notices::forget(path);
     }
     let config = settings::check(settings::gather(options)?)?;
-    let seed = process::seed()?;
-    let home = DataDir::open(options, &config, seed)?;
+    let seeds = process::seeds()?;
+    let home = DataDir::open(options, &config, seeds.ids)?;
     let version = env!("CARGO_PKG_VERSION");
     let (pid, data) = (std::process::id(), home.path.display());
     log::info!("chronikd {version} starting pid={pid} data={data}");
     process::warn_as_root();
+    settings::warn_of_oddities(&config, &home.path);
     let _pid_file = options
         .pid_file
         .as_deref()
         .map(Notice::of_pid)
         .transpose()?;
-    serve::run(options, config, &home, seed)
+    serve::run(options, config, &home, seeds)
 }

@@ -5,7 +5,7 @@
 //!   shown always.
 //! * v3+ may ask for the operations that the client is allowed.
 
-use super::{Call, GROUP_OPERATIONS, NO_OPERATIONS};
+use super::{Call, GROUP_OPERATIONS, NO_OPERATIONS, Room};
 use crate::broker::Broker;
 use crate::broker::groups::{Group, Member, Phase};
 use crate::broker::wait::Outcome;
@@ -23,9 +23,16 @@ pub(super) fn handle(
         true => GROUP_OPERATIONS,
         false => NO_OPERATIONS,
     };
-    let mut groups = Vec::with_capacity(request.groups.len());
+    let (mut groups, mut room) = (Vec::with_capacity(request.groups.len()), Room::new());
     for id in request.groups {
         call.after(broker.groups().round_of(id));
+        let members = broker
+            .groups()
+            .get(id)
+            .map_or(0, |group| group.members.len());
+        if let Err(outcome) = room.take::<DescribedGroupMember<'_>>(members) {
+            return outcome;
+        }
         groups.push(match broker.groups().get(id) {
             Some(group) => DescribedGroup {
                 authorized_operations,

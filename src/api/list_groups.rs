@@ -8,6 +8,7 @@ use crate::broker::Broker;
 use crate::broker::groups::Group;
 use crate::broker::wait::Outcome;
 use crate::proto::schema::list_groups::{ListGroupsRequest, ListGroupsResponse, ListedGroup};
+use std::collections::BTreeSet;
 
 /// The one type of group that there is.
 const TYPE: &str = "classic";
@@ -17,9 +18,9 @@ pub(super) fn handle(
     call: &mut Call<'_, '_>,
     request: ListGroupsRequest<'_>,
 ) -> Outcome {
-    let is_wanted = |group: &&Group| {
-        matches(&request.states_filter, group.state()) && matches(&request.types_filter, TYPE)
-    };
+    let states = Filter::new(&request.states_filter);
+    let types = Filter::new(&request.types_filter);
+    let is_wanted = |group: &&Group| states.admits(group.state()) && types.admits(TYPE);
     let groups = broker.groups().iter().filter(is_wanted).map(row).collect();
     call.after(broker.groups().newest_round());
     call.reply(&ListGroupsResponse {
@@ -28,11 +29,18 @@ pub(super) fn handle(
     })
 }
 
-fn matches(filter: &[&str], name: &str) -> bool {
-    filter.is_empty()
-        || filter
-            .iter()
-            .any(|wanted| wanted.trim().eq_ignore_ascii_case(name))
+/// The names that are asked for, in lower case; none asks for all.
+struct Filter(BTreeSet<String>);
+
+impl Filter {
+    fn new(names: &[&str]) -> Filter {
+        let lower = |name: &&str| name.trim().to_ascii_lowercase();
+        Filter(names.iter().map(lower).collect())
+    }
+
+    fn admits(&self, name: &str) -> bool {
+        self.0.is_empty() || self.0.contains(&name.to_ascii_lowercase())
+    }
 }
 
 fn row(group: &Group) -> ListedGroup<'_> {

@@ -38,7 +38,7 @@ use crate::disk::View;
 use crate::proto::error::ErrorCode;
 use crate::proto::header::{RequestHeader, put_response_header};
 use crate::proto::legacy::LegacyError;
-use crate::proto::{self, ApiKey, Malformed, Wire};
+use crate::proto::{self, ApiKey, MOST_OWN_BYTES, Malformed, Wire};
 use crate::storage::PartitionId;
 use std::net::SocketAddr;
 
@@ -145,6 +145,26 @@ impl Call<'_, '_> {
     }
 }
 
+/// What the rows of an answer may still take. A request may name one thing again and again, and each time get all of it:
+/// rows that together take more memory than the largest answer are not made.
+struct Room(usize);
+
+impl Room {
+    fn new() -> Room {
+        Room(MOST_OWN_BYTES)
+    }
+
+    /// Takes the room of so many rows.
+    ///
+    /// # Errors
+    /// When there is not as much: what becomes of the request.
+    fn take<Row>(&mut self, count: usize) -> Result<(), Outcome> {
+        let left = self.0.checked_sub(count.saturating_mul(size_of::<Row>()));
+        self.0 = left.ok_or(Outcome::Close("an answer above 64 MiB"))?;
+        Ok(())
+    }
+}
+
 /// How long a request that carries no timeout of its own waits for partitions that are being loaded.
 const LOADING_TIMEOUT_MS: i32 = 10_000;
 
@@ -229,7 +249,7 @@ pub fn answer(ticket: &Ticket, fact: Fact, out: &mut Out) {
     }
 }
 
-/// Appends header and body of a response, and answers its cuts.
+/// Appends header and body of a response, and answers its cuts; nothing is appended if it cannot be written.
 fn put<'r, T: Wire<'r>>(
     ticket: &Ticket,
     response: &T,
@@ -241,10 +261,12 @@ fn put<'r, T: Wire<'r>>(
         correlation_id,
         ..
     } = *ticket;
+    let start = out.len();
     put_response_header(api_key, version, correlation_id, out);
     let flexible = api_key.info().is_flexible(version);
     proto::encode(response, version, flexible, out).inspect_err(|e| {
-        log::error!("{}: a response cannot be written: {e}", api_key.info().name);
+        out.truncate(start);
+        log::debug!("{}: a response cannot be written: {e}", api_key.info().name);
     })
 }
 

@@ -6,13 +6,18 @@
 //!   later ones are kept as `offsets.retention.minutes` says (KIP-211).
 //! * v10 names topics by id alone: an unknown one is 100. An unknown partition is 3, a text that is too long 12. When there
 //!   is nothing else, the member is not looked at, as in Kafka.
-//! * A topic of no partitions is not in the answer.
+//! * A topic of no partitions is not in the answer, unless it is unknown. A partition that is named twice is kept as it is
+//!   named last.
+//! * What is larger than `message.max.bytes` is error -1 for every partition that would be kept: Kafka writes a commit as
+//!   one batch.
+//! * While the disk is full, an offset that would be the group's first of its partition is refused (15); others go on.
 //! * The answer leaves when the commit is on disk.
 
 use super::Call;
 use crate::broker::Broker;
 use crate::broker::groups::Claim;
 use crate::broker::groups::offsets::Committed;
+use crate::broker::topics::Topic;
 use crate::broker::wait::Outcome;
 use crate::proto::error::ErrorCode;
 use crate::proto::schema::offset_commit::{
@@ -20,6 +25,7 @@ use crate::proto::schema::offset_commit::{
     OffsetCommitResponse, OffsetCommitResponsePartition, OffsetCommitResponseTopic,
 };
 use crate::storage::PartitionId;
+use std::collections::BTreeMap;
 
 /// "Not set", of times.
 const NO_TIME: i64 = -1;
@@ -34,25 +40,30 @@ pub(super) fn handle(
         .map(|topic| find(broker, topic, call.version()))
         .collect();
     let mut verdict = Ok(());
-    if found.iter().flatten().any(Result::is_ok) {
+    if found.iter().any(|places| places.iter().any(Result::is_ok)) {
         let claim = Claim {
             group_id: request.group_id,
             generation_id: request.generation_id_or_member_epoch,
             member_id: request.member_id,
             group_instance_id: request.group_instance_id,
         };
-        verdict = broker.check_commit(claim, call.version(), call.cx.now);
+        verdict = broker
+            .check_commit(claim, call.version(), call.cx.now)
+            .and_then(|()| check_size(broker, &request, &found));
     }
-    let mut taken = Vec::new();
+    let mut taken = BTreeMap::new();
     let mut topics = Vec::with_capacity(found.len());
-    let asked = request.topics.iter().zip(found);
-    for (topic, places) in asked.filter(|(topic, _)| !topic.partitions.is_empty()) {
+    for (topic, places) in request.topics.iter().zip(found) {
+        if places.is_empty() && is_known(broker, topic, call.version()) {
+            continue;
+        }
         let mut partitions = Vec::with_capacity(places.len());
         for (partition, place) in topic.partitions.iter().zip(places) {
             let checked = place.and_then(|at| {
                 verdict?;
                 check_metadata(broker, partition)?;
-                taken.push((at, committed(&request, partition, call.cx.now.wall_ms)));
+                broker.check_place(request.group_id, &at, taken.len())?;
+                taken.insert(at, committed(&request, partition, call.cx.now.wall_ms));
                 Ok(())
             });
             partitions.push(OffsetCommitResponsePartition {
@@ -76,27 +87,60 @@ pub(super) fn handle(
     })
 }
 
+fn topic_of<'b>(
+    broker: &'b Broker,
+    topic: &OffsetCommitRequestTopic<'_>,
+    version: i16,
+) -> Result<&'b Topic, ErrorCode> {
+    let topics = broker.topics();
+    match version {
+        ..10 => topics
+            .by_name(topic.name)
+            .ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
+        _ => topics
+            .by_id(topic.topic_id)
+            .ok_or(ErrorCode::UNKNOWN_TOPIC_ID),
+    }
+}
+
+fn is_known(broker: &Broker, topic: &OffsetCommitRequestTopic<'_>, version: i16) -> bool {
+    topic_of(broker, topic, version).is_ok()
+}
+
 /// Where each partition of the request is.
 fn find(
     broker: &Broker,
     topic: &OffsetCommitRequestTopic<'_>,
     version: i16,
 ) -> Vec<Result<PartitionId, ErrorCode>> {
-    let (known, unknown) = match version {
-        ..10 => (
-            broker.topics().by_name(topic.name),
-            ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
-        ),
-        _ => (
-            broker.topics().by_id(topic.topic_id),
-            ErrorCode::UNKNOWN_TOPIC_ID,
-        ),
-    };
+    let known = topic_of(broker, topic, version);
     let place = |partition: &OffsetCommitRequestPartition<'_>| {
-        let place = known.ok_or(unknown)?.partition(partition.partition_index);
+        let place = known?.partition(partition.partition_index);
         place.ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
     };
     topic.partitions.iter().map(place).collect()
+}
+
+/// Whether all that would be kept fits a batch, about: each partition with the group's id and its text.
+fn check_size(
+    broker: &Broker,
+    request: &OffsetCommitRequest<'_>,
+    found: &[Vec<Result<PartitionId, ErrorCode>>],
+) -> Result<(), ErrorCode> {
+    const NUMBERS: usize = 40;
+    let asked = request.topics.iter().zip(found);
+    let rows = asked.flat_map(|(topic, places)| topic.partitions.iter().zip(places));
+    let kept = rows.filter(|(_, place)| place.is_ok());
+    let text = |partition: &OffsetCommitRequestPartition<'_>| {
+        partition.committed_metadata.map_or(0, str::len)
+    };
+    let bytes: usize = kept
+        .map(|(partition, _)| request.group_id.len() + text(partition) + NUMBERS)
+        .sum();
+    match bytes <= broker.config.message_max_bytes {
+        true => Ok(()),
+        false => Err(ErrorCode::UNKNOWN_SERVER_ERROR),
+    }
 }
 
 /// Kafka counts the text in UTF-16 units.

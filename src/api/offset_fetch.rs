@@ -8,7 +8,7 @@
 //! * `require_stable` (v7+) makes no difference as long as there are no transactions.
 //! * The answer leaves when what it shows is on disk.
 
-use super::Call;
+use super::{Call, Room};
 use crate::broker::Broker;
 use crate::broker::groups::offsets::{self, Committed, Offsets};
 use crate::broker::topics::Topic;
@@ -34,11 +34,15 @@ pub(super) fn handle(
     for group in &asked {
         call.after(broker.groups().round_of(group.group_id));
     }
-    let broker = &*broker;
-    let mut groups: Vec<_> = asked
-        .iter()
-        .map(|group| row(broker, group, version))
-        .collect();
+    let (broker, mut room) = (&*broker, Room::new());
+    let mut groups = Vec::with_capacity(asked.len());
+    for group in &asked {
+        let count = row_count(broker, group);
+        if let Err(outcome) = room.take::<OffsetFetchResponsePartitions<'_>>(count) {
+            return outcome;
+        }
+        groups.push(row(broker, group, version));
+    }
     if version >= 8 {
         return call.reply(&OffsetFetchResponse {
             groups,
@@ -89,6 +93,20 @@ fn in_old_form(topic: OffsetFetchResponseTopics<'_>, version: i16) -> OffsetFetc
     OffsetFetchResponseTopic {
         name: topic.name,
         partitions: older.collect(),
+    }
+}
+
+/// How many partitions the answer for a group has.
+fn row_count(broker: &Broker, asked: &OffsetFetchRequestGroup<'_>) -> usize {
+    match &asked.topics {
+        Some(topics) => topics
+            .iter()
+            .map(|topic| topic.partition_indexes.len())
+            .sum(),
+        None => broker
+            .groups()
+            .get(asked.group_id)
+            .map_or(0, |group| group.offsets.len()),
     }
 }
 

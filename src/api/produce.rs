@@ -172,6 +172,10 @@ fn append(
             broker.fail(failure);
             Err(code.into())
         }
+        Err(refusal) if refusal.code == ErrorCode::KAFKA_STORAGE_ERROR => {
+            broker.note_refused_append(call.cx.now.mono, id, &refusal);
+            Err(refusal)
+        }
         appended => appended,
     }
 }

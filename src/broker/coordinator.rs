@@ -8,7 +8,12 @@ use super::wait::Ticket;
 use crate::clock::{Mono, Now};
 use crate::proto::error::ErrorCode;
 use crate::storage::PartitionId;
+use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// For so long, or for the time of retention if that is shorter, the clocks must have been in step before anything goes by
+/// age.
+const STEADY_MS: i64 = 3_600_000;
 
 impl Broker {
     /// The groups, to read.
@@ -19,14 +24,19 @@ impl Broker {
 
     /// A member joins; the ticket is answered with `Answer::Joined`.
     pub fn join_group(&mut self, join: Join<'_>, ticket: Ticket, now: Now) {
-        let records = self.state.groups.join(join, ticket, now);
-        self.commit_each(records);
+        let is_short = !self.may_grow(0);
+        self.state.groups.set_short(is_short);
+        let record = self.state.groups.join(join, ticket, now);
+        self.commit_each(record);
     }
 
     /// A member asks for its assignment; the ticket is answered with `Answer::Synced`.
     pub fn sync_group(&mut self, sync: Sync<'_>, ticket: Ticket, now: Now) {
-        let records = self.state.groups.sync(sync, ticket, now);
-        self.commit_each(records);
+        let parts = sync.assignments.iter();
+        let is_short = !self.may_grow(parts.map(|(id, part)| id.len() + part.len()).sum());
+        self.state.groups.set_short(is_short);
+        let record = self.state.groups.sync(sync, ticket, now);
+        self.commit_each(record);
     }
 
     /// A member says that it lives.
@@ -44,8 +54,8 @@ impl Broker {
         leavers: &[Leaver<'_>],
         now: Now,
     ) -> Result<Vec<Left>, ErrorCode> {
-        let (left, records) = self.state.groups.leave(group_id, leavers, now);
-        self.commit_each(records);
+        let (left, record) = self.state.groups.leave(group_id, leavers, now);
+        self.commit_each(record);
         left
     }
 
@@ -62,8 +72,29 @@ impl Broker {
         self.state.groups.check_commit(claim, version, now)
     }
 
+    /// Whether the group may have an offset of that partition, and so many others of the same request: while the disk is
+    /// full, only one that takes the place of another (else 15).
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check_place(
+        &mut self,
+        group_id: &str,
+        at: &PartitionId,
+        others: usize,
+    ) -> Result<(), ErrorCode> {
+        /// Key, value and text, about.
+        const OFFSET_BYTES: usize = 200;
+        let has_one = |group: &Group| group.offsets.contains_key(at);
+        let bytes = (others + 1) * (group_id.len() + OFFSET_BYTES);
+        match self.groups().get(group_id).is_some_and(has_one) || self.may_grow(bytes) {
+            true => Ok(()),
+            false => Err(ErrorCode::COORDINATOR_NOT_AVAILABLE),
+        }
+    }
+
     /// Keeps offsets of a group. Answers the round that they belong to.
-    pub fn commit_offsets(&mut self, group_id: &str, all: Vec<(PartitionId, Committed)>) -> u64 {
+    pub fn commit_offsets(&mut self, group_id: &str, all: BTreeMap<PartitionId, Committed>) -> u64 {
         let group: Arc<str> = group_id.into();
         let records = all.into_iter().map(|(at, committed)| Record::Offset {
             group: Arc::clone(&group),
@@ -104,8 +135,8 @@ impl Broker {
         if self.offsets_check <= now.mono {
             let every_ms = self.config.offsets_retention_check_interval_ms;
             self.offsets_check = now.mono.plus_ms(every_ms);
-            let expired = self.expired_offsets(now.wall_ms);
-            self.commit_in_parts(expired);
+            let aged = self.aged_offsets(now);
+            self.commit_in_parts(aged);
         }
     }
 
@@ -114,23 +145,22 @@ impl Broker {
         sessions.chain([self.offsets_check]).min()
     }
 
-    /// What has been kept long enough: offsets, and groups that have nothing left.
-    fn expired_offsets(&self, wall_ms: i64) -> Vec<Record> {
+    /// What age makes of the groups and their offsets.
+    fn aged_offsets(&mut self, now: Now) -> Vec<Record> {
         let retention_ms = i64::from(self.config.offsets_retention_minutes) * 60_000;
-        let expired = |group: &Group| {
-            let name_of = |id| {
-                self.state
-                    .topics
-                    .by_id(id)
-                    .map(|topic| Arc::clone(&topic.name))
-            };
-            offsets::expired(group, wall_ms, retention_ms, name_of)
-        };
-        self.state.groups.iter().flat_map(expired).collect()
+        if self.steadiness.look(now) < retention_ms.min(STEADY_MS) {
+            return Vec::new();
+        }
+        let topics = &self.state.topics;
+        let name_of = |id| topics.by_id(id).map(|topic| Arc::clone(&topic.name));
+        let groups = self.state.groups.iter();
+        groups
+            .flat_map(|group| offsets::aged(group, now.wall_ms, retention_ms, name_of))
+            .collect()
     }
 
     /// Journals what different groups want, one by one: together they may be too large.
-    fn commit_each(&mut self, records: Vec<Record>) {
+    fn commit_each(&mut self, records: impl IntoIterator<Item = Record>) {
         for record in records {
             self.commit(vec![record]);
         }

@@ -16,15 +16,16 @@ pub struct Identity {
     pub directory_id: Uuid,
 }
 
-const FILE: &str = "meta.properties";
-
 impl Identity {
+    /// Its name in the data directory.
+    pub const FILE: &'static str = "meta.properties";
+
     /// Reads the identity of a data directory.
     ///
     /// # Errors
     /// `InvalidData` with a sentence when the file is not one that we may use.
     pub fn load(disk: &dyn Disk, root: &Path) -> io::Result<Option<Identity>> {
-        let path = root.join(FILE);
+        let path = root.join(Identity::FILE);
         let text = match disk::read_all(disk, &path) {
             Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -72,6 +73,6 @@ impl Identity {
         let text = format!(
             "version=1\ncluster.id={cluster_id}\nnode.id={node_id}\ndirectory.id={directory_id}\n"
         );
-        disk::replace(disk, &root.join(FILE), text.as_bytes())
+        disk::replace(disk, &root.join(Identity::FILE), text.as_bytes())
     }
 }

@@ -1,6 +1,6 @@
 //! What is true now, in memory; every change that must last goes through the journal.
 //!
-//! The broker is pure: it is given the moment (`Now`), the disk and a seed, and it hands out what is to be
+//! The broker is pure: it is given the moment (`Now`), the disk and seeds, and it hands out what is to be
 //! done beside it: rounds for the sync lane, jobs for the work lane, signals for parked requests.
 //!
 //! **Journaled** state (`state`) changes only in its `apply`, which live operation and replay share. **Transient**
@@ -11,17 +11,21 @@
 //! when that round is durable.
 
 mod coordinator;
+pub mod facts;
 pub mod fetch_sessions;
 pub mod groups;
+pub mod home;
 pub mod identity;
 pub mod producer_ids;
 pub mod record;
 mod start;
 mod state;
+#[cfg(test)]
+mod tests;
 pub mod topics;
 pub mod wait;
 
-use crate::clock::{Mono, Now, Rate};
+use crate::clock::{Mono, Now, Rate, Steadiness};
 use crate::config::{BrokerConfig, LogConfig};
 use crate::disk::lanes::{Completion, Job, Round};
 use crate::journal::{self, Journal};
@@ -31,7 +35,7 @@ use fetch_sessions::FetchSessions;
 pub use groups::Fact;
 use identity::Identity;
 use record::{Encoded, Record};
-pub use start::OpenError;
+pub use start::{OpenError, Seeds};
 use state::State;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -65,6 +69,7 @@ pub struct Broker {
     state: State,
     /// When offsets that have been kept long enough are looked for again.
     offsets_check: Mono,
+    steadiness: Steadiness,
     journal: Journal,
     rounds: Rounds,
     /// Partitions of deleted topics, whose files go when that round is durable.
@@ -74,6 +79,23 @@ pub struct Broker {
     closing: Closing,
     failure: Option<Fatal>,
     complaints: Rate,
+    refused_appends: RefusedAppends,
+}
+
+/// Appends that a disk did not take, since the start.
+#[derive(Debug)]
+struct RefusedAppends {
+    count: u64,
+    told: Rate,
+}
+
+impl Default for RefusedAppends {
+    fn default() -> Self {
+        RefusedAppends {
+            count: 0,
+            told: Rate::per_minute(1),
+        }
+    }
 }
 
 /// The counter of sync rounds.
@@ -81,9 +103,9 @@ pub struct Broker {
 struct Rounds {
     /// What is written now becomes durable with this round.
     gathering: u64,
-    /// The round in the sync lane.
+    /// The round that the sync lane has, or a part of it.
     in_flight: Option<u64>,
-    /// The newest durable round.
+    /// The newest durable round. The next has begun if it is not the one being gathered.
     synced: u64,
 }
 
@@ -143,7 +165,7 @@ impl Broker {
     /// The leader epoch of every partition.
     #[must_use]
     pub fn leader_epoch(&self) -> i32 {
-        self.state.opened.1
+        self.state.opened.leader_epoch
     }
 
     /// The newest round that is durable: replies tagged with a higher one must wait.
@@ -160,8 +182,7 @@ impl Broker {
     /// Creates a topic: its directories first, then the record that makes it true. Answers its round.
     ///
     /// # Errors
-    /// What the disk says; then nothing has been created. `StorageFull` also while the journal is short: what
-    /// room it has is left for deletions, and it looks for more.
+    /// What the disk says; then nothing has been created. `StorageFull` also where the journal has no room for it.
     pub fn create_topic(
         &mut self,
         id: Uuid,
@@ -170,8 +191,10 @@ impl Broker {
         settings: BTreeMap<String, String>,
         now: Now,
     ) -> io::Result<u64> {
-        if self.journal.is_short() {
-            self.journal.want_room();
+        let bytes = settings
+            .iter()
+            .map(|(name, value)| name.len() + value.len());
+        if !self.may_grow(name.len() + bytes.sum::<usize>()) {
             return Err(io::ErrorKind::StorageFull.into());
         }
         let name: Arc<str> = name.into();
@@ -221,33 +244,43 @@ impl Broker {
         }
     }
 
+    /// Whether something new of about so many bytes may be journaled. Where the disk is full, what room is left is kept
+    /// for what replaces and deletes, and such a request is refused; the journal looks for more.
+    pub fn may_grow(&mut self, bytes: usize) -> bool {
+        self.journal.may_grow(bytes + FACT_BYTES)
+    }
+
     /// Journals facts as one atomic group and makes them true. Answers the round that they belong to.
     fn commit(&mut self, records: Vec<Record>) -> u64 {
-        let round = self.rounds.gathering;
-        if records.is_empty() {
-            return round;
+        self.write(records.into_iter().map(encoded).collect())
+    }
+
+    /// Journals facts that do not depend on each other, in groups of a bounded size. Answers their round.
+    fn commit_in_parts(&mut self, records: Vec<Record>) -> u64 {
+        let (mut part, mut part_bytes) = (Vec::new(), 0);
+        for (record, encoded) in records.into_iter().map(encoded) {
+            let bytes = encoded.bytes();
+            if part_bytes + bytes > PART_BYTES {
+                self.write(std::mem::take(&mut part));
+                part_bytes = 0;
+            }
+            part_bytes += bytes;
+            part.push((record, encoded));
         }
-        let encoded: Vec<Encoded> = records.iter().map(Record::encode).collect();
-        let changes: Vec<_> = encoded.iter().map(Encoded::change).collect();
+        self.write(part)
+    }
+
+    /// Journals one atomic group.
+    fn write(&mut self, group: Vec<(Record, Encoded)>) -> u64 {
+        let round = self.rounds.gathering;
+        let changes: Vec<_> = group.iter().map(|(_, encoded)| encoded.change()).collect();
         self.journal.append(&changes);
-        for record in records {
+        for (record, _) in group {
             if let Some(topic) = self.state.apply(record, round) {
                 self.forget_partitions(&topic, round);
             }
         }
         round
-    }
-
-    /// Journals facts that do not depend on each other, in groups of a bounded size. Answers their round.
-    fn commit_in_parts(&mut self, records: Vec<Record>) -> u64 {
-        let mut records = records.into_iter();
-        loop {
-            let part: Vec<Record> = records.by_ref().take(PART_RECORDS).collect();
-            if part.is_empty() {
-                return self.rounds.gathering;
-            }
-            self.commit(part);
-        }
     }
 
     fn forget_partitions(&mut self, topic: &Topic, round: u64) {
@@ -288,9 +321,11 @@ impl Broker {
             "rounds end one at a time, in order"
         );
         self.rounds.in_flight = None;
+        if !self.journal.synced() {
+            return;
+        }
         self.rounds.synced = round;
         self.storage.synced(round);
-        self.journal.synced(round);
         let durable = self.deletions.partition_point(|&(at, _)| at <= round);
         for (_, partitions) in self.deletions.drain(..durable) {
             for at in partitions {
@@ -302,8 +337,7 @@ impl Broker {
     /// Fires what is due, and carries a clean stop on.
     pub fn tick(&mut self, now: Now) {
         self.storage.tick(now);
-        // Behind the journal's closing record nothing may follow: whose session ends now has a new one after the start.
-        if matches!(self.closing, Closing::No | Closing::Storage) {
+        if self.groups_work() {
             self.tick_groups(now);
         }
         self.journal.tick(now.mono);
@@ -319,9 +353,14 @@ impl Broker {
         let rooms = [
             self.storage.next_deadline(),
             self.journal.next_deadline(),
-            self.next_group_deadline(),
+            self.next_group_deadline().filter(|_| self.groups_work()),
         ];
         rooms.into_iter().flatten().min()
+    }
+
+    /// Nothing may follow the journal's closing record: whose session would end now has a new one after the start.
+    fn groups_work(&self) -> bool {
+        matches!(self.closing, Closing::No | Closing::Storage)
     }
 
     /// A failure that cannot be answered: `start_round`, the last thing that is asked in a turn, ends the process.
@@ -337,6 +376,19 @@ impl Broker {
             if left_out > 0 {
                 log::warn!("{left_out} warnings like this were left out in the minute before");
             }
+        }
+    }
+
+    /// Notes that the disk did not take what a client wanted to append. Producers try again and again without a word
+    /// to anybody, so that this is the one place where it is seen: one line a minute, and a count in the report.
+    pub fn note_refused_append(&mut self, now: Mono, at: PartitionId, refusal: &storage::Refused) {
+        self.refused_appends.count += 1;
+        if let Some(left_out) = self.refused_appends.told.admit(now) {
+            let topic = self.state.topics.by_id(at.topic);
+            let (topic, partition) = (topic.map_or("?", |topic| &topic.name), at.partition);
+            let why = refusal.message.as_deref();
+            let why = why.unwrap_or("the partition is damaged, as the log of the start says");
+            log::warn!("records for {topic}-{partition} were refused: {why}; left_out={left_out}");
         }
     }
 
@@ -369,7 +421,8 @@ impl Broker {
     }
 
     /// The next sync round, if anything needs one, none is in flight, and the journal has a place for it or nothing
-    /// to put there. Asked last in a turn.
+    /// to put there. Where that place takes only a part of the round, the number comes again with the rest: a round is
+    /// durable when nothing of it is withheld. Asked last in a turn.
     ///
     /// # Errors
     /// When a write of this turn has failed for good: the process must stop, and nothing of the turn may be told
@@ -385,16 +438,18 @@ impl Broker {
         {
             return Ok(None);
         }
-        let number = self.rounds.gathering;
+        let number = self.rounds.synced + 1;
         let mut round = Round {
             number,
             ..Round::default()
         };
-        // A round that lacks something would free the replies that wait for it.
-        self.storage.gather(&mut round).map_err(Fatal)?;
+        if number == self.rounds.gathering {
+            // A round that lacks something would free the replies that wait for it.
+            self.storage.gather(&mut round).map_err(Fatal)?;
+            self.rounds.gathering += 1;
+        }
         self.journal.gather(&mut round);
         self.rounds.in_flight = Some(number);
-        self.rounds.gathering += 1;
         Ok(Some(round))
     }
 
@@ -434,10 +489,11 @@ impl Broker {
         let groups = self.state.groups.iter().count();
         format!(
             "report topics={topics} partitions={partitions} groups={groups} loading={} leader_epoch={} synced_round={} \
-             journal_bytes={} journal_entries={} snapshot_bytes={} snapshot_entries={}",
+             refused_appends={} journal_bytes={} journal_entries={} snapshot_bytes={} snapshot_entries={}",
             self.storage.loading(),
             self.leader_epoch(),
             self.rounds.synced,
+            self.refused_appends.count,
             journal.bytes,
             journal.entries,
             journal.snapshot_bytes,
@@ -457,9 +513,17 @@ impl Broker {
     }
 }
 
-/// Records of one atomic group, where a request could ask for any number of them. With the longest texts that a string
-/// can be, they fit into a group of the journal.
-const PART_RECORDS: usize = 1000;
+/// Keys and values of one atomic group, where a request could ask for any number of them: small beside a file of the
+/// journal, so that a full disk has a place for each.
+const PART_BYTES: usize = 64 << 10;
+
+/// What a fact takes in the journal besides its texts, at most.
+const FACT_BYTES: usize = 128;
+
+fn encoded(record: Record) -> (Record, Encoded) {
+    let encoded = record.encode();
+    (record, encoded)
+}
 
 /// Random ids out of one seed: two steps of SplitMix64 each, shaped as version-4 UUIDs.
 #[derive(Debug)]

@@ -15,8 +15,7 @@
 //!       (16), partition (4)
 //! ```
 
-use super::groups::offsets::Committed;
-use super::groups::{Generation, GenerationMember};
+use super::facts::{Committed, Generation, GenerationMember};
 use crate::journal::Change;
 use crate::proto::wire::wire;
 use crate::proto::{self, Malformed, Uuid};
@@ -24,16 +23,20 @@ use crate::storage::PartitionId;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// A start of the broker.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Opened {
+    /// Counts starts, from 1; 0 before the first.
+    pub boot: i64,
+    /// Counts starts after a stop that was not clean: the leader epoch of every partition.
+    pub leader_epoch: i32,
+}
+
 /// One journaled fact.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Record {
-    /// The broker has started: `boot` counts starts, `leader_epoch` those after an unclean stop.
-    Opened {
-        /// Counts starts, from 1.
-        boot: i64,
-        /// The leader epoch of every partition from now on.
-        leader_epoch: i32,
-    },
+    /// The broker has started.
+    Opened(Opened),
     /// A topic exists, as described.
     Topic {
         /// Its id, never zero.
@@ -174,6 +177,12 @@ impl Encoded {
         Encoded { key, value: None }
     }
 
+    /// Bytes of key and value.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.key.len() + self.value.as_ref().map_or(0, Vec::len)
+    }
+
     /// The journal's view of it.
     #[must_use]
     pub fn change(&self) -> Change<'_> {
@@ -189,11 +198,11 @@ impl Record {
     #[must_use]
     pub fn encode(&self) -> Encoded {
         match self {
-            Record::Opened { boot, leader_epoch } => Encoded::value(
+            Record::Opened(opened) => Encoded::value(
                 vec![OPENED],
                 &OpenedValue {
-                    boot: *boot,
-                    leader_epoch: *leader_epoch,
+                    boot: opened.boot,
+                    leader_epoch: opened.leader_epoch,
                 },
             ),
             Record::Topic {
@@ -237,7 +246,7 @@ impl Record {
         let record = match *kind {
             OPENED => {
                 let OpenedValue { boot, leader_epoch } = fields(bytes)?;
-                Record::Opened { boot, leader_epoch }
+                Record::Opened(Opened { boot, leader_epoch })
             }
             TOPIC => topic(topic_id(key)?, &fields(bytes)?),
             PRODUCER_IDS => {
@@ -453,6 +462,11 @@ mod tests {
         }
     }
 
+    const STARTED: Opened = Opened {
+        boot: 3,
+        leader_epoch: 1,
+    };
+
     #[test]
     fn every_record_is_read_as_it_was_written() {
         let settings = BTreeMap::from([("retention.ms".to_owned(), "-1".to_owned())]);
@@ -462,10 +476,7 @@ mod tests {
             partition: 5,
         };
         for record in [
-            Record::Opened {
-                boot: 3,
-                leader_epoch: 1,
-            },
+            Record::Opened(STARTED),
             Record::Topic {
                 id,
                 name: "telemetry".to_owned(),
@@ -500,11 +511,7 @@ mod tests {
 
     #[test]
     fn a_record_that_ends_early_or_is_unknown_is_refused() {
-        let whole = Record::Opened {
-            boot: 3,
-            leader_epoch: 1,
-        }
-        .encode();
+        let whole = Record::Opened(STARTED).encode();
         let value = whole.value.as_deref().unwrap();
         for end in 0..value.len() {
             assert!(

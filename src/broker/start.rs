@@ -1,18 +1,20 @@
 //! From a data directory to a running broker.
 //!
-//! 1. The identity is read, or written on the first start.
+//! 1. The identity is read, if there is one.
 //! 2. The journal is replayed into the state.
 //! 3. `Opened` is journaled and made durable, before anything listens: after a stop that was not clean the
-//!    leader epoch rises, so that clients notice that records they never had acknowledged may be gone.
+//!    leader epoch rises, so that clients notice that records they never had acknowledged may be gone. On the first
+//!    start the identity is written behind it: whatever has an identity has a journal.
 //! 4. The storage matches directories against topics and queues the loading of every partition; until
 //!    one is loaded, requests for it wait, and metadata is answered all the same.
 
 use super::fetch_sessions::FetchSessions;
+use super::home;
 use super::identity::Identity;
-use super::record::Record;
+use super::record::{Opened, Record};
 use super::state::State;
-use super::{Broker, Closing, Fatal, IdSource, Rounds};
-use crate::clock::{Now, Rate};
+use super::{Broker, Closing, Fatal, IdSource, RefusedAppends, Rounds};
+use crate::clock::{Now, Rate, Steadiness};
 use crate::config::BrokerConfig;
 use crate::disk::Disk;
 use crate::disk::lanes::{Completion, Inline, Lanes, Round};
@@ -25,6 +27,15 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+/// Where a broker's luck comes from: two random numbers that do not tell each other.
+#[derive(Clone, Copy, Debug)]
+pub struct Seeds {
+    /// For ids. Clients see enough of these to compute it.
+    pub ids: u64,
+    /// For the journal's checksums: nobody may learn it, or a value could be made to look like a record.
+    pub salt: u64,
+}
+
 /// Why a data directory cannot be served.
 #[derive(Debug)]
 pub enum OpenError {
@@ -32,6 +43,8 @@ pub enum OpenError {
     Journal(journal::OpenError),
     /// A journal record that verifies and yet makes no sense.
     Record(Malformed),
+    /// The directory is another program's, or its journal is gone; a sentence.
+    Foreign(String),
     /// `meta.properties` belongs to another broker; a sentence.
     Identity(String),
     /// `meta.properties` makes no sense; a sentence.
@@ -47,7 +60,9 @@ impl fmt::Display for OpenError {
             OpenError::Record(error) => {
                 write!(f, "a record of the journal makes no sense: {error}")
             }
-            OpenError::Identity(sentence) | OpenError::Meta(sentence) => f.write_str(sentence),
+            OpenError::Foreign(sentence)
+            | OpenError::Identity(sentence)
+            | OpenError::Meta(sentence) => f.write_str(sentence),
             OpenError::Io(error) => error.fmt(f),
         }
     }
@@ -56,7 +71,7 @@ impl fmt::Display for OpenError {
 impl std::error::Error for OpenError {}
 
 impl Broker {
-    /// Opens a data directory, which must exist and be locked by the caller.
+    /// Opens a data directory, which the caller has examined ([`home::examine`]) and locked.
     ///
     /// # Errors
     /// See `OpenError`; nothing has been changed that would matter to a later start.
@@ -64,21 +79,20 @@ impl Broker {
         disk: Arc<dyn Disk>,
         root: &Path,
         config: Arc<BrokerConfig>,
-        seed: u64,
+        seeds: Seeds,
         now: Now,
     ) -> Result<Broker, OpenError> {
-        let mut ids = IdSource(seed);
-        let identity = establish(&*disk, root, &config, &mut ids)?;
+        let mut ids = IdSource(seeds.ids);
+        let (identity, is_new) = identify(&*disk, root, &config, &mut ids)?;
         let mut state = State::new(&config);
         let mut deleted = BTreeSet::new();
         let mut refused = None;
-        let salt = ids.step();
-        let limits = journal::Limits {
-            interval_ms: config.chronik_journal_snapshot_interval_ms,
-            bytes: config.chronik_journal_snapshot_bytes,
-            entries: config.chronik_journal_snapshot_entries,
+        let limits = journal_limits(&config);
+        let place = journal::Place {
+            disk: Arc::clone(&disk),
+            root: root.to_owned(),
+            salt: seeds.salt,
         };
-        let place = (Arc::clone(&disk), root, salt);
         let journal = Journal::open(place, limits, now.mono, &mut |changes| {
             for change in changes {
                 match Record::decode(change) {
@@ -98,13 +112,14 @@ impl Broker {
         let storage = Storage::new(
             Arc::clone(&disk),
             root.to_owned(),
-            state.opened.1,
+            state.opened.leader_epoch,
             config.producer_id_expiration_ms,
         );
         let slots = config.max_incremental_fetch_session_cache_slots;
         let mut broker = Broker {
-            fetch_sessions: FetchSessions::new(slots, FETCH_SESSION_EVICTION_MS, seed),
+            fetch_sessions: FetchSessions::new(slots, FETCH_SESSION_EVICTION_MS, seeds.ids),
             offsets_check: now.mono.plus_ms(config.offsets_retention_check_interval_ms),
+            steadiness: Steadiness::from(now),
             config,
             identity,
             storage,
@@ -121,29 +136,35 @@ impl Broker {
             closing: Closing::No,
             failure: None,
             complaints: Rate::per_minute(COMPLAINTS_A_MINUTE),
+            refused_appends: RefusedAppends::default(),
         };
-        broker.begin(&disk, root, &deleted, now)?;
+        broker
+            .begin(&disk, root, is_new, now)
+            .and_then(|()| broker.load(&deleted, now))
+            .map_err(OpenError::Io)?;
         Ok(broker)
     }
 
-    /// Steps 3 and 4, where these topics have been deleted.
+    /// Step 3; `is_new` says that the identity has to be written.
     fn begin(
         &mut self,
         disk: &Arc<dyn Disk>,
         root: &Path,
-        deleted: &BTreeSet<Uuid>,
+        is_new: bool,
         now: Now,
-    ) -> Result<(), OpenError> {
-        let (boot, leader_epoch) = self.state.opened;
-        self.commit(vec![Record::Opened { boot, leader_epoch }]);
+    ) -> io::Result<()> {
+        self.commit(vec![Record::Opened(self.state.opened)]);
         self.resume_groups(now);
-        let round = self.first_round(now).map_err(OpenError::Io)?;
-        let number = round.number;
-        run(disk, root, round)?;
-        self.synced(number, now);
-        if let Some(Fatal(error)) = self.failure.take() {
-            return Err(OpenError::Io(error));
+        self.first_round(disk, root, now)?;
+        match self.failure.take() {
+            Some(Fatal(error)) => Err(error),
+            None if is_new => self.identity.store(&**disk, root),
+            None => Ok(()),
         }
+    }
+
+    /// Step 4, where these topics have been deleted.
+    fn load(&mut self, deleted: &BTreeSet<Uuid>, now: Now) -> io::Result<()> {
         let known = self.state.topics.iter().flat_map(|topic| {
             topic.partitions().map(|id| Known {
                 id,
@@ -153,36 +174,49 @@ impl Broker {
         });
         let known = known.collect();
         let clean = self.journal.was_clean();
-        self.storage
-            .start(known, deleted, clean, now)
-            .map_err(OpenError::Io)
+        self.storage.start(known, deleted, clean, now)
     }
 
-    /// The round with `Opened`. Where the journal has no place for it, room is made here and now.
-    fn first_round(&mut self, now: Now) -> io::Result<Round> {
-        loop {
+    /// The round with `Opened`, in as many parts as it takes. Where the journal has no place for one, room is made here
+    /// and now.
+    fn first_round(&mut self, disk: &Arc<dyn Disk>, root: &Path, now: Now) -> io::Result<()> {
+        while self.rounds.synced == 0 {
             if let Some(round) = self.start_round().map_err(|Fatal(error)| error)? {
-                return Ok(round);
+                let number = round.number;
+                run(disk, root, round)?;
+                self.synced(number, now);
+            } else {
+                let job = self.journal.take_job().ok_or(io::ErrorKind::StorageFull)?;
+                self.journal.absorb(job(), now.mono)?;
             }
-            let job = self.journal.take_job().ok_or(io::ErrorKind::StorageFull)?;
-            self.journal.absorb(job(), now.mono)?;
         }
+        Ok(())
     }
 }
 
-/// Start count and leader epoch of the start that follows the last one: the epoch rises after a stop that was not
-/// clean.
-fn next_start((boot, leader_epoch): (i64, i32), clean: bool) -> (i64, i32) {
-    let is_first = boot == 0;
-    (boot + 1, leader_epoch + i32::from(!clean && !is_first))
+fn journal_limits(config: &BrokerConfig) -> journal::Limits {
+    journal::Limits {
+        interval_ms: config.chronik_journal_snapshot_interval_ms,
+        bytes: config.chronik_journal_snapshot_bytes,
+        entries: config.chronik_journal_snapshot_entries,
+    }
+}
+
+/// The start that follows the last one: the epoch rises after a stop that was not clean.
+fn next_start(last: Opened, clean: bool) -> Opened {
+    let is_first = last.boot == 0;
+    Opened {
+        boot: last.boot + 1,
+        leader_epoch: last.leader_epoch + i32::from(!clean && !is_first),
+    }
 }
 
 /// Runs one round here and now.
-fn run(disk: &Arc<dyn Disk>, root: &Path, round: Round) -> Result<(), OpenError> {
+fn run(disk: &Arc<dyn Disk>, root: &Path, round: Round) -> io::Result<()> {
     let mut lanes = Inline::<()>::new(Arc::clone(disk), root);
     lanes.sync(round);
     match lanes.completed().pop() {
-        Some(Completion::SyncFailed(error)) => Err(OpenError::Io(error)),
+        Some(Completion::SyncFailed(error)) => Err(error),
         _ => Ok(()),
     }
 }
@@ -193,30 +227,26 @@ const COMPLAINTS_A_MINUTE: u32 = 10;
 /// `min.incremental.fetch.session.eviction.ms`, which Kafka has as a constant too.
 const FETCH_SESSION_EVICTION_MS: i64 = 120_000;
 
-fn establish(
+/// The identity of the directory, or one for a new directory, and whether it is that.
+fn identify(
     disk: &dyn Disk,
     root: &Path,
     config: &BrokerConfig,
     ids: &mut IdSource,
-) -> Result<Identity, OpenError> {
-    let load = |e: io::Error| match e.kind() {
-        io::ErrorKind::InvalidData => OpenError::Meta(e.to_string()),
-        _ => OpenError::Io(e),
-    };
-    if let Some(identity) = Identity::load(disk, root).map_err(load)? {
-        if identity.node_id != config.node_id {
-            return Err(OpenError::Identity(format!(
-                "the data directory belongs to node.id {}, but the settings say {}",
-                identity.node_id, config.node_id
-            )));
+) -> Result<(Identity, bool), OpenError> {
+    match home::identity(disk, root)? {
+        Some(identity) if identity.node_id != config.node_id => Err(OpenError::Identity(format!(
+            "the data directory belongs to node.id {}, but the settings say {}",
+            identity.node_id, config.node_id
+        ))),
+        Some(identity) => Ok((identity, false)),
+        None => {
+            let identity = Identity {
+                cluster_id: ids.next().to_string(),
+                node_id: config.node_id,
+                directory_id: ids.next(),
+            };
+            Ok((identity, true))
         }
-        return Ok(identity);
     }
-    let identity = Identity {
-        cluster_id: ids.next().to_string(),
-        node_id: config.node_id,
-        directory_id: ids.next(),
-    };
-    identity.store(disk, root).map_err(OpenError::Io)?;
-    Ok(identity)
 }

@@ -2,15 +2,15 @@
 
 use super::groups::Groups;
 use super::producer_ids::ProducerIds;
-use super::record::Record;
+use super::record::{Opened, Record};
 use super::topics::{Topic, Topics};
 use crate::config::{BrokerConfig, LogConfig};
 use std::sync::Arc;
 
 /// The journaled state. Of groups, it holds the transient part too.
 pub(super) struct State {
-    /// The newest `Opened` record: start count, 0 before the first, and leader epoch.
-    pub(super) opened: (i64, i32),
+    /// The newest start.
+    pub(super) opened: Opened,
     pub(super) topics: Topics,
     pub(super) producer_ids: ProducerIds,
     pub(super) groups: Groups,
@@ -21,7 +21,7 @@ impl State {
     /// That of an empty journal.
     pub(super) fn new(config: &Arc<BrokerConfig>) -> State {
         State {
-            opened: (0, 0),
+            opened: Opened::default(),
             topics: Topics::default(),
             producer_ids: ProducerIds::default(),
             groups: Groups::new(Arc::clone(config)),
@@ -32,7 +32,7 @@ impl State {
     /// Makes a record of that round true. Answers the topic that is gone by it.
     pub(super) fn apply(&mut self, record: Record, round: u64) -> Option<Topic> {
         match record {
-            Record::Opened { boot, leader_epoch } => self.opened = (boot, leader_epoch),
+            Record::Opened(opened) => self.opened = opened,
             Record::Topic {
                 id,
                 name,

@@ -3,6 +3,7 @@
 use crate::clock::Mono;
 use crate::proto::ApiKey;
 use crate::storage::PartitionId;
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A connection slot and its generation: an answer to a closed connection finds nobody and is dropped.
@@ -95,7 +96,10 @@ impl<K: Ord + Clone> Timers<K> {
     }
 
     /// Forgets the key's deadline.
-    pub fn cancel(&mut self, key: &K) {
+    pub fn cancel<Q: Ord + ?Sized>(&mut self, key: &Q)
+    where
+        K: Borrow<Q>,
+    {
         if let Some((key, at)) = self.at.remove_entry(key) {
             self.due.remove(&(at, key));
         }
@@ -103,14 +107,23 @@ impl<K: Ord + Clone> Timers<K> {
 
     /// The key's deadline.
     #[must_use]
-    pub fn get(&self, key: &K) -> Option<Mono> {
+    pub fn get<Q: Ord + ?Sized>(&self, key: &Q) -> Option<Mono>
+    where
+        K: Borrow<Q>,
+    {
         self.at.get(key).copied()
     }
 
     /// The earliest deadline.
     #[must_use]
     pub fn next(&self) -> Option<Mono> {
-        self.due.first().map(|(at, _)| *at)
+        self.first().map(|(at, _)| at)
+    }
+
+    /// The earliest deadline and its key.
+    #[must_use]
+    pub fn first(&self) -> Option<(Mono, &K)> {
+        self.due.first().map(|(at, key)| (*at, key))
     }
 
     /// Takes one key whose deadline has come.

@@ -181,6 +181,8 @@ pub(super) const KEYS: &[Key] = &[
         "Partitions of all topics together; a topic that goes beyond is refused."),
     key("chronik.convert.max.bytes", Size(4096, 1 << 30), "64mb", Start, Honoured,
         "What one batch may grow to where it must be unpacked: for old message formats, look-ups by time, compacted topics."),
+    key("chronik.groups.bytes", Size(1 << 20, 1 << 30), "64mb", Start, Honoured,
+        "What members of all groups may take in memory with what they say of themselves; beyond it nobody joins."),
     key("chronik.journal.snapshot.interval.ms", Long(1, MAX), "3600000", Start, Honoured,
         "A journal that has changed is snapshotted at the latest after this time."),
     key("chronik.journal.snapshot.bytes", Size(1 << 20, 1 << 30), "4mb", Start, Honoured,

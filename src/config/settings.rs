@@ -34,6 +34,14 @@ impl Origin {
             Origin::CommandLine => 3,
         }
     }
+
+    /// For sorting: the rank, and the line in the file.
+    fn place(&self) -> (u8, usize) {
+        match self {
+            Origin::File { line, .. } => (self.rank(), *line),
+            _ => (self.rank(), 0),
+        }
+    }
 }
 
 impl fmt::Display for Origin {
@@ -98,20 +106,18 @@ impl Settings {
         }
     }
 
-    /// What there is to say about the settings that were set, the gravest first.
+    /// What there is to say about the settings that were set: the gravest first, then in the order of their origins
+    /// and lines.
     #[must_use]
     pub fn problems(&self) -> Vec<Problem> {
-        let mut problems: Vec<Problem> = self
-            .set
-            .iter()
-            .filter_map(|(name, (value, origin))| {
-                let (level, why) = judge(name, value)?;
-                let text = format!("{origin}: {why}");
-                Some(Problem { level, text })
-            })
-            .collect();
-        problems.sort_by_key(|problem| problem.level);
-        problems
+        let judged = |(name, (value, origin)): (&String, &(String, Origin))| {
+            let (level, why) = judge(name, value)?;
+            let text = format!("{origin}: {why}");
+            Some((level, origin.place(), Problem { level, text }))
+        };
+        let mut problems: Vec<_> = self.set.iter().filter_map(judged).collect();
+        problems.sort_by_key(|(level, place, _)| (*level, *place));
+        problems.into_iter().map(|(.., problem)| problem).collect()
     }
 
     /// Every key that the table knows, with the value in force and its origin; secrets are masked.
@@ -249,6 +255,18 @@ mod tests {
                 "command line: log.retention.ms: accepted, but not obeyed yet",
             ]
         );
+    }
+
+    #[test]
+    fn what_is_equally_grave_comes_in_the_order_of_the_file() {
+        let mut settings = Settings::default();
+        let file = "num.network.threads=3\nlog.dirs=/a\nbackground.threads=1";
+        settings.add_file("f", file).expect("legal");
+        let lines: Vec<String> = texts(&settings)
+            .iter()
+            .map(|text| text[..4].to_owned())
+            .collect();
+        assert_eq!(lines, ["f:1:", "f:2:", "f:3:"]);
     }
 
     #[test]

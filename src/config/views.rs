@@ -4,6 +4,7 @@ use super::settings::{Problem, Settings};
 use super::topic::resolve;
 use super::{Listener, Value, listeners};
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// The broker's settings that are honoured, checked. A field is named after its key and says nothing but
 /// what the key does not: sizes are bytes, spans milliseconds.
@@ -70,6 +71,8 @@ pub struct BrokerConfig {
     pub chronik_max_partitions: i32,
     /// `chronik.convert.max.bytes`.
     pub chronik_convert_max_bytes: usize,
+    /// `chronik.groups.bytes`.
+    pub chronik_groups_bytes: usize,
     /// `chronik.journal.snapshot.interval.ms`.
     pub chronik_journal_snapshot_interval_ms: i64,
     /// `chronik.journal.snapshot.bytes`.
@@ -113,6 +116,32 @@ impl BrokerConfig {
             let level = log::Level::Error;
             vec![Problem { level, text }]
         })
+    }
+
+    /// Settings that are legal, and yet surely not what was meant: a sentence for each. Apache Kafka accepts them, too.
+    #[must_use]
+    pub fn oddities(&self, data_dir: &Path) -> Vec<String> {
+        let mut found = Vec::new();
+        let (min, max) = (
+            self.group_min_session_timeout_ms,
+            self.group_max_session_timeout_ms,
+        );
+        if max < min {
+            found.push(format!(
+                "group.max.session.timeout.ms={max} is below group.min.session.timeout.ms={min}: nobody can join a group"
+            ));
+        }
+        for name in ["log.dirs", "log.dir"] {
+            if let Some(dirs) = self.settings.explicit(name)
+                && Path::new(dirs.trim()) != data_dir
+            {
+                let data_dir = data_dir.display();
+                found.push(format!(
+                    "{name}={dirs} is not used: the data directory is {data_dir}, which the option -d names"
+                ));
+            }
+        }
+        found
     }
 
     /// What to tell clients of this listener instead of the address that they connected to: a host, and a
@@ -164,6 +193,7 @@ impl BrokerConfig {
             chronik_turn_bytes: of("chronik.turn.bytes").number(),
             chronik_max_partitions: of("chronik.max.partitions").number(),
             chronik_convert_max_bytes: of("chronik.convert.max.bytes").number(),
+            chronik_groups_bytes: of("chronik.groups.bytes").number(),
             chronik_journal_snapshot_interval_ms: of("chronik.journal.snapshot.interval.ms")
                 .number(),
             chronik_journal_snapshot_bytes: of("chronik.journal.snapshot.bytes").number(),
@@ -358,6 +388,22 @@ mod tests {
         let faults = broker("listeners=SSL://:9093").expect_err("no TLS yet");
         assert_eq!(faults, ["listeners: SSL: SSL cannot be used yet"]);
         assert!(broker("advertised.listeners=PLAINTEXT://0.0.0.0:1").is_err());
+    }
+
+    #[test]
+    fn what_was_surely_not_meant_is_told_and_accepted() {
+        let odd = |file: &str| {
+            let broker = broker(file).expect("legal");
+            broker.oddities(Path::new("/data"))
+        };
+        assert_eq!(odd("log.dirs=/data\nlog.dir = /data "), [""; 0]);
+        assert!(
+            odd("log.dirs=/a,/b")[0]
+                .starts_with("log.dirs=/a,/b is not used: the data directory is /data,")
+        );
+        assert_eq!(odd("log.dir=/a").len(), 1);
+        assert!(odd("group.max.session.timeout.ms=5999")[0].ends_with("nobody can join a group"));
+        assert_eq!(odd("group.max.session.timeout.ms=6000"), [""; 0]);
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use super::exit::{CANNOT_CREATE, Exit, IO, LOCKED};
 use super::options::Options;
+use super::serve;
+use chronikd::broker::home;
 use chronikd::config::{BrokerConfig, SyncAll};
 use chronikd::disk::Disk;
 use chronikd::disk::{Lock, LockError, RealDisk, Syncing};
@@ -22,7 +24,7 @@ pub(crate) struct DataDir {
 }
 
 impl DataDir {
-    /// Creates the directory if need be, and locks it.
+    /// Creates the directory if need be, and locks it. One that is not ours is not even locked.
     pub(crate) fn open(
         options: &Options,
         config: &BrokerConfig,
@@ -39,6 +41,8 @@ impl DataDir {
         let disk = Arc::new(RealDisk::new(syncing).with_windows(config.chronik_map_windows));
         create(&*disk, &path)
             .map_err(|error| Exit::io(CANNOT_CREATE, "cannot create the data directory", &error))?;
+        home::examine(&*disk, &path, &own_files(options, &path))
+            .map_err(|error| serve::refused(&error))?;
         let lock = disk.lock(&path).map_err(|error| refused(&path, &error))?;
         Ok(DataDir {
             path,
@@ -78,13 +82,41 @@ fn create(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
     if dir.is_dir() {
         return Ok(());
     }
-    let parent = match dir.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
+    let parent = parent(dir);
     create(disk, parent)?;
     disk.create_dir(dir)?;
     disk.sync_dir(parent)
+}
+
+/// The names of files that this process was told to keep in the directory: they may be there before anything else is.
+pub(crate) fn own_files(options: &Options, dir: &Path) -> Vec<String> {
+    let Options {
+        config_file,
+        log_file,
+        pid_file,
+        ports_file,
+        ..
+    } = options;
+    let dir = fs::canonicalize(dir).ok();
+    let is_here = |path: &&PathBuf| {
+        let parent = std::path::absolute(path)
+            .ok()
+            .and_then(|path| fs::canonicalize(path.parent()?).ok());
+        parent.is_some() && parent == dir
+    };
+    let paths = [config_file, log_file, pid_file, ports_file];
+    let names = paths.into_iter().flatten().filter(is_here);
+    names
+        .filter_map(|path| Some(path.file_name()?.to_str()?.to_owned()))
+        .collect()
+}
+
+/// The directory that holds a directory.
+pub(crate) fn parent(dir: &Path) -> &Path {
+    match dir.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    }
 }
 
 fn refused(dir: &Path, error: &LockError) -> Exit {

@@ -7,7 +7,7 @@ use std::io::{self, ErrorKind};
 pub(crate) const USAGE: u8 = 64;
 /// The data are damaged beyond what can be mended without a human.
 pub(crate) const DATA: u8 = 65;
-/// The port is taken.
+/// The address to listen on is taken, or not this machine's.
 pub(crate) const UNAVAILABLE: u8 = 69;
 /// A mistake of ours.
 pub(crate) const SOFTWARE: u8 = 70;
@@ -23,6 +23,8 @@ pub(crate) const LOCKED: u8 = 75;
 pub(crate) const PERMISSION: u8 = 77;
 /// The settings make no sense.
 pub(crate) const SETTINGS: u8 = 78;
+/// A second signal cut the clean stop short: what a shell says of a process that SIGTERM has killed.
+pub(crate) const HURRIED: u8 = 143;
 
 /// Why the process ends.
 #[derive(Debug)]
@@ -44,7 +46,7 @@ impl Exit {
     pub(crate) fn io(code: u8, text: impl Display, error: &io::Error) -> Exit {
         let code = match error.kind() {
             ErrorKind::PermissionDenied => PERMISSION,
-            ErrorKind::AddrInUse => UNAVAILABLE,
+            ErrorKind::AddrInUse | ErrorKind::AddrNotAvailable => UNAVAILABLE,
             _ => code,
         };
         Exit::new(code, format!("{text}: {error}"))

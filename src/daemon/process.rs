@@ -1,6 +1,7 @@
-//! What the process asks of the system: descriptors, a seed, who it runs as.
+//! What the process asks of the system: descriptors, seeds, who it runs as.
 
 use super::exit::{Exit, SYSTEM};
+use chronikd::broker::Seeds;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use std::fs::{self, File};
 use std::io::Read;
@@ -28,13 +29,19 @@ pub(crate) fn connection_limit(wanted: usize) -> usize {
     wanted.min(possible)
 }
 
-/// Eight bytes from the system: the one source of randomness of this process.
-pub(crate) fn seed() -> Result<u64, Exit> {
-    let mut bytes = [0; 8];
+/// Random numbers from the system: the one source of randomness of this process.
+pub(crate) fn seeds() -> Result<Seeds, Exit> {
+    let (mut ids, mut salt) = ([0; 8], [0; 8]);
     File::open("/dev/urandom")
-        .and_then(|mut random| random.read_exact(&mut bytes))
+        .and_then(|mut random| {
+            random.read_exact(&mut ids)?;
+            random.read_exact(&mut salt)
+        })
         .map_err(|error| Exit::io(SYSTEM, "cannot read /dev/urandom", &error))?;
-    Ok(u64::from_ne_bytes(bytes))
+    Ok(Seeds {
+        ids: u64::from_ne_bytes(ids),
+        salt: u64::from_ne_bytes(salt),
+    })
 }
 
 /// Says so when nothing protects the machine from us.

@@ -8,7 +8,7 @@ use super::data_dir::DataDir;
 use super::exit::{self, Exit};
 use super::options::Options;
 use super::{logger, notices, process};
-use chronikd::broker::{Broker, Fatal, OpenError};
+use chronikd::broker::{Broker, Fatal, OpenError, Seeds};
 use chronikd::clock::Clock;
 use chronikd::config::{BrokerConfig, Listener};
 use chronikd::disk::{Disk, FileSystem, Threads, Wake};
@@ -22,7 +22,7 @@ pub(crate) fn run(
     options: &Options,
     config: BrokerConfig,
     home: &DataDir,
-    seed: u64,
+    seeds: Seeds,
 ) -> Result<(), Exit> {
     let clock = Clock::start();
     warn_of_file_system(home);
@@ -35,7 +35,7 @@ pub(crate) fn run(
         Arc::clone(&disk),
         &home.path,
         Arc::clone(&config),
-        seed,
+        seeds,
         clock.now(),
     );
     let broker = broker.map_err(|error| refused(&error))?;
@@ -125,10 +125,10 @@ fn end(end: net::Exit) -> Result<(), Exit> {
             log::info!("stopped cleanly");
             Ok(())
         }
-        net::Exit::Hurried => {
-            log::warn!("stopped at once: the next start recovers");
-            Ok(())
-        }
+        net::Exit::Hurried => Err(Exit::new(
+            exit::HURRIED,
+            "stopped at once, before the clean stop was complete: the next start recovers",
+        )),
         net::Exit::Fatal(Fatal(error)) => Err(Exit::new(
             exit::IO,
             format!("{error}; no acknowledgement was given after it"),
@@ -137,13 +137,17 @@ fn end(end: net::Exit) -> Result<(), Exit> {
     }
 }
 
-fn refused(error: &OpenError) -> Exit {
+/// The end of a start that the data directory does not allow.
+pub(crate) fn refused(error: &OpenError) -> Exit {
     let code = match error {
         OpenError::Journal(journal::OpenError::Io(error)) | OpenError::Io(error) => {
             return failed(error);
         }
         OpenError::Identity(_) => exit::SETTINGS,
-        OpenError::Journal(_) | OpenError::Record(_) | OpenError::Meta(_) => exit::DATA,
+        OpenError::Journal(_)
+        | OpenError::Record(_)
+        | OpenError::Foreign(_)
+        | OpenError::Meta(_) => exit::DATA,
     };
     Exit::new(code, error)
 }

@@ -5,6 +5,7 @@ use super::options::Options;
 use chronikd::config::{BrokerConfig, Problem, Settings};
 use std::env;
 use std::fs;
+use std::path::Path;
 
 /// All that somebody has set.
 pub(crate) fn gather(options: &Options) -> Result<Settings, Exit> {
@@ -37,6 +38,13 @@ pub(crate) fn check(settings: Settings) -> Result<BrokerConfig, Exit> {
 fn tell(problems: &[Problem]) {
     for problem in problems {
         log::log!(problem.level, "{}", problem.text);
+    }
+}
+
+/// Warns of what is legal and surely not meant.
+pub(crate) fn warn_of_oddities(config: &BrokerConfig, data_dir: &Path) {
+    for oddity in config.oddities(data_dir) {
+        log::warn!("{oddity}");
     }
 }
 

@@ -138,6 +138,25 @@ impl RealDisk {
         Ok(Lock { _file: file })
     }
 
+    /// Who has locked `dir`, if anybody has. Nothing is created, and the lock is free again at once if it was free.
+    ///
+    /// # Errors
+    /// When the lock cannot be looked at.
+    pub fn locked_by(&self, dir: &Path) -> io::Result<Option<LockError>> {
+        let path = dir.join(".lock");
+        let mut file = match fs::File::open(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            opened => opened.map_err(at("open", &path))?,
+        };
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared) {
+            Ok(()) => Ok(None),
+            Err(rustix::io::Errno::WOULDBLOCK) => Ok(Some(LockError::Held {
+                pid: holder(&mut file),
+            })),
+            Err(error) => Err(at("lock", &path)(error.into())),
+        }
+    }
+
     /// What holds `dir`, for a warning at start.
     ///
     /// # Errors

@@ -184,11 +184,11 @@ mod tests {
     fn round(disk: &dyn Disk) -> Round {
         let path = Path::new(DIR).join("journal");
         let file = disk.open(&path, Mode::Create).unwrap();
-        let then = vec![Append {
+        let then = Some(Append {
             file,
             position: 0,
             bytes: b"entry".to_vec(),
-        }];
+        });
         Round {
             number: 7,
             dirs: vec![DIR.into()],

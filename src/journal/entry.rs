@@ -5,6 +5,8 @@ pub const MAX_GROUP_BYTES: usize = 64 << 20;
 
 /// The newest version, and the one that is written. Version 1 had no snapshots.
 pub(super) const VERSION: u16 = 2;
+/// The size of a file, unless what it was taken for needed more.
+pub(super) const FILE_BYTES: u64 = 1 << 20;
 /// Bytes of a file's header.
 pub(super) const HEADER_BYTES: usize = 64;
 /// Bytes of a record before its body.
@@ -162,7 +164,7 @@ impl FileHeader {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct RecordHeader {
     pub(super) sequence: u64,
-    /// How many records of the same round stand before this one.
+    /// How many records of the same append stand before this one.
     pub(super) index: u32,
     pub(super) flags: u32,
     body_bytes: usize,
@@ -192,8 +194,8 @@ impl RecordHeader {
         })
     }
 
-    /// The sequence of the first record of the same round. All before it was synced when this was written.
-    pub(super) fn round_start(&self) -> u64 {
+    /// The sequence of the first record of the same append. All before it was synced when this was written.
+    pub(super) fn append_start(&self) -> u64 {
         self.sequence - u64::from(self.index)
     }
 }
@@ -250,19 +252,13 @@ fn take_change<'a>(rest: &mut &'a [u8]) -> Option<Change<'a>> {
 ///
 /// # Panics
 /// When the group is larger than `MAX_GROUP_BYTES`.
-pub(super) fn push_record(
-    out: &mut Vec<u8>,
-    sequence: u64,
-    index: u32,
-    flags: u32,
-    changes: &[Change<'_>],
-) {
+pub(super) fn push_record(out: &mut Vec<u8>, sequence: u64, flags: u32, changes: &[Change<'_>]) {
     let bytes = group_bytes(changes);
     assert!(bytes <= MAX_GROUP_BYTES, "a group of {bytes} bytes");
     out.reserve(bytes);
     let start = out.len();
     out.extend_from_slice(&sequence.to_be_bytes());
-    out.extend_from_slice(&index.to_be_bytes());
+    out.extend_from_slice(&[0; 4]);
     out.extend_from_slice(&narrow(bytes - RECORD_BYTES).to_be_bytes());
     out.extend_from_slice(&[0; 4]);
     out.extend_from_slice(&flags.to_be_bytes());
@@ -279,14 +275,62 @@ pub(super) fn push_record(
     put_u32(out, start + 16, crc);
 }
 
-/// Completes the records of a round with the checksum of the file that they go to.
+/// Completes the records of an append: their places in it, and the checksum of the file that they go to.
 pub(super) fn seal(records: &mut [u8], seed: u32) {
-    let mut start = 0;
+    let (mut start, mut index) = (0, 0);
     while start < records.len() {
+        put_u32(records, start + 8, index);
         let crc = crc32c::crc32c_append(seed, &records[start..start + 28]);
         put_u32(records, start + 28, crc);
-        start += RECORD_BYTES + u32_at(records, start + 12) as usize;
+        start += record_bytes(&records[start..]);
+        index += 1;
     }
+}
+
+/// Some records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Extent {
+    pub(super) bytes: usize,
+    pub(super) groups: u64,
+    pub(super) changes: u64,
+}
+
+/// The most of these whole records, from the first on, that have at most `room` bytes.
+pub(super) fn prefix(records: &[u8], room: usize) -> Extent {
+    let mut taken = Extent::default();
+    while taken.bytes < records.len() {
+        let record = &records[taken.bytes..];
+        let bytes = taken.bytes + record_bytes(record);
+        if bytes > room {
+            break;
+        }
+        taken = Extent {
+            bytes,
+            groups: taken.groups + 1,
+            changes: taken.changes + u64::from(u32_at(record, 24)),
+        };
+    }
+    taken
+}
+
+/// Bytes of the record at the start of what `push_record` wrote.
+pub(super) fn record_bytes(records: &[u8]) -> usize {
+    RECORD_BYTES + u32_at(records, 12) as usize
+}
+
+/// The length without the zeros at the end.
+pub(super) fn used_bytes(bytes: &[u8]) -> usize {
+    const BLOCK: usize = 512;
+    let is_used = |block: &[u8]| block.iter().fold(0, |all, byte| all | byte) != 0;
+    let Some(last) = bytes.chunks(BLOCK).rposition(is_used) else {
+        return 0;
+    };
+    let block = &bytes[last * BLOCK..bytes.len().min((last + 1) * BLOCK)];
+    last * BLOCK
+        + block
+            .iter()
+            .rposition(|&byte| byte != 0)
+            .map_or(0, |at| at + 1)
 }
 
 /// A length inside a group, which `MAX_GROUP_BYTES` keeps far below 32 bits.
@@ -327,9 +371,49 @@ mod tests {
 
     fn sealed(changes: &[Change<'_>]) -> Vec<u8> {
         let mut bytes = Vec::new();
-        push_record(&mut bytes, 7, 2, 0, changes);
+        push_record(&mut bytes, 7, 0, changes);
         seal(&mut bytes, SEED);
         bytes
+    }
+
+    #[test]
+    fn records_are_numbered_within_their_append() {
+        let mut records = Vec::new();
+        (7..10).for_each(|sequence| push_record(&mut records, sequence, 0, &[]));
+        let (first, rest) = records.split_at_mut(RECORD_BYTES);
+        seal(first, SEED);
+        seal(rest, SEED);
+        let starts = records.chunks(RECORD_BYTES).map(|record| {
+            let header = RecordHeader::read(record, SEED).unwrap();
+            (header.index, header.append_start())
+        });
+        assert_eq!(starts.collect::<Vec<_>>(), [(0, 7), (0, 8), (1, 8)]);
+    }
+
+    #[test]
+    fn a_prefix_is_of_whole_records_and_the_longest_that_fits() {
+        let groups: [&[Change<'_>]; 3] = [
+            &[change("a", Some("one"))],
+            &[change("b", None), change("c", Some("a longer value"))],
+            &[],
+        ];
+        let (mut records, mut ends) = (Vec::new(), vec![0]);
+        for group in groups {
+            push_record(&mut records, 1, 0, group);
+            ends.push(records.len());
+        }
+        for room in 0..records.len() + 9 {
+            let fitting = ends.iter().rposition(|&end| end <= room).unwrap();
+            let expected = Extent {
+                bytes: ends[fitting],
+                groups: fitting as u64,
+                changes: groups[..fitting]
+                    .iter()
+                    .map(|group| group.len() as u64)
+                    .sum(),
+            };
+            assert_eq!(prefix(&records, room), expected, "room for {room}");
+        }
     }
 
     #[test]
@@ -347,7 +431,7 @@ mod tests {
             let record = Record::read(&bytes, SEED).unwrap();
             assert_eq!(record.bytes(), bytes.len());
             assert_eq!(record.header.sequence, 7);
-            assert_eq!(record.header.round_start(), 5);
+            assert_eq!(record.header.append_start(), 7);
             assert_eq!(record.changes().unwrap(), group);
         }
     }
@@ -356,7 +440,7 @@ mod tests {
     fn the_bytes_are_those_of_the_drawing() {
         let mut expected = Vec::new();
         expected.extend_from_slice(&7u64.to_be_bytes());
-        expected.extend_from_slice(&2u32.to_be_bytes());
+        expected.extend_from_slice(&0u32.to_be_bytes());
         expected.extend_from_slice(&16u32.to_be_bytes());
         let body = b"\0\0\0\x01\xff\xff\xff\xffk\0\0\0\0\0\0\0";
         expected.extend_from_slice(&crc32c::crc32c(body).to_be_bytes());
@@ -390,7 +474,7 @@ mod tests {
     fn a_record_of_another_file_does_not_verify() {
         let header = FileHeader::journal(1, 9);
         let mut bytes = Vec::new();
-        push_record(&mut bytes, 1, 0, 0, &[change("k", None)]);
+        push_record(&mut bytes, 1, 0, &[change("k", None)]);
         seal(&mut bytes, header.seed());
         assert!(Record::read(&bytes, header.seed()).is_some());
         for other in [FileHeader::journal(2, 9), FileHeader::journal(1, 8)] {
@@ -454,5 +538,18 @@ mod tests {
             FileHeader::decode(&bytes[..16]),
             Err(HeaderFault::Newer(VERSION + 1))
         );
+    }
+
+    #[test]
+    fn used_bytes_end_at_the_last_byte_that_is_not_zero() {
+        for len in [0, 1, 511, 512, 513, 2000] {
+            let mut bytes = vec![0; len];
+            assert_eq!(used_bytes(&bytes), 0);
+            for at in 0..len {
+                bytes.fill(0);
+                bytes[at] = 1;
+                assert_eq!(used_bytes(&bytes), at + 1);
+            }
+        }
     }
 }

@@ -4,14 +4,14 @@
 //! <root>/journal/00000000000000000007.snapshot  newest value of every key in files 1 to 7
 //!                00000000000000000008.journal   closed: full, never written again
 //!                00000000000000000009.journal   current: takes the next round
-//!                blank  blank.1 ...             stock: wiped files, zeros from end to end
-//!                room   room.1                  blocks for the next snapshot; its bytes mean nothing
+//!                blank  blank.1 ...             wiped, for later use: zeros from end to end
+//!                reserve  reserve.1 ...         blocks for the next snapshot; their bytes mean nothing
 //!
 //! journal  header | record | record | ... | zeros to the end           (numbers are big-endian)
 //! snapshot header | record | record | ... | what an older snapshot left
 //!
 //! header   0  magic "chronikd"          record   0  sequence, u64: 1, 2, 3 ... without a gap
-//!          8  kind, u16: 1 journal,              8  index in its round, u32
+//!          8  kind, u16: 1 journal,              8  index in its append, u32
 //!             2 snapshot                        12  length of the body, u32: a multiple of 8
 //!         10  version, u16: 2                   16  CRC-32C of the body
 //!         12  CRC-32C of bytes 0..12            20  flags, u32: 1 closed; all others are zero
@@ -29,7 +29,7 @@
 //! A record is an atomic **group** of changes, absolute values and never deltas, so that a group may be
 //! replayed twice and the newest value of a key is all that counts. Number and salt are mixed into every
 //! record's checksum: what an older file left on the same blocks does not verify, and neither does a
-//! value that a client made up to look like a record, because the salt is random.
+//! value that a client made up to look like a record, because the salt is random and nothing else is made of it.
 //!
 //! # Snapshots
 //! A snapshot's records are blocks of changes, counted from 1, their keys ascending and without tombstones. Its
@@ -40,60 +40,66 @@
 //! full disk gives no other file (`schedule`). While nothing changes nothing is written.
 //!
 //! A start reads the newest snapshot and the files behind it. What that snapshot covers is not read any more, whether
-//! it is still there or not: it becomes stock and room. An older snapshot is given up only when the name of the newer
-//! one is durable.
+//! it is still there or not: it becomes a blank or a reserve. An older snapshot is given up only when the name of the
+//! newer one is durable.
 //!
 //! # Sizes
 //! A file has 1 MiB, zero-filled when it is made and wiped when it is used again, so that syncing a small append
 //! changes no metadata. One that is used again costs the loop a header and a rename. A round that is larger than a
-//! file gets one of its own size; a group has at most `MAX_GROUP_BYTES`.
+//! file gets one of its own size if the disk has that, and else goes in parts; a group has at most `MAX_GROUP_BYTES`.
+//! A larger file is cut when it is used again.
 //!
-//! The room and the snapshot's file both have blocks for the snapshot as it is **and all that the other files hold**.
-//! With S the bytes of the last snapshot, which is the live state as the last merge found it, and F those of journal
-//! files and stock, the directory has at most `2 * S + 3 * F + 2 MiB`. A new broker has F = 2 MiB. F does not grow
+//! The reserve and the snapshot's file both have blocks for the snapshot as it is **and all that the other files
+//! hold**. With S the bytes of the last snapshot, which is the live state as the last merge found it, and F those of journal
+//! files and blanks, the directory has at most `2 * S + 3 * F + 2 MiB`. A new broker has F = 2 MiB. F does not grow
 //! beyond `Limits::bytes` + 3 MiB and the largest rounds: what would need more waits for a merge.
 //!
 //! # A full disk
-//! 1. `is_short` says that a file for the stock, or a block of a room, could not be had. From then on what makes the
-//!    state grow should be refused. What was taken before has its blocks: the merge that finds out that it cannot
-//!    enlarge the old room has the closed files in the snapshot already, and the old room still fits those that were
-//!    written meanwhile.
-//! 2. What replaces or deletes goes through for ever, in the files there are: closed ones are merged and used again.
-//!    A round that comes while there is none **waits** (`make_place` says no): nothing of it is promised, and
-//!    everything withheld stays withheld.
-//! 3. Only when a merge was made for a waiting round, and has freed nothing that it fits into, `make_place` fails, and
-//!    the process ends. That takes a state that grew although the journal was short, or a single round beyond 1 MiB.
-//! 4. `is_short` is over when a job has all that it wants. It is tried again after every round, and on `want_room`.
+//! 1. `is_short` says that a blank, or a block of a reserve, could not be had. From then on what makes the state grow
+//!    should be refused: `may_grow` tells, and also sees to it that no more is withheld than there are reserved blocks
+//!    or free bytes for. What was taken before has its blocks: the merge that finds out that it cannot enlarge the old
+//!    reserve has the closed files in the snapshot already, and that reserve still fits those that were written
+//!    meanwhile.
+//! 2. What replaces or deletes goes through for ever, in the files there are and however much it is: closed files are
+//!    merged and used again, and a round takes one after the other. While there is none it **waits** (`make_place` says
+//!    no): nothing of it is promised, and everything withheld stays withheld.
+//! 3. A full disk never ends the process. A round whose first group is larger than a file, or which comes when a state
+//!    that grew against 1 leaves no room for a snapshot, waits until the disk has room again, and with it all later
+//!    ones; only a start says so and ends.
+//! 4. `is_short` is over when a job has all that it wants. It is tried again after every round, and on `want_room`; ten
+//!    times a second while a round waits.
 //!
 //! File systems that write to new blocks each time (btrfs, ZFS), or have no `fallocate`, promise less.
 //!
 //! # Rounds
-//! Groups are withheld in memory until a round takes all of them as **one append into one file**. At most
-//! one round is in flight. So every record before a round was synced when the round was written, and each
-//! record says where its round began (`sequence - index`): a record that verifies is proof that everything
-//! before its round once was on the disk. A round takes at most one file from the stock, whose header and name are
-//! synced before the round's records are written, so names never reach the disk out of order.
+//! Groups are withheld in memory until a round takes all of them as **one append into one file**; or, where no file
+//! has room for that, the first of them, and further rounds of the same number the others. It is durable, and later
+//! groups may be appended, when nothing of it is withheld. At most one append is in flight. So every record before an
+//! append was synced when that was written, and each record says where its append began (`sequence - index`): a record
+//! that verifies is proof that everything before its append once was on the disk. An append takes at most one blank,
+//! whose header and name are synced before the records are written, so names never reach the disk out of order.
 //!
 //! # The end of the journal
 //! 1. It ends where a record is not the next one: checksums, sequence.
-//! 2. Behind the end there are only zeros, unless the last round was cut off. That part is copied into
-//!    `quarantine/`, logged in one line, and overwritten with zeros, before anything is appended: an old
-//!    record behind a new one would otherwise come back to life.
-//! 3. It is **damage** instead, and the start is refused, if the part holds a record of a later round, or if
+//! 2. Behind the end there are only zeros, unless the last append was cut off. That part is copied into
+//!    `quarantine/`, where a full disk has a wiped file or nothing for it, logged in one line, and overwritten with
+//!    zeros, before anything is appended: an old record behind a new one would otherwise come back to life.
+//! 3. It is **damage** instead, and the start is refused, if the part holds a record of a later append, or if
 //!    a later file holds anything: then what does not verify had been synced. So is a snapshot that does not verify
 //!    from end to end, and a missing file behind it. A merge that meets damage ends the process.
 //! 4. A last file without a valid header and with zeros behind it was never finished, and is removed.
 //!
-//! A damaged last round cannot be told from a cut one and is treated as that. Records before it in its own
+//! A damaged last append cannot be told from a cut one and is treated as that. Records before it in its own
 //! round stay; they were never promised, and nothing speaks against them.
 //!
 //! # How to change the format
 //! The first 16 bytes of a file are the same in every version. Whatever else changes, even the use of a
 //! reserved byte or flag, raises `version`; a reader keeps reading the versions before its own, writes only
 //! its own, begins a new file for that, and refuses newer ones before it has touched anything.
-//! Version 1 had no snapshots, stock or rooms; its header was zero from byte 32 to 60.
+//! Version 1 had no snapshots, blanks or reserves; its header was zero from byte 32 to 60.
 
 mod entry;
+mod error;
 mod names;
 mod replay;
 mod schedule;
@@ -107,16 +113,35 @@ use crate::clock::{Mono, Rate};
 use crate::disk::lanes::Job;
 use crate::disk::{Disk, FileRef};
 use entry::FileHeader;
-use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use upkeep::Upkeep;
 
 pub use entry::{Change, MAX_GROUP_BYTES, group_bytes};
+pub use error::OpenError;
+
+/// Its name in the data directory.
+const DIR: &str = "journal";
 
 /// What a job of the work lane brings back to the journal.
 pub struct Done(Upkeep);
+
+/// Where a journal is, and what its new files are made with.
+pub struct Place {
+    /// The disk.
+    pub disk: Arc<dyn Disk>,
+    /// The data directory.
+    pub root: PathBuf,
+    /// A random number that nobody is told.
+    pub salt: u64,
+}
+
+impl Place {
+    fn dir(&self) -> PathBuf {
+        self.root.join("journal")
+    }
+}
 
 /// When a snapshot is due: whichever comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,24 +164,19 @@ pub struct Journal {
     limits: Limits,
     /// The file of the last record; none until the next round needs one.
     current: Option<JournalFile>,
-    /// A current file that the next round has to make durable, name and all.
-    is_new: bool,
     /// Files that no snapshot covers and that take no more records, in order.
     closed: Vec<JournalFile>,
     snapshot: Option<Snapshot>,
-    rooms: Vec<Room>,
+    reserves: Vec<Reserve>,
     /// Wiped files.
-    stock: Vec<PathBuf>,
+    blanks: Vec<PathBuf>,
     /// What the snapshot covers and was not yet recycled.
     stale: Vec<PathBuf>,
     next_number: u64,
     next_sequence: u64,
-    /// Records in the order of their sequence; their header checksums wait for a file.
-    withheld: Vec<u8>,
-    withheld_groups: u32,
-    withheld_changes: u64,
-    /// The round that holds records which are not yet durable.
-    in_flight: Option<u64>,
+    withheld: writer::Withheld,
+    /// Records that are not yet durable are being written to the current file.
+    in_flight: bool,
     was_clean: bool,
     schedule: schedule::Schedule,
 }
@@ -188,13 +208,15 @@ struct JournalFile {
     len: u64,
     /// Where the next record goes. Behind it there are only zeros.
     position: u64,
+    /// The next append has to make it durable first, name and all.
+    is_new: bool,
     groups: u64,
     changes: u64,
 }
 
 /// A file whose blocks are there for a snapshot.
 #[derive(Clone)]
-struct Room {
+struct Reserve {
     path: PathBuf,
     /// Bytes that it is known to have on the disk.
     bytes: u64,
@@ -203,7 +225,7 @@ struct Room {
 /// A durable snapshot.
 #[derive(Clone)]
 struct Snapshot {
-    room: Room,
+    file: Reserve,
     header: FileHeader,
 }
 
@@ -219,17 +241,15 @@ impl Journal {
     /// groups that no round has had. When it returns, all that was replayed is durable, a tail that was cut off is
     /// in `<root>/quarantine/`, and there is a place for the first round.
     ///
-    /// `salt` is a random number; it goes into the files that this process makes.
-    ///
     /// # Errors
     /// `Damaged` and `Newer` leave the disk untouched.
     pub fn open(
-        (disk, root, salt): (Arc<dyn Disk>, &Path, u64),
+        place: Place,
         limits: Limits,
         now: Mono,
         each: &mut dyn FnMut(&[Change<'_>]),
     ) -> Result<Journal, OpenError> {
-        let mut journal = replay::open((disk, root, salt), limits, now, each)?;
+        let mut journal = replay::open(place, limits, now, each)?;
         journal.make_first_place()?;
         Ok(journal)
     }
@@ -245,13 +265,13 @@ impl Journal {
     pub fn size(&self) -> Size {
         let files = schedule::size_of(self.closed.iter().chain(&self.current));
         let merging = self.schedule.merging();
-        let wiped = self.stock.len() as u64;
+        let wiped = self.blanks.len() as u64;
         let snapshot = self.snapshot.as_ref();
         Size {
             files: files.files + merging.files + wiped,
-            bytes: files.bytes + merging.bytes + wiped * writer::FILE_BYTES,
-            groups: files.groups + merging.groups + u64::from(self.withheld_groups),
-            entries: files.entries + merging.entries + self.withheld_changes,
+            bytes: files.bytes + merging.bytes + wiped * entry::FILE_BYTES,
+            groups: files.groups + merging.groups + self.withheld.groups,
+            entries: files.entries + merging.entries + self.withheld.changes,
             snapshot_bytes: snapshot.map_or(0, Snapshot::bytes),
             snapshot_entries: snapshot.map_or(0, |snapshot| snapshot.header.holds.entries),
         }
@@ -264,66 +284,33 @@ impl Journal {
     }
 }
 
-/// Why a journal was not opened.
-#[derive(Debug)]
-pub enum OpenError {
-    /// The system refused an operation; the error names the file.
-    Io(io::Error),
-    /// Something that had been durable does not verify.
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// Byte position in the file.
-        position: u64,
-        /// What is wrong there.
-        why: &'static str,
-    },
-    /// Written by a newer chronikd.
-    Newer {
-        /// The file.
-        path: PathBuf,
-        /// The version of its format.
-        version: u16,
-    },
+/// What `<root>/journal` is, seen from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// Nothing was ever journaled there: it is missing, empty, or what a first start that was cut off has left.
+    Unbegun,
+    /// A journal, whole or not.
+    Begun,
+    /// It holds files that no journal has, and none of its own.
+    Strange,
 }
 
-impl From<io::Error> for OpenError {
-    fn from(error: io::Error) -> OpenError {
-        OpenError::Io(error)
-    }
+/// Looks what `<root>/journal` is, and touches nothing.
+///
+/// # Errors
+/// What the disk says.
+pub fn look(disk: &dyn Disk, root: &Path) -> io::Result<Found> {
+    names::look(disk, &root.join(DIR))
 }
 
-impl fmt::Display for OpenError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            OpenError::Io(error) => error.fmt(f),
-            OpenError::Damaged {
-                path,
-                position,
-                why,
-            } => write!(
-                f,
-                "{} is damaged at byte {position}: {why}; nothing was changed",
-                path.display()
-            ),
-            OpenError::Newer { path, version } => write!(
-                f,
-                "{} has format version {version}, written by a newer chronikd; this one reads up to version \
-                 {}; nothing was changed",
-                path.display(),
-                entry::VERSION
-            ),
-        }
-    }
-}
-
-impl std::error::Error for OpenError {}
-
-impl From<OpenError> for io::Error {
-    fn from(error: OpenError) -> io::Error {
-        match error {
-            OpenError::Io(error) => error,
-            other => io::Error::new(io::ErrorKind::InvalidData, other),
-        }
-    }
+/// Reads a journal as `Journal::open` does, and touches nothing.
+///
+/// # Errors
+/// Those of `Journal::open`.
+pub fn check(
+    disk: &dyn Disk,
+    root: &Path,
+    each: &mut dyn FnMut(&[Change<'_>]),
+) -> Result<(), OpenError> {
+    replay::check(disk, &root.join(DIR), each)
 }

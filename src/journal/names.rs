@@ -1,15 +1,15 @@
 //! The names in the journal's directory, and what each of them says before anything is read.
 
-use super::replay::{MISSING, damaged};
-use super::writer::FILE_BYTES;
-use super::{OpenError, Room};
-use crate::disk::{self, Disk, Entry};
+use super::entry::{FILE_BYTES, HEADER_BYTES};
+use super::error::{MISSING, damaged};
+use super::{Found, OpenError, Reserve};
+use crate::disk::{self, Disk, Entry, Mode};
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
 const BLANK: &str = "blank";
-const ROOM: &str = "room";
+const RESERVE: &str = "reserve";
 
 /// The journal file of that number.
 pub(super) fn journal(dir: &Path, number: u64) -> PathBuf {
@@ -29,12 +29,12 @@ pub(super) fn new_blank(disk: &dyn Disk, dir: &Path) -> io::Result<PathBuf> {
     disk::unused_path(disk, dir, BLANK, "")
 }
 
-/// A name for the room of a later snapshot.
+/// A name for the reserve of a later snapshot.
 ///
 /// # Errors
 /// When the directory cannot be listed.
-pub(super) fn new_room(disk: &dyn Disk, dir: &Path) -> io::Result<PathBuf> {
-    disk::unused_path(disk, dir, ROOM, "")
+pub(super) fn new_reserve(disk: &dyn Disk, dir: &Path) -> io::Result<PathBuf> {
+    disk::unused_path(disk, dir, RESERVE, "")
 }
 
 /// Whether the path is that of a snapshot and not of a journal file.
@@ -50,9 +50,9 @@ pub(super) struct Listing {
     /// The newest snapshot.
     pub(super) snapshot: Option<u64>,
     /// Wiped files.
-    pub(super) stock: Vec<PathBuf>,
-    /// Room for later snapshots.
-    pub(super) rooms: Vec<Room>,
+    pub(super) blanks: Vec<PathBuf>,
+    /// Reserve for later snapshots.
+    pub(super) reserves: Vec<Reserve>,
     /// What the newest snapshot has made superfluous.
     pub(super) stale: Vec<PathBuf>,
 }
@@ -72,11 +72,11 @@ impl Listing {
                 (Some("journal"), Some(number)) => found.numbers.push(number),
                 (Some("snapshot"), Some(number)) => snapshots.push(number),
                 _ if is_numbered(&entry, BLANK) && entry.len == FILE_BYTES => {
-                    found.stock.push(path);
+                    found.blanks.push(path);
                 }
                 // It was never finished.
                 _ if is_numbered(&entry, BLANK) => found.stale.push(path),
-                _ if is_numbered(&entry, ROOM) => found.rooms.push(Room {
+                _ if is_numbered(&entry, RESERVE) => found.reserves.push(Reserve {
                     path,
                     bytes: entry.len,
                 }),
@@ -108,6 +108,49 @@ impl Listing {
         }
         Ok(())
     }
+}
+
+/// See `journal::look`. A snapshot, a second file, or a record in the only one says that it was begun: a file without any
+/// record is what a first start had made when it was cut off.
+pub(super) fn look(disk: &dyn Disk, dir: &Path) -> io::Result<Found> {
+    let entries = match disk.list(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Unbegun),
+        Err(error) => return Err(error),
+    };
+    let (numbered, others): (Vec<&Entry>, Vec<&Entry>) = entries
+        .iter()
+        .partition(|entry| is_journal_or_snapshot(&entry.name));
+    match numbered[..] {
+        [] if others
+            .iter()
+            .all(|entry| is_numbered(entry, BLANK) || is_numbered(entry, RESERVE)) =>
+        {
+            Ok(Found::Unbegun)
+        }
+        [] => Ok(Found::Strange),
+        [file]
+            if !is_snapshot(Path::new(&file.name)) && !has_record(disk, &dir.join(&file.name))? =>
+        {
+            Ok(Found::Unbegun)
+        }
+        _ => Ok(Found::Begun),
+    }
+}
+
+/// Whether something was written behind the header of a journal file.
+fn has_record(disk: &dyn Disk, path: &Path) -> io::Result<bool> {
+    let mut record = [0; 64];
+    let count = disk
+        .open(path, Mode::Read)?
+        .read_at(HEADER_BYTES as u64, &mut record)?;
+    Ok(record[..count].iter().any(|&byte| byte != 0))
+}
+
+fn is_journal_or_snapshot(name: &str) -> bool {
+    let path = Path::new(name);
+    let extension = path.extension().and_then(OsStr::to_str);
+    matches!(extension, Some("journal" | "snapshot")) && number_of(path).is_some()
 }
 
 /// The number that a file is named by, with 20 digits.

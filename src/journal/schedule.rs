@@ -3,14 +3,22 @@
 //! One job at a time. It is begun in `tick`, or by `make_place` for a round that waits. A merge takes the closed
 //! files; where the reason is not that these are many, the current file is closed early and goes along, so that
 //! the snapshot holds everything and the timer rests until something is added.
+//!
+//! How much is written twice is the price of how little room all of it takes. A merge rewrites the whole snapshot for
+//! `Limits::bytes` of closed files, be it a hundred times as large; but those files have their blocks in both reserves,
+//! too, so that they count three times, and a limit that grew with the snapshot would multiply the directory. For the
+//! same reason there are not more blanks before a merge: rounds have what is left of the current file and one or two
+//! more while it is under way, and wait for its end when they have filled those.
 
+use super::entry::FILE_BYTES;
 use super::upkeep::Upkeep;
-use super::writer::FILE_BYTES;
 use super::{Done, Job, Journal, JournalFile, Limits, Mono, Rate, Size};
 use std::io;
 
 /// Wiped files that are kept; those beyond are removed.
-const STOCK_FILES: u64 = 4;
+const BLANKS: u64 = 4;
+/// How often a change may be on the disk: in a file and in two snapshots.
+const COPIES: u64 = 3;
 /// What was refused for want of room is tried again after this time.
 const RETRY_MS: i64 = 100;
 /// Log lines about snapshots.
@@ -19,23 +27,27 @@ const LINES_A_MINUTE: u32 = 6;
 /// What has been begun, and what comes next.
 pub(super) struct Schedule {
     now: Mono,
-    /// For the work lane.
-    job: Option<Job<Done>>,
-    /// Since when a job has been under way.
-    working: Option<Mono>,
-    /// What that job is merging.
-    merging: Size,
+    task: Option<Task>,
     /// When a snapshot is due, if there is anything new.
     due: Mono,
     /// Something is to be done that no file count tells.
     pub(super) wanted: bool,
-    /// Room is lacking. It is looked for again at that time, if anybody wants it.
-    lacking: Option<Mono>,
-    /// A job was begun because a round had no place, and has found none yet.
+    /// Reserve is lacking. It is looked for again at that time, if anybody wants it.
+    short: Option<Mono>,
+    /// A round has had no place since a job was begun for that.
     pub(super) pressed: bool,
     /// No job begins any more: the mark of a clean stop is to be the last record.
     pub(super) closing: bool,
     lines: Rate,
+}
+
+/// The job that was begun and has not been taken in.
+struct Task {
+    /// Until it is handed to the work lane.
+    job: Option<Job<Done>>,
+    since: Mono,
+    /// What it was given to merge.
+    merging: Size,
 }
 
 impl Schedule {
@@ -43,12 +55,10 @@ impl Schedule {
     pub(super) fn new(limits: &Limits, now: Mono) -> Schedule {
         Schedule {
             now,
-            job: None,
-            working: None,
-            merging: Size::default(),
+            task: None,
             due: now.plus_ms(limits.interval_ms),
             wanted: true,
-            lacking: None,
+            short: None,
             pressed: false,
             closing: false,
             lines: Rate::per_minute(LINES_A_MINUTE),
@@ -56,18 +66,19 @@ impl Schedule {
     }
 
     pub(super) fn is_working(&self) -> bool {
-        self.working.is_some()
+        self.task.is_some()
     }
 
     pub(super) fn merging(&self) -> Size {
-        self.merging
+        let task = self.task.as_ref();
+        task.map_or(Size::default(), |task| task.merging)
     }
 }
 
 /// What a job merges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Merge {
-    /// The closed files, if there is no other way to a file for the stock.
+    /// The closed files, if there is no other way to a blank.
     IfFull,
     Closed,
     /// The current file, too, which is closed for that.
@@ -75,17 +86,33 @@ pub(super) enum Merge {
 }
 
 impl Journal {
-    /// Whether room is lacking, as on a full disk: what makes the state grow should be refused now. See the head of
-    /// this room for what holds then.
+    /// Whether room is lacking, as on a full disk: what makes the state grow should be refused now. What holds then is
+    /// said at the head of `journal`.
     #[must_use]
     pub fn is_short(&self) -> bool {
-        self.schedule.lacking.is_some()
+        self.schedule.short.is_some()
+    }
+
+    /// Whether the state may grow by so many bytes of changes. What is withheld and all of that have to fit into the
+    /// files there are, whose contents the reserved blocks have room for, or the disk has to have free bytes for them: in
+    /// files, and in a snapshot and its successor. Where the answer is no, a short journal looks for room again.
+    pub fn may_grow(&mut self, bytes: usize) -> bool {
+        if self.is_short() {
+            self.want_room();
+            return false;
+        }
+        let needed = (self.withheld_bytes() + bytes) as u64;
+        let has_free = || {
+            let free = self.disk.free_bytes(&self.dir);
+            free.is_ok_and(|free| free / COPIES >= needed)
+        };
+        needed <= self.spare_bytes() || has_free()
     }
 
     /// Has a short journal look for room again, at once.
     pub fn want_room(&mut self) {
         self.schedule.wanted = true;
-        self.schedule.lacking = self.schedule.lacking.map(|_| self.schedule.now);
+        self.schedule.short = self.schedule.short.map(|_| self.schedule.now);
     }
 
     /// Something is about to be added. The timer runs from the first change; and a short journal looks for room
@@ -112,10 +139,13 @@ impl Journal {
     pub fn next_deadline(&self) -> Option<Mono> {
         let schedule = &self.schedule;
         // What is waited for wakes the loop.
-        if schedule.is_working() || schedule.closing || self.in_flight.is_some() {
+        if schedule.is_working() || self.in_flight {
             return None;
         }
-        match schedule.lacking {
+        if schedule.closing {
+            return schedule.short.filter(|_| schedule.pressed);
+        }
+        match schedule.short {
             Some(again) => schedule.wanted.then_some(again),
             None => (self.entries() > 0).then_some(schedule.due),
         }
@@ -123,7 +153,7 @@ impl Journal {
 
     /// The job that was begun since the last call.
     pub fn take_job(&mut self) -> Option<Job<Done>> {
-        self.schedule.job.take()
+        self.schedule.task.as_mut()?.job.take()
     }
 
     /// Takes in what the job has done.
@@ -132,27 +162,26 @@ impl Journal {
     /// When it failed for another reason than a full disk: the process must stop.
     pub fn absorb(&mut self, done: Done, now: Mono) -> io::Result<()> {
         let Done(upkeep) = done;
-        let begun = self.schedule.working.take();
-        self.schedule.merging = Size::default();
+        let since = self.schedule.task.take().map_or(now, |task| task.since);
         self.closed.splice(..0, upkeep.closed);
         self.snapshot = upkeep.snapshot;
-        self.rooms = upkeep.rooms;
+        self.reserves = upkeep.reserves;
         self.stale = upkeep.stale;
-        self.stock.extend(upkeep.blanks);
+        self.blanks.extend(upkeep.blanks);
         if upkeep.merged_count > 0 {
             self.schedule.due = now.plus_ms(self.limits.interval_ms);
-            self.tell(now.since_us(begun.unwrap_or(now)), upkeep.merged_count, now);
+            self.tell(now.since_us(since), upkeep.merged_count, now);
         }
         match upkeep.failure {
             None => {
-                self.schedule.lacking = None;
+                self.schedule.short = None;
                 Ok(())
             }
             Some(failure) if Upkeep::is_full(&failure) => {
                 if !self.is_short() {
                     log::warn!("the journal lacks room for its next files: {failure}");
                 }
-                self.schedule.lacking = Some(now.plus_ms(RETRY_MS));
+                self.schedule.short = Some(now.plus_ms(RETRY_MS));
                 Ok(())
             }
             Some(failure) => Err(failure),
@@ -175,7 +204,7 @@ impl Journal {
 
     fn may_begin(&self) -> bool {
         let schedule = &self.schedule;
-        let waits = match schedule.lacking {
+        let waits = match schedule.short {
             Some(again) => !schedule.wanted || schedule.now < again,
             None => false,
         };
@@ -186,14 +215,14 @@ impl Journal {
     fn due(&self) -> Option<Merge> {
         let entries = self.entries();
         let is_time = entries > 0 && self.schedule.now >= self.schedule.due;
-        if self.in_flight.is_none() && (is_time || entries >= self.limits.entries) {
+        if !self.in_flight && (is_time || entries >= self.limits.entries) {
             return Some(Merge::Everything);
         }
         let closed_bytes: u64 = self.closed.iter().map(|file| file.len).sum();
         if closed_bytes >= self.limits.bytes {
             return Some(Merge::Closed);
         }
-        let wanted = self.schedule.wanted || self.stock.is_empty();
+        let wanted = self.schedule.wanted || self.blanks.is_empty();
         wanted.then_some(Merge::IfFull)
     }
 
@@ -201,6 +230,25 @@ impl Journal {
     fn entries(&self) -> u64 {
         let files = self.closed.iter().chain(&self.current);
         files.map(|file| file.changes).sum()
+    }
+
+    /// A round has no place. The work lane is asked for one at once, and if that did not help, now and then: what has
+    /// been promised does not depend on it, and a full disk ends nothing.
+    pub(super) fn press(&mut self) {
+        let schedule = &mut self.schedule;
+        if schedule.is_working() {
+            return;
+        }
+        if schedule.pressed {
+            let later = schedule.now.plus_ms(RETRY_MS);
+            let again = *schedule.short.get_or_insert(later);
+            schedule.wanted = true;
+            if schedule.now < again {
+                return;
+            }
+        }
+        schedule.pressed = true;
+        self.begin(Merge::Everything);
     }
 
     /// Begins a job. The loop keeps what it needs to go on.
@@ -211,16 +259,16 @@ impl Journal {
         }
         let closed = std::mem::take(&mut self.closed);
         let files_bytes = self.size().bytes;
-        let stock_limit = self.limits.bytes.div_ceil(FILE_BYTES).min(STOCK_FILES);
+        let blank_limit = self.limits.bytes.div_ceil(FILE_BYTES).min(BLANKS);
         let upkeep = Upkeep {
             disk: self.disk.clone(),
             dir: self.dir.clone(),
             salt: self.salt,
             snapshot: self.snapshot.clone(),
-            rooms: std::mem::take(&mut self.rooms),
+            reserves: std::mem::take(&mut self.reserves),
             stale: std::mem::take(&mut self.stale),
-            stock_count: self.stock.len(),
-            stock_limit: stock_limit as usize,
+            blank_count: self.blanks.len(),
+            blank_limit: blank_limit as usize,
             files_bytes,
             blanks: Vec::new(),
             merged_count: 0,
@@ -228,10 +276,12 @@ impl Journal {
             is_due: merge != Merge::IfFull,
             closed,
         };
-        self.schedule.merging = size_of(&upkeep.closed);
         self.schedule.wanted = false;
-        self.schedule.working = Some(self.schedule.now);
-        self.schedule.job = Some(Box::new(move || Done(upkeep.run())));
+        self.schedule.task = Some(Task {
+            since: self.schedule.now,
+            merging: size_of(&upkeep.closed),
+            job: Some(Box::new(move || Done(upkeep.run()))),
+        });
     }
 
     /// A start has no lanes yet: what is lacking for the first round is done here and now.

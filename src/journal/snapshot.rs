@@ -4,7 +4,7 @@ use super::OpenError;
 use super::entry::{
     self, CLOSED, Change, FileHeader, HEADER_BYTES, HeaderFault, Holds, Kind, Record,
 };
-use super::replay::{BROKEN, NO_HEADER, NO_SENSE, damaged};
+use super::error::{BROKEN, NO_HEADER, NO_SENSE, damaged};
 use crate::disk::{Disk, FileRef, read_all};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -120,7 +120,8 @@ impl<'a> Writer<'a> {
     pub(super) fn new(
         file: &'a FileRef,
         reserved_bytes: u64,
-        (number, salt): (u64, u64),
+        number: u64,
+        salt: u64,
         covered: Covered,
     ) -> Writer<'a> {
         let holds = Holds {
@@ -160,7 +161,7 @@ impl<'a> Writer<'a> {
         }
         self.blocks += 1;
         self.out.clear();
-        entry::push_record(&mut self.out, self.blocks, 0, 0, &self.block);
+        entry::push_record(&mut self.out, self.blocks, 0, &self.block);
         entry::seal(&mut self.out, self.header.seed());
         let position = HEADER_BYTES as u64 + self.header.holds.bytes;
         let len = self.out.len() as u64;

@@ -4,7 +4,7 @@
 mod snapshots;
 mod upkeep;
 
-use super::{Change, Done, Journal, Limits, OpenError};
+use super::{Change, Done, Journal, Limits, OpenError, Place};
 use crate::clock::Mono;
 use crate::disk::lanes::{Append, Completion, Lanes, Round};
 use crate::disk::sim::{Fault, SimDisk, SimLanes, Survives, Times};
@@ -31,7 +31,11 @@ pub(super) fn open(disk: &SimDisk) -> Result<(Journal, Vec<Group>), OpenError> {
 
 fn open_with(disk: &SimDisk, limits: Limits) -> Result<(Journal, Vec<Group>), OpenError> {
     let mut groups = Vec::new();
-    let place = (Arc::new(disk.clone()) as Arc<dyn Disk>, Path::new(ROOT), 7);
+    let place = Place {
+        disk: Arc::new(disk.clone()),
+        root: ROOT.into(),
+        salt: 7,
+    };
     let journal = Journal::open(place, limits, Mono(0), &mut |changes| {
         groups.push(owned(changes));
     })?;
@@ -113,16 +117,25 @@ pub(super) fn work(journal: &mut Journal) -> bool {
 /// Runs what is due and then one round to its end; `false` when the disk failed.
 pub(super) fn sync(journal: &mut Journal, disk: &SimDisk, number: u64) -> bool {
     journal.tick(Mono(0));
-    if !work(journal) {
-        return false;
-    }
-    while let Ok(false) = journal.make_place() {
-        if !work(journal) {
-            return false;
+    work(journal) && round(journal, disk, number)
+}
+
+/// Runs one round to its end, in as many parts as it takes; `false` when the disk failed, or has no place for it.
+pub(super) fn round(journal: &mut Journal, disk: &SimDisk, number: u64) -> bool {
+    loop {
+        match part(journal, disk, number) {
+            Some(true) => return true,
+            Some(false) => {}
+            None => return false,
         }
     }
-    if journal.make_place().is_err() {
-        return false;
+}
+
+/// Runs one part of a round; whether that was the last, or nothing when the disk failed or has no place for it.
+pub(super) fn part(journal: &mut Journal, disk: &SimDisk, number: u64) -> Option<bool> {
+    while !journal.make_place().ok()? {
+        let job = journal.take_job()?;
+        journal.absorb(job(), Mono(0)).ok()?;
     }
     let mut round = Round {
         number,
@@ -134,10 +147,7 @@ pub(super) fn sync(journal: &mut Journal, disk: &SimDisk, number: u64) -> bool {
     lanes.run_sync();
     let is_synced = |done: &Completion<Done>| matches!(done, Completion::Synced(_));
     let synced = lanes.completed().iter().any(is_synced);
-    if synced {
-        journal.synced(number);
-    }
-    synced
+    synced.then(|| journal.synced())
 }
 
 /// A life of the broker: rounds of groups of some sizes.
@@ -352,7 +362,11 @@ fn the_real_disk_gives_back_what_it_was_given() {
     let mut given = Vec::new();
     for life in 0..3 {
         let mut groups = Vec::new();
-        let place = (Arc::clone(&disk), &*root, life);
+        let place = Place {
+            disk: Arc::clone(&disk),
+            root: root.clone(),
+            salt: life,
+        };
         let mut journal = Journal::open(place, NEVER, Mono(0), &mut |changes| {
             groups.push(owned(changes));
         })
@@ -366,17 +380,14 @@ fn the_real_disk_gives_back_what_it_was_given() {
             assert!(journal.make_place().unwrap());
             let mut round = Round::default();
             journal.gather(&mut round);
-            for Append {
+            let Append {
                 file,
                 position,
                 bytes,
-                ..
-            } in round.then
-            {
-                file.write_at(position, &[&bytes]).unwrap();
-                file.sync().unwrap();
-            }
-            journal.synced(0);
+            } = round.then.unwrap();
+            file.write_at(position, &[&bytes]).unwrap();
+            file.sync().unwrap();
+            journal.synced();
             assert_eq!(journal.last_sequence(), life * 4 + number);
         }
     }

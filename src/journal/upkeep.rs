@@ -2,10 +2,10 @@
 //! files that the loop will want next. The job owns what it works on and gives back what is left of it.
 //!
 //! ```text
-//! 1  write    last snapshot + closed files, newest values only  -> a room; sync
-//! 2  decide   rename the room to <last file>.snapshot; sync the directory
-//! 3  recycle  the old snapshot becomes a room; closed files are wiped, synced, and become blanks
-//! 4  provide  a blank if there is none, if need be by 1 to 3, and in both rooms the blocks that the next two
+//! 1  write    last snapshot + closed files, newest values only  -> a reserve; sync
+//! 2  decide   rename the reserve to <last file>.snapshot; sync the directory
+//! 3  recycle  the old snapshot becomes a reserve; closed files are wiped, synced, and become blanks
+//! 4  provide  a blank if there is none, if need be by 1 to 3, and in both reserves, and no more, the blocks that the next two
 //!             snapshots may need
 //! 5  sync the directory, whatever has failed before
 //! ```
@@ -13,19 +13,18 @@
 //! Before 2 is over nothing is touched that a start would read. Names that were given up in 3 and 4 are durable
 //! before the loop hears of the files: no file can come back under an old name when it has a new one.
 
-use super::entry::{Change, FileHeader, HEADER_BYTES, Record};
-use super::replay::{BROKEN, NO_SENSE, damaged, used_bytes};
+use super::entry::{Change, FILE_BYTES, FileHeader, HEADER_BYTES, Record, used_bytes};
+use super::error::{BROKEN, NO_SENSE, damaged};
 use super::snapshot::{Covered, Image, Writer};
-use super::writer::FILE_BYTES;
-use super::{JournalFile, OpenError, Room, Snapshot, names};
+use super::{JournalFile, OpenError, Reserve, Snapshot, names};
 use crate::disk::{Disk, FileRef, Mode, is_full, is_sync_failure};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// A snapshot and the room for the next one.
-const ROOMS: usize = 2;
+/// A snapshot and the reserve for the next one.
+const RESERVES: usize = 2;
 
 /// A file is filled with so many zeros over and over.
 const BLOCK_BYTES: usize = 4096;
@@ -40,14 +39,14 @@ pub(super) struct Upkeep {
     /// Whether a merge is due, and not only what a full disk makes of this.
     pub(super) is_due: bool,
     pub(super) snapshot: Option<Snapshot>,
-    pub(super) rooms: Vec<Room>,
+    pub(super) reserves: Vec<Reserve>,
     /// What a durable snapshot covers: given back as long as it has its old name.
     pub(super) stale: Vec<PathBuf>,
     /// Wiped files that the loop has.
-    pub(super) stock_count: usize,
+    pub(super) blank_count: usize,
     /// How many it may have.
-    pub(super) stock_limit: usize,
-    /// Bytes of the files that the loop has, those in stock included.
+    pub(super) blank_limit: usize,
+    /// Bytes of the files that the loop has, blanks included.
     pub(super) files_bytes: u64,
     /// Wiped files for the loop.
     pub(super) blanks: Vec<PathBuf>,
@@ -78,13 +77,14 @@ impl Upkeep {
             self.merge()?;
         }
         self.recycle()?;
-        if self.stock_count + self.blanks.len() == 0 {
+        if self.blank_count + self.blanks.len() == 0 {
             self.provide_blank()?;
         }
-        while self.room_count() < ROOMS {
-            self.make_room()?;
+        while self.reserve_count() < RESERVES {
+            self.make_reserve()?;
         }
-        self.fit_rooms()
+        self.trim_reserves()?;
+        self.fit_reserves()
     }
 
     /// Steps 1 and 2.
@@ -92,46 +92,45 @@ impl Upkeep {
         let Some(last) = self.closed.last().map(|file| file.number) else {
             return Ok(());
         };
-        if self.rooms.is_empty() {
-            self.make_room()?;
+        if self.reserves.is_empty() {
+            self.make_reserve()?;
         }
-        let Some(mut room) = self.rooms.pop() else {
+        let Some(mut reserve) = self.reserves.last().cloned() else {
             return Ok(());
         };
-        let header = match self.write(&mut room, last) {
-            Ok(header) => header,
-            Err(failure) => {
-                self.rooms.push(room);
-                return Err(failure);
-            }
-        };
+        let header = self.write(&mut reserve, last)?;
         let path = names::snapshot(&self.dir, last);
-        self.disk.rename(&room.path, &path)?;
+        self.disk.rename(&reserve.path, &path)?;
+        // Not before: until it has its new name, its blocks are those of a reserve.
+        self.reserves.pop();
         self.disk.sync_dir(&self.dir)?;
-        room.path = path;
-        let old = self.snapshot.replace(Snapshot { room, header });
+        reserve.path = path;
+        let old = self.snapshot.replace(Snapshot {
+            file: reserve,
+            header,
+        });
         self.merged_count = self.closed.len();
-        self.stale.extend(old.map(|old| old.room.path));
+        self.stale.extend(old.map(|old| old.file.path));
         self.stale
             .extend(self.closed.drain(..).map(|file| file.path));
         Ok(())
     }
 
-    /// Step 1. The room stays a room when that fails.
-    fn write(&self, room: &mut Room, number: u64) -> io::Result<FileHeader> {
+    /// Step 1.
+    fn write(&self, reserve: &mut Reserve, number: u64) -> io::Result<FileHeader> {
         let disk = &*self.disk;
         let old = match &self.snapshot {
-            Some(old) => Some(Image::read(disk, &old.room.path, old.header.number)?),
+            Some(old) => Some(Image::read(disk, &old.file.path, old.header.number)?),
             None => None,
         };
         let images = self.closed.iter().map(JournalFile::image);
         let images = images.collect::<io::Result<Vec<_>>>()?;
         let (newest, covered) = newest(&self.closed, &images, old.as_ref().map(Image::covered))?;
-        let file = disk.open(&room.path, Mode::Write)?;
-        let mut writer = Writer::new(&file, room.bytes, (number, self.salt), covered);
+        let file = disk.open(&reserve.path, Mode::Write)?;
+        let mut writer = Writer::new(&file, reserve.bytes, number, self.salt, covered);
         merge_into(&mut writer, old.as_ref(), newest)?;
         let (header, bytes) = writer.finish()?;
-        room.bytes = bytes;
+        reserve.bytes = bytes;
         file.sync()?;
         Ok(header)
     }
@@ -160,27 +159,35 @@ impl Upkeep {
         }
     }
 
-    fn room_count(&self) -> usize {
-        self.rooms.len() + usize::from(self.snapshot.is_some())
+    fn reserve_count(&self) -> usize {
+        self.reserves.len() + usize::from(self.snapshot.is_some())
     }
 
     fn recycle_snapshot(&mut self, path: &Path) -> io::Result<()> {
-        if self.room_count() >= ROOMS {
+        if self.reserve_count() >= RESERVES {
             return self.disk.remove_file(path);
         }
         let bytes = self.disk.open(path, Mode::Read)?.len()?;
-        let room = names::new_room(&*self.disk, &self.dir)?;
-        self.disk.rename(path, &room)?;
-        self.rooms.push(Room { path: room, bytes });
+        let reserve = names::new_reserve(&*self.disk, &self.dir)?;
+        self.disk.rename(path, &reserve)?;
+        self.reserves.push(Reserve {
+            path: reserve,
+            bytes,
+        });
         Ok(())
     }
 
-    /// A file of another size, and one too many, is removed; so is one that a full disk does not let be wiped.
+    /// A larger file is cut. One that is too short, and one too many, is removed; so is one that a full disk does not
+    /// let be wiped.
     fn recycle_journal(&mut self, path: &Path) -> io::Result<()> {
         let file = self.disk.open(path, Mode::Write)?;
-        let is_wanted = self.stock_count + self.blanks.len() < self.stock_limit;
-        if !is_wanted || file.len()? != FILE_BYTES {
+        let is_wanted = self.blank_count + self.blanks.len() < self.blank_limit;
+        let len = file.len()?;
+        if !is_wanted || len < FILE_BYTES {
             return self.disk.remove_file(path);
+        }
+        if len > FILE_BYTES {
+            file.set_len(FILE_BYTES)?;
         }
         match wipe(&file) {
             Ok(()) => {}
@@ -212,39 +219,46 @@ impl Upkeep {
         Ok(())
     }
 
-    fn make_room(&mut self) -> io::Result<()> {
-        let path = names::new_room(&*self.disk, &self.dir)?;
+    fn make_reserve(&mut self) -> io::Result<()> {
+        let path = names::new_reserve(&*self.disk, &self.dir)?;
         self.disk.open(&path, Mode::CreateNew)?;
-        self.rooms.push(Room { path, bytes: 0 });
+        self.reserves.push(Reserve { path, bytes: 0 });
         Ok(())
     }
 
-    /// Both rooms take the snapshot as it is and all that the journal's files can add to it.
-    fn fit_rooms(&mut self) -> io::Result<()> {
+    /// Removes the smallest of those that are too many, as a start may find them.
+    fn trim_reserves(&mut self) -> io::Result<()> {
+        self.reserves.sort_by_key(|reserve| reserve.bytes);
+        let excess = self.reserve_count().saturating_sub(RESERVES);
+        for reserve in self.reserves.drain(..excess) {
+            self.disk.remove_file(&reserve.path)?;
+        }
+        Ok(())
+    }
+
+    /// Both reserves take the snapshot as it is and all that the journal's files can add to it.
+    fn fit_reserves(&mut self) -> io::Result<()> {
         let held = self.snapshot.as_ref().map_or(0, Snapshot::bytes);
         let closed: u64 = self.closed.iter().map(|file| file.len).sum();
         let blanks = self.blanks.len() as u64 * FILE_BYTES;
         let target = held + self.files_bytes + closed + blanks;
-        let written = self.snapshot.as_mut().map(|snapshot| &mut snapshot.room);
-        let mut rooms = written.into_iter().chain(&mut self.rooms);
-        rooms.try_for_each(|room| room.fit(&*self.disk, target))
+        let written = self.snapshot.as_mut().map(|snapshot| &mut snapshot.file);
+        let mut reserves = written.into_iter().chain(&mut self.reserves);
+        reserves.try_for_each(|reserve| reserve.fit(&*self.disk, target))
     }
 }
 
-impl Room {
+impl Reserve {
     /// Reserves blocks up to `target`, and gives back what is more by far. The target is never below what a
-    /// snapshot in the file has.
+    /// snapshot in the file has. The file's length becomes what it has, so that the next start knows it: blocks that
+    /// no length tells of could not be given back when the state has shrunk.
     fn fit(&mut self, disk: &dyn Disk, target: u64) -> io::Result<()> {
         if (target..=target + FILE_BYTES).contains(&self.bytes) {
             return Ok(());
         }
         let file = disk.open(&self.path, Mode::Write)?;
-        if self.bytes > target {
-            let len = file.len()?.min(target);
-            file.set_len(len)?;
-            self.bytes = len;
-        }
         file.reserve(0, target)?;
+        file.set_len(target)?;
         self.bytes = target;
         Ok(())
     }

@@ -13,6 +13,7 @@
 use super::Limits;
 use crate::api::Out;
 use crate::disk::View;
+use crate::proto::MOST_OWN_BYTES;
 use std::collections::VecDeque;
 use std::io::IoSlice;
 
@@ -22,9 +23,10 @@ const KEEP_BYTES: usize = 512;
 const KEEP_PIECES: usize = 4;
 /// The length that stands before every reply.
 const LENGTH_BYTES: usize = 4;
-/// Own bytes of one reply, payload not counted. The metadata of a million partitions need less; a request that
-/// would take more (millions of partitions that do not exist, say) is answered with the end of its connection.
-const MOST_REPLY_BYTES: usize = 64 << 20;
+/// Own bytes of one reply, header and all, payload not counted. The metadata of a million partitions need less; a
+/// request that would take more (millions of partitions that do not exist, say) is answered with the end of its
+/// connection.
+const MOST_REPLY_BYTES: usize = MOST_OWN_BYTES;
 
 /// See the head of this file.
 #[derive(Debug)]

@@ -34,13 +34,15 @@ use std::time::Duration;
 const EVENT_COUNT: usize = 1024;
 /// How long peers may take to close after a clean stop.
 const FAREWELL_MS: i64 = 1_000;
+/// A signal to stop that follows another within this time is the same wish: terminals and supervisors send two.
+const SAME_WISH_MS: i64 = 1_000;
 
 /// Why the loop ended.
 #[derive(Debug)]
 pub enum Exit {
     /// Everything was answered, synced and closed.
     Clean,
-    /// A second signal asked for it.
+    /// A second signal cut the clean stop short.
     Hurried,
     /// A write or sync failed.
     Fatal(Fatal),
@@ -80,7 +82,8 @@ pub struct Server<C: Core> {
     laps: Laps,
     /// No turn has run yet: what the broker owed when it was opened (the loading of its partitions) is not handed out.
     fresh: bool,
-    stopping: bool,
+    /// Since when the clean stop is under way.
+    stopping: Option<Mono>,
     farewell: Option<Mono>,
 }
 
@@ -109,7 +112,7 @@ impl<C: Core> Server<C> {
             scratch: Vec::new(),
             laps: Laps::new(),
             fresh: true,
-            stopping: false,
+            stopping: None,
             farewell: None,
         })
     }
@@ -171,7 +174,7 @@ impl<C: Core> Server<C> {
 
     /// Starts the clean stop, as TERM does.
     pub fn stop(&mut self, now: Mono) {
-        self.stopping = true;
+        self.stopping.get_or_insert(now);
         self.listeners.close();
         self.exchange.begin_stop(now);
     }
@@ -205,7 +208,7 @@ impl<C: Core> Server<C> {
 
     /// Whether the clean stop is complete. Peers get a moment to read their last answers and to close.
     fn is_over(&mut self, now: Mono) -> bool {
-        if !self.stopping || !self.exchange.is_stopped() {
+        if self.stopping.is_none() || !self.exchange.is_stopped() {
             return false;
         }
         let Some(until) = self.farewell else {

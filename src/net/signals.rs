@@ -11,7 +11,7 @@ pub(super) const SIGNALS: Token = Token(1);
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Request {
-    /// TERM, INT: stop cleanly; the second one stops at once.
+    /// TERM, INT: stop cleanly; a later one stops at once.
     Stop,
     /// Something for main.
     Notice(Notice),

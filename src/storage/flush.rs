@@ -326,7 +326,7 @@ impl Storage {
         if self.closing || !may_be_tried_again(&failure) {
             return Err(failure);
         }
-        log::debug!("storage: no checkpoint: {failure}");
+        log::debug!("no checkpoint: {failure}");
         self.points.tails.open_bytes += covered_bytes;
         if let Ok(log) = self.log_mut(id) {
             log.checkpoints.tail_bytes += covered_bytes;

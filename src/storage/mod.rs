@@ -305,6 +305,8 @@ pub struct Storage {
     leaving: BTreeMap<PartitionId, start::Leaving>,
     /// Whose directories still have these names.
     left_names: BTreeMap<String, PartitionId>,
+    /// Directories of nobody's that have the name of a partition.
+    strangers: BTreeSet<String>,
     removals: BTreeSet<(Mono, PathBuf)>,
     jobs: Vec<Job<Done>>,
     signals: Vec<(PartitionId, usize)>,
@@ -333,6 +335,7 @@ impl Storage {
             points: flush::Points::default(),
             leaving: BTreeMap::new(),
             left_names: BTreeMap::new(),
+            strangers: BTreeSet::new(),
             removals: BTreeSet::new(),
             jobs: Vec::new(),
             signals: Vec::new(),

@@ -86,9 +86,18 @@ pub(super) fn deleted_dir(topic: &str, id: PartitionId) -> String {
     fitted_name(topic, &format!("-{}{suffix}", id.partition))
 }
 
-/// Whether a directory waits for the removal of its files.
+/// Whether a directory waits for the removal of its files: a name of [`deleted_dir`]'s, and nothing that a human
+/// would choose.
 pub(super) fn is_deleted_dir(name: &str) -> bool {
-    name.ends_with(DELETE_SUFFIX) && name.contains('.')
+    let parts = name
+        .strip_suffix(DELETE_SUFFIX)
+        .and_then(|name| name.rsplit_once('.'));
+    parts.is_some_and(|(dir, id)| {
+        let is_hex = id
+            .bytes()
+            .all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f'));
+        id.len() == 32 && is_hex && parse_dir(dir).is_some()
+    })
 }
 
 /// Decimal digits and nothing else; `str::parse` would take a sign.
@@ -150,6 +159,16 @@ mod tests {
         assert_eq!(name.len(), 255);
         assert!(is_deleted_dir(&name));
         assert_eq!(parse_dir(&name), None);
-        assert!(!is_deleted_dir("to-delete"));
+        let id = "0123456789abcdef".repeat(2);
+        assert!(is_deleted_dir(&format!("a.b-0.{id}-delete")));
+        for name in [
+            "to-delete".into(),
+            "photos.of-2024-delete".into(),
+            format!("photos.{id}-delete"),
+            format!("a-0.{}-delete", id.to_uppercase()),
+            format!("a-0.{}-delete", &id[1..]),
+        ] {
+            assert!(!is_deleted_dir(&name), "{name}");
+        }
     }
 }

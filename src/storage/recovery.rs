@@ -218,11 +218,7 @@ fn find_beginning(
             if let Some(producers) = Producers::decode(&bytes.unwrap_or_default(), task.now.mono) {
                 return Ok((offset.max(first_base), producers, snapshots));
             }
-            log::warn!(
-                "storage: {}: {} is damaged and left out",
-                task.name,
-                path.display()
-            );
+            log::warn!("{}: {} is damaged and left out", task.name, path.display());
         }
         task.disk.remove_file(&path)?;
         snapshots.pop();
@@ -236,11 +232,7 @@ fn read_epochs(task: &Task, dir: &Path) -> Result<Vec<(i32, i64)>, Trouble> {
     let text = checkpoint::read_text(&*task.disk, &path)?;
     let lines = checkpoint::decode_epochs(&text.unwrap_or_default());
     Ok(lines.unwrap_or_else(|why| {
-        log::warn!(
-            "storage: {}: {} is left out: {why}",
-            task.name,
-            path.display()
-        );
+        log::warn!("{}: {} is left out: {why}", task.name, path.display());
         Vec::new()
     }))
 }
@@ -278,7 +270,7 @@ fn rebuild_index(task: &Task, dir: &Path, listed: &Listed) -> Result<(), Trouble
         disk::replace(&*task.disk, &path, &bytes)?;
     }
     log::info!(
-        "storage: {}: made the index of segment {} anew",
+        "{}: made the index of segment {} anew",
         task.name,
         listed.base
     );
@@ -416,7 +408,7 @@ fn cut(
     disk.sync_dir(&quarantine)?;
     disk.sync_dir(dir)?;
     log::warn!(
-        "storage: {}: cut {bytes} torn bytes after offset {} (kept in {}/{0}-*)",
+        "{}: cut {bytes} torn bytes after offset {} (kept in {}/{0}-*)",
         task.name,
         end - 1,
         names::QUARANTINE

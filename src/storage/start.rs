@@ -8,7 +8,8 @@
 //! | renamed to `-delete` | known | renamed back: the record of the deletion was lost, the rename was not |
 //! | gone | known | created, or error 56 if a checkpoint says that it once was there |
 //! | `-delete`, of a topic that is noted as deleted, or without a record | not known | removed |
-//! | there | not known, or of another topic id | moved to quarantine/, with a warning |
+//! | there, with files of a partition | not known, or of another topic id | moved to quarantine/, with a warning |
+//! | there, with other files | not known | left alone; moved to quarantine/ when a partition needs the name |
 //!
 //! A creation makes the directory, its first segment and `partition.metadata`, all in the round that holds
 //! the record too, and before it. A deletion stops the partition at once; when its record is durable
@@ -59,6 +60,7 @@ impl Storage {
     ) -> io::Result<()> {
         self.leaving.clear();
         self.left_names.clear();
+        self.strangers.clear();
         self.points.recovery = self.read_offsets(names::RECOVERY_POINTS)?;
         self.points.starts = self.read_offsets(names::LOG_STARTS)?;
         let dirs = self.disk.list(&self.root)?;
@@ -85,7 +87,7 @@ impl Storage {
                 (true, _) => self.queue_load(name, known, clean, now),
                 (false, None) => self.create(id, &known.topic_name, &known.config, now)?,
                 (false, Some(_)) => {
-                    log::error!("storage: {name}: its directory is gone");
+                    log::error!("{name}: its directory is gone");
                     self.insert(id, &known.topic_name, &known.config, State::Damaged);
                 }
             }
@@ -99,7 +101,7 @@ impl Storage {
         let text = checkpoint::read_text(&*self.disk, &path)?;
         Ok(
             checkpoint::decode_offsets(&text.unwrap_or_default()).unwrap_or_else(|why| {
-                log::warn!("storage: {} is left out: {why}", path.display());
+                log::warn!("{} is left out: {why}", path.display());
                 Offsets::new()
             }),
         )
@@ -146,6 +148,10 @@ impl Storage {
             (Some(id), Some(known)) if known.id.topic == id => Ok(()),
             // Its creation was cut off before anything in it was durable.
             (None, Some(_)) if self.holds_nothing(&dir)? => Ok(()),
+            (None, None) if !self.is_a_partition(&dir)? => {
+                self.strangers.insert(name.to_owned());
+                Ok(())
+            }
             (Some(id), _) if deleted.contains(&id) || self.holds_nothing(&dir)? => {
                 let away = self.root.join(names::deleted_dir(
                     topic,
@@ -154,6 +160,9 @@ impl Storage {
                         partition,
                     },
                 ));
+                log::info!(
+                    "{name}: its creation was never acknowledged, or its deletion was; removed"
+                );
                 self.rename(name, &away)?;
                 self.removals.insert((now.mono, away));
                 Ok(())
@@ -168,13 +177,22 @@ impl Storage {
         Ok(entries.all(|entry| entry.len == 0 || entry.name == names::METADATA))
     }
 
+    /// Whether anything in a directory has a name that only partitions have.
+    fn is_a_partition(&self, dir: &Path) -> io::Result<bool> {
+        let ours = |name: &str| {
+            [names::METADATA, names::EPOCHS].contains(&name) || names::parse_file(name).is_some()
+        };
+        let mut entries = self.disk.list(dir)?.into_iter();
+        Ok(entries.any(|entry| ours(&entry.name)))
+    }
+
     /// Moves a directory of nobody's out of the way.
     fn quarantine(&mut self, name: &str) -> io::Result<()> {
         let quarantine = self.root.join(names::QUARANTINE);
         self.disk.create_dir(&quarantine)?;
         let to = disk::unused_path(&*self.disk, &quarantine, name, "")?;
         log::warn!(
-            "storage: {name} belongs to no topic that is known; moved to {}",
+            "{name} belongs to no topic that is known; moved to {}",
             to.display()
         );
         self.rename(name, &to)?;
@@ -228,7 +246,7 @@ impl Storage {
             Outcome::Checkpointed(done) => self.checkpointed(done, now),
             Outcome::Pointed(result) => self.pointed(result, now),
             Outcome::Removed(Err(error)) if !is_sync_failure(&error) => {
-                log::warn!("storage: what was deleted stays until the next start: {error}");
+                log::warn!("what was deleted stays until the next start: {error}");
                 Ok(())
             }
             Outcome::Removed(result) => result,
@@ -259,7 +277,7 @@ impl Storage {
                 self.after_load(id, now);
             }
             Err(Trouble::Damaged(why)) => {
-                log::error!("storage: {name}: not served: {why}");
+                log::error!("{name}: not served: {why}");
                 slot.state = State::Damaged;
             }
             Err(Trouble::Failed(failure)) => return Err(failure),
@@ -282,6 +300,9 @@ impl Storage {
     ) -> io::Result<()> {
         let name = names::dir(topic, id.partition);
         self.make_room(&name, now)?;
+        if self.strangers.remove(&name) {
+            self.quarantine(&name)?;
+        }
         let dir = self.root.join(&name);
         self.insert(id, topic, config, State::Damaged);
         self.disk.create_dir(&dir)?;
@@ -373,7 +394,7 @@ impl Storage {
         if self.leaving.get(&id).is_some_and(ready)
             && let Err(error) = self.move_away(id, now)
         {
-            log::warn!("storage: a deleted partition is left over: {error}");
+            log::warn!("a deleted partition is left over: {error}");
         }
     }
 

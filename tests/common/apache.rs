@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use chronikd::proto::error::ErrorCode;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::dir::Dir;
@@ -63,6 +64,18 @@ impl Apache {
     /// The port of its listener for clients.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Has it make a topic of one partition, and waits until that is served: Kafka answers before it is.
+    pub fn make_topic(&self, name: &str, configs: &[(&str, &str)]) -> Kafka {
+        let mut client = Kafka::connect(self.port).expect("a connection");
+        client.create(name, 1, configs);
+        let began = Instant::now();
+        while client.fetch(name, 0, 0, 0).expect("an answer").error != ErrorCode::NONE {
+            assert!(began.elapsed() < START_LIMIT, "{name} is never served");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        client
     }
 
     /// Ends it cleanly; its data directory stays until this value goes.

@@ -1,14 +1,15 @@
 //! 200 groups that commit to 1,000 partitions while the broker is killed, again and again.
 //!
-//! Each group has one member, which joins once: after every kill it goes on in its generation, with the member id
-//! that it has. Every commit counts one up, as the offset and as the metadata, so what is there afterwards tells
-//! which commit it was:
+//! Each group has partitions of its own and one member, which joins once: after every kill it goes on in its
+//! generation, with the member id that it has. Every commit counts one up, as the offset and as the metadata, so what
+//! is there afterwards tells which commit it was:
 //!
 //! * no acknowledged commit is lost, and none that was fetched is taken back;
 //! * nothing is there that nobody has sent, and offset and metadata are of one commit.
 //!
 //! The journal is merged every few rounds, so that kills meet that, too.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -36,6 +37,7 @@ use crate::common::kafka::{Kafka, read_body};
 const CYCLES: u64 = 20;
 const TOPIC: &str = "committed";
 const GROUPS: usize = 200;
+/// Of each group.
 const PARTITIONS: usize = 5;
 const CONNECTIONS: usize = 8;
 /// Longer than the whole test: nobody heartbeats while a broker is away.
@@ -47,9 +49,8 @@ const SNAPSHOTS: &str = "chronik.journal.snapshot.entries=3000";
 pub(crate) fn run() {
     let mut broker = Broker::start(&["-o", SNAPSHOTS]);
     let mut control = Kafka::connect(broker.port()).expect("a connection");
-    control.create(TOPIC, PARTITIONS as i32, &[]);
-    let names = (0..GROUPS).map(|i| format!("group-{i}"));
-    let mut groups: Vec<Group> = names.map(|name| Group::join(&mut control, name)).collect();
+    control.create(TOPIC, (GROUPS * PARTITIONS) as i32, &[]);
+    let mut groups: Vec<Group> = (0..GROUPS).map(|i| Group::join(&mut control, i)).collect();
     round(&mut control, &mut groups).expect("every partition is committed once");
     for cycle in 0..CYCLES {
         load(&mut broker, &mut groups, cycle);
@@ -68,15 +69,18 @@ struct Group {
     name: String,
     member_id: String,
     generation: i32,
+    partitions: Range<i32>,
     /// The last commit that was sent; it may have been made or not.
     sent: i64,
-    /// What must be there at least, by partition.
+    /// What must be there at least, in the order of its partitions.
     acked: [i64; PARTITIONS],
 }
 
 impl Group {
     /// Joins, and gets the assignment that it makes itself.
-    fn join(control: &mut Kafka, name: String) -> Group {
+    fn join(control: &mut Kafka, number: usize) -> Group {
+        let name = format!("group-{number}");
+        let first = (number * PARTITIONS) as i32;
         let request = JoinGroupRequest {
             group_id: &name,
             session_timeout_ms: SESSION_TIMEOUT_MS,
@@ -96,6 +100,7 @@ impl Group {
         let group = Group {
             member_id: joined.member_id.to_owned(),
             generation: joined.generation_id,
+            partitions: first..first + PARTITIONS as i32,
             sent: 0,
             acked: [0; PARTITIONS],
             name,
@@ -137,7 +142,7 @@ impl Group {
             member_id: &self.member_id,
             topics: vec![OffsetCommitRequestTopic {
                 name: TOPIC,
-                partitions: (0..PARTITIONS as i32).map(partition).collect(),
+                partitions: self.partitions.clone().map(partition).collect(),
                 ..OffsetCommitRequestTopic::default()
             }],
             ..OffsetCommitRequest::default()
@@ -167,7 +172,7 @@ impl Group {
         assert_eq!(partitions.len(), PARTITIONS, "{place}");
         for partition in partitions {
             let (index, found) = (partition.partition_index, partition.committed_offset);
-            let acked = &mut self.acked[index as usize];
+            let acked = &mut self.acked[(index - self.partitions.start) as usize];
             let place = format!("{place}, partition {index}");
             assert_eq!(partition.error_code, ErrorCode::NONE, "{place}");
             assert!(
@@ -235,7 +240,7 @@ fn check(broker: &Broker, groups: &mut [Group], cycle: u64) {
                 group_id: &group.name,
                 topics: Some(vec![OffsetFetchRequestTopics {
                     name: TOPIC,
-                    partition_indexes: (0..PARTITIONS as i32).collect(),
+                    partition_indexes: group.partitions.clone().collect(),
                     ..OffsetFetchRequestTopics::default()
                 }]),
                 ..OffsetFetchRequestGroup::default()

@@ -15,8 +15,8 @@ use crate::common::ask::{ask, decode, frame};
 use crate::common::broker::Broker;
 use crate::common::raw::Raw;
 
-/// What both are told: sessions may be short enough to see them end.
-const SETTINGS: &[&str] = &["group.min.session.timeout.ms=100"];
+/// What both are told: sessions may be short enough to see them end, and groups are soon full.
+const SETTINGS: &[&str] = &["group.min.session.timeout.ms=100", "group.max.size=4"];
 /// What Kafka is told beyond the needs of one node: the smallest internal topics, and no pause before a group's first
 /// rebalance (chronikd's default).
 const THEIR_SETTINGS: &[&str] = &[

@@ -4,17 +4,16 @@
 //! what differs is noted and the script goes on, unless there is no answer to go on with.
 
 use std::marker::PhantomData;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use chronikd::proto::{self, ApiKey};
 
 use crate::asks::{Ask, keep};
+use crate::book::Book;
 use crate::both::{Both, Side};
 use crate::judge::{Difference, Ids, Judge, excerpts};
 use crate::line::{Heard, Line};
 use crate::pair::Pair;
-use crate::table::Table;
 use crate::tree::Tree;
 
 /// How long a broker may take to come to a state that it has promised.
@@ -33,14 +32,6 @@ pub(crate) struct Owed<A> {
     version: i16,
     correlation_id: i32,
     answer: PhantomData<A>,
-}
-
-/// What all runs share.
-pub(crate) struct Book {
-    /// What may differ.
-    pub(crate) table: Table,
-    /// Exchanges that were compared.
-    pub(crate) exchanges: AtomicUsize,
 }
 
 /// Where in the ranges of versions a run is.
@@ -212,7 +203,9 @@ impl<'t> Run<'t> {
             panic!("there is no answer to go on with: {heard:?}");
         };
         let answers = heard.map(|heard| heard.answer(api, version, owed.correlation_id));
-        self.compare(api, version, answers.map(Tree::of));
+        let trees = answers.map(Tree::of);
+        self.book.answered(api, version, &trees[Side::Theirs]);
+        self.compare(api, version, trees);
         answers
     }
 
@@ -261,7 +254,7 @@ impl<'t> Run<'t> {
     }
 
     fn compare(&mut self, api: ApiKey, version: i16, trees: Both<Tree>) {
-        self.book.exchanges.fetch_add(1, Ordering::Relaxed);
+        self.book.compared();
         let mut judge = Judge {
             table: &self.book.table,
             api: api.info().name,

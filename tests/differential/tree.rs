@@ -3,6 +3,7 @@
 //! `Some`, `Maybe` and `Here` are looked through; a list of bare numbers is one value; an error code keeps its name
 //! and number. Record batches are opened, so that a difference has the name of a header's field.
 
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 
 use chronikd::proto::batch::{Batch, magic_of};
@@ -33,6 +34,18 @@ impl Tree {
         match self {
             Tree::Struct(fields) => fields.iter().find(|field| field.0 == name).map(|it| &it.1),
             _ => None,
+        }
+    }
+
+    /// Adds the error codes in it, as in `NONE(0)`.
+    pub(crate) fn errors(&self, errors: &mut BTreeSet<String>) {
+        match self {
+            Tree::Struct(fields) => fields.iter().for_each(|field| field.1.errors(errors)),
+            Tree::List(items) => items.iter().for_each(|item| item.errors(errors)),
+            Tree::Leaf(word) if word.ends_with(')') && !word.starts_with('"') => {
+                errors.insert(word.clone());
+            }
+            Tree::Leaf(_) => {}
         }
     }
 }

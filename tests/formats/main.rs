@@ -138,9 +138,7 @@ fn chronikd_serves_what_kafka_wrote_and_goes_on_with_its_producer() {
         return common::skipped("formats", &why);
     }
     let mut apache = Apache::start(NEWEST, &[]);
-    let mut client = Kafka::connect(apache.port()).expect("a connection");
-    client.create(TOPIC, 1, CONFIGS);
-    let load = Load::produce(&mut client);
+    let load = Load::produce(&mut apache.make_topic(TOPIC, CONFIGS));
     let theirs = apache.stop().join(format!("{TOPIC}-0"));
     for clean in [true, false] {
         let mut broker = Broker::start(&[]);
@@ -170,8 +168,7 @@ fn kafka_serves_what_chronikd_wrote_and_goes_on_with_its_producer() {
     let load = Load::produce(&mut client);
     broker.term();
     let mut apache = Apache::start(NEWEST, &[]);
-    let mut client = Kafka::connect(apache.port()).expect("a connection");
-    client.create(TOPIC, 1, CONFIGS);
+    apache.make_topic(TOPIC, CONFIGS);
     let partition = apache.stop().join(format!("{TOPIC}-0"));
     take_over(&broker.data().join(format!("{TOPIC}-0")), &partition);
     apache.restart();

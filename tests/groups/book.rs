@@ -10,12 +10,18 @@
 //! can hide a broken promise now and then, and never makes up one.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
 
 use crate::member::Line;
 
+/// How many of the newest entries a complaint shows.
+const SHOWN: usize = 60;
+
 /// The book of one group.
-#[derive(Default)]
 pub(crate) struct Book {
+    began: Instant,
+    /// Who has got, begun and committed what, and when that was heard.
+    story: Vec<String>,
     /// The values of the records that were processed, by partition and offset.
     processed: BTreeMap<i32, BTreeMap<i64, String>>,
     /// The highest offset of each partition whose commit was acknowledged.
@@ -37,12 +43,27 @@ struct Tenure {
     refused: Option<String>,
 }
 
+impl Default for Book {
+    fn default() -> Book {
+        Book {
+            began: Instant::now(),
+            story: Vec::new(),
+            processed: BTreeMap::new(),
+            committed: BTreeMap::new(),
+            members: BTreeMap::new(),
+        }
+    }
+}
+
 impl Book {
     /// Enters a line.
     ///
     /// # Panics
     /// When it breaks a promise.
     pub(crate) fn enter(&mut self, member: usize, line: Line) {
+        if !matches!(line, Line::Got { .. }) {
+            self.note(&format!("member {member}: {line:?}"));
+        }
         let tenure = self.members.entry(member).or_default();
         match line {
             Line::Assigned(assigned) => {
@@ -66,15 +87,26 @@ impl Book {
         }
     }
 
+    fn note(&mut self, entry: &str) {
+        let ms = self.began.elapsed().as_millis();
+        self.story.push(format!("{ms:>6} ms  {entry}"));
+    }
+
+    fn newest(&self) -> String {
+        self.story[self.story.len().saturating_sub(SHOWN)..].join("\n")
+    }
+
     fn got(&mut self, member: usize, partition: i32, offset: i64, value: String) {
         let place = format!("member {member}, partition {partition}");
         let tenure = self.members.entry(member).or_default();
         let next = tenure.next.insert(partition, offset + 1);
         if tenure.fresh.remove(&partition) {
             let committed = self.committed.get(&partition).copied().unwrap_or(0);
+            self.note(&format!("{place}: begins at {offset}"));
             assert!(
                 offset >= committed,
-                "{place}: begins at {offset}, and {committed} is committed"
+                "{place}: begins at {offset}, and {committed} is committed\n{}",
+                self.newest()
             );
         } else {
             assert_eq!(next, Some(offset), "{place}: skips");
@@ -128,7 +160,8 @@ impl std::fmt::Display for Book {
                 tenure.refused
             )?;
         }
-        write!(f, "committed {:?}", self.committed)
+        writeln!(f, "committed {:?}", self.committed)?;
+        f.write_str(&self.newest())
     }
 }
 

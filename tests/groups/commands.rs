@@ -1,7 +1,7 @@
 //! Kafka's own `kafka-consumer-groups` on a group with members and without.
 //!
-//! The topic has two partitions of known ends, and records of known times: the first half of each partition is a
-//! minute apart from `THEN` on, and the second half from `RECENT_MS` ago on.
+//! The topic has two partitions of known ends, and records of known times: those in the first half of each
+//! partition are a minute apart from `THEN` on, and those in the second half an hour from `RECENT_MS` ago on.
 
 use crate::client::{self, Client};
 use crate::common::kafka::Kafka;
@@ -16,9 +16,10 @@ use chronikd::proto::batch::BatchBuilder;
 const ENDS: [i64; 2] = [40, 20];
 /// 2020-01-01T00:00:00Z, in milliseconds since 1970.
 const THEN: i64 = 1_577_836_800_000;
-/// Not a whole number of minutes, so that a slow test finds the same records.
-const RECENT_MS: i64 = 40 * MINUTE_MS - MINUTE_MS / 2;
+/// Not a whole number of hours, so that the slowest test finds the same records.
+const RECENT_MS: i64 = 20 * HOUR_MS - HOUR_MS / 2;
 const MINUTE_MS: i64 = 60_000;
+const HOUR_MS: i64 = 60 * MINUTE_MS;
 /// Where a group stands before each reset.
 const HERE: [i64; 2] = [10, 10];
 
@@ -37,7 +38,7 @@ const RESETS: &[(&str, [i64; 2])] = &[
     ("--to-datetime 2020-01-01T00:05:00.000", [5, 5]),
     ("--to-datetime 2019-01-01T00:00:00.000", [0, 0]),
     // Nothing in partition 1 is so new.
-    ("--by-duration PT30M", [30, 20]),
+    ("--by-duration PT10H", [30, 20]),
     ("--by-duration PT100000H", [0, 0]),
 ];
 
@@ -271,9 +272,9 @@ fn fill(server: &Server, topic: &str) {
     let recent = now_ms() - RECENT_MS;
     for (partition, end) in (0..).zip(ENDS) {
         let mut builder = BatchBuilder::new(0);
-        for start in [THEN, recent] {
+        for (start, apart) in [(THEN, MINUTE_MS), (recent, HOUR_MS)] {
             for i in 0..end / 2 {
-                builder.push(start + i * MINUTE_MS, None, Some(b"value"));
+                builder.push(start + i * apart, None, Some(b"value"));
             }
         }
         let batch = builder.build(None).expect("a small batch");

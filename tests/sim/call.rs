@@ -3,6 +3,9 @@
 use chronikd::proto::batch::{Batch, BatchBuilder, BatchHeader};
 use chronikd::proto::{self, ApiKey, Wire};
 
+/// What every client calls itself.
+pub const CLIENT: &str = "sim";
+
 /// One response, and the request that it answers.
 #[derive(Debug)]
 pub struct Reply {
@@ -31,7 +34,8 @@ pub fn frame<'a, T: Wire<'a>>(api: ApiKey, version: i16, correlation: i32, body:
     bytes.extend_from_slice(&(api as i16).to_be_bytes());
     bytes.extend_from_slice(&version.to_be_bytes());
     bytes.extend_from_slice(&correlation.to_be_bytes());
-    bytes.extend_from_slice(b"\0\x03sim");
+    bytes.extend_from_slice(&(CLIENT.len() as i16).to_be_bytes());
+    bytes.extend_from_slice(CLIENT.as_bytes());
     if flexible {
         bytes.push(0);
     }

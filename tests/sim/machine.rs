@@ -5,11 +5,12 @@
 //! in the middle of an operation, nothing leaves the machine any more, whatever the turn still does.
 
 use crate::call::{self, Reply};
+use crate::journal::Footprint;
 use crate::ledger::Ledger;
 use crate::traced::Traced;
 use chronikd::api::Peer;
 use chronikd::broker::wait::ConnId;
-use chronikd::broker::{Broker, OpenError, Worked};
+use chronikd::broker::{Broker, OpenError, Seeds, Worked, home};
 use chronikd::clock::{Mono, Now};
 use chronikd::config::BrokerConfig;
 use chronikd::disk::Disk;
@@ -147,6 +148,11 @@ impl Machine {
         self.traced.describe(operation)
     }
 
+    /// What the journal takes on the disk.
+    pub fn journal(&self) -> Footprint {
+        Footprint::of(&self.disk)
+    }
+
     fn has_power(&self) -> bool {
         self.cut.is_none_or(|cut| self.disk.operations() <= cut)
     }
@@ -188,13 +194,15 @@ impl Machine {
         self.now.mono = Mono(1);
         let disk: Arc<dyn Disk> = Arc::clone(&self.traced) as Arc<dyn Disk>;
         let seed = self.disk.draw(u64::MAX) ^ (self.boots << 40);
-        let opened = Broker::open(
-            disk,
-            Path::new(ROOT),
-            Arc::clone(&self.config),
-            seed,
-            self.now,
-        );
+        let seeds = Seeds {
+            ids: seed,
+            salt: !seed,
+        };
+        // As the daemon does it: whatever a crash has left must pass for a directory of ours.
+        let opened = home::examine(&*disk, Path::new(ROOT), &[]).and_then(|_| {
+            let config = Arc::clone(&self.config);
+            Broker::open(disk, Path::new(ROOT), config, seeds, self.now)
+        });
         if !self.has_power() {
             return Err(Stopped::Power);
         }
@@ -230,6 +238,11 @@ impl Machine {
         self.running().exchange.check_invariants(now.mono);
         self.broker().check_invariants();
         ledger.turned(self.broker(), now);
+        // A job that is under way, or that has failed, has more in hand.
+        if !ledger.faulty && !self.has_work() {
+            let limit_bytes = self.config.chronik_journal_snapshot_bytes;
+            self.journal().check(limit_bytes);
+        }
         self.flush();
         Ok(())
     }

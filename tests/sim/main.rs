@@ -1,11 +1,24 @@
 //! The whole broker under a simulated clock, simulated sockets and a simulated disk.
 //!
-//! A seed is a run: several clients at once, bytes in random pieces, lanes in random order, power cuts between any
-//! two operations and in the middle of recoveries. What the clients were told is held against what they find
-//! (see `ledger`).
+//! A **seed** is a run: several clients at once, bytes in random pieces, lanes in random order, power cuts between any
+//! two operations and in the middle of recoveries (`world`). There are seeds of records, with producers and fetchers,
+//! and seeds of groups, with members of all sorts, consumers that are in no group and an operator (`groups`). In both
+//! the journal is snapshotted often or hardly ever.
+//!
+//! A **trace** is a short script without chance (`traces`, `script`). Its power is cut at every operation of the disk,
+//! each of them fails, and the disk is full from the beginning.
+//!
+//! | held against what is found | by |
+//! |---|---|
+//! | records: what was acknowledged or read stays where it is | `ledger` |
+//! | one generation at a time, with one plan of which everybody has its part; what was promised of it comes back | `groups::book` |
+//! | nobody of an old generation is obeyed; nobody is told to go without a reason | `groups::member` |
+//! | committed offsets never go back, and go only when there is a reason | `groups::offsets` |
+//! | every request is answered once and in order, or its connection is gone | `machine`, and `World::is_calm` |
+//! | the journal is bounded, becomes what is true, and then nothing is written | `journal`, `World::come_to_rest` |
 //!
 //! * `SIM_SEED=17 cargo test --test sim` runs that seed alone;
-//! * `SIM_SEEDS=100000 cargo test --test sim` runs so many, `SIM_FROM=5000` from there on.
+//! * `SIM_SEEDS=100000 cargo test --test sim` runs so many of each kind, `SIM_FROM=5000` from there on.
 
 // Everything here is seen by this one suite.
 #![allow(unreachable_pub)]
@@ -14,6 +27,7 @@ mod admin;
 mod call;
 mod fetcher;
 mod groups;
+mod journal;
 mod ledger;
 mod luck;
 mod machine;
@@ -27,8 +41,10 @@ mod world;
 use chronikd::disk::sim::{Fault, Times};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// How many seeds run when nobody says otherwise.
-const SEEDS: u64 = 2_000;
+/// How many seeds of records run when nobody says otherwise.
+const RECORD_SEEDS: u64 = 1_000;
+/// And of groups, where there is more that can happen.
+const GROUP_SEEDS: u64 = 2_000;
 const THREADS: usize = 2;
 
 fn number(variable: &str) -> Option<u64> {
@@ -64,13 +80,13 @@ impl Drop for Running {
 }
 
 /// Runs so many seeds, or those that the caller of the test wants.
-fn run_seeds(cast: world::Cast) {
+fn run_seeds(cast: world::Cast, usual: u64) {
     let alone = number("SIM_SEED");
     let from = alone.or(number("SIM_FROM")).unwrap_or(0);
     let count = if alone.is_some() {
         1
     } else {
-        number("SIM_SEEDS").unwrap_or(SEEDS)
+        number("SIM_SEEDS").unwrap_or(usual)
     };
     if alone.is_some() && log::set_logger(&Shown).is_ok() {
         log::set_max_level(log::LevelFilter::Debug);
@@ -95,17 +111,17 @@ fn run_seeds(cast: world::Cast) {
 
 #[test]
 fn no_promise_is_broken_whenever_the_power_is_cut() {
-    run_seeds(world::Cast::Logs);
+    run_seeds(world::Cast::Logs, RECORD_SEEDS);
 }
 
 #[test]
 fn no_promise_to_a_group_is_broken_whenever_the_power_is_cut() {
-    run_seeds(world::Cast::Groups);
+    run_seeds(world::Cast::Groups, GROUP_SEEDS);
 }
 
 #[test]
 fn no_promise_is_broken_by_a_cut_at_any_operation() {
-    for trace in traces::TRACES {
+    for trace in traces::all() {
         let count = trace.cut_everywhere();
         assert!(count > 0, "{} does nothing", trace.name);
     }
@@ -113,7 +129,7 @@ fn no_promise_is_broken_by_a_cut_at_any_operation() {
 
 #[test]
 fn a_disk_that_fails_stops_the_broker_before_it_promises_anything() {
-    for trace in traces::TRACES {
+    for trace in traces::all() {
         trace.fail_everywhere(Fault::Io, Times::Once);
         trace.fail_everywhere(Fault::Io, Times::Forever);
     }
@@ -121,7 +137,7 @@ fn a_disk_that_fails_stops_the_broker_before_it_promises_anything() {
 
 #[test]
 fn a_full_disk_is_an_answer_except_to_a_sync() {
-    for trace in traces::TRACES {
+    for trace in traces::all() {
         let stops = trace.fail_everywhere(Fault::Full, Times::Once);
         let unexcused = stops.iter().find(|stop| !trace.may_stop_when_full(stop));
         assert_eq!(unexcused, None, "{}", trace.name);
@@ -131,7 +147,7 @@ fn a_full_disk_is_an_answer_except_to_a_sync() {
 #[test]
 fn a_disk_that_is_full_for_long_does_not_stop_a_running_broker() {
     const LEFT: [u64; 9] = [0, 90, 600, 3_000, 20_000, 66_000, 300_000, 1 << 20, 3 << 20];
-    for trace in traces::TRACES {
+    for trace in traces::all() {
         for left_bytes in LEFT {
             let stopped = trace.fill(left_bytes);
             let excused = stopped.is_none() || trace.may_stop_when_full("");

@@ -56,6 +56,7 @@ pub fn run(seed: u64, cast: Cast) {
     }
     world.calm_down();
     world.audit();
+    world.come_to_rest();
     world.stop_and_compare();
     if world.crowd.is_some() {
         world.go_on_and_disperse();
@@ -347,6 +348,20 @@ impl World {
         }
     }
 
+    /// While nothing changes, the journal becomes its snapshot, and then nothing is written any more.
+    fn come_to_rest(&mut self) {
+        const QUIET: usize = 50;
+        let (mut operations, mut quiet) = (0, 0);
+        self.settle(|world| {
+            let now = world.machine.disk.operations();
+            quiet = if operations == now { quiet + 1 } else { 0 };
+            operations = now;
+            let journal = world.machine.journal();
+            let has_producers = world.ledger.has_producers();
+            quiet > QUIET && journal.is_whole(world.machine.broker(), has_producers)
+        });
+    }
+
     /// A clean stop, and then a power cut that takes everything that was not synced.
     fn stop_and_compare(&mut self) {
         self.stop();
@@ -400,12 +415,15 @@ impl World {
     }
 }
 
-/// With groups, the time that a group waits for more members differs.
+/// With groups, the time that a group waits for more members differs; and always, how often the journal is snapshotted.
 fn config(cast: Cast, seed: u64) -> BrokerConfig {
     let mut config = BrokerConfig::default();
     if cast == Cast::Groups {
         config.group_initial_rebalance_delay_ms = [0, 0, 300, 3_000][seed as usize % 4];
         config.offsets_retention_check_interval_ms = 10_000;
     }
+    config.chronik_journal_snapshot_entries = [2, 7, 30, 100_000][(seed / 4) as usize % 4];
+    config.chronik_journal_snapshot_interval_ms = [900, 20_000][(seed / 16) as usize % 2];
+    config.chronik_journal_snapshot_bytes = 1 << 20;
     config
 }

@@ -51,20 +51,22 @@ struct Bench {
 enum Said {
     Answer(Vec<u8>),
     Waits(Wait),
+    Closes(&'static str),
+    Later,
 }
 
 impl Said {
     fn answer(self) -> Vec<u8> {
         match self {
             Said::Answer(body) => body,
-            Said::Waits(wait) => panic!("no answer yet: {wait:?}"),
+            other => panic!("no answer: {other:?}"),
         }
     }
 
     fn wait(self) -> Wait {
         match self {
             Said::Waits(wait) => wait,
-            Said::Answer(_) => panic!("an answer at once"),
+            other => panic!("no wait: {other:?}"),
         }
     }
 }
@@ -75,7 +77,8 @@ impl Bench {
         let shared: Arc<dyn Disk> = Arc::new(disk.clone());
         let config = Arc::new(BrokerConfig::default());
         let root = Path::new(ROOT);
-        let broker = Broker::open(Arc::clone(&shared), root, config, 7, NOW).expect("it opens");
+        let seeds = crate::broker::Seeds { ids: 7, salt: 8 };
+        let broker = Broker::open(Arc::clone(&shared), root, config, seeds, NOW).expect("it opens");
         let address = SocketAddr::from(([127, 0, 0, 1], 9092));
         Bench {
             disk,
@@ -156,6 +159,8 @@ impl Bench {
         match outcome {
             Outcome::Done => Said::Answer(whole(out).split_off(4 + usize::from(flexible))),
             Outcome::Retry(wait) => Said::Waits(wait),
+            Outcome::Close(why) => Said::Closes(why),
+            Outcome::Owed => Said::Later,
             other => panic!("{other:?}"),
         }
     }
@@ -371,6 +376,8 @@ fn a_full_disk_is_an_answer_and_no_end() {
     bench.run();
     bench.disk.set_capacity(None);
     assert_eq!(produced(&bench.produce(0).answer()), ErrorCode::NONE);
+    let report = bench.broker.report();
+    assert!(report.contains(" refused_appends=1 "), "{report}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::*;
 use crate::proto::Uuid;
 use crate::proto::schema::delete_groups::{DeleteGroupsRequest, DeleteGroupsResponse};
+use crate::proto::schema::join_group::{JoinGroupRequest, JoinGroupRequestProtocol};
 use crate::proto::schema::offset_commit::{
     OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic,
     OffsetCommitResponse,
@@ -251,7 +252,9 @@ fn offsets_of_a_topic_whose_deletion_was_cut_off_are_not_kept() {
         .next()
         .expect("an offset")
         .clone();
-    bench.broker.commit_offsets("g", vec![(at, committed)]);
+    bench
+        .broker
+        .commit_offsets("g", std::collections::BTreeMap::from([(at, committed)]));
     bench.run();
     let bench = bench.restart();
     let group = bench.broker.groups().get("g").expect("it is there");
@@ -296,6 +299,103 @@ fn nothing_goes_by_age_while_the_clock_is_not_set() {
     bench.now.wall_ms = 0;
     bench.pass(1000 * HOUR_MS);
     assert_eq!(bench.committed("g").len(), 1);
+}
+
+#[test]
+fn a_clock_that_is_wrong_for_a_while_deletes_nothing() {
+    const YEARS_MS: i64 = 40 * 365 * 24 * HOUR_MS;
+    let mut bench = Bench::with_topic();
+    bench.commit(9, simple(&[(0, 5)]));
+    for _ in 0..3 {
+        bench.now.wall_ms += YEARS_MS;
+        bench.pass(HOUR_MS / 2);
+        bench.commit(9, simple(&[(1, 6)]));
+        bench.now.wall_ms -= YEARS_MS;
+        bench.pass(HOUR_MS / 2);
+        assert_eq!(bench.committed("g").len(), 2);
+    }
+    bench.pass(HOUR_MS);
+    bench.pass(166 * HOUR_MS);
+    let left = [(1, 6, "here".to_owned())];
+    assert_eq!(
+        bench.committed("g"),
+        left,
+        "its age counts from when the clock was right"
+    );
+    bench.pass(2 * HOUR_MS);
+    assert_eq!(bench.committed("g"), [], "nothing is kept for ever");
+}
+
+#[test]
+fn what_was_committed_before_the_clock_was_set_is_kept_from_then() {
+    let mut bench = Bench::with_topic();
+    let right_ms = bench.now.wall_ms;
+    bench.now.wall_ms = 0;
+    bench.pass(HOUR_MS);
+    bench.commit(9, simple(&[(0, 5)]));
+    let mut request = simple(&[(1, 6)]);
+    request.retention_time_ms = HOUR_MS;
+    bench.commit(3, request);
+    bench.now.wall_ms = right_ms;
+    bench.pass(HOUR_MS);
+    bench.pass(HOUR_MS);
+    assert_eq!(bench.committed("g").len(), 2);
+    bench.pass(HOUR_MS);
+    assert_eq!(bench.committed("g"), [(0, 5, "here".to_owned())]);
+    bench.pass(167 * HOUR_MS);
+    assert_eq!(bench.committed("g"), []);
+}
+
+#[test]
+fn a_commit_that_is_larger_than_a_batch_may_be_is_refused_whole() {
+    let mut bench = Bench::with_topic();
+    let most = bench.broker.config.message_max_bytes;
+    let group = "g".repeat(30_000);
+    let rows: Vec<_> = (0..most / 30_000 + 1).map(|_| (1, 5)).collect();
+    let mut request = simple(&rows);
+    request.group_id = &group;
+    let codes = bench.commit(9, request);
+    assert!(
+        codes
+            .iter()
+            .all(|&code| code == ErrorCode::UNKNOWN_SERVER_ERROR)
+    );
+    assert_eq!(bench.committed(&group), []);
+}
+
+#[test]
+fn a_partition_that_is_named_twice_is_kept_as_it_was_named_last() {
+    let mut bench = Bench::with_topic();
+    assert_eq!(
+        bench.commit(9, simple(&[(0, 5), (0, 4)])),
+        [ErrorCode::NONE; 2]
+    );
+    assert_eq!(bench.committed("g"), [(0, 4, "here".to_owned())]);
+}
+
+#[test]
+fn a_request_that_names_a_group_again_and_again_gets_no_answer() {
+    let mut bench = Bench::new();
+    bench.create(topic(40));
+    bench.run();
+    let rows: Vec<_> = (0..40).map(|partition| (partition, 5)).collect();
+    bench.commit(9, simple(&rows));
+    let group = OffsetFetchRequestGroup {
+        group_id: "g",
+        ..Default::default()
+    };
+    let mut ask = |count| {
+        let request = OffsetFetchRequest {
+            groups: vec![group.clone(); count],
+            ..Default::default()
+        };
+        bench.ask(ApiKey::OffsetFetch, 8, &request)
+    };
+    assert!(matches!(ask(1000), Said::Answer(_)));
+    assert!(matches!(
+        ask(50_000),
+        Said::Closes("an answer above 64 MiB")
+    ));
 }
 
 #[test]
@@ -351,4 +451,64 @@ fn an_offset_is_forgotten_on_request() {
         let answer: OffsetDeleteResponse<'_> = proto::decode(&body, 0, false).expect("a response");
         assert_eq!((answer.error_code, answer.topics.len()), (expected, 0));
     }
+}
+
+#[test]
+fn who_joins_a_group_that_was_just_deleted_waits_for_the_end_of_the_old_one() {
+    let mut bench = Bench::with_topic();
+    bench.commit(9, simple(&[(0, 5)]));
+    bench.run();
+    let durable = bench.broker.synced_round();
+    let request = DeleteGroupsRequest {
+        groups_names: vec!["g"],
+    };
+    bench.ask(ApiKey::DeleteGroups, 2, &request).answer();
+    let newcomer = JoinGroupRequest {
+        group_id: "g",
+        session_timeout_ms: 10_000,
+        protocol_type: "consumer",
+        protocols: vec![JoinGroupRequestProtocol::default()],
+        ..Default::default()
+    };
+    assert!(matches!(
+        bench.ask(ApiKey::JoinGroup, 4, &newcomer),
+        Said::Later
+    ));
+    let told = bench.broker.take_paid();
+    assert!(told.iter().all(|(_, fact)| fact.round > durable) && told.len() == 1);
+    assert_eq!(bench.committed("g"), []);
+    assert!(bench.round > durable, "a power cut could bring it back");
+}
+
+#[test]
+fn on_a_full_disk_offsets_are_replaced_and_no_new_ones_are_taken() {
+    let mut bench = Bench::with_topic();
+    bench.commit(9, simple(&[(0, 5)]));
+    bench.run();
+    let root = Path::new(ROOT);
+    bench.disk.set_capacity(Some(1 << 30));
+    let used = (1 << 30) - bench.disk.free_bytes(root).expect("a disk that is whole");
+    bench.disk.set_capacity(Some(used));
+    let text = "x".repeat(4000);
+    let ids: Vec<String> = (0..2000).map(|number| number.to_string()).collect();
+    let refused = ids.iter().position(|group_id| {
+        let mut request = simple(&[(0, 7)]);
+        request.group_id = group_id;
+        request.topics[0].partitions[0].committed_metadata = Some(&text);
+        let codes = bench.commit(9, request);
+        bench.run();
+        codes != [ErrorCode::NONE]
+    });
+    assert!(refused.is_some_and(|taken| taken > 100), "{refused:?}");
+    let full = ErrorCode::COORDINATOR_NOT_AVAILABLE;
+    for offset in 6..2000 {
+        let codes = bench.commit(9, simple(&[(0, offset), (1, 1)]));
+        assert_eq!(codes, [ErrorCode::NONE, full]);
+        bench.run();
+    }
+    assert_eq!(bench.committed("g"), [(0, 1999, "here".to_owned())]);
+    bench.disk.set_capacity(None);
+    bench.commit(9, simple(&[(1, 1)]));
+    bench.run();
+    assert_eq!(bench.commit(9, simple(&[(1, 1)])), [ErrorCode::NONE]);
 }

@@ -1,51 +1,13 @@
 //! One group: its members, its generation, what it is doing, and what can be asked of it.
 
-use super::super::wait::Ticket;
 use super::answers::JoinedMember;
+use super::members::{Member, Members};
 use super::offsets::Offsets;
+use super::pending::Pending;
+use super::subscription::TopicNames;
 use crate::clock::Mono;
 use crate::proto::error::ErrorCode;
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-
-/// What the journal knows of a group: the generation that was settled last. Applying it makes the group `Stable`, or
-/// `Empty` when it has no members.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Generation {
-    /// Counts rebalances, from 1; 0 before the first.
-    pub id: i32,
-    /// `consumer`, `connect` ...; none of a group that only commits offsets.
-    pub protocol_type: Option<Arc<str>>,
-    /// The protocol that the members have voted for.
-    pub protocol_name: Option<Arc<str>>,
-    /// The member that shares out the work.
-    pub leader: Option<Arc<str>>,
-    /// Since when, in milliseconds since 1970: an empty group's offsets are kept from then on.
-    pub since_ms: i64,
-    /// The members and their parts of the work.
-    pub members: Vec<GenerationMember>,
-}
-
-/// A member of a settled generation.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GenerationMember {
-    /// Its id.
-    pub member_id: Arc<str>,
-    /// Its instance id, when it is a static member.
-    pub group_instance_id: Option<Arc<str>>,
-    /// The client's name for itself.
-    pub client_id: Arc<str>,
-    /// Where it comes from.
-    pub client_host: Arc<str>,
-    /// Silent for longer, it is out.
-    pub session_timeout_ms: i32,
-    /// How long a rebalance waits for it.
-    pub rebalance_timeout_ms: i32,
-    /// What it says about itself in the protocol that was chosen.
-    pub metadata: Arc<[u8]>,
-    /// Its part of the work, as the leader has written it.
-    pub assignment: Arc<[u8]>,
-}
 
 /// What a group is doing. All but `Empty` and `Stable` is transient.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,34 +43,6 @@ pub(super) struct Rebalance {
     pub(super) reason: String,
 }
 
-/// A member, as a living group knows it.
-#[derive(Debug)]
-pub struct Member {
-    /// Its instance id, when it is a static member.
-    pub group_instance_id: Option<Arc<str>>,
-    /// The client's name for itself.
-    pub client_id: Arc<str>,
-    /// Where it comes from.
-    pub client_host: Arc<str>,
-    /// Silent for longer, it is out.
-    pub session_timeout_ms: i32,
-    /// How long a rebalance waits for it.
-    pub rebalance_timeout_ms: i32,
-    /// Names and metadata, its favourite first.
-    pub protocols: Vec<(Arc<str>, Arc<[u8]>)>,
-    /// Its part of the work.
-    pub assignment: Arc<[u8]>,
-    /// When it is out. None while it waits for an answer of ours: it cannot say that it lives; but one that has never
-    /// had an answer may be a client that is gone and has come again under another id, and is not waited for for ever.
-    pub(super) deadline: Option<Mono>,
-    /// Its JoinGroup, until the generation begins.
-    pub(super) joining: Option<Ticket>,
-    /// Its SyncGroup, until the leader has shared out the work.
-    pub(super) syncing: Option<Ticket>,
-    /// It has not asked for its assignment of this generation.
-    pub(super) is_unsynced: bool,
-}
-
 /// A group.
 #[derive(Debug)]
 pub struct Group {
@@ -126,18 +60,24 @@ pub struct Group {
     pub leader: Option<Arc<str>>,
     /// Since when it is `Stable` or `Empty`, in milliseconds since 1970.
     pub since_ms: i64,
-    /// The members by id.
-    pub members: BTreeMap<Arc<str>, Member>,
-    /// Member ids that were given with error 79 and have not come back yet, and until when they may.
-    pub(super) pending: BTreeMap<Arc<str>, Mono>,
+    /// The members.
+    pub members: Members,
+    /// Member ids that were given with error 79 and have not come back yet.
+    pub(super) pending: Pending,
     /// Who has not asked for its assignment by then is out; none when all have.
     pub(super) sync_until: Option<Mono>,
+    /// What consumers of the last generation subscribe to.
+    pub(super) subscribed: Option<TopicNames>,
     /// The rebalance under way.
     pub(super) rebalance: Option<Box<Rebalance>>,
     /// Committed offsets.
     pub offsets: Offsets,
     /// The sync round of its newest record: who reads of this group answers no earlier.
     pub round: u64,
+    /// The size of the generation that is in the journal, 0 before the first.
+    pub(super) kept_bytes: usize,
+    /// What of its memory is in the sum of all groups.
+    pub(super) counted_bytes: usize,
 }
 
 /// What is due in a group.
@@ -153,40 +93,9 @@ pub(super) enum Due {
     Joins,
 }
 
-impl Member {
-    /// What it says about itself in that protocol; nothing, if it does not know it.
-    #[must_use]
-    pub fn metadata(&self, protocol: &str) -> &[u8] {
-        self.said_of(protocol).map_or(&[], |metadata| metadata)
-    }
-
-    pub(super) fn said_of(&self, protocol: &str) -> Option<&Arc<[u8]>> {
-        let mut protocols = self.protocols.iter();
-        let (_, metadata) = protocols.find(|(name, _)| **name == *protocol)?;
-        Some(metadata)
-    }
-
-    /// Whether it says the same as before, in the same order.
-    pub(super) fn says(&self, protocols: &[(&str, &[u8])]) -> bool {
-        let said = self.protocols.iter().map(|(name, data)| (&**name, &**data));
-        said.eq(protocols.iter().copied())
-    }
-
-    /// The session goes on from now. A member that waits for an answer has none that could end.
-    pub(super) fn touch(&mut self, now: Mono) {
-        let deadline = now.plus_ms(self.session_timeout_ms.into());
-        self.deadline = self.deadline.map(|before| before.max(deadline));
-    }
-
-    /// An answer has left: the session begins.
-    pub(super) fn begin_session(&mut self, now: Mono) {
-        self.deadline = Some(now.plus_ms(self.session_timeout_ms.into()));
-    }
-}
-
 impl Group {
-    /// An empty group that nothing is known of.
-    pub(super) fn new(id: Arc<str>) -> Group {
+    /// An empty group that nothing is known of; what is told of it waits for that round.
+    pub(super) fn new(id: Arc<str>, round: u64) -> Group {
         Group {
             id,
             phase: Phase::Empty,
@@ -195,12 +104,15 @@ impl Group {
             protocol_name: None,
             leader: None,
             since_ms: 0,
-            members: BTreeMap::new(),
-            pending: BTreeMap::new(),
+            members: Members::default(),
+            pending: Pending::default(),
             sync_until: None,
+            subscribed: None,
             rebalance: None,
             offsets: Offsets::new(),
-            round: 0,
+            round,
+            kept_bytes: 0,
+            counted_bytes: 0,
         }
     }
 
@@ -232,13 +144,6 @@ impl Group {
         self.leader.as_deref() == Some(member_id)
     }
 
-    /// The member that has that instance id.
-    pub(super) fn static_member(&self, instance: &str) -> Option<&Arc<str>> {
-        let mut members = self.members.iter();
-        let has_it = |member: &Member| member.group_instance_id.as_deref() == Some(instance);
-        members.find_map(|(id, member)| has_it(member).then_some(id))
-    }
-
     /// Whether a member is who it claims to be.
     pub(super) fn validate(
         &self,
@@ -252,7 +157,7 @@ impl Group {
         if member.is_some_and(|member| member.group_instance_id.as_deref() == Some(instance)) {
             return Ok(());
         }
-        match self.static_member(instance) {
+        match self.members.of_instance(instance) {
             None => Err(ErrorCode::UNKNOWN_MEMBER_ID),
             Some(_) => Err(ErrorCode::FENCED_INSTANCE_ID),
         }
@@ -263,32 +168,8 @@ impl Group {
         if self.phase == Phase::Empty {
             return !protocol_type.is_empty() && !protocols.is_empty();
         }
-        let is_common = |&(name, _): &(&str, &[u8])| self.is_common(name);
+        let is_common = |&(name, _): &(&str, &[u8])| self.members.all_know(name);
         self.protocol_type.as_deref() == Some(protocol_type) && protocols.iter().any(is_common)
-    }
-
-    /// Whether every member knows the protocol.
-    fn is_common(&self, name: &str) -> bool {
-        let mut members = self.members.values();
-        members.all(|member| member.said_of(name).is_some())
-    }
-
-    /// The protocol that most members like best among those that all know; of equals, the first by name.
-    pub(super) fn vote(&self) -> Option<Arc<str>> {
-        let anybody = self.members.values().next()?;
-        let known = anybody.protocols.iter().map(|(name, _)| name);
-        let mut votes: BTreeMap<&Arc<str>, usize> = known
-            .filter(|name| self.is_common(name))
-            .map(|name| (name, 0))
-            .collect();
-        for member in self.members.values() {
-            let mut names = member.protocols.iter().map(|(name, _)| name);
-            let favourite = names.find(|name| votes.contains_key(name))?;
-            *votes.get_mut(favourite)? += 1;
-        }
-        let most = votes.values().copied().max()?;
-        let (winner, _) = votes.into_iter().find(|&(_, count)| count == most)?;
-        Some(Arc::clone(winner))
     }
 
     /// How long a rebalance waits: as long as the most patient member asks for.
@@ -316,7 +197,7 @@ impl Group {
     /// When something is due next, if anything ever is.
     pub(super) fn due(&self) -> Option<Mono> {
         let sessions = self.members.values().filter_map(|member| member.deadline);
-        let pending = self.pending.values().copied();
+        let pending = self.pending.first().map(|(at, _)| at);
         let joins = match self.phase {
             Phase::PreparingRebalance { until, .. } => Some(until),
             _ => None,
@@ -334,7 +215,7 @@ impl Group {
         if let Some((id, _)) = self.members.iter().find(|(_, member)| is_out(member)) {
             return Some(Due::Member(Arc::clone(id)));
         }
-        if let Some((id, _)) = self.pending.iter().find(|&(_, &at)| at <= now) {
+        if let Some((_, id)) = self.pending.first().filter(|&(at, _)| at <= now) {
             return Some(Due::Pending(Arc::clone(id)));
         }
         match self.phase {
@@ -346,18 +227,15 @@ impl Group {
 
     /// What must hold between turns.
     pub(super) fn check_invariants(&self) {
-        let mut instances = BTreeSet::new();
+        self.members.check_invariants();
         let is_preparing = matches!(self.phase, Phase::PreparingRebalance { .. });
-        for (id, member) in &self.members {
+        for (id, member) in self.members.iter() {
             let is_waiting = member.joining.is_some() || member.syncing.is_some();
-            assert!(!self.pending.contains_key(id), "a member is not pending");
+            assert!(!self.pending.contains(id), "a member is not pending");
             assert!(is_waiting || member.deadline.is_some(), "a session ends");
             assert!(member.joining.is_none() || is_preparing);
             assert!(member.syncing.is_none() || self.phase == Phase::CompletingRebalance);
             assert!(!member.is_unsynced || self.sync_until.is_some());
-            if let Some(instance) = &member.group_instance_id {
-                assert!(instances.insert(instance), "one member for an instance");
-            }
         }
         match self.phase {
             Phase::Empty => assert!(self.members.is_empty()),
@@ -368,7 +246,7 @@ impl Group {
             None => assert!(self.members.is_empty(), "members have a leader"),
             Some(leader) => assert!(self.members.contains_key(leader), "a leader is a member"),
         }
-        assert!(self.members.is_empty() || self.vote().is_some());
+        assert!(self.members.is_empty() || self.members.vote().is_some());
         assert!(self.members.is_empty() || self.protocol_type.is_some());
     }
 }

@@ -4,7 +4,9 @@ use super::super::record::Record;
 use super::super::wait::Ticket;
 use super::Join;
 use super::answers::Joined;
-use super::group::{Group, Member, Phase};
+use super::group::{Group, Phase};
+use super::members::{Member, Protocols};
+use super::words::{cut, if_told};
 use super::work::{LOG, Work};
 use crate::proto::Uuid;
 use crate::proto::error::ErrorCode;
@@ -16,9 +18,6 @@ const NEW_MEMBER_JOIN_TIMEOUT_MS: i64 = 5 * 60 * 1000;
 
 /// A string on the wire has at most so many bytes.
 const MAX_ID_BYTES: usize = i16::MAX as usize;
-
-/// So much of a client's reason is logged.
-const REASON_CHARS: usize = 255;
 
 impl Work<'_> {
     /// A member joins: by the id that it has, or as somebody new.
@@ -38,8 +37,8 @@ impl Work<'_> {
         let Some(instance) = join.group_instance_id else {
             return self.join_anew(join, new_id, ticket);
         };
-        match self.group.static_member(instance).cloned() {
-            Some(old_id) => self.replace(join, &old_id, new_id, ticket),
+        match self.group.members.of_instance(instance).cloned() {
+            Some(old_id) => self.replace(join, &old_id, &new_id, ticket),
             None => self.add(join, new_id, ticket),
         }
     }
@@ -69,19 +68,19 @@ impl Work<'_> {
             return self.add(join, new_id, ticket);
         }
         let until = self.now.mono.plus_ms(join.session_timeout_ms.into());
-        self.group.pending.insert(Arc::clone(&new_id), until);
-        self.refuse_join(ticket, ErrorCode::MEMBER_ID_REQUIRED, &new_id)
+        let refused = self.refuse_join(ticket, ErrorCode::MEMBER_ID_REQUIRED, &new_id);
+        self.group.pending.insert(new_id, until);
+        refused
     }
 
     /// A client that knows its id.
     fn rejoin(&mut self, join: &Join<'_>, ticket: Ticket) -> Option<Record> {
         let member_id = join.member_id;
-        if let Some((id, _)) = self.group.pending.get_key_value(member_id) {
+        if self.group.pending.contains(member_id) {
             if join.group_instance_id.is_some() {
                 return self.refuse_join(ticket, ErrorCode::UNKNOWN_SERVER_ERROR, "");
             }
-            let id = Arc::clone(id);
-            return self.add(join, id, ticket);
+            return self.add(join, member_id.into(), ticket);
         }
         if let Err(error) = self.group.validate(member_id, join.group_instance_id) {
             self.pay(ticket, Joined::refused(error, member_id));
@@ -94,8 +93,8 @@ impl Work<'_> {
         }
         self.update(member_id, join, ticket);
         self.rebalance(|| {
-            let why = if_told(join.reason);
-            format!("member {member_id:?} joins again: {why}")
+            let (id, why) = (cut(member_id), if_told(join.reason));
+            format!("member {id:?} joins again: {why}")
         })
     }
 
@@ -140,16 +139,16 @@ impl Work<'_> {
             is_unsynced: false,
         };
         group.members.insert(Arc::clone(&id), member);
-        self.rebalance(|| format!("member {id:?} is new: {}", if_told(join.reason)))
+        self.rebalance(|| format!("member {:?} is new: {}", cut(&id), if_told(join.reason)))
     }
 
     /// A member says anew what it is, and waits for the next generation. A request of its that waits already has been
     /// overtaken.
     pub(super) fn update(&mut self, member_id: &str, join: &Join<'_>, ticket: Ticket) {
+        self.group.members.say(member_id, owned(&join.protocols));
         let Some(member) = self.group.members.get_mut(member_id) else {
             return;
         };
-        member.protocols = owned(&join.protocols);
         member.session_timeout_ms = join.session_timeout_ms;
         member.rebalance_timeout_ms = join.rebalance_timeout_ms;
         match member.joining.replace(ticket) {
@@ -182,17 +181,10 @@ impl Group {
     }
 }
 
-fn owned(protocols: &[(&str, &[u8])]) -> Vec<(Arc<str>, Arc<[u8]>)> {
+/// What a member says, to be kept.
+pub(super) fn owned(protocols: &[(&str, &[u8])]) -> Protocols {
     let own = |&(name, metadata): &(&str, &[u8])| (name.into(), metadata.into());
     protocols.iter().map(own).collect()
-}
-
-/// A client's reason, as the log shows it.
-pub(super) fn if_told(reason: Option<&str>) -> String {
-    match reason {
-        None | Some("") => "no reason told".to_owned(),
-        Some(reason) => reason.chars().take(REASON_CHARS).collect(),
-    }
 }
 
 /// An id that nobody has: the instance's id or the client's name, and a UUID.
@@ -212,6 +204,6 @@ fn new_member_id(join: &Join<'_>) -> Arc<str> {
         // A String takes whatever is written to it.
         let _ = write!(id, "{byte:02x}");
     }
-    log::debug!(target: LOG, "group {:?} knows a new member id {id:?}", join.group_id);
+    log::debug!(target: LOG, "group {:?} knows a new member id {:?}", cut(join.group_id), cut(&id));
     id.into()
 }

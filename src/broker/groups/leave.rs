@@ -3,7 +3,7 @@
 use super::super::record::Record;
 use super::Leaver;
 use super::group::Phase;
-use super::join::if_told;
+use super::words::{cut, if_told, some_of};
 use super::work::{LOG, Work};
 use crate::proto::error::ErrorCode;
 use std::sync::Arc;
@@ -48,7 +48,7 @@ impl Work<'_> {
             ));
             if let Ok(id) = found {
                 let why = if_told(leaver.reason);
-                log::debug!(target: LOG, "group {:?}: {id:?} leaves: {why}", self.group.id);
+                log::debug!(target: LOG, "group {:?}: {:?} leaves: {why}", cut(&self.group.id), cut(&id));
                 self.remove(&id);
                 gone.push(id);
             }
@@ -56,7 +56,7 @@ impl Work<'_> {
         match self.group.phase {
             _ if gone.is_empty() => None,
             Phase::Empty => None,
-            _ => self.rebalance(|| format!("members {gone:?} have left")),
+            _ => self.rebalance(|| format!("members {} have left", some_of(&gone))),
         }
     }
 
@@ -68,10 +68,10 @@ impl Work<'_> {
             ..
         } = *leaver;
         if member_id.is_empty() {
-            let named = group_instance_id.and_then(|id| self.group.static_member(id));
+            let named = group_instance_id.and_then(|id| self.group.members.of_instance(id));
             return named.cloned().ok_or(ErrorCode::UNKNOWN_MEMBER_ID);
         }
-        if !self.group.pending.contains_key(member_id) {
+        if !self.group.pending.contains(member_id) {
             self.group.validate(member_id, group_instance_id)?;
         }
         Ok(member_id.into())

@@ -14,20 +14,26 @@
 //!                          +------------- join, leave, expiry -------------------------+
 //! ```
 //!
-//! Whatever a call wants to be journaled it returns as records, at most one for a group, which the broker commits and
+//! Whatever a call wants to be journaled it returns as a record, at most one for a group, which the broker commits and
 //! applies at once. Answers that are owed are paid while a call runs or a record is applied; each carries the round that
 //! its group's newest record has when the answers are taken.
 //!
 //! The rules are those of Kafka 4.3's coordinator (`GroupMetadataManager`, `ClassicGroup`), with these exceptions: a
 //! group that nothing was ever journaled of goes as soon as nobody is left to come back to it; a request that another one
 //! of the same member overtakes is answered (27) and not left hanging; a member that is removed while it waits for
-//! its assignment is told so (25).
+//! its assignment is told so (25); and who would take more memory than there is for groups (`memory`), or more of a full
+//! disk, is told to come again (15).
 
 mod answers;
+mod commit;
+mod generation;
 mod group;
 mod join;
 mod leave;
+mod members;
+mod memory;
 pub mod offsets;
+mod pending;
 mod rebalance;
 mod replace;
 mod requests;
@@ -36,13 +42,16 @@ pub mod subscription;
 mod sync;
 #[cfg(test)]
 mod tests;
+mod words;
 mod work;
 
 pub use answers::{Answer, Fact, Joined, JoinedMember, Synced};
-pub use group::{Generation, GenerationMember, Group, Initial, Member, Phase};
+pub use group::{Group, Initial, Phase};
 pub use leave::Left;
+pub use members::{Member, Members};
 pub use requests::{Claim, Join, Leaver, Sync};
 
+use super::facts::Generation;
 use super::record::Record;
 use super::wait::{Ticket, Timers};
 use crate::clock::{Mono, Now, Rate};
@@ -66,6 +75,10 @@ pub struct Groups {
     paid: Vec<Paid>,
     /// The newest round of a group that is gone.
     gone_round: u64,
+    /// What the members of all groups take in memory.
+    bytes: usize,
+    /// The disk is full.
+    is_short: bool,
     config: Arc<BrokerConfig>,
     logged: Rate,
 }
@@ -79,6 +92,8 @@ impl Groups {
             timers: Timers::default(),
             paid: Vec::new(),
             gone_round: 0,
+            bytes: 0,
+            is_short: false,
             config,
             logged: Rate::per_minute(LOGGED_A_MINUTE),
         }
@@ -123,22 +138,25 @@ impl Groups {
     /// Applies a generation: the group is stable, or empty. Members that live on keep what is transient about them, and
     /// those that wait for their assignment get it.
     pub fn settled(&mut self, id: &Arc<str>, generation: Generation, round: u64) {
-        let group = Groups::entry(&mut self.by_id, id);
+        let group = self.entry(id);
         group.round = round;
-        group.settle(generation, &mut self.paid);
-        self.arm(id);
+        let paid = group.settle(generation);
+        self.paid.extend(paid);
+        self.note(id);
     }
 
     /// Applies a deletion.
     pub fn deleted(&mut self, id: &Arc<str>, round: u64) {
-        self.by_id.remove(id);
-        self.timers.cancel(id);
+        if let Some(gone) = self.by_id.remove(id) {
+            self.bytes -= gone.counted_bytes;
+        }
+        self.timers.cancel(&**id);
         self.gone_round = self.gone_round.max(round);
     }
 
     /// The offsets of a group, to apply a record to. Who only commits offsets makes a group by it.
     pub(super) fn offsets_mut(&mut self, id: &Arc<str>, round: u64) -> &mut Offsets {
-        let group = Groups::entry(&mut self.by_id, id);
+        let group = self.entry(id);
         group.round = round;
         &mut group.offsets
     }
@@ -154,9 +172,16 @@ impl Groups {
         }
     }
 
+    /// Whether the disk is full. Then nobody begins a group that is not in the journal, and a generation is replaced only
+    /// by one that takes no more there.
+    pub fn set_short(&mut self, is_short: bool) {
+        self.is_short = is_short;
+    }
+
     /// A member joins. The ticket is paid with `Answer::Joined`, now or when the next generation begins.
-    pub fn join(&mut self, join: Join<'_>, ticket: Ticket, now: Now) -> Vec<Record> {
-        if let Err(error) = self.admit(&join) {
+    #[must_use]
+    pub fn join(&mut self, join: Join<'_>, ticket: Ticket, now: Now) -> Option<Record> {
+        if let Err(error) = self.admit(&join).and_then(|()| self.check_memory(&join)) {
             let answer = Joined::refused(error, join.member_id);
             return self.turn_away(join.group_id, ticket, answer.into());
         }
@@ -164,13 +189,14 @@ impl Groups {
             Some(group) => Arc::clone(&group.id),
             None => Arc::from(join.group_id),
         };
-        Groups::entry(&mut self.by_id, &id);
+        self.entry(&id);
         self.with(&id, now, |work| work.join(&join, ticket))
     }
 
     /// A member asks for its assignment. The ticket is paid with `Answer::Synced`, now or when the leader has shared out
     /// the work.
-    pub fn sync(&mut self, sync: Sync<'_>, ticket: Ticket, now: Now) -> Vec<Record> {
+    #[must_use]
+    pub fn sync(&mut self, sync: Sync<'_>, ticket: Ticket, now: Now) -> Option<Record> {
         match self.known(sync.claim.group_id) {
             Ok(id) => self.with(&id, now, |work| work.sync(&sync, ticket)),
             Err(error) => {
@@ -182,8 +208,10 @@ impl Groups {
 
     /// A member says that it lives, and hears whether it is to join again (27) or is out (22, 25, 82).
     pub fn heartbeat(&mut self, claim: Claim<'_>, now: Now) -> ErrorCode {
+        if claim.group_id.is_empty() {
+            return ErrorCode::INVALID_GROUP_ID;
+        }
         match self.work(claim.group_id, now) {
-            _ if claim.group_id.is_empty() => ErrorCode::INVALID_GROUP_ID,
             None => ErrorCode::UNKNOWN_MEMBER_ID,
             Some(mut work) => work.heartbeat(&claim),
         }
@@ -195,14 +223,14 @@ impl Groups {
         group_id: &str,
         leavers: &[Leaver<'_>],
         now: Now,
-    ) -> (Result<Vec<Left>, ErrorCode>, Vec<Record>) {
+    ) -> (Result<Vec<Left>, ErrorCode>, Option<Record>) {
         match self.known(group_id) {
-            Err(ErrorCode::UNKNOWN_MEMBER_ID) => (Ok(leave::unknown(leavers)), Vec::new()),
-            Err(error) => (Err(error), Vec::new()),
+            Err(ErrorCode::UNKNOWN_MEMBER_ID) => (Ok(leave::unknown(leavers)), None),
+            Err(error) => (Err(error), None),
             Ok(id) => {
                 let mut left = Vec::new();
-                let records = self.with(&id, now, |work| work.leave(leavers, &mut left));
-                (Ok(left), records)
+                let record = self.with(&id, now, |work| work.leave(leavers, &mut left));
+                (Ok(left), record)
             }
         }
     }
@@ -219,12 +247,13 @@ impl Groups {
         now: Now,
     ) -> Result<(), ErrorCode> {
         match self.work(claim.group_id, now) {
-            None => session::check_first_commit(&claim, version),
+            None => commit::check_first_commit(&claim, version),
             Some(mut work) => work.check_commit(&claim),
         }
     }
 
     /// Ends what is due: sessions, rebalances that have waited long enough.
+    #[must_use]
     pub fn tick(&mut self, now: Now) -> Vec<Record> {
         let mut records = Vec::new();
         while let Some(id) = self.timers.pop(now.mono) {
@@ -264,9 +293,12 @@ impl Groups {
             assert_eq!(*id, group.id);
             assert!(!group.is_void(), "a group of nothing is forgotten");
             let due = group.due().unwrap_or(Mono::NEVER);
-            let at = self.timers.get(id).unwrap_or(Mono::NEVER);
+            let at = self.timers.get(&**id).unwrap_or(Mono::NEVER);
             assert!(at <= due, "a group is looked at before anything is due");
+            assert_eq!(group.counted_bytes, group.bytes());
         }
+        let bytes = self.iter().map(|group| group.counted_bytes).sum();
+        assert_eq!(self.bytes, bytes, "every group counts once");
     }
 
     /// What does not depend on the state of a group that exists.
@@ -279,37 +311,45 @@ impl Groups {
         if !timeouts.contains(&join.session_timeout_ms) {
             return Err(ErrorCode::INVALID_SESSION_TIMEOUT);
         }
-        if !join.member_id.is_empty() && self.get(join.group_id).is_none() {
+        let group = self.get(join.group_id);
+        if !join.member_id.is_empty() && group.is_none() {
             return Err(ErrorCode::UNKNOWN_MEMBER_ID);
+        }
+        if self.is_short && group.is_none_or(|group| group.kept_bytes == 0) {
+            return Err(ErrorCode::COORDINATOR_NOT_AVAILABLE);
         }
         Ok(())
     }
 
     fn known(&self, id: &str) -> Result<Arc<str>, ErrorCode> {
-        match self.get(id) {
-            _ if id.is_empty() => Err(ErrorCode::INVALID_GROUP_ID),
-            None => Err(ErrorCode::UNKNOWN_MEMBER_ID),
-            Some(group) => Ok(Arc::clone(&group.id)),
+        if id.is_empty() {
+            return Err(ErrorCode::INVALID_GROUP_ID);
         }
+        let group = self.get(id).ok_or(ErrorCode::UNKNOWN_MEMBER_ID)?;
+        Ok(Arc::clone(&group.id))
     }
 
-    fn turn_away(&mut self, id: &str, ticket: Ticket, answer: Answer) -> Vec<Record> {
+    fn turn_away(&mut self, id: &str, ticket: Ticket, answer: Answer) -> Option<Record> {
         let group = id.into();
         self.paid.push(Paid {
             ticket,
             group,
             answer,
         });
-        Vec::new()
+        None
     }
 
-    fn entry<'a>(by_id: &'a mut BTreeMap<Arc<str>, Group>, id: &Arc<str>) -> &'a mut Group {
-        let fresh = || Group::new(Arc::clone(id));
-        by_id.entry(Arc::clone(id)).or_insert_with(fresh)
+    /// The group, made if it is not there. It may have been deleted a moment ago: who hears of the new one has to wait
+    /// until the end of the old one is durable.
+    fn entry(&mut self, id: &Arc<str>) -> &mut Group {
+        let fresh = || Group::new(Arc::clone(id), self.gone_round);
+        self.by_id.entry(Arc::clone(id)).or_insert_with(fresh)
     }
 
     fn work(&mut self, id: &str, now: Now) -> Option<Work<'_>> {
         Some(Work {
+            spare_bytes: self.spare_bytes(),
+            is_short: self.is_short,
             group: self.by_id.get_mut(id)?,
             paid: &mut self.paid,
             logged: &mut self.logged,
@@ -323,9 +363,9 @@ impl Groups {
         id: &Arc<str>,
         now: Now,
         what: impl FnOnce(&mut Work<'_>) -> Option<Record>,
-    ) -> Vec<Record> {
+    ) -> Option<Record> {
         let record = self.work(id, now).and_then(|mut work| what(&mut work));
-        self.after(id, record).into_iter().collect()
+        self.after(id, record)
     }
 
     /// After a group has worked. While a record is on its way the group is not touched: applying it sets the timer.
@@ -336,18 +376,25 @@ impl Groups {
         record
     }
 
-    /// Forgets the group if there is nothing to it, or sets its timer.
+    /// Forgets the group if there is nothing to it, or notes what it has become.
     fn leave_alone(&mut self, id: &Arc<str>) {
         if self.get(id).is_some_and(Group::is_void) {
             self.deleted(id, self.round_of(id));
         }
-        self.arm(id);
+        self.note(id);
     }
 
-    fn arm(&mut self, id: &Arc<str>) {
-        match self.get(id).and_then(Group::due) {
+    /// Sets the group's timer, and counts what it takes.
+    fn note(&mut self, id: &Arc<str>) {
+        let Some(group) = self.by_id.get_mut(id) else {
+            return;
+        };
+        self.bytes -= group.counted_bytes;
+        group.counted_bytes = group.bytes();
+        self.bytes += group.counted_bytes;
+        match group.due() {
             Some(at) => self.timers.set(Arc::clone(id), at),
-            None => self.timers.cancel(id),
+            None => self.timers.cancel(&**id),
         }
     }
 }

@@ -10,9 +10,14 @@
 //! | stable consumers | the commit | of topics that no member subscribes to |
 //! | anything else | - | none |
 //!
-//! A commit that brought a time of its own (OffsetCommit 2-4) goes at that time, wherever an offset may go at all. While
-//! the clock is implausible, nothing goes by age.
+//! A commit that brought a time of its own (OffsetCommit 2-4) goes at that time, wherever an offset may go at all.
+//!
+//! A wrong clock deletes nothing (not Kafka's rule, but ours). Nothing goes by age before the wall clock has run in step
+//! with the monotonic one for the time of retention, or for an hour ([`clock::Steadiness`]). A time from which age counts
+//! that lies before 2020, or a day or more ahead, was told by a clock or a client that did not know better: it becomes the
+//! time of the check, and is journaled as that.
 
+pub use super::super::facts::Committed;
 use super::super::record::Record;
 use super::Groups;
 use super::group::{Group, Phase};
@@ -22,19 +27,20 @@ use crate::storage::PartitionId;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// One committed offset.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Committed {
-    /// The next offset to read.
-    pub offset: i64,
-    /// The leader epoch of the last record that was read, or -1.
-    pub leader_epoch: i32,
-    /// A text of the consumer's.
-    pub metadata: Box<str>,
-    /// When it was committed, in milliseconds since 1970.
-    pub commit_timestamp_ms: i64,
-    /// When it is to go, if the client has said so (v2-v4), in milliseconds since 1970.
-    pub expire_timestamp_ms: Option<i64>,
+/// So far ahead a time may lie that age counts from.
+const DAY_MS: i64 = 24 * 3_600_000;
+
+impl Committed {
+    /// The same, committed at another time and kept for as long.
+    fn moved_to(&self, wall_ms: i64) -> Committed {
+        let from_ms = self.commit_timestamp_ms;
+        let moved = |at_ms: i64| wall_ms.saturating_add(at_ms.saturating_sub(from_ms));
+        Committed {
+            commit_timestamp_ms: wall_ms,
+            expire_timestamp_ms: self.expire_timestamp_ms.map(moved),
+            ..self.clone()
+        }
+    }
 }
 
 /// The committed offsets of a group.
@@ -102,25 +108,55 @@ pub fn all_of(group: &Group) -> Vec<Record> {
     tombstones(&group.id, doomed).chain([gone]).collect()
 }
 
-/// Tombstones of what the group has kept long enough; of the group too, when it has neither members nor offsets left.
-pub fn expired(
+/// What age makes of a group: times that make no sense are put right; else tombstones of what has been kept long enough,
+/// and of the group too, when it has neither members nor offsets left. The clock has to be steady.
+pub fn aged(
     group: &Group,
     wall_ms: i64,
     retention_ms: i64,
     name_of: impl Fn(Uuid) -> Option<Arc<str>>,
 ) -> Vec<Record> {
-    if wall_ms < clock::PLAUSIBLE_MS {
-        return Vec::new();
+    let righted = righted(group, wall_ms);
+    match righted.is_empty() {
+        true => expired(group, wall_ms, retention_ms, name_of),
+        false => righted,
     }
+}
+
+/// The group's records with times that make sense, as far as they had none.
+fn righted(group: &Group, wall_ms: i64) -> Vec<Record> {
+    let sensible = clock::PLAUSIBLE_MS..=wall_ms.saturating_add(DAY_MS);
+    let is_empty = group.phase == Phase::Empty && group.protocol_type.is_some();
+    let generation = (is_empty && !sensible.contains(&group.since_ms)).then(|| Record::Group {
+        id: Arc::clone(&group.id),
+        generation: group.generation(wall_ms, |_, member| Arc::clone(&member.assignment)),
+    });
+    let absurd = group
+        .offsets
+        .iter()
+        .filter(|(_, committed)| !sensible.contains(&committed.commit_timestamp_ms));
+    let offsets = absurd.map(|(&at, committed)| Record::Offset {
+        group: Arc::clone(&group.id),
+        at,
+        committed: committed.moved_to(wall_ms),
+    });
+    generation.into_iter().chain(offsets).collect()
+}
+
+fn expired(
+    group: &Group,
+    wall_ms: i64,
+    retention_ms: i64,
+    name_of: impl Fn(Uuid) -> Option<Arc<str>>,
+) -> Vec<Record> {
     let is_due =
         |committed: &Committed| match (committed.expire_timestamp_ms, since(group, committed)) {
             (_, None) => false,
             (Some(at_ms), _) => at_ms <= wall_ms,
             (None, Some(from_ms)) => wall_ms.saturating_sub(from_ms) >= retention_ms,
         };
-    let subscribed = group.subscribed_topics().unwrap_or_default();
     let is_read =
-        |at: &PartitionId| name_of(at.topic).is_some_and(|name| subscribed.contains(&*name));
+        |at: &PartitionId| name_of(at.topic).is_some_and(|name| group.is_subscribed_to(&name));
     let due = group
         .offsets
         .iter()

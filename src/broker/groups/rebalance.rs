@@ -1,7 +1,8 @@
 //! Rebalances: how they begin, how long they wait, and how the next generation begins.
 
 use super::super::record::Record;
-use super::group::{Generation, Initial, Phase, Rebalance};
+use super::group::{Initial, Phase, Rebalance};
+use super::words::{cut, some_of};
 use super::work::{LOG, Work};
 use crate::proto::error::ErrorCode;
 use std::sync::Arc;
@@ -21,7 +22,7 @@ impl Work<'_> {
         if self.group.phase == Phase::CompletingRebalance {
             self.cancel_syncs(ErrorCode::REBALANCE_IN_PROGRESS);
         }
-        let (id, generation) = (&self.group.id, self.group.generation_id);
+        let (id, generation) = (cut(&self.group.id), self.group.generation_id);
         log::debug!(target: LOG, "group {id:?} prepares a rebalance generation={generation} reason={reason:?}");
         self.forget_syncs();
         let since = self.now.mono;
@@ -86,7 +87,8 @@ impl Work<'_> {
     fn begin(&mut self) -> Option<Record> {
         self.drop_the_missing();
         if self.group.members.is_empty() {
-            return Some(self.empty());
+            let nobody = self.group.generation_of_nobody(self.now.wall_ms);
+            return self.keep(nobody);
         }
         if !self.has_joined_leader() {
             self.wait_on();
@@ -94,11 +96,12 @@ impl Work<'_> {
         }
         let group = &mut *self.group;
         group.generation_id += 1;
-        group.protocol_name = group.vote();
+        group.protocol_name = group.members.vote();
+        group.read_subscriptions();
         group.phase = Phase::CompletingRebalance;
         group.sync_until = Some(self.now.mono.plus_ms(group.rebalance_timeout_ms()));
         let mut waiting = Vec::new();
-        for (id, member) in &mut group.members {
+        for (id, member) in group.members.iter_mut() {
             member.is_unsynced = true;
             member.begin_session(self.now.mono);
             waiting.extend(member.joining.take().map(|ticket| (Arc::clone(id), ticket)));
@@ -116,7 +119,7 @@ impl Work<'_> {
             .filter(|(_, member)| member.joining.is_none() && member.group_instance_id.is_none());
         let missing: Vec<Arc<str>> = is_missing.map(|(id, _)| Arc::clone(id)).collect();
         if !missing.is_empty() {
-            log::debug!(target: LOG, "group {:?} goes on without {missing:?}", self.group.id);
+            log::debug!(target: LOG, "group {:?} goes on without {}", cut(&self.group.id), some_of(&missing));
         }
         for id in missing {
             self.remove(&id);
@@ -148,22 +151,10 @@ impl Work<'_> {
         }
     }
 
-    /// A generation of nobody.
-    fn empty(&self) -> Record {
-        self.group.record(Generation {
-            id: self.group.generation_id + 1,
-            protocol_type: self.group.protocol_type.clone(),
-            protocol_name: None,
-            leader: None,
-            since_ms: self.now.wall_ms,
-            members: Vec::new(),
-        })
-    }
-
     /// Nobody is expected to ask for an assignment any more.
     fn forget_syncs(&mut self) {
         self.group.sync_until = None;
-        for member in self.group.members.values_mut() {
+        for (_, member) in self.group.members.iter_mut() {
             member.is_unsynced = false;
         }
     }

@@ -4,22 +4,18 @@
 //! predecessor's assignment, and the group is journaled with its new id. Its client's name and address stay those of the
 //! predecessor, as in Kafka.
 
+use super::super::facts::Generation;
 use super::super::record::Record;
 use super::super::wait::Ticket;
 use super::Join;
 use super::answers::{Joined, Synced};
-use super::group::{Group, Member, Phase};
-use super::join::if_told;
+use super::group::{Group, Phase, Rebalance};
+use super::join::owned;
+use super::members::Member;
+use super::words::{cut, if_told};
 use super::work::{LOG, Work};
 use crate::proto::error::ErrorCode;
 use std::sync::Arc;
-
-/// What a static member has said before it was replaced.
-struct Former {
-    protocols: Vec<(Arc<str>, Arc<[u8]>)>,
-    session_timeout_ms: i32,
-    rebalance_timeout_ms: i32,
-}
 
 impl Work<'_> {
     /// Puts the newcomer into the place of `old_id`.
@@ -27,30 +23,29 @@ impl Work<'_> {
         &mut self,
         join: &Join<'_>,
         old_id: &Arc<str>,
-        new_id: Arc<str>,
+        new_id: &Arc<str>,
         ticket: Ticket,
     ) -> Option<Record> {
-        log::debug!(target: LOG, "group {:?}: {new_id:?} takes the place of {old_id:?}", self.group.id);
-        let old_leader = self.group.leader.clone();
+        let (old, new) = (cut(old_id), cut(new_id));
+        log::debug!(target: LOG, "group {:?}: {new:?} takes the place of {old:?}", cut(&self.group.id));
         self.fence(old_id);
-        self.group.rename(old_id, &new_id);
-        let former = self.group.former(&new_id);
-        self.update(&new_id, join, ticket);
-        match self.group.phase {
-            Phase::PreparingRebalance { .. } => self.begin_if_all_joined(),
-            Phase::Stable if self.group.vote() == self.group.protocol_name => {
-                let old_leader = old_leader.unwrap_or_default();
-                let record = self.settle_replaced(join, &new_id, &old_leader);
-                if record.is_none() {
-                    self.take_back(old_id, &new_id, former);
+        if self.group.phase == Phase::Stable {
+            let former = self.group.members.say(old_id, owned(&join.protocols));
+            if self.group.members.vote() == self.group.protocol_name {
+                let generation = self.group.replaced(join, old_id, new_id);
+                if let Err(error) = self.check_kept(&generation) {
+                    self.group.members.say(old_id, former);
+                    let answer = self.group.joined("");
+                    self.pay(ticket, Joined { error, ..answer });
+                    return None;
                 }
-                record
+                self.take_place(join, old_id, new_id, ticket);
+                return self.keep(generation);
             }
-            _ => self.prepare(format!(
-                "static member {new_id:?} has come back: {}",
-                if_told(join.reason)
-            )),
         }
+        self.group.rename(old_id, new_id);
+        self.update(new_id, join, ticket);
+        self.rebalance(|| came_back(new_id, join))
     }
 
     /// Whoever still waits under the old id has been replaced.
@@ -69,58 +64,54 @@ impl Work<'_> {
         }
     }
 
-    /// The stable group with its new member, and the answer to it; none if that is too large to be kept.
-    ///
-    /// A leader that does not know that it may skip the assignment is not told that it is the leader.
-    fn settle_replaced(
+    /// The newcomer is in the stable group and is told so. A leader that does not know that it may skip the assignment is
+    /// not told that it is the leader.
+    fn take_place(
         &mut self,
         join: &Join<'_>,
-        new_id: &str,
-        old_leader: &Arc<str>,
-    ) -> Option<Record> {
-        let current = |_: &Arc<str>, member: &Member| Arc::clone(&member.assignment);
-        let generation = self.group.generation(self.group.since_ms, current);
-        let member = self.group.members.get_mut(new_id)?;
-        let ticket = member.joining.take()?;
-        member.begin_session(self.now.mono);
-        let mut answer = self.group.joined(new_id);
-        if self.is_too_large(&generation) {
-            answer.error = ErrorCode::UNKNOWN_SERVER_ERROR;
-            answer.member_id = Arc::default();
-            answer.members.clear();
-            answer.leader = Arc::clone(old_leader);
-            self.pay(ticket, answer);
-            return None;
+        old_id: &Arc<str>,
+        new_id: &Arc<str>,
+        ticket: Ticket,
+    ) {
+        let old_leader = self.group.leader.clone().unwrap_or_default();
+        self.group.rename(old_id, new_id);
+        if let Some(member) = self.group.members.get_mut(new_id) {
+            member.session_timeout_ms = join.session_timeout_ms;
+            member.begin_session(self.now.mono);
         }
+        let mut answer = self.group.joined(new_id);
         if join.supports_skipping_assignment {
             answer.skip_assignment = self.group.is_leader(new_id);
         } else {
             answer.members.clear();
-            answer.leader = Arc::clone(old_leader);
+            answer.leader = old_leader;
         }
         self.pay(ticket, answer);
-        Some(self.group.record(generation))
-    }
-
-    /// The newcomer could not be kept: everything is as before.
-    fn take_back(&mut self, old_id: &Arc<str>, new_id: &Arc<str>, former: Option<Former>) {
-        if let (Some(former), Some(member)) = (former, self.group.members.get_mut(new_id)) {
-            member.protocols = former.protocols;
-            member.session_timeout_ms = former.session_timeout_ms;
-            member.rebalance_timeout_ms = former.rebalance_timeout_ms;
-        }
-        self.group.rename(new_id, old_id);
+        let (since, reason) = (self.now.mono, came_back(new_id, join));
+        self.group.rebalance = Some(Box::new(Rebalance { since, reason }));
     }
 }
 
+fn came_back(id: &str, join: &Join<'_>) -> String {
+    let (id, why) = (cut(id), if_told(join.reason));
+    format!("static member {id:?} has come back: {why}")
+}
+
 impl Group {
-    fn former(&self, member_id: &str) -> Option<Former> {
-        let member = self.members.get(member_id)?;
-        Some(Former {
-            protocols: member.protocols.clone(),
-            session_timeout_ms: member.session_timeout_ms,
-            rebalance_timeout_ms: member.rebalance_timeout_ms,
-        })
+    /// The generation that is, with the newcomer in the place of `old_id`.
+    fn replaced(&self, join: &Join<'_>, old_id: &Arc<str>, new_id: &Arc<str>) -> Generation {
+        let current = |_: &Arc<str>, member: &Member| Arc::clone(&member.assignment);
+        let mut generation = self.generation(self.since_ms, current);
+        if let Some(leader) = generation.leader.as_mut().filter(|id| *id == old_id) {
+            *leader = Arc::clone(new_id);
+        }
+        let members = generation.members.iter_mut();
+        for member in members.filter(|member| member.member_id == *old_id) {
+            member.member_id = Arc::clone(new_id);
+            member.session_timeout_ms = join.session_timeout_ms;
+            member.rebalance_timeout_ms = join.rebalance_timeout_ms;
+        }
+        generation
     }
 
     /// A member gets another id, and stays the leader if it is.

@@ -1,22 +1,11 @@
-//! Sessions: heartbeats, commits that count as such, and what happens when they end.
+//! Sessions: how they go on, and what happens when they end.
 
 use super::super::record::Record;
 use super::Claim;
 use super::group::{Due, Phase};
+use super::words::cut;
 use super::work::{LOG, Work};
 use crate::proto::error::ErrorCode;
-
-/// From this version on OffsetCommit knows error 69.
-const COMMIT_KNOWS_MISSING_GROUPS: i16 = 9;
-
-/// Whether offsets may be committed to a group that does not exist: then it is made, unless the claim names a generation.
-pub(super) fn check_first_commit(claim: &Claim<'_>, version: i16) -> Result<(), ErrorCode> {
-    match claim.generation_id {
-        ..0 => Ok(()),
-        _ if version >= COMMIT_KNOWS_MISSING_GROUPS => Err(ErrorCode::GROUP_ID_NOT_FOUND),
-        _ => Err(ErrorCode::ILLEGAL_GENERATION),
-    }
-}
 
 impl Work<'_> {
     /// A member says that it lives. Once the next generation has begun, those who have not heard of it are told 22.
@@ -31,26 +20,8 @@ impl Work<'_> {
         }
     }
 
-    /// Whether offsets may be committed under this claim. While the leader shares out the work they may not: a member that
-    /// knows the new generation has no partitions in it yet.
-    pub(super) fn check_commit(&mut self, claim: &Claim<'_>) -> Result<(), ErrorCode> {
-        let is_empty = self.group.phase == Phase::Empty;
-        if claim.generation_id < 0 && is_empty {
-            return Ok(());
-        }
-        let is_nobody = claim.member_id.is_empty() && claim.group_instance_id.is_none();
-        if claim.generation_id < 0 && is_nobody {
-            return Err(ErrorCode::UNKNOWN_MEMBER_ID);
-        }
-        self.check_claim(claim)?;
-        if self.group.phase == Phase::CompletingRebalance {
-            return Err(ErrorCode::REBALANCE_IN_PROGRESS);
-        }
-        self.touch(claim.member_id);
-        Ok(())
-    }
-
-    fn check_claim(&self, claim: &Claim<'_>) -> Result<(), ErrorCode> {
+    /// Whether the member is of the generation that is.
+    pub(super) fn check_claim(&self, claim: &Claim<'_>) -> Result<(), ErrorCode> {
         let group = &self.group;
         group.validate(claim.member_id, claim.group_instance_id)?;
         match claim.generation_id == group.generation_id {
@@ -59,7 +30,8 @@ impl Work<'_> {
         }
     }
 
-    fn touch(&mut self, member_id: &str) {
+    /// Its session goes on.
+    pub(super) fn touch(&mut self, member_id: &str) {
         if let Some(member) = self.group.members.get_mut(member_id) {
             member.touch(self.now.mono);
         }
@@ -71,7 +43,7 @@ impl Work<'_> {
             let record = match due {
                 Due::Member(id) => self.lose(&id),
                 Due::Pending(id) => {
-                    log::debug!(target: LOG, "group {:?}: {id:?} has not come back", self.group.id);
+                    log::debug!(target: LOG, "group {:?}: {:?} has not come back", cut(&self.group.id), cut(&id));
                     self.remove(&id);
                     self.begin_if_nobody_is_missed()
                 }
@@ -87,17 +59,18 @@ impl Work<'_> {
 
     /// A member has been silent for too long.
     fn lose(&mut self, id: &str) -> Option<Record> {
-        log::debug!(target: LOG, "group {:?}: {id:?} was silent for too long", self.group.id);
+        let (group, member) = (cut(&self.group.id), cut(id));
+        log::debug!(target: LOG, "group {group:?}: {member:?} was silent for too long");
         self.remove(id);
         match self.group.phase {
             Phase::PreparingRebalance { .. } => self.begin_if_nobody_is_missed(),
-            _ => self.prepare(format!("member {id:?} was silent for too long")),
+            _ => self.prepare(format!("member {:?} was silent for too long", cut(id))),
         }
     }
 
     /// After a restart: the members have their whole session to be heard again.
     pub(super) fn resume(&mut self) {
-        for member in self.group.members.values_mut() {
+        for (_, member) in self.group.members.iter_mut() {
             member.begin_session(self.now.mono);
         }
         let (count, most) = (self.group.members.len(), self.config.group_max_size);

@@ -3,9 +3,10 @@
 use super::super::record::Record;
 use super::super::wait::Ticket;
 use super::Sync;
-use super::answers::Synced;
-use super::group::{Generation, GenerationMember, Group, Member, Phase};
-use super::work::{LOG, Paid, Work};
+use super::group::{Group, Phase};
+use super::members::Member;
+use super::words::some_of;
+use super::work::Work;
 use crate::proto::error::ErrorCode;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -49,38 +50,16 @@ impl Work<'_> {
             parts.get(&**id).copied().unwrap_or_default().into()
         };
         let generation = self.group.generation(self.now.wall_ms, part_of);
-        if self.is_too_large(&generation) {
-            self.cancel_syncs(ErrorCode::UNKNOWN_SERVER_ERROR);
-            return self.prepare("the assignments are too large to be kept".to_owned());
+        if let Err(error) = self.check_kept(&generation) {
+            self.cancel_syncs(error);
+            return self.prepare("the assignments could not be kept".to_owned());
         }
-        for member in self.group.members.values_mut() {
+        for (_, member) in self.group.members.iter_mut() {
             if member.syncing.is_some() {
                 member.begin_session(self.now.mono);
             }
         }
-        self.tell_stable();
-        Some(self.group.record(generation))
-    }
-
-    /// The one line that a completed rebalance is worth.
-    fn tell_stable(&mut self) {
-        let group = &self.group;
-        let (since, reason) = match &group.rebalance {
-            Some(rebalance) => (rebalance.since, rebalance.reason.as_str()),
-            None => (self.now.mono, ""),
-        };
-        let Some(left_out) = self.logged.admit(self.now.mono) else {
-            return;
-        };
-        let (id, generation, members) = (&group.id, group.generation_id, group.members.len());
-        let ms = self.now.mono.since_us(since) / 1000;
-        log::info!(
-            target: LOG,
-            "group {id:?} is stable generation={generation} members={members} ms={ms} reason={reason:?}"
-        );
-        if left_out > 0 {
-            log::info!(target: LOG, "{left_out} rebalances more were completed in the minute before");
-        }
+        self.keep(generation)
     }
 
     /// Those who have not asked for their assignment in time are out.
@@ -96,7 +75,8 @@ impl Work<'_> {
             self.remove(id);
         }
         self.prepare(format!(
-            "members {unsynced:?} have not asked for their assignments"
+            "members {} have not asked for their assignments",
+            some_of(&unsynced)
         ))
     }
 }
@@ -120,81 +100,9 @@ impl Group {
         }
     }
 
-    fn synced(&self, assignment: Arc<[u8]>) -> Synced {
-        Synced {
-            error: ErrorCode::NONE,
-            protocol_type: self.protocol_type.clone(),
-            protocol_name: self.protocol_name.clone(),
-            assignment,
-        }
-    }
-
     fn end_sync_wait(&mut self) {
         if !self.members.values().any(|member| member.is_unsynced) {
             self.sync_until = None;
-        }
-    }
-
-    /// Makes a journaled generation true.
-    pub(super) fn settle(&mut self, generation: Generation, paid: &mut Vec<Paid>) {
-        debug_assert!(
-            generation.id >= self.generation_id,
-            "generations never fall"
-        );
-        self.generation_id = generation.id;
-        self.protocol_type = generation.protocol_type;
-        self.protocol_name = generation.protocol_name;
-        self.leader = generation.leader;
-        self.since_ms = generation.since_ms;
-        self.rebalance = None;
-        self.phase = match generation.members.is_empty() {
-            true => Phase::Empty,
-            false => Phase::Stable,
-        };
-        let protocol = self.protocol_name.clone().unwrap_or_default();
-        let mut living = std::mem::take(&mut self.members);
-        for member in generation.members {
-            let id = Arc::clone(&member.member_id);
-            let mut member = member.settle(living.remove(&id), &protocol);
-            if let Some(ticket) = member.syncing.take() {
-                paid.push(Paid {
-                    ticket,
-                    group: Arc::clone(&self.id),
-                    answer: self.synced(Arc::clone(&member.assignment)).into(),
-                });
-            }
-            self.members.insert(id, member);
-        }
-    }
-}
-
-impl GenerationMember {
-    /// The member. Unless it is replayed, it lives and has said what the record says; then what is transient about it
-    /// stays, and what it has said of other protocols.
-    fn settle(self, lived: Option<Member>, protocol: &Arc<str>) -> Member {
-        let member = Member {
-            group_instance_id: self.group_instance_id,
-            client_id: self.client_id,
-            client_host: self.client_host,
-            session_timeout_ms: self.session_timeout_ms,
-            rebalance_timeout_ms: self.rebalance_timeout_ms,
-            protocols: vec![(Arc::clone(protocol), Arc::clone(&self.metadata))],
-            assignment: self.assignment,
-            deadline: None,
-            joining: None,
-            syncing: None,
-            is_unsynced: false,
-        };
-        match lived {
-            Some(lived) if lived.said_of(protocol) == Some(&self.metadata) => Member {
-                protocols: lived.protocols,
-                deadline: lived.deadline,
-                joining: lived.joining,
-                syncing: lived.syncing,
-                is_unsynced: lived.is_unsynced,
-                ..member
-            },
-            _ => member,
         }
     }
 }

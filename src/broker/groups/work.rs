@@ -3,7 +3,7 @@
 use super::super::record::Record;
 use super::super::wait::Ticket;
 use super::answers::{Answer, Joined, Synced};
-use super::group::{Generation, GenerationMember, Group, Member};
+use super::group::Group;
 use crate::clock::{Now, Rate};
 use crate::config::BrokerConfig;
 use crate::proto::error::ErrorCode;
@@ -11,9 +11,6 @@ use std::sync::Arc;
 
 /// The target of the room's log lines.
 pub(super) const LOG: &str = "chronikd::groups";
-
-/// A generation is never larger than this, whatever `message.max.bytes` says: it is one record of the journal.
-const MAX_GENERATION_BYTES: usize = 32 << 20;
 
 /// An answer on its way.
 #[derive(Debug)]
@@ -30,6 +27,10 @@ pub(super) struct Work<'a> {
     pub(super) paid: &'a mut Vec<Paid>,
     pub(super) logged: &'a mut Rate,
     pub(super) config: &'a BrokerConfig,
+    /// How much more the members of all groups may take.
+    pub(super) spare_bytes: usize,
+    /// The disk is full.
+    pub(super) is_short: bool,
     pub(super) now: Now,
 }
 
@@ -81,8 +82,8 @@ impl Work<'_> {
     /// Answers everybody who waits for an assignment with an error; nobody has one.
     pub(super) fn cancel_syncs(&mut self, error: ErrorCode) {
         let mut waiting = Vec::new();
-        for member in self.group.members.values_mut() {
-            member.assignment = Arc::default();
+        self.group.members.take_assignments();
+        for (_, member) in self.group.members.iter_mut() {
             if let Some(ticket) = member.syncing.take() {
                 waiting.push(ticket);
                 if member.joining.is_none() {
@@ -92,70 +93,6 @@ impl Work<'_> {
         }
         for ticket in waiting {
             self.refuse_sync(ticket, error);
-        }
-    }
-
-    /// Whether the generation is larger than a message may be.
-    pub(super) fn is_too_large(&self, generation: &Generation) -> bool {
-        let most = self.config.message_max_bytes.min(MAX_GENERATION_BYTES);
-        generation.size_bytes() + self.group.id.len() > most
-    }
-}
-
-impl Generation {
-    /// What it takes in the record that Apache Kafka writes, about: texts and blobs and a few bytes beside each.
-    fn size_bytes(&self) -> usize {
-        const RECORD: usize = 100;
-        self.members
-            .iter()
-            .map(GenerationMember::size_bytes)
-            .sum::<usize>()
-            + RECORD
-    }
-}
-
-impl GenerationMember {
-    fn size_bytes(&self) -> usize {
-        const NUMBERS: usize = 24;
-        let instance = self.group_instance_id.as_ref().map_or(0, |id| id.len());
-        let texts = self.member_id.len() + self.client_id.len() + self.client_host.len();
-        texts + instance + self.metadata.len() + self.assignment.len() + NUMBERS
-    }
-}
-
-impl Group {
-    /// The generation as it is to be journaled, with these assignments.
-    pub(super) fn generation(
-        &self,
-        since_ms: i64,
-        assignment: impl Fn(&Arc<str>, &Member) -> Arc<[u8]>,
-    ) -> Generation {
-        let protocol = self.protocol_name.as_deref().unwrap_or_default();
-        let described = |(id, member): (&Arc<str>, &Member)| GenerationMember {
-            member_id: Arc::clone(id),
-            group_instance_id: member.group_instance_id.clone(),
-            client_id: Arc::clone(&member.client_id),
-            client_host: Arc::clone(&member.client_host),
-            session_timeout_ms: member.session_timeout_ms,
-            rebalance_timeout_ms: member.rebalance_timeout_ms,
-            metadata: member.said_of(protocol).cloned().unwrap_or_default(),
-            assignment: assignment(id, member),
-        };
-        Generation {
-            id: self.generation_id,
-            protocol_type: self.protocol_type.clone(),
-            protocol_name: self.protocol_name.clone(),
-            leader: self.leader.clone(),
-            since_ms,
-            members: self.members.iter().map(described).collect(),
-        }
-    }
-
-    /// Its record.
-    pub(super) fn record(&self, generation: Generation) -> Record {
-        Record::Group {
-            id: Arc::clone(&self.id),
-            generation,
         }
     }
 }

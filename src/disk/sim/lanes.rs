@@ -156,11 +156,11 @@ mod tests {
         files
             .iter()
             .for_each(|file| file.write_at(0, &[b"x"]).unwrap());
-        let then = vec![Append {
+        let then = Some(Append {
             file,
             position: 0,
             bytes: b"entry".to_vec(),
-        }];
+        });
         let mut lanes = SimLanes::new(&disk);
         lanes.sync(Round {
             number: 3,

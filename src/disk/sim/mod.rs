@@ -141,6 +141,12 @@ impl SimDisk {
         self.world().capacity = bytes;
     }
 
+    /// The bytes that the files in a directory take, reserved space included; 0 where there is no such directory.
+    #[must_use]
+    pub fn bytes_in(&self, dir: &Path) -> u64 {
+        self.world().bytes_in(dir).unwrap_or(0)
+    }
+
     /// A number below `bound`, drawn from the disk's seed; 0 when `bound` is 0.
     #[must_use]
     pub fn draw(&self, bound: u64) -> u64 {
@@ -539,6 +545,7 @@ mod tests {
         let file = durable(&disk, "f");
         file.write_at(0, &[&[1; 60]]).unwrap();
         assert_eq!(disk.free_bytes(Path::new(DIR)).unwrap(), 40);
+        assert_eq!(disk.bytes_in(Path::new(DIR)), 60);
         assert!(is_full(&file.write_at(60, &[&[2; 50]]).unwrap_err()));
         assert_eq!(file.len().unwrap(), 100);
         file.write_at(0, &[&[3; 100]]).unwrap();

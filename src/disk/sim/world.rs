@@ -267,6 +267,15 @@ impl World {
         Ok(self.names.in_dir(dir).map(entry).collect())
     }
 
+    pub(super) fn bytes_in(&self, dir: &Path) -> io::Result<u64> {
+        let dir = self.dir(dir)?;
+        let files = self
+            .names
+            .in_dir(dir)
+            .filter_map(|(_, id)| self.files.get(&id));
+        Ok(files.map(Content::size).sum())
+    }
+
     pub(super) fn create_dir(&mut self, path: &Path) -> io::Result<()> {
         self.change(|world| {
             match world.find(path) {

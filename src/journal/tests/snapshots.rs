@@ -155,7 +155,7 @@ fn a_missing_file_behind_a_snapshot_is_damage() {
 }
 
 #[test]
-fn what_a_snapshot_covers_is_not_read_again_and_becomes_stock() {
+fn what_a_snapshot_covers_is_not_read_again_and_becomes_blank() {
     let disk = disk(1);
     drop(snapshotted(&disk, &[set(1, b"one"), set(2, b"two")]));
     disk.crash(Survives::Nothing);
@@ -264,7 +264,7 @@ fn the_timer_makes_one_snapshot_of_a_change_and_rests() {
     append(&mut journal, &set(1, b"one"));
     assert!(sync(&mut journal, &disk, 1));
     journal.tick(Mono(0));
-    assert!(work(&mut journal), "the stock is filled");
+    assert!(work(&mut journal), "a blank is made");
     let due = journal.next_deadline().unwrap();
     assert_eq!(due, Mono(1_000_000));
     journal.tick(Mono(due.0 - 1));

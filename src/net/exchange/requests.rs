@@ -99,6 +99,8 @@ impl<C: Core> Exchange<C> {
             return;
         };
         if !matches!(conn.phase, Phase::Owed) {
+            let is_over = !matches!(conn.phase, Phase::Ready | Phase::Waiting(_));
+            debug_assert!(is_over, "a ticket is spent once");
             return;
         }
         let start = conn.outbox.open(&mut self.out);

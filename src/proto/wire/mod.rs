@@ -18,9 +18,12 @@
 //! 2. A type that could take no bytes at all cannot be an array's element; it does not compile.
 //! 3. An array first reserves at most 16 KiB; it grows beyond that with elements that were read.
 //!    Messages nest at most four arrays deep, so claims alone never cost more than 64 KiB.
-//! 4. Strings are UTF-8 and at most 32,767 bytes long, in either dialect, as in Apache Kafka.
+//! 4. All arrays of a message together take at most 16 MiB of memory: an element may be many times larger here than its
+//!    bytes there.
+//! 5. Strings are UTF-8 and at most 32,767 bytes long, in either dialect, as in Apache Kafka.
 //!
-//! The writer checks what it writes by the same bounds, and so never emits a length that wrapped.
+//! The writer checks what it writes by the same bounds, and so never emits a length that wrapped. It stops at
+//! [`MOST_OWN_BYTES`]: an answer that could not be sent is never built.
 
 mod reader;
 mod values;
@@ -31,6 +34,9 @@ pub use values::{Maybe, Records, Text};
 pub(crate) use writer::Writer;
 
 use std::fmt;
+
+/// The most bytes of a message, without records that lie elsewhere.
+pub const MOST_OWN_BYTES: usize = 64 << 20;
 
 /// The longest string, in bytes.
 const MAX_STRING_BYTES: usize = i16::MAX as usize;
@@ -65,7 +71,7 @@ pub fn decode<'a, T: Wire<'a>>(bytes: &'a [u8], version: i16, flexible: bool) ->
 /// index in `out` before which those bytes belong. Fields that the version lacks are left out.
 ///
 /// # Errors
-/// When a string or array is too long to be written; `out` is then as it was.
+/// When a string, an array or the whole message is too long to be written; `out` is then as it was.
 pub fn encode<'a, T: Wire<'a>>(
     message: &T,
     version: i16,
@@ -282,6 +288,33 @@ mod tests {
             ..Sample::default()
         };
         assert!(encode(&sample, 2, true, &mut Vec::new()).is_err());
+    }
+
+    #[test]
+    fn nothing_is_written_beyond_what_could_be_sent() {
+        let text = "x".repeat(MAX_STRING_BYTES);
+        let fits = MOST_OWN_BYTES / (MAX_STRING_BYTES + 2);
+        let written = |count| {
+            let mut out = b"before".to_vec();
+            let result = encode(&vec![&*text; count], 0, false, &mut out);
+            (result.is_ok(), out.len() <= MOST_OWN_BYTES + 6)
+        };
+        assert_eq!(written(fits), (true, true));
+        assert_eq!(written(100 * fits), (false, true));
+        let numbers = vec![7i64; MOST_OWN_BYTES / 8];
+        assert!(encode(&numbers, 0, false, &mut Vec::new()).is_err());
+    }
+
+    #[test]
+    fn arrays_that_take_more_memory_than_a_message_is_worth_are_refused() {
+        let names = |count: usize| {
+            let mut bytes = (count as i32).to_be_bytes().to_vec();
+            bytes.resize(4 + 2 * count, 0);
+            decode::<Vec<&str>>(&bytes, 0, false).map(|names| names.len())
+        };
+        assert_eq!(names(1 << 20), Ok(1 << 20));
+        let why = Malformed("arrays of more than 16 MiB of memory");
+        assert_eq!(names((1 << 20) + 1), Err(why));
     }
 
     #[test]

@@ -4,12 +4,16 @@ use super::{ENDS_EARLY, LONG_STRING, MAX_STRING_BYTES, Malformed, Result, Wire};
 
 /// What one array may reserve before its first element has been read.
 const RESERVED_BYTES: usize = 16 * 1024;
+/// The memory that all arrays of a message may take. 100,000 topics fit, or a million names.
+const MOST_ARRAY_BYTES: usize = 16 << 20;
 
 /// A cursor over one message. It knows the version that it reads, so that fields need not be told.
 pub struct Reader<'a> {
     bytes: &'a [u8],
     pub(crate) version: i16,
     pub(in crate::proto) flexible: bool,
+    /// What is left of `MOST_ARRAY_BYTES`.
+    room_bytes: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -18,6 +22,7 @@ impl<'a> Reader<'a> {
             bytes,
             version,
             flexible,
+            room_bytes: MOST_ARRAY_BYTES,
         }
     }
 
@@ -90,6 +95,8 @@ impl<'a> Reader<'a> {
         if count > self.bytes.len() / T::MIN_SIZE {
             return Err(Malformed("array is longer than its message"));
         }
+        let room_bytes = self.room_bytes.checked_sub(count * size_of::<T>());
+        self.room_bytes = room_bytes.ok_or(Malformed("arrays of more than 16 MiB of memory"))?;
         let reserved = RESERVED_BYTES / size_of::<T>().max(1);
         let mut items = Vec::with_capacity(count.min(reserved));
         for _ in 0..count {
@@ -110,7 +117,9 @@ impl<'a> Reader<'a> {
             let tag = self.uvarint()?;
             let size = self.uvarint()? as usize;
             let bytes = self.take(size)?;
-            known(tag, &mut Reader { bytes, ..*self })?;
+            let mut value = Reader { bytes, ..*self };
+            known(tag, &mut value)?;
+            self.room_bytes = value.room_bytes;
         }
         Ok(())
     }

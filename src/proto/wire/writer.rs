@@ -1,12 +1,13 @@
 //! The writer of messages. What does not fit its encoding is noted as a fault, and nothing of the message counts then.
 
-use super::{LONG_STRING, MAX_STRING_BYTES, Malformed, Result, Wire};
+use super::{LONG_STRING, MAX_STRING_BYTES, MOST_OWN_BYTES, Malformed, Result, Wire};
 
 /// Appends one message to `out`.
 pub struct Writer<'o> {
     pub(super) out: &'o mut Vec<u8>,
     pub(crate) version: i16,
     flexible: bool,
+    start: usize,
     /// Where bytes that are elsewhere belong, in rising order.
     pub(super) cuts: Vec<usize>,
     /// The first value that did not fit; what was written since is of no use.
@@ -16,6 +17,7 @@ pub struct Writer<'o> {
 impl<'o> Writer<'o> {
     pub(super) fn new(out: &'o mut Vec<u8>, version: i16, flexible: bool) -> Self {
         Writer {
+            start: out.len(),
             out,
             version,
             flexible,
@@ -51,7 +53,7 @@ impl<'o> Writer<'o> {
         } else {
             length.write(self);
         }
-        self.out.extend_from_slice(text.unwrap_or("").as_bytes());
+        self.blob(text.unwrap_or("").as_bytes());
     }
 
     /// The length of bytes, or the count of an array.
@@ -70,13 +72,25 @@ impl<'o> Writer<'o> {
 
     pub(super) fn byte_string(&mut self, bytes: Option<&[u8]>) {
         self.length(bytes.map(<[u8]>::len));
-        self.out.extend_from_slice(bytes.unwrap_or(&[]));
+        self.blob(bytes.unwrap_or(&[]));
+    }
+
+    /// Appends bytes, if the message has room for them and all that is there.
+    fn blob(&mut self, bytes: &[u8]) {
+        match self.out.len() - self.start + bytes.len() {
+            ..=MOST_OWN_BYTES => self.out.extend_from_slice(bytes),
+            _ => self.fail(Malformed("message above 64 MiB")),
+        }
     }
 
     pub(super) fn array<'a, T: Wire<'a>>(&mut self, items: Option<&[T]>) {
         self.length(items.map(<[T]>::len));
         for item in items.unwrap_or(&[]) {
+            if self.fault.is_some() {
+                return;
+            }
             item.write(self);
+            self.blob(&[]);
         }
     }
 

@@ -164,6 +164,25 @@ fn a_directory_of_an_unknown_topic_is_put_away_and_one_of_a_deleted_topic_remove
 }
 
 #[test]
+fn a_directory_without_files_of_a_partition_stays_until_a_partition_needs_its_name() {
+    let room = Room::new(11, config(), 1);
+    let disk = room.disk.clone();
+    for dir in ["t-1", "photos-2024"] {
+        let dir = Path::new("/data").join(dir);
+        disk.create_dir(&dir).unwrap();
+        disk.open(&dir.join("a.jpg"), Mode::Create).unwrap();
+    }
+    let mut room = Room::on(disk.clone(), config(), 1, true);
+    assert_eq!(names(&disk, "/data/t-1"), ["a.jpg"]);
+    room.storage
+        .create(id(1), &"t".into(), &room.config, room.now)
+        .unwrap();
+    assert_eq!(names(&disk, "/data/quarantine/t-1"), ["a.jpg"]);
+    assert_eq!(names(&disk, "/data/photos-2024"), ["a.jpg"]);
+    assert_eq!(names(&disk, "/data/t-1").len(), 2);
+}
+
+#[test]
 fn a_known_partition_without_a_directory_is_created_or_reported() {
     let mut room = Room::new(8, config(), 1);
     room.append(0, &batch(1, b"a")).unwrap();

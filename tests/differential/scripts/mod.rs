@@ -105,6 +105,7 @@ pub(crate) const SCRIPTS: &[Script] = &[
     script("three members", ApiKey::JoinGroup, At::Three, rebalances::three),
     script("votes", ApiKey::JoinGroup, At::Three, rebalances::votes),
     script("a second join overtakes", ApiKey::JoinGroup, At::Newest, rebalances::a_second_join_overtakes),
+    script("a full group", ApiKey::JoinGroup, At::Three, rebalances::a_full_group),
     script("versions mixed", ApiKey::JoinGroup, At::Three, rebalances::versions_mixed),
     script("a session ends", ApiKey::JoinGroup, At::Three, sessions::a_session_ends),
     script("a leader falls silent", ApiKey::JoinGroup, At::Newest, sessions::a_leader_falls_silent),
@@ -123,4 +124,5 @@ pub(crate) const SCRIPTS: &[Script] = &[
     script("committed offsets", ApiKey::OffsetFetch, At::Every, commits::fetches),
     script("offsets are forgotten", ApiKey::OffsetDelete, At::Every, commits::forgotten),
     script("offsets go with their group", ApiKey::DeleteGroups, At::Three, commits::gone),
+    script("offsets go with their topic", ApiKey::OffsetFetch, At::Every, commits::gone_with_their_topic),
 ];

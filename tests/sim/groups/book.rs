@@ -9,6 +9,7 @@
 
 use super::offsets::Offsets;
 use super::register::Register;
+use crate::call::CLIENT;
 use crate::ledger::State;
 use chronikd::broker::Broker;
 use chronikd::broker::groups::{Group, Phase};
@@ -27,6 +28,16 @@ const PLAN: &[u8] = b"plan";
 /// The seat of a member.
 pub fn seat<'a>(member_id: &'a str, instance: Option<&'a str>) -> &'a str {
     instance.unwrap_or(member_id)
+}
+
+/// The seat of the member of that id: an id is the instance id, or the client's name, and a UUID.
+pub fn seat_of(member_id: &str) -> &str {
+    const UUID_CHARS: usize = 36;
+    let name = member_id.len().checked_sub(UUID_CHARS + 1);
+    match name.and_then(|end| member_id.get(..end)) {
+        None | Some("") | Some(CLIENT) => member_id,
+        Some(instance) => instance,
+    }
 }
 
 /// A member of a settled generation.
@@ -97,11 +108,10 @@ pub struct Book {
     plans: BTreeMap<u64, Plan>,
     /// What members have said of themselves, by protocol.
     said: BTreeSet<(String, Vec<u8>)>,
-    /// The seats of all members that there ever were, by member id.
-    holders: BTreeMap<String, String>,
     next: u64,
     /// A turn has begun and not come to its end: what it did has not been seen.
     is_blind: bool,
+    is_stopping: bool,
 }
 
 impl Page {
@@ -151,24 +161,12 @@ impl Book {
     fn meet(&mut self, broker: &Broker) {
         for group in broker.groups().iter() {
             self.page(&group.id);
-            for (id, member) in &group.members {
-                if !self.holders.contains_key(&**id) {
-                    let seat = seat(id, member.group_instance_id.as_deref());
-                    self.holders.insert(id.to_string(), seat.to_owned());
-                }
-            }
         }
     }
 
-    /// The seat of the member of that id. Before v5 a leader is not told of instance ids.
-    pub fn seat_of(&self, member_id: &str) -> String {
-        let seat = self.holders.get(member_id);
-        seat.map_or(member_id, |seat| seat).to_owned()
-    }
-
-    /// A turn begins: until it has ended, nobody has seen what it does.
-    pub fn turning(&mut self) {
-        self.is_blind = true;
+    /// A turn begins: until it has ended, nobody has seen what it does. While the broker stops, nothing is due.
+    pub fn turning(&mut self, is_stopping: bool) {
+        (self.is_blind, self.is_stopping) = (true, is_stopping);
     }
 
     /// The stop was clean: everything that memory had is durable.
@@ -205,6 +203,9 @@ impl Book {
         for (name, page) in &mut self.pages {
             let group = broker.groups().get(name);
             page.turned(name, group, now.mono);
+            if let Some(group) = group.filter(|_| !self.is_stopping) {
+                page.check_times(name, group, now.mono);
+            }
             page.offsets.turned(name, group, now, state);
             if let Some(group) = group {
                 page.check_plan(group, &self.plans);
@@ -258,7 +259,7 @@ impl Page {
             assert!(may_rebalance, "{name} rebalances, and nobody has asked");
         }
         if let Some(group) = group {
-            self.check_phase(name, group, now);
+            self.check_seats(name, group, now);
         }
     }
 
@@ -279,15 +280,21 @@ impl Page {
         }
     }
 
-    fn check_phase(&mut self, name: &str, group: &Group, now: Mono) {
-        if let Phase::PreparingRebalance { until, .. } = group.phase {
-            let latest = now.plus_ms(MAX_REBALANCE_MS.into());
-            assert!(now < until && until <= latest, "{name} waits too long");
+    /// Nobody is waited for longer than members allow.
+    fn check_times(&self, name: &str, group: &Group, now: Mono) {
+        let until = match group.phase {
+            Phase::PreparingRebalance { until, .. } => until,
+            Phase::CompletingRebalance => self.doing.1.plus_ms(MAX_REBALANCE_MS.into()),
+            Phase::Empty | Phase::Stable => return,
+        };
+        let latest = now.plus_ms(MAX_REBALANCE_MS.into());
+        assert!(now < until && until <= latest, "{name} waits too long");
+    }
+
+    /// A generation that has begun always has the same seats.
+    fn check_seats(&mut self, name: &str, group: &Group, now: Mono) {
+        if matches!(group.phase, Phase::PreparingRebalance { .. }) {
             return;
-        }
-        if group.phase == Phase::CompletingRebalance {
-            let until = self.doing.1.plus_ms(MAX_REBALANCE_MS.into());
-            assert!(now < until, "{name} waits too long for its assignments");
         }
         let found: BTreeSet<String> = Settled::of(group).seats();
         let generation = group.generation_id;
@@ -304,7 +311,7 @@ impl Page {
         if group.phase != Phase::Stable {
             return;
         }
-        for (id, member) in &group.members {
+        for (id, member) in group.members.iter() {
             let seat = seat(id, member.group_instance_id.as_deref());
             self.check_part(group.generation_id, seat, &member.assignment, plans);
         }
@@ -415,6 +422,11 @@ impl Book {
     /// Whether somebody has asked to delete it in this life, and with it the ids that wait for their members.
     pub fn is_condemned(&mut self, group: &str) -> bool {
         self.page(group).is_condemned
+    }
+
+    /// Whether the group was gone, and begun anew, after that moment.
+    pub fn is_reborn(&mut self, group: &str, since: Mono) -> bool {
+        since <= self.page(group).reborn
     }
 
     /// A member says this of itself.

@@ -16,6 +16,7 @@ use chronikd::proto::schema::heartbeat::HeartbeatResponse;
 use chronikd::proto::schema::join_group::JoinGroupResponse;
 use chronikd::proto::schema::leave_group::LeaveGroupResponse;
 use chronikd::proto::schema::sync_group::SyncGroupResponse;
+use chronikd::storage::PartitionId;
 use std::collections::{BTreeSet, VecDeque};
 
 /// Sessions that members ask for, and how long they let a rebalance wait.
@@ -120,6 +121,8 @@ pub struct Member {
     /// When the broker has surely heard of it, in this life.
     heard: Option<Mono>,
     asleep_until: Mono,
+    /// It does not come again once it has left.
+    is_quitting: bool,
     /// When it says next that it lives, once everybody behaves.
     beats_at: Mono,
 }
@@ -139,6 +142,7 @@ impl Member {
             former: None,
             heard: None,
             asleep_until: Mono(0),
+            is_quitting: false,
             beats_at: Mono(0),
         }
     }
@@ -280,10 +284,7 @@ impl Member {
                 let ms = side.luck.between(100, 45_000) as i64;
                 self.asleep_until = side.machine.now.mono.plus_ms(ms);
             }
-            7 | 8 if self.stage == Stage::Working && self.asked.is_empty() => {
-                self.who.word += 1;
-                self.stage = Stage::Out;
-            }
+            7 | 8 if self.stage == Stage::Working && self.asked.is_empty() => self.change_mind(),
             _ => return false,
         }
         true
@@ -376,17 +377,27 @@ impl Member {
     }
 
     fn commit(&mut self, side: &mut Side<'_>, line: ConnId, place: &Place) {
-        let version = self.who.versions.commit;
-        let mut all = asks::usable(side, version);
+        let mut all = asks::usable(side, self.who.versions.commit);
         if all.is_empty() {
             return;
         }
         let count = side.luck.between(1, 3);
         all = (0..count).map(|_| side.luck.pick(&all)).collect();
+        self.commit_some(side, line, place, &all);
+    }
+
+    fn commit_some(
+        &mut self,
+        side: &mut Side<'_>,
+        line: ConnId,
+        place: &Place,
+        all: &[PartitionId],
+    ) {
+        let version = self.who.versions.commit;
         self.ask(side, What::Commit(Commit::new()), place);
         let instance = self.who.instance.as_deref();
         let claim = (self.who.group, place.generation, &*place.id, instance);
-        let commit = asks::commit(side, line, version, claim, &all);
+        let commit = asks::commit(side, line, version, claim, all);
         self.asked.back_mut().expect("the question").what = What::Commit(commit);
     }
 
@@ -411,11 +422,46 @@ impl Member {
     }
 }
 
+/// What a script asks of it.
+impl Member {
+    /// Commits these partitions, if it works.
+    pub fn commit_all(&mut self, side: &mut Side<'_>, all: &[PartitionId]) {
+        if let (Stage::Working, Some(line)) = (&self.stage, self.line) {
+            let place = self.place.clone();
+            self.commit_some(side, line, &place, all);
+        }
+    }
+
+    /// Leaves for good.
+    pub fn quit(&mut self, side: &mut Side<'_>) {
+        if let (Stage::Working, Some(line)) = (&self.stage, self.line) {
+            self.leave(side, line);
+            self.is_quitting = true;
+        }
+    }
+
+    /// Its process dies, and another one begins.
+    pub fn restart(&mut self, side: &mut Side<'_>) {
+        self.vanish(side);
+        self.lose_line();
+        self.start_anew();
+    }
+
+    /// Reads other topics from now on.
+    pub fn change_mind(&mut self) {
+        self.who.word += 1;
+        self.stage = Stage::Out;
+    }
+}
+
 /// Answers.
 impl Member {
     fn take(&mut self, side: &mut Side<'_>, asked: &Asked, reply: &Reply) {
-        side.ledger.groups.answered(self.who.group, asked.mark);
+        if !matches!(asked.what, What::Find) {
+            side.ledger.groups.answered(self.who.group, asked.mark);
+        }
         match &asked.what {
+            // Which is the same whatever the group does, and waits for nothing.
             What::Find => talk::found(reply),
             What::Join => self.take_join(side, asked, &reply.read()),
             What::Sync => self.take_sync(side, asked, &reply.read()),
@@ -522,7 +568,10 @@ impl Member {
             self.take_error(side, asked, code);
         }
         self.start_anew();
-        self.stage = Stage::Away;
+        self.stage = match self.is_quitting {
+            true => Stage::Barred,
+            false => Stage::Away,
+        };
     }
 
     /// Holds an error against what is known. Who speaks as itself draws its conclusions.
@@ -533,13 +582,19 @@ impl Member {
                 (!asked.is_current && !is_join) || self.may_be_out(side, asked)
             }
             ErrorCode::FENCED_INSTANCE_ID => self.who.instance.is_some(),
-            ErrorCode::ILLEGAL_GENERATION => !is_join && !self.is_generation(side, asked),
+            ErrorCode::ILLEGAL_GENERATION => {
+                !(is_join || asked.is_current && self.is_generation(side, asked))
+            }
             ErrorCode::REBALANCE_IN_PROGRESS => asked.is_current && self.may_rebalance(side, asked),
             // The journal knows no protocols but the chosen one.
             ErrorCode::INCONSISTENT_GROUP_PROTOCOL => {
                 is_join && side.machine.boots > 1 && talk::protocols(&self.who).len() < 3
             }
-            ErrorCode::GROUP_ID_NOT_FOUND => !asked.is_current && self.who.versions.commit >= 9,
+            // With its last member may go a group that has no offsets.
+            ErrorCode::GROUP_ID_NOT_FOUND => {
+                let is_out = !asked.is_current || self.may_be_out(side, asked);
+                is_out && self.who.versions.commit >= 9
+            }
             _ => false,
         };
         assert!(
@@ -580,11 +635,12 @@ impl Member {
     }
 
     /// A commit is also refused while the leader shares out the work, which may be over by now.
-    fn may_rebalance(&self, side: &Side<'_>, asked: &Asked) -> bool {
+    fn may_rebalance(&self, side: &mut Side<'_>, asked: &Asked) -> bool {
         let group = side.machine.broker().groups().get(self.who.group);
         let is_preparing =
             group.is_some_and(|group| matches!(group.phase, Phase::PreparingRebalance { .. }));
         let is_commit = matches!(asked.what, What::Commit(_));
-        is_preparing || is_commit || !self.is_generation(side, asked)
+        let is_another = side.ledger.groups.is_reborn(self.who.group, asked.sent);
+        is_preparing || is_commit || is_another || !self.is_generation(side, asked)
     }
 }

@@ -9,11 +9,12 @@ mod register;
 mod talk;
 
 pub use book::Book;
-pub use member::{Member, Place};
-pub use others::Outsider;
+pub use member::{Character, Member, Place, Versions};
 
 use crate::side::Side;
 use chronikd::broker::groups::Phase;
+use chronikd::storage::PartitionId;
+use others::Outsider;
 use std::collections::BTreeSet;
 
 /// Everybody who has to do with groups.
@@ -24,6 +25,15 @@ pub struct Crowd {
     outsiders: Vec<Outsider>,
 }
 
+impl Default for Crowd {
+    fn default() -> Crowd {
+        Crowd {
+            members: Vec::new(),
+            outsiders: vec![Outsider::new(false), Outsider::new(true)],
+        }
+    }
+}
+
 impl Crowd {
     /// That of a seed.
     pub fn any(side: &mut Side<'_>) -> Crowd {
@@ -31,7 +41,7 @@ impl Crowd {
         let members = (0..count).map(|index| Member::any(index, side)).collect();
         Crowd {
             members,
-            outsiders: vec![Outsider::new(false), Outsider::new(true)],
+            ..Crowd::default()
         }
     }
 
@@ -94,6 +104,19 @@ impl Crowd {
         for group in side.ledger.groups.names() {
             self.outsiders[0].audit(side, &group);
         }
+    }
+
+    /// Every member that works commits these partitions, and so does who is in no group.
+    pub fn commit(&mut self, side: &mut Side<'_>, all: &[PartitionId]) {
+        for member in &mut self.members {
+            member.commit_all(side, all);
+        }
+        self.outsiders[0].commit_all(side, all);
+    }
+
+    /// Asks for a group's end.
+    pub fn delete(&mut self, side: &mut Side<'_>, group: &str) {
+        self.outsiders[1].condemn(side, group);
     }
 
     /// All members are gone, without a word.

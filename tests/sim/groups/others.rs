@@ -5,6 +5,7 @@ use crate::call::Reply;
 use crate::side::Side;
 use chronikd::broker::groups::Group;
 use chronikd::broker::wait::ConnId;
+use chronikd::clock::Mono;
 use chronikd::proto::ApiKey;
 use chronikd::proto::error::ErrorCode;
 use chronikd::proto::schema::delete_groups::{DeleteGroupsRequest, DeleteGroupsResponse};
@@ -46,6 +47,7 @@ enum What {
 struct Asked {
     what: What,
     group: String,
+    sent: Mono,
     mark: usize,
     /// The group had members, in that generation.
     occupied: Option<i32>,
@@ -114,6 +116,7 @@ impl Outsider {
             what,
             occupied: occupied.map(|group| group.generation_id),
             group: group.to_owned(),
+            sent: side.machine.now.mono,
             mark: side.ledger.groups.mark(group),
         });
     }
@@ -127,9 +130,7 @@ impl Outsider {
                 return;
             }
             let some = [side.luck.pick(&all), side.luck.pick(&all)];
-            self.ask(side, group, What::Commit(Commit::new()));
-            let commit = asks::commit(side, line, version, (group, -1, "", None), &some);
-            self.asked.back_mut().expect("the question").what = What::Commit(commit);
+            self.commit(side, line, version, group, &some);
         } else {
             self.fetch(side, line, &[group, "readers"]);
         }
@@ -147,6 +148,25 @@ impl Outsider {
         let line = *self.line.get_or_insert_with(|| side.machine.connect());
         let question = asks::fetch(side, line, 10, &[group.to_owned()]);
         self.ask(side, group, What::Fetch(question));
+    }
+
+    /// Commits these partitions to a group without members.
+    pub fn commit_all(&mut self, side: &mut Side<'_>, all: &[PartitionId]) {
+        let line = *self.line.get_or_insert_with(|| side.machine.connect());
+        self.commit(side, line, 10, "solo", all);
+    }
+
+    fn commit(
+        &mut self,
+        side: &mut Side<'_>,
+        line: ConnId,
+        version: i16,
+        group: &str,
+        all: &[PartitionId],
+    ) {
+        self.ask(side, group, What::Commit(Commit::new()));
+        let commit = asks::commit(side, line, version, (group, -1, "", None), all);
+        self.asked.back_mut().expect("the question").what = What::Commit(commit);
     }
 
     fn operate(&mut self, side: &mut Side<'_>, line: ConnId) {
@@ -187,7 +207,12 @@ impl Outsider {
     }
 
     /// Asks for a group's end.
-    pub fn delete(&mut self, side: &mut Side<'_>, line: ConnId, group: &str) {
+    pub fn condemn(&mut self, side: &mut Side<'_>, group: &str) {
+        let line = *self.line.get_or_insert_with(|| side.machine.connect());
+        self.delete(side, line, group);
+    }
+
+    fn delete(&mut self, side: &mut Side<'_>, line: ConnId, group: &str) {
         let version = side.luck.between(0, 2) as i16;
         let offsets = side.ledger.groups.offsets(group);
         let present = offsets.present().into_iter();
@@ -276,10 +301,12 @@ fn take(side: &mut Side<'_>, asked: &Asked, reply: &Reply) {
 }
 
 /// Who is no member may commit while there are none.
-fn check_simple(side: &Side<'_>, asked: &Asked, code: ErrorCode) {
+fn check_simple(side: &mut Side<'_>, asked: &Asked, code: ErrorCode) {
+    let is_another = side.ledger.groups.is_reborn(&asked.group, asked.sent);
     let group = side.machine.broker().groups().get(&asked.group);
     let occupied = group.filter(|group| !group.members.is_empty());
     let has_stayed = asked.occupied.is_some()
+        && !is_another
         && occupied.is_some_and(|group| Some(group.generation_id) == asked.occupied);
     match code {
         ErrorCode::NONE => assert!(!has_stayed, "a stranger commits to {:?}", asked.group),
@@ -291,11 +318,12 @@ fn check_simple(side: &Side<'_>, asked: &Asked, code: ErrorCode) {
 fn check_described(response: &DescribeGroupsResponse<'_>) {
     let group = &response.groups[0];
     assert!(STATES.contains(&group.group_state));
-    let is_empty = matches!(group.group_state, "Empty" | "Dead");
-    assert!(is_empty || !group.members.is_empty());
+    // Whoever it waits for at first may have gone again.
+    let needs_nobody = matches!(group.group_state, "Empty" | "Dead" | "PreparingRebalance");
+    assert!(needs_nobody || !group.members.is_empty(), "{group:?}");
     if group.group_state != "Stable" {
         let mut members = group.members.iter();
-        assert!(members.all(|member| member.member_assignment.is_empty()));
+        assert!(members.all(|member| member.member_metadata.is_empty()));
     }
 }
 

@@ -1,5 +1,6 @@
 //! What members say, as requests.
 
+use super::book;
 use super::member::{Character, Place};
 use crate::call::Reply;
 use crate::side::Side;
@@ -122,13 +123,11 @@ pub fn seats(
     let seat_of = |member: &JoinGroupResponseMember<'_>| {
         let was_said = side.ledger.groups.was_said(protocol, member.metadata);
         assert!(was_said, "{} never said that", member.member_id);
-        let seat = side.ledger.groups.seat_of(member.member_id);
-        assert!(
-            member
-                .group_instance_id
-                .is_none_or(|instance| instance == seat)
-        );
-        (member.member_id.to_owned(), seat)
+        let seat = book::seat_of(member.member_id);
+        // Before v5 a leader is not told of instance ids.
+        let instance = member.group_instance_id;
+        assert!(instance.is_none_or(|instance| instance == seat));
+        (member.member_id.to_owned(), seat.to_owned())
     };
     members.iter().map(seat_of).collect()
 }

@@ -180,7 +180,7 @@ fn groups_of_other_types_work_alike_and_their_bytes_are_kept() {
     let joined = desk.stable(&[worker]);
     assert_eq!(joined[0].protocol_type.as_deref(), Some("connect"));
     assert_eq!(*joined[0].members[0].metadata, [255, 0, 7]);
-    let kept = &desk.group().members[&joined[0].member_id];
+    let kept = desk.member(&joined[0].member_id);
     assert_eq!(kept.metadata("sessioned"), [255, 0, 7]);
     assert_eq!(kept.metadata("other"), [0; 0]);
 }
@@ -234,7 +234,7 @@ fn of_a_group_that_is_too_large_those_who_join_again_last_are_out() {
 #[test]
 fn a_client_name_of_any_length_makes_an_id_that_can_be_written() {
     let mut desk = desk();
-    let records = {
+    let record = {
         let ticket = desk.ticket(ApiKey::JoinGroup);
         let name = format!("x{}", "ü".repeat(16_383));
         let join = Join {
@@ -254,8 +254,36 @@ fn a_client_name_of_any_length_makes_an_id_that_can_be_written() {
         };
         desk.groups.join(join, ticket, desk.now)
     };
-    desk.keep(records);
+    desk.keep(record);
     let id = desk.joined(1).member_id;
     assert_eq!(id.len(), 32_766, "one byte less than fits, for ü has two");
     assert!(id.ends_with("ü-abababab-abab-abab-abab-abababababab"));
+}
+
+#[test]
+fn as_many_protocols_as_fit_are_weighed_in_one_look_at_each() {
+    let mut desk = desk();
+    let names: Vec<String> = (0..50_000).map(|n| format!("p{n:05}")).collect();
+    let names: Vec<&'static str> = names.into_iter().map(|name| &*name.leak()).collect();
+    let mut other = names.clone();
+    other.rotate_left(49_999);
+    let joined = desk.stable(&[client().knows(&names), client().knows(&other[..1])]);
+    assert_eq!(joined[0].protocol_name.as_deref(), Some("p49999"));
+    let stranger = client().knows(&names[..49_999]);
+    let error = ErrorCode::INCONSISTENT_GROUP_PROTOCOL;
+    assert_eq!(desk.join_error(&stranger), error);
+}
+
+#[test]
+fn a_protocol_that_is_named_twice_counts_once() {
+    let mut desk = desk();
+    let twice = client().knows(&["a", "a", "b"]);
+    let joined = desk.stable(&[twice.clone(), client().knows(&["b"])]);
+    assert_eq!(joined[0].protocol_name.as_deref(), Some("b"));
+    let only_a = client().knows(&["a"]);
+    let error = ErrorCode::INCONSISTENT_GROUP_PROTOCOL;
+    assert_eq!(desk.join_error(&only_a), error, "one of two knows it");
+    desk.leave(&joined[1].member_id);
+    let again = desk.join(&twice.with_id(&joined[0].member_id));
+    assert_eq!(desk.joined(again).protocol_name.as_deref(), Some("a"));
 }

@@ -66,9 +66,9 @@ fn who_is_unknown_disturbs_nobody() {
 #[test]
 fn an_empty_group_id_is_an_error_of_the_whole_request() {
     let mut desk = desk();
-    let (left, records) = desk.groups.leave("", &[leaver("a", None)], desk.now);
+    let (left, record) = desk.groups.leave("", &[leaver("a", None)], desk.now);
     assert_eq!(left, Err(ErrorCode::INVALID_GROUP_ID));
-    assert!(records.is_empty());
+    assert!(record.is_none());
 }
 
 #[test]

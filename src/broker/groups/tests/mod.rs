@@ -3,6 +3,7 @@
 
 mod joining;
 mod leaving;
+mod limits;
 mod random;
 mod rebalancing;
 mod restarting;
@@ -133,8 +134,8 @@ impl Desk {
             reason: None,
             fresh_id: Uuid(u128::try_from(asked).unwrap().to_be_bytes()),
         };
-        let records = self.groups.join(join, ticket, self.now);
-        self.keep(records);
+        let record = self.groups.join(join, ticket, self.now);
+        self.keep(record);
         asked
     }
 
@@ -164,8 +165,8 @@ impl Desk {
             protocol_name,
             assignments: assignments.to_vec(),
         };
-        let records = self.groups.sync(sync, ticket, self.now);
-        self.keep(records);
+        let record = self.groups.sync(sync, ticket, self.now);
+        self.keep(record);
         asked
     }
 
@@ -175,19 +176,19 @@ impl Desk {
 
     fn beat_as(&mut self, claim: Claim<'_>) -> ErrorCode {
         let error = self.groups.heartbeat(claim, self.now);
-        self.keep(Vec::new());
+        self.keep(None);
         error
     }
 
     fn commit(&mut self, claim: Claim<'_>, version: i16) -> Result<(), ErrorCode> {
         let checked = self.groups.check_commit(claim, version, self.now);
-        self.keep(Vec::new());
+        self.keep(None);
         checked
     }
 
     fn leave_all(&mut self, leavers: &[Leaver<'_>]) -> Vec<ErrorCode> {
-        let (left, records) = self.groups.leave(GROUP, leavers, self.now);
-        self.keep(records);
+        let (left, record) = self.groups.leave(GROUP, leavers, self.now);
+        self.keep(record);
         let left = left.unwrap();
         assert_eq!(left.len(), leavers.len());
         left.into_iter().map(|left| left.error).collect()
@@ -221,11 +222,11 @@ impl Desk {
             self.apply(record);
         }
         self.groups.resume(self.now);
-        self.keep(Vec::new());
+        self.keep(None);
     }
 
     /// What the broker does after every call.
-    fn keep(&mut self, records: Vec<Record>) {
+    fn keep(&mut self, records: impl IntoIterator<Item = Record>) {
         for record in records {
             self.round += 1;
             let encoded = record.encode();
@@ -285,6 +286,10 @@ impl Desk {
 
     fn group(&self) -> &Group {
         self.groups.get(GROUP).expect("the group")
+    }
+
+    fn member(&self, id: &str) -> &Member {
+        self.group().members.get(id).expect("the member")
     }
 
     fn state(&self) -> &'static str {

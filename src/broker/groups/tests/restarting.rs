@@ -75,7 +75,7 @@ fn a_static_member_that_came_back_is_known_by_its_new_id_after_a_restart() {
     let new = desk.joined(asked);
     desk.restart();
     assert_eq!(desk.beat(&new), ErrorCode::NONE);
-    let kept = &desk.group().members[&new.member_id];
+    let kept = desk.member(&new.member_id);
     assert_eq!(kept.metadata("range"), b"range");
     assert_eq!(desk.group().members.len(), 2);
 }
@@ -90,7 +90,7 @@ fn what_was_said_last_counts_after_a_restart() {
     let joined = desk.joined(asked);
     desk.share_out(&[joined]);
     desk.restart();
-    let kept = &desk.group().members[&first.member_id];
+    let kept = desk.member(&first.member_id);
     assert_eq!(kept.metadata("a"), b"wiser");
 }
 

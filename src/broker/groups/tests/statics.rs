@@ -238,6 +238,6 @@ fn who_comes_back_too_large_to_be_kept_is_refused_and_the_former_one_stays() {
     assert_eq!(refused.leader, members[0].member_id);
     assert_eq!((desk.state(), desk.journal.len()), ("Stable", 1));
     assert_eq!(desk.beat_as(claim_as(&members[0], "one")), ErrorCode::NONE);
-    let kept = &desk.group().members[&members[0].member_id];
+    let kept = desk.member(&members[0].member_id);
     assert_eq!(kept.metadata("range"), [0, 1]);
 }

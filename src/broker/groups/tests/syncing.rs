@@ -1,6 +1,7 @@
 //! Sharing out the work.
 
 use super::*;
+use crate::broker::groups::subscription::TopicNames;
 
 /// Two members of a generation whose work is not shared out; the first one leads.
 fn pair(desk: &mut Desk) -> [Joined; 2] {
@@ -57,7 +58,7 @@ fn who_is_left_out_by_the_leader_gets_nothing_and_strangers_are_ignored() {
         (ErrorCode::NONE, 0)
     );
     assert_eq!(desk.group().members.len(), 2);
-    let kept = &desk.group().members[&leader.member_id].assignment;
+    let kept = &desk.member(&leader.member_id).assignment;
     assert_eq!(**kept, *b"2", "the last word counts");
 }
 
@@ -68,7 +69,7 @@ fn what_a_follower_thinks_of_the_assignments_does_not_count() {
     desk.sync(&follower, &[(&follower.member_id, b"all")]);
     assert_eq!(desk.state(), "CompletingRebalance");
     desk.sync(&leader, &[]);
-    let kept = &desk.group().members[&follower.member_id].assignment;
+    let kept = &desk.member(&follower.member_id).assignment;
     assert!(kept.is_empty());
 }
 
@@ -209,23 +210,53 @@ fn a_second_request_of_the_same_member_takes_the_place_of_the_first() {
 #[test]
 fn the_topics_of_consumers_are_known_from_what_they_say() {
     let mut desk = desk();
-    let says = |topics: &[&str]| {
-        let mut bytes = vec![0, 1, 0, 0, 0, u8::try_from(topics.len()).unwrap()];
-        for topic in topics {
-            bytes.extend([0, u8::try_from(topic.len()).unwrap()]);
-            bytes.extend(topic.as_bytes());
-        }
-        bytes.extend([255, 255, 255, 255]);
-        bytes.extend(b"what later versions add");
-        Client {
-            protocols: vec![("range", bytes)],
-            ..client()
-        }
-    };
-    desk.stable(&[says(&["a", "b"]), says(&["b", "c"])]);
+    desk.stable(&[reader(&["b", "aa"]), reader(&["", "c", "b"])]);
     let topics = desk.group().subscribed_topics().unwrap();
-    assert_eq!(topics.into_iter().collect::<Vec<_>>(), ["a", "b", "c"]);
-    assert!(desk.group().is_subscribed_to("c") && !desk.group().is_subscribed_to("d"));
+    assert_eq!(topics.iter().collect::<Vec<_>>(), ["", "aa", "b", "c"]);
+    assert!(desk.group().is_subscribed_to("c") && !desk.group().is_subscribed_to("a"));
+}
+
+#[test]
+fn the_topics_are_those_of_the_last_generation_until_the_next_one_begins() {
+    let mut desk = desk();
+    let members = desk.stable(&[reader(&["t"]), reader(&["u"])]);
+    let changed = reader(&["u"]).with_id(&members[0].member_id);
+    desk.join(&changed);
+    assert_eq!(desk.state(), "PreparingRebalance");
+    assert!(desk.group().is_subscribed_to("t"), "the other still reads");
+    desk.join(&reader(&["u"]).with_id(&members[1].member_id));
+    assert_eq!(desk.state(), "CompletingRebalance");
+    assert!(!desk.group().is_subscribed_to("t"));
+}
+
+#[test]
+fn an_empty_group_reads_nothing_until_its_next_generation_has_begun() {
+    let mut desk = desk_with(|config| config.group_initial_rebalance_delay_ms = 1000);
+    desk.ask(&reader(&["t"]));
+    assert!(desk.group().is_subscribed_to("t"), "it may, who knows");
+    desk.wait(1000);
+    let id = Arc::clone(desk.group().members.keys().next().unwrap());
+    desk.leave(&id);
+    desk.ask(&reader(&["t"]));
+    assert_eq!(desk.state(), "PreparingRebalance");
+    assert!(!desk.group().is_subscribed_to("t"));
+    desk.wait(1000);
+    assert!(desk.group().is_subscribed_to("t"));
+}
+
+/// A consumer that subscribes to these topics.
+fn reader(topics: &[&str]) -> Client {
+    let mut bytes = vec![0, 1, 0, 0, 0, u8::try_from(topics.len()).unwrap()];
+    for topic in topics {
+        bytes.extend([0, u8::try_from(topic.len()).unwrap()]);
+        bytes.extend(topic.as_bytes());
+    }
+    bytes.extend([255, 255, 255, 255]);
+    bytes.extend(b"what later versions add");
+    Client {
+        protocols: vec![("range", bytes)],
+        ..client()
+    }
 }
 
 #[test]
@@ -263,5 +294,8 @@ fn of_groups_that_are_no_consumers_no_topics_are_known() {
     desk.leave(&members[0].member_id);
     let members = desk.stable(&[client()]);
     desk.leave(&members[0].member_id);
-    assert_eq!(desk.group().subscribed_topics(), Some(BTreeSet::new()));
+    assert_eq!(
+        desk.group().subscribed_topics(),
+        Some(&TopicNames::default())
+    );
 }

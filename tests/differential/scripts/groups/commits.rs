@@ -1,5 +1,7 @@
 //! OffsetCommit, OffsetFetch and OffsetDelete.
 
+use chronikd::proto::schema::delete_groups::DeleteGroupsRequest;
+use chronikd::proto::schema::delete_topics::DeleteTopicsRequest;
 use chronikd::proto::schema::offset_commit::{
     OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic,
 };
@@ -16,7 +18,7 @@ use crate::both::{Both, Side};
 use crate::run::{Conn, Run};
 use crate::scripts::groups::member::{Member, Name, consumer, name, subscription};
 use crate::scripts::groups::rebalances::couple;
-use crate::scripts::kit::{Topic, now, topic};
+use crate::scripts::kit::{Topic, await_no_topic, named_topic, now, topic};
 
 /// One offset of a partition, and a text.
 type Place = (i32, i64, Option<&'static str>);
@@ -134,7 +136,7 @@ pub(crate) fn fetches(run: &mut Run<'_>) {
     let conn = run.connect("simple");
     let [one, two] = [topic(run, conn, 2, &[]), {
         let name = run.name("other");
-        crate::scripts::kit::named_topic(run, conn, name, 2, &[])
+        named_topic(run, conn, name, 2, &[])
     }];
     let group = run.name("group");
     for (topic, offset) in [(&one, 5), (&two, 50)] {
@@ -271,7 +273,10 @@ pub(crate) fn in_a_rebalance(run: &mut Run<'_>) {
     run.ask_each(conn, |side| fetch(side, group, Some(&[(&topic, &[0])])));
 }
 
-fn forget(group: &'static str, topics: &[(&'static str, &[i32])]) -> OffsetDeleteRequest<'static> {
+pub(crate) fn forget(
+    group: &'static str,
+    topics: &[(&'static str, &[i32])],
+) -> OffsetDeleteRequest<'static> {
     let of_topic = |&(name, partitions): &(&'static str, &[i32])| OffsetDeleteRequestTopic {
         name,
         partitions: partitions
@@ -289,7 +294,7 @@ pub(crate) fn forgotten(run: &mut Run<'_>) {
     let conn = run.connect("member");
     let [read, idle] = [topic(run, conn, 2, &[]), {
         let name = run.name("idle");
-        crate::scripts::kit::named_topic(run, conn, name, 2, &[])
+        named_topic(run, conn, name, 2, &[])
     }];
     let group = run.name("group");
     for group in ["", "absent"] {
@@ -320,27 +325,51 @@ pub(crate) fn forgotten(run: &mut Run<'_>) {
     run.ask(conn, forget(group, &[(read.name, &[0])]));
 }
 
-/// Offsets go with their group, and with their topic.
+/// Offsets go with their group.
 pub(crate) fn gone(run: &mut Run<'_>) {
-    use chronikd::proto::schema::delete_groups::DeleteGroupsRequest;
     let conn = run.connect("simple");
     let topic = topic(run, conn, 1, &[]);
     let group = run.name("group");
     run.ask_each(conn, |side| {
         commit(side, group, None, &topic, &[(0, 5, None)])
     });
-    run.ask(
-        conn,
-        DeleteGroupsRequest {
-            groups_names: vec![group],
-        },
-    );
+    let dissolve = || DeleteGroupsRequest {
+        groups_names: vec![group],
+    };
+    run.ask(conn, dissolve());
     run.ask_each_at(8, conn, |side| fetch(side, group, None));
     super::shown::describe(run, &[group]);
-    run.ask(
-        conn,
-        DeleteGroupsRequest {
-            groups_names: vec![group],
-        },
-    );
+    run.ask(conn, dissolve());
+}
+
+/// Offsets go with their topic. (A group that has nothing else Kafka forgets some minutes later.)
+pub(crate) fn gone_with_their_topic(run: &mut Run<'_>) {
+    let conn = run.connect("simple");
+    let stays = topic(run, conn, 1, &[]);
+    let goes = run.name("goes");
+    let goes = named_topic(run, conn, goes, 1, &[]);
+    let [both, one] = ["both", "one"].map(|it| run.name(it));
+    for (group, topic) in [(both, &stays), (both, &goes), (one, &goes)] {
+        run.ask_each(conn, |side| {
+            commit(side, group, None, topic, &[(0, 5, None)])
+        });
+    }
+    run.ask_each_at(5, conn, |_| DeleteTopicsRequest {
+        topic_names: vec![goes.name],
+        timeout_ms: 10_000,
+        ..DeleteTopicsRequest::default()
+    });
+    await_no_topic(run, conn, goes.name);
+    for group in [both, one] {
+        let all = |side| fetch(side, group, None);
+        run.settle(8, conn, all, |answer| {
+            let mut topics = answer.groups[0].topics.iter();
+            topics.all(|topic| topic.name != goes.name)
+        });
+        run.ask_each_at(8, conn, all);
+        run.ask_each(conn, |side| {
+            fetch(side, group, Some(&[(&goes, &[0]), (&stays, &[0])]))
+        });
+    }
+    super::shown::describe(run, &[both]);
 }

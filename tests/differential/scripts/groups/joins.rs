@@ -4,8 +4,10 @@ use chronikd::proto::ApiKey;
 use chronikd::proto::schema::join_group::JoinGroupRequest;
 
 use crate::run::Run;
+use crate::scripts::groups::commits::forget;
 use crate::scripts::groups::member::{Member, consumer, leave, name, protocol};
 use crate::scripts::groups::shown::describe;
+use crate::scripts::kit::topic;
 
 pub(crate) fn alone(run: &mut Run<'_>) {
     let conn = run.connect("alone");
@@ -162,6 +164,7 @@ pub(crate) fn told_and_gone(run: &mut Run<'_>) {
 /// Types that are no consumers, metadata that is no subscription, and what a leader says about strangers.
 pub(crate) fn other_types(run: &mut Run<'_>) {
     let conn = run.connect("worker");
+    let read = topic(run, conn, 1, &[]);
     for (kind, type_name, metadata) in [
         ("connect", "connect", &b"\0\x01\0\x03url"[..]),
         ("sr", "sr", b"{\"host\":\"x\"}"),
@@ -182,5 +185,8 @@ pub(crate) fn other_types(run: &mut Run<'_>) {
         });
         member.beats(run);
         describe(run, &[group]);
+        // Which topics it reads cannot be told from that, so none may be forgotten, unless it is no consumer.
+        run.ask(conn, forget(group, &[(read.name, &[0])]));
+        member.beats(run);
     }
 }

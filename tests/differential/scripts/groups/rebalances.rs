@@ -4,7 +4,7 @@ use chronikd::proto::ApiKey;
 use chronikd::proto::schema::join_group::JoinGroupRequest;
 
 use crate::run::{Conn, Run};
-use crate::scripts::groups::member::{Member, consumer, protocol};
+use crate::scripts::groups::member::{Member, consumer, leave, protocol};
 use crate::scripts::groups::shown::describe;
 
 /// How long it is listened for what must not come yet.
@@ -192,6 +192,38 @@ pub(crate) fn a_second_join_overtakes(run: &mut Run<'_>) {
     first.joined(run, leads);
     second.joined(run, owed);
     let _ = early;
+    describe(run, &[group]);
+}
+
+/// Of a group that takes four those are in who ask first, and one that was there already comes too late.
+pub(crate) fn a_full_group(run: &mut Run<'_>) {
+    let group = run.name("group");
+    let [mut first, second] = couple(run, group);
+    let enter = |run: &mut Run<'_>, words| {
+        let conn = run.connect(words);
+        let entered = Member::enter(run, conn, &consumer(group, words));
+        run.silent(conn, SILENCE_MS);
+        entered
+    };
+    let (mut third, third_owed) = enter(run, "third");
+    let again = first.join(run, &consumer(group, "first"));
+    run.silent(first.conn, SILENCE_MS);
+    let (mut fourth, fourth_owed) = enter(run, "fourth");
+    let (fifth, fifth_owed) = enter(run, "fifth");
+    let late = run.connect("sixth");
+    run.ask(late, consumer(group, "sixth"));
+    let refused = second.join(run, &consumer(group, "second"));
+    run.read(refused);
+    second.beats(run);
+    // Before that, those who wait have not been told their ids.
+    if run.version(ApiKey::JoinGroup) < 4 {
+        return;
+    }
+    leave(run, late, group, &[(fifth.id, None)]);
+    run.read(fifth_owed);
+    first.joined(run, again);
+    third.joined(run, third_owed);
+    fourth.joined(run, fourth_owed);
     describe(run, &[group]);
 }
 

@@ -3,9 +3,12 @@
 //! What is refused because the disk is full, or has failed, is tried again; from the third time on the disk is
 //! whole again, so a script comes to its end unless the broker stops.
 
+mod groups;
+
 use crate::admin::{Admin, Flavour};
 use crate::call::{self, Author};
 use crate::fetcher::Fetcher;
+use crate::groups::Crowd;
 use crate::ledger::{End, Ledger};
 use crate::luck::Luck;
 use crate::machine::{Machine, Stopped};
@@ -51,12 +54,13 @@ pub struct Script {
     next_mark: u64,
     author: Option<Author>,
     unanswered: VecDeque<Unanswered>,
+    crowd: Crowd,
 }
 
 impl Script {
     /// An empty disk, and no broker.
-    pub fn new() -> Script {
-        Script::on(Machine::new(1, BrokerConfig::default()), Ledger::new())
+    pub fn new(config: BrokerConfig) -> Script {
+        Script::on(Machine::new(1, config), Ledger::new())
     }
 
     fn on(machine: Machine, ledger: Ledger) -> Script {
@@ -68,6 +72,7 @@ impl Script {
             next_mark: 1 << 32 | 1,
             author: None,
             unanswered: VecDeque::new(),
+            crowd: Crowd::default(),
         }
     }
 
@@ -76,6 +81,8 @@ impl Script {
         let mut fork = Script::on(self.machine.fork(seed), self.ledger.clone());
         (fork.next_mark, fork.author) = (self.next_mark, self.author);
         fork.unanswered.clone_from(&self.unanswered);
+        fork.crowd = self.crowd.clone();
+        fork.crowd.cut_off();
         fork
     }
 
@@ -91,14 +98,19 @@ impl Script {
     pub fn crash(&mut self, survives: Survives) {
         self.machine.crash(survives);
         self.ledger.ended(End::Power);
-        self.line = None;
+        self.cut_off();
     }
 
     /// The process dies.
     pub fn kill(&mut self) {
         self.machine.kill();
         self.ledger.ended(End::Kill);
+        self.cut_off();
+    }
+
+    fn cut_off(&mut self) {
         self.line = None;
+        self.crowd.cut_off();
     }
 
     /// Starts the broker, and waits until everything is loaded.
@@ -347,12 +359,17 @@ impl Script {
             self.author = None;
             self.produce(&name, at.partition, 2, 50)?;
         }
+        self.check_groups()?;
+        let places = self.crowd.places();
         self.close()?;
         self.machine.crash(Survives::Nothing);
         self.ledger.ended(End::Clean);
-        self.line = None;
+        self.cut_off();
         self.open()?;
-        self.audit()
+        self.audit()?;
+        self.gather()?;
+        assert_eq!(self.crowd.places(), places, "a restart has moved somebody");
+        Ok(())
     }
 
     /// Idempotent batches that were not answered are sent again.

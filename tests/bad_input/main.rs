@@ -3,7 +3,10 @@
 //! "Closes" means that the connection ends after what was answered before, without another byte. After each
 //! case another connection is served as if nothing had been.
 
+#[path = "../common/mod.rs"]
 mod common;
+
+mod groups;
 
 use chronikd::proto::batch::BatchBuilder;
 use chronikd::proto::codec::Codec;

@@ -1,167 +1,18 @@
 //! The command as its users meet it: options, settings, exit codes, signals, and the files that it writes.
 
+#[path = "../common/mod.rs"]
 mod common;
+mod directory;
+mod run;
 
-use common::dir::Dir;
 use common::raw::Raw;
-use rustix::process::{Pid, Signal, geteuid, kill_process};
-use std::fs::{self, File, Permissions};
+use run::{Run, address, end, names};
+use rustix::process::Signal;
+use std::fs;
 use std::io::Read;
 use std::net::TcpListener;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::os::unix::process::CommandExt;
-use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
-
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// A command line in a directory of its own, which holds everything that it writes.
-struct Run {
-    // In this order: the process ends before its directory goes.
-    child: Option<Child>,
-    dir: Dir,
-    command: Command,
-}
-
-/// How a run ended.
-struct End {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
-
-impl Run {
-    /// `words` are options; `@` in them stands for the directory.
-    fn new(words: &str) -> Run {
-        let dir = Dir::new();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_chronikd"));
-        let here = dir.path().to_str().expect("a plain path").to_owned();
-        command
-            .args(
-                words
-                    .split_whitespace()
-                    .map(|word| word.replace('@', &here)),
-            )
-            .current_dir(dir.path())
-            .env("TMPDIR", dir.path())
-            .env_remove("JOURNAL_STREAM")
-            .stdin(Stdio::null())
-            .stdout(File::create(dir.join("out")).expect("a new file"))
-            .stderr(File::create(dir.join("err")).expect("a new file"));
-        Run {
-            child: None,
-            dir,
-            command,
-        }
-    }
-
-    /// Puts a file into the directory first.
-    fn with(self, name: &str, text: &str) -> Run {
-        fs::write(self.dir.join(name), text).expect("a new file");
-        self
-    }
-
-    fn start(&mut self) {
-        self.child = Some(self.command.spawn().expect("the daemon that cargo built"));
-    }
-
-    /// Starts it and waits until it serves.
-    fn serving(words: &str) -> Run {
-        let mut run = Run::new(&format!("-b 127.0.0.1 -p 0 --ports-file @/ports {words}"));
-        run.start();
-        run.wait_for(|run| run.dir.join("ports").exists());
-        run
-    }
-
-    /// Waits until something is so.
-    fn wait_for(&mut self, so: impl Fn(&Run) -> bool) {
-        let began = Instant::now();
-        while !so(self) {
-            let ended = self
-                .child
-                .as_mut()
-                .and_then(|child| child.try_wait().ok().flatten());
-            assert!(ended.is_none(), "it ended too early: {}", self.text("err"));
-            assert!(
-                began.elapsed() < PATIENCE,
-                "nothing happens: {}",
-                self.text("err")
-            );
-            std::thread::sleep(Duration::from_millis(2));
-        }
-    }
-
-    fn signal(&self, signal: Signal) {
-        let child = self.child.as_ref().expect("a started process");
-        let id = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-        kill_process(id.expect("a process id"), signal).expect("a running process");
-    }
-
-    /// Waits for the end.
-    fn end(mut self) -> End {
-        if self.child.is_none() {
-            self.start();
-        }
-        let status = self.wait();
-        let end = End {
-            code: status.code(),
-            out: self.text("out"),
-            err: self.text("err"),
-        };
-        self.child = None;
-        end
-    }
-
-    fn wait(&mut self) -> ExitStatus {
-        let began = Instant::now();
-        let child = self.child.as_mut().expect("a started process");
-        loop {
-            if let Some(status) = child.try_wait().expect("a child of this test") {
-                return status;
-            }
-            assert!(began.elapsed() < PATIENCE, "it does not end");
-            std::thread::sleep(Duration::from_millis(2));
-        }
-    }
-
-    fn text(&self, name: &str) -> String {
-        fs::read_to_string(self.dir.join(name)).unwrap_or_default()
-    }
-}
-
-impl Drop for Run {
-    fn drop(&mut self) {
-        if let Some(child) = &mut self.child {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
-}
-
-/// Where it listens, once it serves.
-fn address(run: &Run) -> String {
-    let ports = run.text("ports");
-    let address = ports.trim().rsplit("://").next();
-    address.expect("an address").to_owned()
-}
-
-/// Runs it to its end.
-fn end(words: &str) -> End {
-    Run::new(words).end()
-}
-
-fn names(dir: &Path) -> Vec<String> {
-    let names = fs::read_dir(dir).expect("a directory");
-    names
-        .map(|name| {
-            name.expect("a name")
-                .file_name()
-                .to_string_lossy()
-                .into_owned()
-        })
-        .collect()
-}
+use std::os::unix::fs::MetadataExt;
+use std::time::Duration;
 
 #[test]
 fn help_and_version_are_printed() {
@@ -230,27 +81,6 @@ fn a_test_of_the_settings_refuses_unknown_keys_and_changes_nothing() {
 }
 
 #[test]
-fn a_test_of_the_settings_looks_at_the_data_directory() {
-    let mut run = Run::serving("-d @/data -o node.id=4");
-    let data = run.dir.join("data");
-    let check = |options: &str| end(&format!("-t -d {} {options}", data.display()));
-    assert_eq!(check("").code, Some(78), "another node.id");
-    assert_eq!(
-        check("-o node.id=4").code,
-        Some(0),
-        "also while it is in use"
-    );
-    run.signal(Signal::TERM);
-    assert!(run.wait().success());
-    fs::write(data.join("meta.properties"), "version=9\n").expect("a file of ours");
-    assert_eq!(check("-o node.id=4").code, Some(65));
-    assert_eq!(
-        Run::new("-t -d @/file").with("file", "").end().code,
-        Some(73)
-    );
-}
-
-#[test]
 fn every_setting_is_printed_with_its_origin() {
     let file = "num.partitions=2\nmessage.max.bytes=1000\nssl.key.password=hunter2\nnode.id=5\n";
     let mut run = Run::new("-T -c my.conf -o node.id=7").with("my.conf", file);
@@ -260,7 +90,8 @@ fn every_setting_is_printed_with_its_origin() {
     for line in [
         "num.partitions=2  # my.conf:1",
         "message.max.bytes=2000  # CHRONIKD_MESSAGE_MAX_BYTES",
-        "ssl.key.password=[hidden]  # my.conf:3",
+        "ssl.key.password=[hidden]  # my.conf:3, not obeyed yet",
+        "offsets.topic.num.partitions=50  # default, without meaning here",
         "node.id=7  # command line",
         "log.flush.interval.messages=1  # default",
     ] {
@@ -287,52 +118,36 @@ fn a_taken_port_ends_with_69() {
 }
 
 #[test]
-fn a_second_broker_on_one_directory_ends_with_75_and_names_the_first() {
-    let first = Run::serving("-d @/data");
-    let id = first.child.as_ref().expect("a started process").id();
-    let data = first.dir.join("data");
-    let second = end(&format!("-d {} -b 127.0.0.1 -p 0", data.display()));
-    assert_eq!(second.code, Some(75), "{}", second.err);
+fn an_address_of_another_machine_ends_with_69() {
+    let end = end("-d @/data -b 192.0.2.1 -p 0");
+    assert_eq!(end.code, Some(69), "{}", end.err);
     assert!(
-        second.err.contains(&format!("process {id}")),
+        end.err.contains("cannot listen on 192.0.2.1"),
         "{}",
-        second.err
+        end.err
     );
 }
 
 #[test]
-fn a_directory_that_cannot_be_created_ends_with_73() {
-    let end = Run::new("-d @/file/data").with("file", "").end();
+fn a_log_file_that_cannot_be_had_is_named() {
+    let end = end("-d @/data -l @/nowhere/log");
     assert_eq!(end.code, Some(73), "{}", end.err);
+    assert!(end.err.contains("/nowhere/log: "), "{}", end.err);
 }
 
 #[test]
-fn a_directory_that_may_not_be_written_ends_with_77() {
-    let mut run = Run::new("-d @/closed");
-    fs::create_dir(run.dir.join("closed")).expect("a new directory");
-    let closed = Permissions::from_mode(0o555);
-    fs::set_permissions(run.dir.join("closed"), closed).expect("a directory of ours");
-    if geteuid().is_root() {
-        run.command.uid(65_534).gid(65_534);
-    }
-    let end = run.end();
-    assert_eq!(end.code, Some(77), "{}", end.err);
-}
-
-#[test]
-fn a_journal_of_a_newer_version_or_without_sense_ends_with_65() {
-    let mut run = Run::serving("-d @/data");
+fn a_data_directory_of_kafka_s_settings_is_not_used_and_that_is_a_warning() {
+    let mut run = Run::serving("-d @/data -o log.dirs=/var/lib/kafka");
     run.signal(Signal::TERM);
     assert!(run.wait().success());
-    let journal = run.dir.join("data/journal");
-    for name in names(&journal) {
-        let mut bytes = fs::read(journal.join(&name)).expect("a file of the journal");
-        bytes.iter_mut().take(64).for_each(|byte| *byte ^= 0x55);
-        fs::write(journal.join(&name), bytes).expect("a file of ours");
-    }
-    run.start();
-    let end = run.end();
-    assert_eq!(end.code, Some(65), "{}", end.err);
+    let err = run.text("err");
+    assert!(
+        err.contains("WARN  main: log.dirs=/var/lib/kafka is not used"),
+        "{err}"
+    );
+    let checked = end("-t -d @/data -o log.dirs=/var/lib/kafka");
+    assert_eq!(checked.code, Some(0));
+    assert!(checked.err.contains("log.dirs=/var/lib/kafka is not used"));
 }
 
 #[test]
@@ -353,16 +168,32 @@ fn term_and_int_end_it_with_0_and_its_pid_file_goes() {
 }
 
 #[test]
-fn a_second_signal_ends_it_at_once_and_the_next_start_recovers() {
-    let mut run = Run::serving("-d @/data -P @/pid");
-    // Who is connected is given a moment to close, so the first signal alone would take a second.
-    let client = std::net::TcpStream::connect(address(&run)).expect("a listener");
+fn two_signals_in_a_row_are_one_wish() {
+    let mut run = Run::serving("-d @/data");
+    // Who is connected is given a moment to close, so that the second signal comes before the end.
+    let _client = std::net::TcpStream::connect(address(&run)).expect("a listener");
     run.signal(Signal::TERM);
+    run.wait_for(|run| run.text("err").contains("stopping"));
     run.signal(Signal::INT);
     assert_eq!(run.wait().code(), Some(0));
+    assert!(run.text("err").contains("stopped cleanly"));
+}
+
+#[test]
+fn a_later_second_signal_ends_it_at_once_with_143_and_the_next_start_recovers() {
+    let mut run = Run::serving("-d @/data -P @/pid");
+    let client = std::net::TcpStream::connect(address(&run)).expect("a listener");
+    run.signal(Signal::TERM);
+    run.wait_for(|run| run.text("err").contains("stopping"));
+    // So the clean stop lasts for more than the second in which signals are one wish.
+    run.signal(Signal::STOP);
+    std::thread::sleep(Duration::from_millis(1_100));
+    run.signal(Signal::INT);
+    run.signal(Signal::CONT);
+    assert_eq!(run.wait().code(), Some(143));
     drop(client);
     let err = run.text("err");
-    assert!(err.contains("WARN  main: stopped at once"), "{err}");
+    assert!(err.contains("ERROR main: stopped at once"), "{err}");
     assert!(!run.dir.join("pid").exists());
     assert!(!run.dir.join("ports").exists(), "it goes with the process");
     run.start();

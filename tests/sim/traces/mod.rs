@@ -1,12 +1,15 @@
-//! Some twenty short runs, each cut at every operation of the disk, and with every operation failing.
+//! Some forty short runs, each cut at every operation of the disk, and with every operation failing.
 //!
 //! A trace has a past, which is not cut and ends with the broker off; then the broker is started, before the
 //! part that is cut or as the first thing in it.
+
+mod groups;
 
 use crate::admin::Flavour;
 use crate::ledger::End;
 use crate::machine::Stopped;
 use crate::script::{Script, Step};
+use chronikd::config::BrokerConfig;
 use chronikd::disk::sim::{Fault, Survives, Times};
 
 const DURABLE: Flavour = &[];
@@ -28,6 +31,8 @@ pub struct Trace {
     past: fn(&mut Script) -> Step,
     /// The start of the broker is not cut.
     is_warm: bool,
+    /// The journal is snapshotted whenever it has so many records more, if this is given.
+    snapshot_entries: Option<u64>,
     run: fn(&mut Script) -> Step,
 }
 
@@ -40,6 +45,7 @@ const fn warm(
         name,
         past,
         is_warm: true,
+        snapshot_entries: None,
         run,
     }
 }
@@ -50,12 +56,17 @@ const fn start(name: &'static str, past: fn(&mut Script) -> Step) -> Trace {
         name,
         past,
         is_warm: false,
+        snapshot_entries: None,
         run: Script::open,
     }
 }
 
 /// All of them.
-pub const TRACES: &[Trace] = &[
+pub fn all() -> impl Iterator<Item = &'static Trace> {
+    TRACES.iter().chain(groups::TRACES)
+}
+
+const TRACES: &[Trace] = &[
     start("the first start", |_| Ok(())),
     warm("a topic is created", empty, |s| s.create("a", 1, DURABLE)),
     warm("a topic of three partitions is created", empty, |s| {
@@ -197,7 +208,11 @@ fn torn(s: &mut Script, seed: u64) -> Step {
 impl Trace {
     /// The past, once; every run starts from a copy.
     fn image(&self) -> Script {
-        let mut image = Script::new();
+        let mut config = BrokerConfig::default();
+        if let Some(entries) = self.snapshot_entries {
+            config.chronik_journal_snapshot_entries = entries;
+        }
+        let mut image = Script::new(config);
         (self.past)(&mut image).expect("the past of a trace");
         image
     }
@@ -206,8 +221,10 @@ impl Trace {
     fn begin(&self, image: &Script) -> (Script, u64) {
         let mut script = image.fork(1);
         if self.is_warm {
-            script.open().expect("a start on a disk that is whole");
-            script.rest().expect("a disk that is whole");
+            let begun = script.open().and_then(|()| script.gather());
+            begun
+                .and_then(|()| script.rest())
+                .expect("a start on a disk that is whole");
         }
         let from = script.machine.disk.operations();
         (script, from)
@@ -263,7 +280,7 @@ impl Trace {
     /// records have their space, and who starts or stops may say that it cannot.
     pub fn may_stop_when_full(&self, operation: &str) -> bool {
         let is_final = operation.starts_with("sync") || operation.contains(".journal,");
-        is_final || !self.is_warm || self.name == CLEAN_STOP
+        is_final || !self.is_warm || self.name.ends_with(CLEAN_STOP)
     }
 
     /// Lets every operation fail, one at a time. Answers those that stopped the broker, and how.

@@ -1,0 +1,56 @@
+//! How ids and reasons stand in log lines. Clients choose them, up to 32 KB each, so they are cut.
+
+use std::sync::Arc;
+
+/// So much of a text is logged.
+const TEXT_CHARS: usize = 255;
+
+/// So many members are named.
+const NAMED_COUNT: usize = 3;
+
+/// The beginning of a text.
+pub(super) fn cut(text: &str) -> &str {
+    let beyond = text.char_indices().nth(TEXT_CHARS);
+    beyond.map_or(text, |(at, _)| &text[..at])
+}
+
+/// A client's reason.
+pub(super) fn if_told(reason: Option<&str>) -> &str {
+    match reason {
+        None | Some("") => "no reason told",
+        Some(reason) => cut(reason),
+    }
+}
+
+/// The first of these ids, and how many more there are.
+pub(super) fn some_of(ids: &[Arc<str>]) -> String {
+    let named: Vec<&str> = ids.iter().take(NAMED_COUNT).map(|id| cut(id)).collect();
+    match ids.len() - named.len() {
+        0 => format!("{named:?}"),
+        more => format!("{named:?} and {more} more"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_texts_are_cut_between_characters() {
+        assert_eq!(cut("short"), "short");
+        let long = "ü".repeat(16_000);
+        assert_eq!(cut(&long), "ü".repeat(TEXT_CHARS));
+        assert_eq!(if_told(Some(&long)), cut(&long));
+        assert_eq!(if_told(Some("")), if_told(None));
+    }
+
+    #[test]
+    fn of_many_members_a_few_are_named() {
+        let ids: Vec<Arc<str>> = (0..10_000)
+            .map(|id| format!("{id:032000}").into())
+            .collect();
+        assert!(some_of(&ids).ends_with("and 9997 more"));
+        assert!(some_of(&ids).len() < 1000);
+        assert_eq!(some_of(&["a".into(), "b".into()]), r#"["a", "b"]"#);
+    }
+}
