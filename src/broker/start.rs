@@ -159,7 +159,8 @@ impl Broker {
         match self.failure.take() {
             Some(Fatal(error)) => Err(error),
             None if is_new => self.identity.store(&**disk, root),
-            None => Ok(()),
+            // A start that was cut off may have left the name of the identity's file in memory only.
+            None => disk.sync_dir(root),
         }
     }
 
