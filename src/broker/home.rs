@@ -143,7 +143,7 @@ mod tests {
                 "meta.properties",
             ),
             (&["journal/diary"], "journal"),
-            (&["journal/room", "t-0/"], "t-0"),
+            (&["journal/reserve", "t-0/"], "t-0"),
         ] {
             let sentence = refusal(names).unwrap_or_else(|| panic!("{names:?}"));
             let says = format!("/data holds {named} and no journal");

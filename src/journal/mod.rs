@@ -66,8 +66,8 @@
 //! 3. A full disk never ends the process. A round whose first group is larger than a file, or which comes when a state
 //!    that grew against 1 leaves no room for a snapshot, waits until the disk has room again, and with it all later
 //!    ones; only a start says so and ends.
-//! 4. `is_short` is over when a job has all that it wants. It is tried again after every round, and on `want_room`; ten
-//!    times a second while a round waits.
+//! 4. `is_short` is over when a job has all that it wants. It is tried again, at most ten times a second, after a
+//!    round, after a refusal, and while a round waits.
 //!
 //! File systems that write to new blocks each time (btrfs, ZFS), or have no `fallocate`, promise less.
 //!
@@ -139,7 +139,7 @@ pub struct Place {
 
 impl Place {
     fn dir(&self) -> PathBuf {
-        self.root.join("journal")
+        self.root.join(DIR)
     }
 }
 

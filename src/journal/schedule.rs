@@ -98,7 +98,7 @@ impl Journal {
     /// files, and in a snapshot and its successor. Where the answer is no, a short journal looks for room again.
     pub fn may_grow(&mut self, bytes: usize) -> bool {
         if self.is_short() {
-            self.want_room();
+            self.schedule.wanted = true;
             return false;
         }
         let needed = (self.withheld_bytes() + bytes) as u64;
@@ -107,12 +107,6 @@ impl Journal {
             free.is_ok_and(|free| free / COPIES >= needed)
         };
         needed <= self.spare_bytes() || has_free()
-    }
-
-    /// Has a short journal look for room again, at once.
-    pub fn want_room(&mut self) {
-        self.schedule.wanted = true;
-        self.schedule.short = self.schedule.short.map(|_| self.schedule.now);
     }
 
     /// Something is about to be added. The timer runs from the first change; and a short journal looks for room

@@ -172,6 +172,24 @@ impl<C: Core> Server<C> {
         self.is_over(now.mono).then_some(Exit::Clean)
     }
 
+    /// TERM or INT. Answers whether the process is to stop at once: asked again, it does not wait for what the clean stop
+    /// still has to do. If that is done, and only peers have not closed yet, the stop is clean all the same.
+    fn asked_to_stop(&mut self, now: Mono) -> bool {
+        match self.stopping {
+            None => {
+                log::info!("stopping");
+                self.stop(now);
+                false
+            }
+            Some(since) if now < since.plus_ms(SAME_WISH_MS) => false,
+            Some(_) if self.exchange.is_stopped() => {
+                self.farewell = Some(now);
+                false
+            }
+            Some(_) => true,
+        }
+    }
+
     /// Starts the clean stop, as TERM does.
     pub fn stop(&mut self, now: Mono) {
         self.stopping.get_or_insert(now);

@@ -509,6 +509,7 @@ fn on_a_full_disk_offsets_are_replaced_and_no_new_ones_are_taken() {
     assert_eq!(bench.committed("g"), [(0, 1999, "here".to_owned())]);
     bench.disk.set_capacity(None);
     bench.commit(9, simple(&[(1, 1)]));
+    bench.now.mono = bench.now.mono.plus_ms(100);
     bench.run();
     assert_eq!(bench.commit(9, simple(&[(1, 1)])), [ErrorCode::NONE]);
 }

@@ -6,7 +6,7 @@ use super::super::listen::{Accepted, TOKENS_END};
 use super::super::signals::{self, Notice, Request, SIGNALS};
 use super::super::transport::{Transport, canonical};
 use super::super::wake::BELL;
-use super::{SAME_WISH_MS, Server, Socket, find};
+use super::{Server, Socket, find};
 use crate::api::Peer;
 use crate::broker::wait::ConnId;
 use crate::clock::Mono;
@@ -69,14 +69,11 @@ impl<C: Core> Server<C> {
             .unwrap_or_default();
         for request in requests {
             match request {
-                Request::Stop => match self.stopping {
-                    None => {
-                        log::info!("stopping");
-                        self.stop(now);
+                Request::Stop => {
+                    if self.asked_to_stop(now) {
+                        return true;
                     }
-                    Some(since) if now < since.plus_ms(SAME_WISH_MS) => {}
-                    Some(_) => return true,
-                },
+                }
                 Request::Notice(what) => {
                     if what == Notice::Report {
                         let connections = self.exchange.connection_count();

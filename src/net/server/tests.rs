@@ -83,6 +83,24 @@ fn what_the_broker_owes_from_its_start_is_handed_out_before_the_first_sleep() {
     assert_eq!(server.timeout(clock.mono()), None, "now it sleeps");
 }
 
+#[test]
+fn signals_within_a_second_are_one_wish_and_a_later_one_cuts_the_stop_short() {
+    let mut server = alone(Toy::default(), &ToyLanes::default());
+    let at = |ms| Mono(0).plus_ms(ms);
+    assert!(!server.asked_to_stop(at(0)));
+    assert!(!server.asked_to_stop(at(999)));
+    assert!(
+        server.asked_to_stop(at(1000)),
+        "nothing has been closed yet"
+    );
+    let clock = Clock::start();
+    while !server.exchange.is_stopped() {
+        server.turn(clock.now(), &clock).ok().unwrap();
+    }
+    assert!(!server.asked_to_stop(at(1001)), "only peers are waited for");
+    assert!(server.is_over(at(1001)));
+}
+
 impl Running {
     fn connect(&self) -> TcpStream {
         let client = TcpStream::connect(self.address).unwrap();
