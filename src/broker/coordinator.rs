@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 /// For so long, or for the time of retention if that is shorter, the clocks must have been in step before anything goes by
 /// age.
-const STEADY_MS: i64 = 3_600_000;
+pub(super) const STEADY_MS: i64 = 3_600_000;
 
 impl Broker {
     /// The groups, to read.

@@ -121,10 +121,7 @@ impl Broker {
             fetch_sessions: FetchSessions::new(slots, FETCH_SESSION_EVICTION_MS, seeds.ids),
             offsets_check: now.mono.plus_ms(config.offsets_retention_check_interval_ms),
             steadiness: Steadiness::from(now),
-            transactor: Transactor::new(
-                now.mono,
-                config.transaction_remove_expired_transaction_cleanup_interval_ms,
-            ),
+            transactor: Transactor::new(now.mono, &config),
             config,
             identity,
             storage,

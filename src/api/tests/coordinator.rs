@@ -452,9 +452,15 @@ fn a_transaction_that_is_open_for_too_long_is_aborted() {
 fn an_idle_transactional_id_is_forgotten() {
     let mut bench = Bench::for_transactions();
     bench.producer();
-    bench.now.mono = NOW.mono.plus_ms(3_600_000);
+    let hour_ms = 3_600_000;
+    bench.now.mono = NOW.mono.plus_ms(hour_ms);
     bench.now.wall_ms += 604_800_000;
-    bench.quiet();
+    bench.broker.tick(bench.now);
+    assert_eq!(bench.state(), "Empty", "the clock has jumped");
+    bench.now.mono = bench.now.mono.plus_ms(hour_ms);
+    bench.now.wall_ms += hour_ms;
+    bench.broker.tick(bench.now);
+    bench.broker.check_invariants();
     assert_eq!(bench.described(ID), Err(E::TRANSACTIONAL_ID_NOT_FOUND));
 }
 

@@ -1,5 +1,6 @@
 //! Ends: markers behind decisions that are durable, some in each turn, and timeouts.
 
+use super::super::coordinator::STEADY_MS;
 use super::super::txns::{State, Txn};
 use super::super::{Broker, Closing};
 use crate::clock::{Mono, Now};
@@ -117,10 +118,18 @@ impl Broker {
         }
         self.finish_transactions(now);
         if self.transactor.expiry_check <= now.mono {
-            let config = &self.config;
-            let every_ms = config.transaction_remove_expired_transaction_cleanup_interval_ms;
-            let expiration_ms = config.transactional_id_expiration_ms;
+            let every_ms = self
+                .config
+                .transaction_remove_expired_transaction_cleanup_interval_ms;
             self.transactor.expiry_check = now.mono.plus_ms(every_ms);
+            self.expire_transactions(now);
+        }
+    }
+
+    /// Forgets ids that have been idle for so long, if the clock can be believed.
+    fn expire_transactions(&mut self, now: Now) {
+        let expiration_ms = self.config.transactional_id_expiration_ms;
+        if self.steadiness.look(now) >= expiration_ms.min(STEADY_MS) {
             let idle = self.state.transactions.idle(now.wall_ms, expiration_ms);
             self.commit_in_parts(idle);
         }

@@ -15,6 +15,7 @@ use super::groups::offsets;
 use super::record::Record;
 use super::txns::{Claim, Ended, Init, Initialized, Joining, Standing, State, Stray, Transactions};
 use crate::clock::{Mono, Now};
+use crate::config::BrokerConfig;
 use crate::proto::error::ErrorCode;
 use crate::storage::{Marker, PartitionId, Refused, Unavailable};
 use gate::Gate;
@@ -37,12 +38,13 @@ pub(super) struct Transactor {
 
 impl Transactor {
     /// That of a broker that has just started.
-    pub(super) fn new(now: Mono, expiry_interval_ms: i64) -> Transactor {
+    pub(super) fn new(now: Mono, config: &BrokerConfig) -> Transactor {
+        let every_ms = config.transaction_remove_expired_transaction_cleanup_interval_ms;
         Transactor {
             gate: Gate::Loading,
             strays: Vec::new(),
             strays_check: now,
-            expiry_check: now.plus_ms(expiry_interval_ms),
+            expiry_check: now.plus_ms(every_ms),
         }
     }
 }

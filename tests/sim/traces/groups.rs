@@ -48,7 +48,7 @@ pub const TRACES: &[Trace] = &[
     })),
     snapshotted(start(
         "a start with an old snapshot that is no room yet",
-        |s| halfway(s, |what| is_of("rename", "/room", what)),
+        |s| halfway(s, |what| is_of("rename", "/reserve", what)),
     )),
     snapshotted(start("a start in the middle of a rebalance", |s| {
         with_offsets(s)?;
