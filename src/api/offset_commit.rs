@@ -49,7 +49,7 @@ pub(super) fn handle(
         };
         verdict = broker
             .check_commit(claim, call.version(), call.cx.now)
-            .and_then(|()| check_size(broker, &request, &found));
+            .and_then(|()| check_size(broker, request.group_id, kept(&request, &found)));
     }
     let mut taken = BTreeMap::new();
     let mut topics = Vec::with_capacity(found.len());
@@ -61,7 +61,7 @@ pub(super) fn handle(
         for (partition, place) in topic.partitions.iter().zip(places) {
             let checked = place.and_then(|at| {
                 verdict?;
-                check_metadata(broker, partition)?;
+                check_metadata(broker, partition.committed_metadata)?;
                 broker.check_place(request.group_id, &at, taken.len())?;
                 taken.insert(at, committed(&request, partition, call.cx.now.wall_ms));
                 Ok(())
@@ -121,21 +121,26 @@ fn find(
     topic.partitions.iter().map(place).collect()
 }
 
-/// Whether all that would be kept fits a batch, about: each partition with the group's id and its text.
-fn check_size(
-    broker: &Broker,
-    request: &OffsetCommitRequest<'_>,
-    found: &[Vec<Result<PartitionId, ErrorCode>>],
-) -> Result<(), ErrorCode> {
-    const NUMBERS: usize = 40;
+/// The texts of what would be kept.
+fn kept<'a>(
+    request: &'a OffsetCommitRequest<'_>,
+    found: &'a [Vec<Result<PartitionId, ErrorCode>>],
+) -> impl Iterator<Item = Option<&'a str>> {
     let asked = request.topics.iter().zip(found);
     let rows = asked.flat_map(|(topic, places)| topic.partitions.iter().zip(places));
     let kept = rows.filter(|(_, place)| place.is_ok());
-    let text = |partition: &OffsetCommitRequestPartition<'_>| {
-        partition.committed_metadata.map_or(0, str::len)
-    };
-    let bytes: usize = kept
-        .map(|(partition, _)| request.group_id.len() + text(partition) + NUMBERS)
+    kept.map(|(partition, _)| partition.committed_metadata)
+}
+
+/// Whether all that would be kept fits a batch, about: each partition with the group's id and its text.
+pub(super) fn check_size<'a>(
+    broker: &Broker,
+    group_id: &str,
+    texts: impl Iterator<Item = Option<&'a str>>,
+) -> Result<(), ErrorCode> {
+    const NUMBERS: usize = 40;
+    let bytes: usize = texts
+        .map(|text| group_id.len() + text.map_or(0, str::len) + NUMBERS)
         .sum();
     match bytes <= broker.config.message_max_bytes {
         true => Ok(()),
@@ -144,11 +149,8 @@ fn check_size(
 }
 
 /// Kafka counts the text in UTF-16 units.
-fn check_metadata(
-    broker: &Broker,
-    partition: &OffsetCommitRequestPartition<'_>,
-) -> Result<(), ErrorCode> {
-    let text = partition.committed_metadata.unwrap_or_default();
+pub(super) fn check_metadata(broker: &Broker, text: Option<&str>) -> Result<(), ErrorCode> {
+    let text = text.unwrap_or_default();
     let limit = i64::from(broker.config.offset_metadata_max_bytes);
     match i64::try_from(text.encode_utf16().count()) {
         Ok(length) if length <= limit => Ok(()),
@@ -173,5 +175,6 @@ fn committed(
             NO_TIME => None,
             kept_ms => Some(wall_ms.saturating_add(kept_ms)),
         },
+        order: 0,
     }
 }

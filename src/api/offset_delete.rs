@@ -3,6 +3,7 @@
 //! * For the whole request: an empty group id is error 24, an unknown group 69, and 68 when the group has members that
 //!   are no consumers, because nobody knows what they read.
 //! * An unknown partition is error 3; a topic that a member subscribes to 86. Forgetting what was never committed is fine.
+//! * What open transactions bring for the partitions is forgotten too.
 
 use super::Call;
 use crate::broker::Broker;
@@ -14,7 +15,6 @@ use crate::proto::schema::offset_delete::{
     OffsetDeleteResponsePartition, OffsetDeleteResponseTopic,
 };
 use crate::storage::PartitionId;
-use std::sync::Arc;
 
 pub(super) fn handle(
     broker: &mut Broker,
@@ -38,7 +38,7 @@ pub(super) fn handle(
         }
     };
     if !doomed.is_empty() {
-        broker.forget_offsets(&Arc::from(request.group_id), doomed);
+        broker.forget_offsets(request.group_id, doomed);
     }
     call.after(broker.groups().round_of(request.group_id));
     call.reply(&response)
@@ -71,7 +71,7 @@ fn judge<'a>(
             Err(_) => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
             Ok(_) if group.is_subscribed_to(topic.name) => ErrorCode::GROUP_SUBSCRIBED_TO_TOPIC,
             Ok(at) => {
-                doomed.extend(group.offsets.contains_key(&at).then_some(at));
+                doomed.push(at);
                 ErrorCode::NONE
             }
         };

@@ -5,12 +5,15 @@
 //! * v0 once meant ZooKeeper and is treated as v1, except that nothing committed is error 3 there.
 //! * v8+ asks for several groups (KIP-709); v9+ may name a member and its epoch, which mean nothing to classic groups;
 //!   v10 names topics by id alone: an unknown one is 100.
-//! * `require_stable` (v7+) makes no difference as long as there are no transactions.
+//! * With `require_stable` (v7+) a partition that an open transaction brings an offset for is answered with 88 and no
+//!   offset, so that a consumer does not begin behind what another is about to commit. Without topics that goes for what
+//!   is committed: a partition that has nothing but such an offset is not in the answer.
 //! * The answer leaves when what it shows is on disk.
 
 use super::{Call, Room};
 use crate::broker::Broker;
-use crate::broker::groups::offsets::{self, Committed, Offsets};
+use crate::broker::groups::Group;
+use crate::broker::groups::offsets::{self, Committed};
 use crate::broker::topics::Topic;
 use crate::broker::wait::Outcome;
 use crate::proto::error::ErrorCode;
@@ -19,6 +22,7 @@ use crate::proto::schema::offset_fetch::{
     OffsetFetchResponse, OffsetFetchResponseGroup, OffsetFetchResponsePartition,
     OffsetFetchResponsePartitions, OffsetFetchResponseTopic, OffsetFetchResponseTopics,
 };
+use crate::storage::PartitionId;
 use std::collections::BTreeSet;
 
 pub(super) fn handle(
@@ -27,6 +31,7 @@ pub(super) fn handle(
     request: OffsetFetchRequest<'_>,
 ) -> Outcome {
     let version = call.version();
+    let is_stable = request.require_stable;
     let asked = match version {
         ..8 => vec![only_group(request)],
         _ => request.groups,
@@ -41,7 +46,7 @@ pub(super) fn handle(
         if let Err(outcome) = room.take::<OffsetFetchResponsePartitions<'_>>(count) {
             return outcome;
         }
-        groups.push(row(broker, group, version));
+        groups.push(row(broker, group, is_stable, version));
     }
     if version >= 8 {
         return call.reply(&OffsetFetchResponse {
@@ -113,19 +118,18 @@ fn row_count(broker: &Broker, asked: &OffsetFetchRequestGroup<'_>) -> usize {
 fn row<'a>(
     broker: &'a Broker,
     asked: &OffsetFetchRequestGroup<'a>,
+    is_stable: bool,
     version: i16,
 ) -> OffsetFetchResponseGroup<'a> {
-    let offsets = broker
-        .groups()
-        .get(asked.group_id)
-        .map(|group| &group.offsets);
-    let topics = match (&asked.topics, offsets) {
+    let group = broker.groups().get(asked.group_id);
+    let found = group.map(|group| Found { group, is_stable });
+    let topics = match (&asked.topics, found) {
         (None, None) => Vec::new(),
-        (None, Some(offsets)) => everything(broker, offsets),
+        (None, Some(found)) => everything(broker, found),
         (Some(topics), _) => {
             let named = topics.iter();
             named
-                .map(|topic| of_topic(broker, offsets, topic, version))
+                .map(|topic| of_topic(broker, found, topic, version))
                 .collect()
         }
     };
@@ -136,14 +140,36 @@ fn row<'a>(
     }
 }
 
-fn everything<'a>(broker: &'a Broker, offsets: &'a Offsets) -> Vec<OffsetFetchResponseTopics<'a>> {
+/// A group, and how it is asked.
+#[derive(Clone, Copy)]
+struct Found<'a> {
+    group: &'a Group,
+    /// What is about to be replaced is not to be shown.
+    is_stable: bool,
+}
+
+impl<'a> Found<'a> {
+    /// What the group has of a partition.
+    fn shown(self, at: PartitionId) -> OffsetFetchResponsePartitions<'a> {
+        if self.is_stable && self.group.pending_offsets.has(&at) {
+            return OffsetFetchResponsePartitions {
+                error_code: ErrorCode::UNSTABLE_OFFSET_COMMIT,
+                ..shown(at.partition, None)
+            };
+        }
+        shown(at.partition, self.group.offsets.get(&at))
+    }
+}
+
+fn everything<'a>(broker: &'a Broker, found: Found<'a>) -> Vec<OffsetFetchResponseTopics<'a>> {
+    let offsets = &found.group.offsets;
     let ids: BTreeSet<_> = offsets.keys().map(|at| at.topic).collect();
     let topics = ids.into_iter().filter_map(|id| broker.topics().by_id(id));
     let all_of = |topic: &'a Topic| OffsetFetchResponseTopics {
         name: &topic.name,
         topic_id: topic.id,
         partitions: offsets::of_topic(offsets, topic.id)
-            .map(|(partition, committed)| shown(partition, Some(committed)))
+            .map(|at| found.shown(at))
             .collect(),
     };
     topics.map(all_of).collect()
@@ -151,7 +177,7 @@ fn everything<'a>(broker: &'a Broker, offsets: &'a Offsets) -> Vec<OffsetFetchRe
 
 fn of_topic<'a>(
     broker: &'a Broker,
-    offsets: Option<&'a Offsets>,
+    found: Option<Found<'a>>,
     asked: &OffsetFetchRequestTopics<'a>,
     version: i16,
 ) -> OffsetFetchResponseTopics<'a> {
@@ -165,10 +191,12 @@ fn of_topic<'a>(
     };
     let partition = |&partition: &i32| {
         let at = topic.and_then(|topic| topic.partition(partition));
-        let committed = at.and_then(|at| offsets?.get(&at));
-        OffsetFetchResponsePartitions {
-            error_code,
-            ..shown(partition, committed)
+        match (found, at) {
+            (Some(found), Some(at)) => found.shown(at),
+            _ => OffsetFetchResponsePartitions {
+                error_code,
+                ..shown(partition, None)
+            },
         }
     };
     OffsetFetchResponseTopics {

@@ -1,19 +1,21 @@
 //! What the broker does for groups: asks `groups`, and journals at once what it wants to be journaled.
 
 use super::Broker;
-use super::groups::offsets::{self, Committed};
+use super::groups::offsets::{self, Offsets};
 use super::groups::{Claim, Group, Groups, Join, Leaver, Left, Sync};
 use super::record::Record;
 use super::wait::Ticket;
 use crate::clock::{Mono, Now};
 use crate::proto::error::ErrorCode;
 use crate::storage::PartitionId;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// For so long, or for the time of retention if that is shorter, the clocks must have been in step before anything goes by
 /// age.
 pub(super) const STEADY_MS: i64 = 3_600_000;
+
+/// What an offset takes in the journal besides the group's id: key, value and text, about.
+const OFFSET_BYTES: usize = 200;
 
 impl Broker {
     /// The groups, to read.
@@ -83,8 +85,6 @@ impl Broker {
         at: &PartitionId,
         others: usize,
     ) -> Result<(), ErrorCode> {
-        /// Key, value and text, about.
-        const OFFSET_BYTES: usize = 200;
         let has_one = |group: &Group| group.offsets.contains_key(at);
         let bytes = (others + 1) * (group_id.len() + OFFSET_BYTES);
         match self.groups().get(group_id).is_some_and(has_one) || self.may_grow(bytes) {
@@ -94,20 +94,44 @@ impl Broker {
     }
 
     /// Keeps offsets of a group. Answers the round that they belong to.
-    pub fn commit_offsets(&mut self, group_id: &str, all: BTreeMap<PartitionId, Committed>) -> u64 {
-        let group: Arc<str> = group_id.into();
-        let records = all.into_iter().map(|(at, committed)| Record::Offset {
-            group: Arc::clone(&group),
-            at,
-            committed,
-        });
-        let records = records.collect();
+    pub fn commit_offsets(&mut self, group_id: &str, all: Offsets) -> u64 {
+        let records = self.state.groups.commit(group_id, all);
         self.commit_in_parts(records)
     }
 
-    /// Forgets offsets of a group. Answers the round that this belongs to.
-    pub fn forget_offsets(&mut self, group: &Arc<str>, all: Vec<PartitionId>) -> u64 {
-        self.commit_in_parts(offsets::tombstones(group, all).collect())
+    /// Whether a transaction may bring so many offsets of the group under that claim.
+    ///
+    /// # Errors
+    /// 22, 25, 82 of the claim, 15 while the journal is short; for the whole request.
+    pub fn check_pending_commit(
+        &mut self,
+        claim: &Claim<'_>,
+        count: usize,
+    ) -> Result<(), ErrorCode> {
+        self.state.groups.check_pending_commit(claim)?;
+        match self.may_grow(count * (claim.group_id.len() + OFFSET_BYTES)) {
+            true => Ok(()),
+            false => Err(ErrorCode::COORDINATOR_NOT_AVAILABLE),
+        }
+    }
+
+    /// Keeps offsets that a producer's transaction brings for a group that is in it. Answers the round that they belong
+    /// to.
+    pub fn commit_pending_offsets(
+        &mut self,
+        producer_id: i64,
+        group_id: &str,
+        all: Offsets,
+    ) -> u64 {
+        let records = self.state.groups.commit_pending(producer_id, group_id, all);
+        self.commit_in_parts(records)
+    }
+
+    /// Forgets offsets of a group, pending ones too. Answers the round that this belongs to.
+    pub fn forget_offsets(&mut self, group_id: &str, all: Vec<PartitionId>) -> u64 {
+        let known = self.groups().get(group_id);
+        let doomed = known.map(|group| offsets::tombstones(group, all).collect());
+        self.commit_in_parts(doomed.unwrap_or_default())
     }
 
     /// Deletes a group without members, and all its offsets. Answers the round that this belongs to.
@@ -143,6 +167,22 @@ impl Broker {
     pub(super) fn next_group_deadline(&self) -> Option<Mono> {
         let sessions = self.state.groups.next_deadline().into_iter();
         sessions.chain([self.offsets_check]).min()
+    }
+
+    /// What must hold between turns: whoever brings an offset has a transaction that will decide about it.
+    pub(super) fn check_group_invariants(&self) {
+        self.state.groups.check_invariants();
+        for group in self.state.groups.iter() {
+            for producer_id in group.pending_offsets.producers() {
+                let txn = self.state.transactions.of_producer(producer_id);
+                let knows = txn.is_some_and(|txn| txn.groups.contains(&group.id));
+                assert!(
+                    knows,
+                    "{producer_id} brings offsets of {:?} for nothing",
+                    group.id
+                );
+            }
+        }
     }
 
     /// What age makes of the groups and their offsets.

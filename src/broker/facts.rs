@@ -54,4 +54,7 @@ pub struct Committed {
     pub commit_timestamp_ms: i64,
     /// When it is to go, if the client has said so (v2-v4), in milliseconds since 1970.
     pub expire_timestamp_ms: Option<i64>,
+    /// Which of the commits of a partition is newer, where a transaction brings one of them. It is compared only with
+    /// those that are pending; where there are none, the next commit has 0.
+    pub order: i32,
 }

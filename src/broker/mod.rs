@@ -517,7 +517,7 @@ impl Broker {
     /// When it does not.
     pub fn check_invariants(&self) {
         self.storage.check_invariants();
-        self.state.groups.check_invariants();
+        self.check_group_invariants();
         self.check_transaction_invariants();
         assert!(self.rounds.synced < self.rounds.gathering);
         assert!(self.state.topics.round() <= self.rounds.gathering);

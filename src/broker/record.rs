@@ -21,6 +21,9 @@
 //! 8     length (2) and      TransactionGroup: no fields; tombstone = its offsets are applied or dropped
 //!       transactional id,
 //!       group id
+//! 9     producer id (8),    PendingOffset: an offset that counts when the producer's transaction commits; tombstone =
+//!       group id, topic id  applied, dropped or deleted
+//!       (16), partition (4)
 //! 10    -                   Features: the levels that were settled, by name
 //! ```
 
@@ -96,6 +99,26 @@ pub enum Record {
         /// The partition.
         at: PartitionId,
     },
+    /// A group has an offset when a transaction commits.
+    PendingOffset {
+        /// The producer of the transaction.
+        producer_id: i64,
+        /// The group's id.
+        group: Arc<str>,
+        /// The partition.
+        at: PartitionId,
+        /// The offset.
+        committed: Committed,
+    },
+    /// A transaction does not bring an offset of a partition any more.
+    PendingOffsetDone {
+        /// The producer of the transaction.
+        producer_id: i64,
+        /// The group's id.
+        group: Arc<str>,
+        /// The partition.
+        at: PartitionId,
+    },
     /// A transactional id stands so.
     Transaction {
         /// The transactional id.
@@ -153,6 +176,7 @@ const OFFSET: u8 = 5;
 const TRANSACTION: u8 = 6;
 const TRANSACTION_PARTITION: u8 = 7;
 const TRANSACTION_GROUP: u8 = 8;
+const PENDING_OFFSET: u8 = 9;
 const FEATURES: u8 = 10;
 
 /// Stands for a time that is not set.
@@ -208,13 +232,15 @@ wire! {
         assignment: &'a [u8],
     }
 
-    /// The value of kind 5; `expire_timestamp_ms` may be -1, none.
+    /// The value of kinds 5 and 9; `expire_timestamp_ms` may be -1, none.
     struct OffsetValue<'a> {
         offset: i64,
         leader_epoch: i32,
         metadata: &'a str,
         commit_timestamp_ms: i64,
         expire_timestamp_ms: i64,
+        ;
+        0 => order: i32,
     }
 
     /// The value of kind 6; the times are milliseconds since 1970.
@@ -319,6 +345,20 @@ impl Record {
                 committed,
             } => Encoded::value(offset_key(group, *at), &offset_value(committed)),
             Record::OffsetForgotten { group, at } => Encoded::tombstone(offset_key(group, *at)),
+            Record::PendingOffset {
+                producer_id,
+                group,
+                at,
+                committed,
+            } => Encoded::value(
+                pending_key(*producer_id, group, *at),
+                &offset_value(committed),
+            ),
+            Record::PendingOffsetDone {
+                producer_id,
+                group,
+                at,
+            } => Encoded::tombstone(pending_key(*producer_id, group, *at)),
             Record::Transaction { id, standing } => {
                 Encoded::value(transaction_key(id), &standing_value(standing))
             }
@@ -374,6 +414,16 @@ impl Record {
                     committed,
                 }
             }
+            PENDING_OFFSET => {
+                let (producer_id, group, at) = pending_id(key)?;
+                let committed = committed(&fields(bytes)?);
+                Record::PendingOffset {
+                    producer_id,
+                    group,
+                    at,
+                    committed,
+                }
+            }
             TRANSACTION => Record::Transaction {
                 id: text(key)?.into(),
                 standing: standing(&fields(bytes)?)?,
@@ -403,6 +453,14 @@ impl Record {
             OFFSET => {
                 let (group, at) = offset_id(key)?;
                 Some(Record::OffsetForgotten { group, at })
+            }
+            PENDING_OFFSET => {
+                let (producer_id, group, at) = pending_id(key)?;
+                Some(Record::PendingOffsetDone {
+                    producer_id,
+                    group,
+                    at,
+                })
             }
             TRANSACTION => Some(Record::TransactionExpired {
                 id: text(key)?.into(),
@@ -498,6 +556,7 @@ fn offset_value(committed: &Committed) -> OffsetValue<'_> {
         metadata: &committed.metadata,
         commit_timestamp_ms: committed.commit_timestamp_ms,
         expire_timestamp_ms: committed.expire_timestamp_ms.unwrap_or(NO_TIME),
+        order: committed.order,
     }
 }
 
@@ -508,6 +567,7 @@ fn committed(value: &OffsetValue<'_>) -> Committed {
         metadata: value.metadata.into(),
         commit_timestamp_ms: value.commit_timestamp_ms,
         expire_timestamp_ms: Some(value.expire_timestamp_ms).filter(|&ms| ms != NO_TIME),
+        order: value.order,
     }
 }
 
@@ -582,6 +642,23 @@ fn offset_key(group: &str, at: PartitionId) -> Vec<u8> {
 fn offset_id(key: &[u8]) -> Result<(Arc<str>, PartitionId), Malformed> {
     let (group, place) = key.split_last_chunk().ok_or(SHORT_KEY)?;
     Ok((text(group)?.into(), at(place)))
+}
+
+fn pending_key(producer_id: i64, group: &str, at: PartitionId) -> Vec<u8> {
+    let producer_id = producer_id.to_be_bytes();
+    [
+        &[PENDING_OFFSET],
+        producer_id.as_slice(),
+        group.as_bytes(),
+        &place(at),
+    ]
+    .concat()
+}
+
+fn pending_id(key: &[u8]) -> Result<(i64, Arc<str>, PartitionId), Malformed> {
+    let (producer_id, rest) = key.split_first_chunk().ok_or(SHORT_KEY)?;
+    let (group, at) = offset_id(rest)?;
+    Ok((i64::from_be_bytes(*producer_id), group, at))
 }
 
 fn transaction_key(id: &str) -> Vec<u8> {
@@ -668,6 +745,7 @@ mod tests {
             metadata: "where I was".into(),
             commit_timestamp_ms: 1_700_000_000_000,
             expire_timestamp_ms,
+            order: expire_timestamp_ms.map_or(0, |_| i32::MAX),
         }
     }
 
@@ -767,6 +845,17 @@ mod tests {
             },
             Record::OffsetForgotten {
                 group: "g".into(),
+                at,
+            },
+            Record::PendingOffset {
+                producer_id: 1000,
+                group: "g".into(),
+                at,
+                committed: committed(Some(0)),
+            },
+            Record::PendingOffsetDone {
+                producer_id: i64::MAX,
+                group: "".into(),
                 at,
             },
             Record::Transaction {

@@ -68,6 +68,22 @@ impl State {
                 committed,
             } => self.groups.committed(&group, at, committed, round),
             Record::OffsetForgotten { group, at } => self.groups.forgotten(&group, at, round),
+            Record::PendingOffset {
+                producer_id,
+                group,
+                at,
+                committed,
+            } => {
+                self.groups
+                    .offset_pends(&group, producer_id, at, committed, round);
+            }
+            Record::PendingOffsetDone {
+                producer_id,
+                group,
+                at,
+            } => self
+                .groups
+                .offset_pends_no_more(&group, producer_id, at, round),
             Record::Transaction { id, standing } => {
                 self.transactions.stepped(&id, standing, round);
             }

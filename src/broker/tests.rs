@@ -79,6 +79,7 @@ impl Life {
             metadata: "".into(),
             commit_timestamp_ms: NOW.wall_ms,
             expire_timestamp_ms: None,
+            order: 0,
         };
         for group in 0..GROUPS {
             let all = (0..PARTITIONS).map(|partition| {

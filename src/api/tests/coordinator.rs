@@ -1,6 +1,8 @@
 //! Transactions through handlers, coordinator and logs on a simulated disk: whole lives of both versions, kills
 //! between the steps, codes by version, and what is told about them.
 
+mod offsets;
+
 use super::*;
 use crate::broker::txns::{NO_EPOCH, NO_PRODUCER_ID};
 use crate::proto::schema::add_offsets_to_txn::{AddOffsetsToTxnRequest, AddOffsetsToTxnResponse};

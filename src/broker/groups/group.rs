@@ -1,9 +1,11 @@
 //! One group: its members, its generation, what it is doing, and what can be asked of it.
 
+use super::Claim;
 use super::answers::JoinedMember;
 use super::members::{Member, Members};
 use super::offsets::Offsets;
 use super::pending::Pending;
+use super::pending_offsets::PendingOffsets;
 use super::subscription::TopicNames;
 use crate::clock::Mono;
 use crate::proto::error::ErrorCode;
@@ -72,6 +74,8 @@ pub struct Group {
     pub(super) rebalance: Option<Box<Rebalance>>,
     /// Committed offsets.
     pub offsets: Offsets,
+    /// Offsets that transactions bring.
+    pub pending_offsets: PendingOffsets,
     /// The sync round of its newest record: who reads of this group answers no earlier.
     pub round: u64,
     /// The size of the generation that is in the journal, 0 before the first.
@@ -110,6 +114,7 @@ impl Group {
             subscribed: None,
             rebalance: None,
             offsets: Offsets::new(),
+            pending_offsets: PendingOffsets::default(),
             round,
             kept_bytes: 0,
             counted_bytes: 0,
@@ -137,7 +142,8 @@ impl Group {
     /// generation 1.
     pub(super) fn is_void(&self) -> bool {
         let has_nobody = self.phase == Phase::Empty && self.pending.is_empty();
-        has_nobody && self.generation_id == 0 && self.offsets.is_empty()
+        let has_offsets = !self.offsets.is_empty() || !self.pending_offsets.is_empty();
+        has_nobody && self.generation_id == 0 && !has_offsets
     }
 
     pub(super) fn is_leader(&self, member_id: &str) -> bool {
@@ -160,6 +166,15 @@ impl Group {
         match self.members.of_instance(instance) {
             None => Err(ErrorCode::UNKNOWN_MEMBER_ID),
             Some(_) => Err(ErrorCode::FENCED_INSTANCE_ID),
+        }
+    }
+
+    /// Whether the member is who it claims to be, and of the generation that is.
+    pub(super) fn check_claim(&self, claim: &Claim<'_>) -> Result<(), ErrorCode> {
+        self.validate(claim.member_id, claim.group_instance_id)?;
+        match claim.generation_id == self.generation_id {
+            true => Ok(()),
+            false => Err(ErrorCode::ILLEGAL_GENERATION),
         }
     }
 
@@ -228,6 +243,7 @@ impl Group {
     /// What must hold between turns.
     pub(super) fn check_invariants(&self) {
         self.members.check_invariants();
+        self.pending_offsets.check_invariants();
         let is_preparing = matches!(self.phase, Phase::PreparingRebalance { .. });
         for (id, member) in self.members.iter() {
             let is_waiting = member.joining.is_some() || member.syncing.is_some();

@@ -34,6 +34,7 @@ mod members;
 mod memory;
 pub mod offsets;
 mod pending;
+mod pending_offsets;
 mod rebalance;
 mod replace;
 mod requests;
@@ -49,6 +50,7 @@ pub use answers::{Answer, Fact, Joined, JoinedMember, Synced};
 pub use group::{Group, Initial, Phase};
 pub use leave::Left;
 pub use members::{Member, Members};
+pub use pending_offsets::PendingOffsets;
 pub use requests::{Claim, Join, Leaver, Sync};
 
 use super::facts::Generation;
@@ -57,7 +59,6 @@ use super::wait::{Ticket, Timers};
 use crate::clock::{Mono, Now, Rate};
 use crate::config::BrokerConfig;
 use crate::proto::error::ErrorCode;
-use offsets::Offsets;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use work::{Paid, Work};
@@ -154,11 +155,11 @@ impl Groups {
         self.gone_round = self.gone_round.max(round);
     }
 
-    /// The offsets of a group, to apply a record to. Who only commits offsets makes a group by it.
-    pub(super) fn offsets_mut(&mut self, id: &Arc<str>, round: u64) -> &mut Offsets {
+    /// The group, to apply a record about its offsets to. Who only commits offsets makes a group by it.
+    fn touched(&mut self, id: &Arc<str>, round: u64) -> &mut Group {
         let group = self.entry(id);
         group.round = round;
-        &mut group.offsets
+        group
     }
 
     /// After the replay: every session begins anew, and a group that is larger than is allowed now rebalances.
@@ -249,6 +250,17 @@ impl Groups {
         match self.work(claim.group_id, now) {
             None => commit::check_first_commit(&claim, version),
             Some(mut work) => work.check_commit(&claim),
+        }
+    }
+
+    /// Whether a transaction may bring offsets under that claim. No session goes on by it.
+    ///
+    /// # Errors
+    /// 22, 25, 82: why not, for the whole request.
+    pub fn check_pending_commit(&self, claim: &Claim<'_>) -> Result<(), ErrorCode> {
+        match self.get(claim.group_id) {
+            None => commit::check_first_pending_commit(claim),
+            Some(group) => group.check_pending_commit(claim),
         }
     }
 

@@ -10,6 +10,7 @@
 //! | stable consumers | the commit | of topics that no member subscribes to |
 //! | anything else | - | none |
 //!
+//! None goes by age that a transaction is about to replace, nor its group (`pending_offsets`).
 //! A commit that brought a time of its own (OffsetCommit 2-4) goes at that time, wherever an offset may go at all.
 //!
 //! A wrong clock deletes nothing (not Kafka's rule, but ours). Nothing goes by age before the wall clock has run in step
@@ -21,10 +22,12 @@ pub use super::super::facts::Committed;
 use super::super::record::Record;
 use super::Groups;
 use super::group::{Group, Phase};
+pub use super::pending_offsets::ended;
 use crate::clock;
 use crate::proto::Uuid;
 use crate::storage::PartitionId;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeBounds;
 use std::sync::Arc;
 
 /// So far ahead a time may lie that age counts from.
@@ -47,65 +50,98 @@ impl Committed {
 pub type Offsets = BTreeMap<PartitionId, Committed>;
 
 impl Groups {
+    /// The records of a commit without a transaction.
+    #[must_use]
+    pub fn commit(&self, id: &str, all: Offsets) -> Vec<Record> {
+        let known = self.get(id);
+        let group = known.map_or_else(|| id.into(), |known| Arc::clone(&known.id));
+        let record = |(at, committed)| Record::Offset {
+            group: Arc::clone(&group),
+            at,
+            committed: Committed {
+                order: known.map_or(0, |known| known.order_of_commit(&at)),
+                ..committed
+            },
+        };
+        all.into_iter().map(record).collect()
+    }
+
     /// Applies the record of a commit.
     pub fn committed(&mut self, id: &Arc<str>, at: PartitionId, offset: Committed, round: u64) {
-        self.offsets_mut(id, round).insert(at, offset);
+        self.touched(id, round).offsets.insert(at, offset);
     }
 
     /// Applies the tombstone of an offset. With its last one goes a group that has nothing else, as a replay would have it.
     pub fn forgotten(&mut self, id: &Arc<str>, at: PartitionId, round: u64) {
         if self.get(id).is_some() {
-            self.offsets_mut(id, round).remove(&at);
+            self.touched(id, round).offsets.remove(&at);
             self.leave_alone(id);
         }
     }
 
-    /// Tombstones of every offset whose partition is one of these.
+    /// Tombstones of every offset whose partition is one of these, pending ones too.
     #[must_use]
     pub fn offsets_where(&self, is_one: impl Fn(&PartitionId) -> bool) -> Vec<Record> {
-        let of_group = |group: &Group| {
-            let doomed = group.offsets.keys().copied().filter(|at| is_one(at));
-            tombstones(&group.id, doomed.collect()).collect::<Vec<_>>()
-        };
+        let doomed = |group| partitions(group, ..).into_iter().filter(&is_one);
+        let of_group = |group| tombstones(group, doomed(group));
         self.iter().flat_map(of_group).collect()
     }
 
-    /// Tombstones of every offset of a topic.
+    /// Tombstones of every offset of a topic, pending ones too.
     #[must_use]
     pub fn offsets_of_topic(&self, topic: Uuid) -> Vec<Record> {
-        let of_group = |group: &Group| {
-            let partitions = group.offsets.range(every_partition(topic));
-            let doomed = partitions.map(|(&at, _)| at).collect();
-            tombstones(&group.id, doomed).collect::<Vec<_>>()
-        };
+        let doomed = |group| partitions(group, every_partition(topic));
+        let of_group = |group| tombstones(group, doomed(group));
         self.iter().flat_map(of_group).collect()
     }
 }
 
-/// The offsets of one topic, in the order of partitions.
-pub fn of_topic(offsets: &Offsets, topic: Uuid) -> impl Iterator<Item = (i32, &Committed)> {
+/// The partitions of one topic that have an offset, in their order.
+pub fn of_topic(offsets: &Offsets, topic: Uuid) -> impl Iterator<Item = PartitionId> {
     let all = offsets.range(every_partition(topic));
-    all.map(|(at, committed)| (at.partition, committed))
+    all.map(|(&at, _)| at)
 }
 
-/// Tombstones of these offsets.
-pub fn tombstones(group: &Arc<str>, all: Vec<PartitionId>) -> impl Iterator<Item = Record> {
-    let group = Arc::clone(group);
-    all.into_iter().map(move |at| Record::OffsetForgotten {
-        group: Arc::clone(&group),
-        at,
-    })
+/// Tombstones of what the group has of these partitions, pending offsets too.
+pub fn tombstones(
+    group: &Group,
+    partitions: impl IntoIterator<Item = PartitionId>,
+) -> impl Iterator<Item = Record> {
+    let of_partition = move |at| {
+        let pending = group.pending_offsets.producers_of(&at);
+        let pending = pending.map(move |producer_id| Record::PendingOffsetDone {
+            producer_id,
+            group: Arc::clone(&group.id),
+            at,
+        });
+        let own = group.offsets.contains_key(&at);
+        let own = own.then(|| Record::OffsetForgotten {
+            group: Arc::clone(&group.id),
+            at,
+        });
+        pending.chain(own).collect::<Vec<_>>()
+    };
+    partitions.into_iter().flat_map(of_partition)
+}
+
+/// The partitions in that range that the group has an offset of, pending ones too.
+fn partitions(
+    group: &Group,
+    range: impl RangeBounds<PartitionId> + Clone,
+) -> BTreeSet<PartitionId> {
+    let own = group.offsets.range(range.clone()).map(|(&at, _)| at);
+    own.chain(group.pending_offsets.partitions(range)).collect()
 }
 
 /// Tombstones of a group and of all its offsets. The group's own is the last, so that a part of them leaves a group with
 /// fewer offsets and never offsets without their group.
 #[must_use]
 pub fn all_of(group: &Group) -> Vec<Record> {
-    let doomed = group.offsets.keys().copied().collect();
     let gone = Record::GroupDeleted {
         id: Arc::clone(&group.id),
     };
-    tombstones(&group.id, doomed).chain([gone]).collect()
+    let doomed = partitions(group, ..);
+    tombstones(group, doomed).chain([gone]).collect()
 }
 
 /// What age makes of a group: times that make no sense are put right; else tombstones of what has been kept long enough,
@@ -160,25 +196,14 @@ fn expired(
     let due = group
         .offsets
         .iter()
-        .filter(|(at, committed)| is_due(committed) && !is_read(at));
+        .filter(|(at, committed)| is_due(committed) && !is_read(at))
+        .filter(|(at, _)| !group.pending_offsets.has(at));
     let due: Vec<PartitionId> = due.map(|(&at, _)| at).collect();
     let is_idle = group.phase == Phase::Empty && group.pending.is_empty();
-    if due.len() == group.offsets.len() && is_idle {
+    if due.len() == group.offsets.len() && is_idle && group.pending_offsets.is_empty() {
         return all_of(group);
     }
-    tombstones(&group.id, due).collect()
-}
-
-/// What the end of a producer's transaction means for the offsets that it has brought for these groups: they become
-/// the groups' own, or go. None are kept pending yet.
-#[must_use]
-pub fn ended(
-    _groups: &Groups,
-    _producer_id: i64,
-    _ids: &BTreeSet<Arc<str>>,
-    _commits: bool,
-) -> Vec<Record> {
-    Vec::new()
+    tombstones(group, due).collect()
 }
 
 /// From when on the age of an offset counts, in milliseconds since 1970; none while it does not count.

@@ -10,23 +10,13 @@ use crate::proto::error::ErrorCode;
 impl Work<'_> {
     /// A member says that it lives. Once the next generation has begun, those who have not heard of it are told 22.
     pub(super) fn heartbeat(&mut self, claim: &Claim<'_>) -> ErrorCode {
-        if let Err(error) = self.check_claim(claim) {
+        if let Err(error) = self.group.check_claim(claim) {
             return error;
         }
         self.touch(claim.member_id);
         match self.group.phase {
             Phase::PreparingRebalance { .. } => ErrorCode::REBALANCE_IN_PROGRESS,
             _ => ErrorCode::NONE,
-        }
-    }
-
-    /// Whether the member is of the generation that is.
-    pub(super) fn check_claim(&self, claim: &Claim<'_>) -> Result<(), ErrorCode> {
-        let group = &self.group;
-        group.validate(claim.member_id, claim.group_instance_id)?;
-        match claim.generation_id == group.generation_id {
-            true => Ok(()),
-            false => Err(ErrorCode::ILLEGAL_GENERATION),
         }
     }
 

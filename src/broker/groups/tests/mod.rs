@@ -4,6 +4,7 @@
 mod joining;
 mod leaving;
 mod limits;
+mod pending;
 mod random;
 mod rebalancing;
 mod restarting;
@@ -246,9 +247,33 @@ impl Desk {
         match record.clone() {
             Record::Group { id, generation } => self.groups.settled(&id, generation, self.round),
             Record::GroupDeleted { id } => self.groups.deleted(&id, self.round),
-            _ => panic!("not of this room"),
+            record => self.apply_offset(record),
         }
         self.journal.push(record);
+    }
+
+    fn apply_offset(&mut self, record: Record) {
+        let (groups, round) = (&mut self.groups, self.round);
+        match record {
+            Record::Offset {
+                group,
+                at,
+                committed,
+            } => groups.committed(&group, at, committed, round),
+            Record::OffsetForgotten { group, at } => groups.forgotten(&group, at, round),
+            Record::PendingOffset {
+                producer_id: by,
+                group,
+                at,
+                committed,
+            } => groups.offset_pends(&group, by, at, committed, round),
+            Record::PendingOffsetDone {
+                producer_id: by,
+                group,
+                at,
+            } => groups.offset_pends_no_more(&group, by, at, round),
+            _ => panic!("not of this room"),
+        }
     }
 
     fn ticket(&mut self, api_key: ApiKey) -> Ticket {
