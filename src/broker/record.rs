@@ -808,6 +808,12 @@ mod tests {
             }
             assert!(Record::decode(&bare(key.len())).is_ok());
         }
+        let pending = pending_key(7, "", at);
+        for end in 1..=pending.len() {
+            let key = &pending[..end];
+            let read = Record::decode(&Change { key, value: None });
+            assert_eq!(read.is_ok(), end == pending.len(), "{end}");
+        }
     }
 
     #[test]

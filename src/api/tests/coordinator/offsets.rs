@@ -256,6 +256,11 @@ fn the_transaction_is_judged_by_version_before_the_group() {
         "Ongoing",
         "the group has joined all the same"
     );
+    bench.bring(5, &of_nobody);
+    assert!(
+        bench.round > bench.broker.synced_round(),
+        "a refusal waits for what came before it"
+    );
     let other = |who| brings(who, &[(0, 5)]);
     for version in 0..=5 {
         let strange = other((who.0 + 1, who.1));
