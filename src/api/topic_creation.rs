@@ -8,6 +8,7 @@ use crate::config::{self, BrokerConfig};
 use crate::disk;
 use crate::proto::error::ErrorCode;
 use std::collections::BTreeMap;
+use std::io;
 
 /// A topic that shall be.
 #[derive(Debug)]
@@ -117,9 +118,12 @@ pub(super) fn create(
                 now.mono,
                 format_args!("topic {name} could not be created: {e}"),
             );
-            let what = match disk::is_full(&e) {
-                true => "The disk is full.",
-                false => "The disk refused; the log says why.",
+            let what = match e.kind() {
+                _ if disk::is_full(&e) => "The disk is full.",
+                io::ErrorKind::ResourceBusy => {
+                    "A topic of that name was just deleted, and its files are still in use: try again."
+                }
+                _ => "The disk refused; the log says why.",
             };
             Err(Refusal::new(ErrorCode::KAFKA_STORAGE_ERROR, what))
         }

@@ -40,7 +40,7 @@ impl Work<'_> {
         if let Some(left_out) = self.logged.admit(self.now.mono) {
             self.tell(&generation);
             if left_out > 0 {
-                log::info!(target: LOG, "{left_out} rebalances more were completed in the minute before");
+                log::info!(target: LOG, "{left_out} rebalances before this one have no line");
             }
         }
         Some(Record::Group {

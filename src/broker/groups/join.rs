@@ -6,7 +6,7 @@ use super::Join;
 use super::answers::Joined;
 use super::group::{Group, Phase};
 use super::members::{Member, Protocols};
-use super::words::{cut, if_told};
+use super::words::{because, cut};
 use super::work::{LOG, Work};
 use crate::proto::Uuid;
 use crate::proto::error::ErrorCode;
@@ -93,8 +93,8 @@ impl Work<'_> {
         }
         self.update(member_id, join, ticket);
         self.rebalance(|| {
-            let (id, why) = (cut(member_id), if_told(join.reason));
-            format!("member {id:?} joins again: {why}")
+            let (id, why) = (cut(member_id), because(join.reason));
+            format!("member {id:?} joins again{why}")
         })
     }
 
@@ -139,7 +139,7 @@ impl Work<'_> {
             is_unsynced: false,
         };
         group.members.insert(Arc::clone(&id), member);
-        self.rebalance(|| format!("member {:?} is new: {}", cut(&id), if_told(join.reason)))
+        self.rebalance(|| format!("member {:?} is new{}", cut(&id), because(join.reason)))
     }
 
     /// A member says anew what it is, and waits for the next generation. A request of its that waits already has been

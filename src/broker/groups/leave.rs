@@ -3,7 +3,7 @@
 use super::super::record::Record;
 use super::Leaver;
 use super::group::Phase;
-use super::words::{cut, if_told, some_of};
+use super::words::{because, cut, named_members};
 use super::work::{LOG, Work};
 use crate::proto::error::ErrorCode;
 use std::sync::Arc;
@@ -47,8 +47,8 @@ impl Work<'_> {
                 found.as_ref().err().copied().unwrap_or(ErrorCode::NONE),
             ));
             if let Ok(id) = found {
-                let why = if_told(leaver.reason);
-                log::debug!(target: LOG, "group {:?}: {:?} leaves: {why}", cut(&self.group.id), cut(&id));
+                let why = because(leaver.reason);
+                log::debug!(target: LOG, "group {:?}: {:?} leaves{why}", cut(&self.group.id), cut(&id));
                 self.remove(&id);
                 gone.push(id);
             }
@@ -56,7 +56,7 @@ impl Work<'_> {
         match self.group.phase {
             _ if gone.is_empty() => None,
             Phase::Empty => None,
-            _ => self.rebalance(|| format!("members {} have left", some_of(&gone))),
+            _ => self.rebalance(|| format!("{} left", named_members(&gone))),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::super::record::Record;
 use super::group::{Initial, Phase, Rebalance};
-use super::words::{cut, some_of};
+use super::words::{cut, named_members};
 use super::work::{LOG, Work};
 use crate::proto::error::ErrorCode;
 use std::sync::Arc;
@@ -119,7 +119,7 @@ impl Work<'_> {
             .filter(|(_, member)| member.joining.is_none() && member.group_instance_id.is_none());
         let missing: Vec<Arc<str>> = is_missing.map(|(id, _)| Arc::clone(id)).collect();
         if !missing.is_empty() {
-            log::debug!(target: LOG, "group {:?} goes on without {}", cut(&self.group.id), some_of(&missing));
+            log::debug!(target: LOG, "group {:?} goes on without {}", cut(&self.group.id), named_members(&missing));
         }
         for id in missing {
             self.remove(&id);

@@ -12,7 +12,7 @@ use super::answers::{Joined, Synced};
 use super::group::{Group, Phase, Rebalance};
 use super::join::owned;
 use super::members::Member;
-use super::words::{cut, if_told};
+use super::words::{because, cut};
 use super::work::{LOG, Work};
 use crate::proto::error::ErrorCode;
 use std::sync::Arc;
@@ -93,8 +93,8 @@ impl Work<'_> {
 }
 
 fn came_back(id: &str, join: &Join<'_>) -> String {
-    let (id, why) = (cut(id), if_told(join.reason));
-    format!("static member {id:?} has come back: {why}")
+    let (id, why) = (cut(id), because(join.reason));
+    format!("static member {id:?} has come back{why}")
 }
 
 impl Group {

@@ -5,7 +5,7 @@ use super::super::wait::Ticket;
 use super::Sync;
 use super::group::{Group, Phase};
 use super::members::Member;
-use super::words::some_of;
+use super::words::named_members;
 use super::work::Work;
 use crate::proto::error::ErrorCode;
 use std::collections::BTreeMap;
@@ -75,8 +75,8 @@ impl Work<'_> {
             self.remove(id);
         }
         self.prepare(format!(
-            "members {} have not asked for their assignments",
-            some_of(&unsynced)
+            "{} did not ask for what was assigned",
+            named_members(&unsynced)
         ))
     }
 }

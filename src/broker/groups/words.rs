@@ -14,20 +14,23 @@ pub(super) fn cut(text: &str) -> &str {
     beyond.map_or(text, |(at, _)| &text[..at])
 }
 
-/// A client's reason.
-pub(super) fn if_told(reason: Option<&str>) -> &str {
+/// A client's reason, as the end of a sentence.
+pub(super) fn because(reason: Option<&str>) -> String {
     match reason {
-        None | Some("") => "no reason told",
-        Some(reason) => cut(reason),
+        None | Some("") => String::new(),
+        Some(reason) => format!(": {}", cut(reason)),
     }
 }
 
-/// The first of these ids, and how many more there are.
-pub(super) fn some_of(ids: &[Arc<str>]) -> String {
+/// The member of that id, or the first of several and how many more there are.
+pub(super) fn named_members(ids: &[Arc<str>]) -> String {
+    if let [id] = ids {
+        return format!("member {:?}", cut(id));
+    }
     let named: Vec<&str> = ids.iter().take(NAMED_COUNT).map(|id| cut(id)).collect();
     match ids.len() - named.len() {
-        0 => format!("{named:?}"),
-        more => format!("{named:?} and {more} more"),
+        0 => format!("members {named:?}"),
+        more => format!("members {named:?} and {more} more"),
     }
 }
 
@@ -40,8 +43,8 @@ mod tests {
         assert_eq!(cut("short"), "short");
         let long = "ü".repeat(16_000);
         assert_eq!(cut(&long), "ü".repeat(TEXT_CHARS));
-        assert_eq!(if_told(Some(&long)), cut(&long));
-        assert_eq!(if_told(Some("")), if_told(None));
+        assert_eq!(because(Some(&long)), format!(": {}", cut(&long)));
+        assert_eq!((because(Some("")), because(None)), Default::default());
     }
 
     #[test]
@@ -49,8 +52,12 @@ mod tests {
         let ids: Vec<Arc<str>> = (0..10_000)
             .map(|id| format!("{id:032000}").into())
             .collect();
-        assert!(some_of(&ids).ends_with("and 9997 more"));
-        assert!(some_of(&ids).len() < 1000);
-        assert_eq!(some_of(&["a".into(), "b".into()]), r#"["a", "b"]"#);
+        assert!(named_members(&ids).ends_with("and 9997 more"));
+        assert!(named_members(&ids).len() < 1000);
+        assert_eq!(
+            named_members(&["a".into(), "b".into()]),
+            r#"members ["a", "b"]"#
+        );
+        assert_eq!(named_members(&["a".into()]), r#"member "a""#);
     }
 }

@@ -47,7 +47,7 @@ pub const TRACES: &[Trace] = &[
         halfway(s, |what| is_of("write", ".journal", what))
     })),
     snapshotted(start(
-        "a start with an old snapshot that is no room yet",
+        "a start with an old snapshot that is no reserve yet",
         |s| halfway(s, |what| is_of("rename", "/reserve", what)),
     )),
     snapshotted(start("a start in the middle of a rebalance", |s| {
@@ -120,8 +120,9 @@ fn halfway(s: &mut Script, is_it: fn(&str) -> bool) -> Step {
     let is_name = |at: &u64| is_of("rename", ".snapshot", &machine.describe(*at));
     operations.find(is_name).expect("a snapshot");
     let cut = operations.find(|at| is_it(&machine.describe(*at)));
+    let cut = cut.expect("such an operation");
     let mut image = s.fork(1);
-    let result = commit_again(&mut image, cut);
+    let result = commit_again(&mut image, Some(cut));
     assert!(matches!(result, Err(Stopped::Power)));
     image.crash(Survives::Everything);
     *s = image;
