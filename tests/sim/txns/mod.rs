@@ -65,8 +65,8 @@ impl Troupe {
 
     /// Every transaction is over, and everything that is committed has been read.
     pub fn is_calm(&self, side: &mut Side<'_>) -> bool {
-        let mut all = side.machine.broker().transactions().iter();
-        let is_over = all.all(|txn| txn.state().is_idle());
+        let transactions = side.machine.broker().transactions();
+        let is_over = transactions.iter().all(|txn| txn.state().is_idle());
         is_over
             && self.clients.iter().all(Client::is_idle)
             && self.readers.iter().all(|reader| reader.is_idle(side))
