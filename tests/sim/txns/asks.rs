@@ -75,7 +75,7 @@ pub fn send(side: &mut Side<'_>, line: ConnId, who: &Speaker, ask: &Ask) -> i32 
                 transactional_id: who.id,
                 producer_id: who.identity.0,
                 producer_epoch: who.identity.1,
-                group_id: super::client::group_of(who.id),
+                group_id: who.id,
             };
             let api = ApiKey::AddOffsetsToTxn;
             side.machine
@@ -112,7 +112,7 @@ fn init(side: &mut Side<'_>, line: ConnId, who: &Speaker, believes: bool) -> i32
 fn commit_offset(side: &mut Side<'_>, line: ConnId, who: &Speaker, offset: i64) -> i32 {
     let request = TxnOffsetCommitRequest {
         transactional_id: who.id,
-        group_id: super::client::group_of(who.id),
+        group_id: who.id,
         producer_id: who.identity.0,
         producer_epoch: who.identity.1,
         topics: vec![TxnOffsetCommitRequestTopic {

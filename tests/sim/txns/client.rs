@@ -91,11 +91,6 @@ pub struct Client {
     left: usize,
 }
 
-/// The consumer group whose offset an id's transactions move.
-pub fn group_of(id: &str) -> &str {
-    id
-}
-
 impl Client {
     /// That of a seed.
     pub fn any(number: u64, (id, is_shared): (&'static str, bool), side: &mut Side<'_>) -> Client {

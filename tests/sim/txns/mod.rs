@@ -18,6 +18,11 @@ use reader::Reader;
 /// The transactional ids.
 const IDS: [&str; 3] = ["copy", "count", "merge"];
 
+/// Whether the group is one whose offsets transactions move: each has the name of its transactional id.
+pub fn has_group(name: &str) -> bool {
+    IDS.contains(&name)
+}
+
 /// Everybody who has to do with transactions.
 #[derive(Debug)]
 pub struct Troupe {
@@ -88,7 +93,7 @@ impl Troupe {
         side.ledger.txns.check_records(&auditor.marks());
         let broker = side.machine.broker();
         for id in IDS {
-            let group = broker.groups().get(client::group_of(id));
+            let group = broker.groups().get(id);
             let offsets = group.iter().flat_map(|group| group.offsets.values());
             let offset = offsets.map(|committed| committed.offset).max();
             side.ledger.txns.check_offset(id, offset);
