@@ -172,7 +172,8 @@ impl World {
 
     /// A life, up to its end.
     fn live(&mut self) {
-        let events = self.luck.between(20, 160);
+        let most = if self.troupe.is_some() { 400 } else { 160 };
+        let events = self.luck.between(20, most);
         if self.luck.once_in(4) {
             self.machine.flush_bytes = self.luck.between(1, 400);
         } else {
@@ -290,6 +291,7 @@ impl World {
     fn pass_time(&mut self) {
         let ms = match self.luck.below(40) {
             _ if self.takes_long() && self.finishing => self.luck.between(1, 400),
+            0 if self.troupe.is_some() => self.luck.between(1, 5_000),
             0 | 1 if self.takes_long() => self.luck.between(1, 20_000),
             0 => 70_000,
             1 | 2 => 1_500,

@@ -4,6 +4,7 @@
 //! part that is cut or as the first thing in it.
 
 mod groups;
+mod txns;
 
 use crate::admin::Flavour;
 use crate::ledger::End;
@@ -63,7 +64,7 @@ const fn start(name: &'static str, past: fn(&mut Script) -> Step) -> Trace {
 
 /// All of them.
 pub fn all() -> impl Iterator<Item = &'static Trace> {
-    TRACES.iter().chain(groups::TRACES)
+    TRACES.iter().chain(groups::TRACES).chain(txns::TRACES)
 }
 
 const TRACES: &[Trace] = &[

@@ -15,6 +15,7 @@ use chronikd::proto::schema::txn_offset_commit::{
     TxnOffsetCommitRequest, TxnOffsetCommitRequestPartition, TxnOffsetCommitRequestTopic,
 };
 use chronikd::proto::{ApiKey, Records, Uuid};
+use chronikd::storage::PartitionId;
 
 /// Who asks.
 #[derive(Clone, Copy, Debug)]
@@ -81,7 +82,7 @@ pub fn send(side: &mut Side<'_>, line: ConnId, who: &Speaker, ask: &Ask) -> i32 
             side.machine
                 .ask(line, api, who.versions.add, &request, true)
         }
-        Ask::Offset(offset) => commit_offset(side, line, who, *offset),
+        Ask::Offset(at, offset) => commit_offset(side, line, who, (*at, *offset)),
         Ask::End(committed) => {
             let request = EndTxnRequest {
                 transactional_id: who.id,
@@ -109,16 +110,22 @@ fn init(side: &mut Side<'_>, line: ConnId, who: &Speaker, believes: bool) -> i32
         .ask(line, api, who.versions.init, &request, true)
 }
 
-fn commit_offset(side: &mut Side<'_>, line: ConnId, who: &Speaker, offset: i64) -> i32 {
+fn commit_offset(
+    side: &mut Side<'_>,
+    line: ConnId,
+    who: &Speaker,
+    (at, offset): (PartitionId, i64),
+) -> i32 {
+    let name = side.ledger.topic(at.topic).name.clone();
     let request = TxnOffsetCommitRequest {
         transactional_id: who.id,
         group_id: who.id,
         producer_id: who.identity.0,
         producer_epoch: who.identity.1,
         topics: vec![TxnOffsetCommitRequestTopic {
-            name: "main0",
+            name: &name,
             partitions: vec![TxnOffsetCommitRequestPartition {
-                partition_index: 0,
+                partition_index: at.partition,
                 committed_offset: offset,
                 ..Default::default()
             }],

@@ -7,6 +7,7 @@
 use super::asks::{self, Speaker};
 use super::history::FIRST_MARK;
 use crate::call::{Author, Reply};
+use crate::luck::Luck;
 use crate::side::Side;
 use chronikd::broker::wait::ConnId;
 use chronikd::proto::batch::BatchBuilder;
@@ -33,6 +34,54 @@ pub struct Versions {
     pub end: i16,
 }
 
+/// The version of transactions that a client knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    /// Partitions are announced, and the epoch stays.
+    First,
+    /// The first write is the announcement, and the epoch moves.
+    Second,
+}
+
+impl Versions {
+    fn newest(style: Style) -> Versions {
+        match style {
+            Style::First => Versions {
+                init: 4,
+                add: 3,
+                produce: 11,
+                offsets: 4,
+                end: 4,
+            },
+            Style::Second => Versions {
+                init: 5,
+                add: 3,
+                produce: 13,
+                offsets: 5,
+                end: 5,
+            },
+        }
+    }
+
+    fn any(style: Style, luck: &mut Luck) -> Versions {
+        let mut of = |low, high| luck.between(low, high) as i16;
+        match style {
+            Style::First => Versions {
+                init: of(0, 5),
+                add: of(0, 3),
+                produce: of(3, 11),
+                offsets: of(0, 4),
+                end: of(0, 4),
+            },
+            Style::Second => Versions {
+                init: of(4, 5),
+                produce: of(12, 13),
+                ..Versions::newest(style)
+            },
+        }
+    }
+}
+
 /// A request, as it is repeated.
 #[derive(Clone, Debug)]
 pub enum Ask {
@@ -50,13 +99,13 @@ pub enum Ask {
     /// The group joins.
     AddGroup,
     /// An offset.
-    Offset(i64),
+    Offset(PartitionId, i64),
     /// Commit it, or do not.
     End(bool),
 }
 
 /// A transaction from this client's side.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Work {
     number: i64,
     began_ms: i64,
@@ -70,9 +119,11 @@ struct Work {
 }
 
 /// See the head of this file.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Client {
     number: u64,
+    /// It has no whims.
+    is_steady: bool,
     /// Other clients have the transactional id too.
     is_shared: bool,
     speaker: Speaker,
@@ -87,6 +138,8 @@ pub struct Client {
     next_mark: u64,
     /// Steps until it wakes up.
     pause: usize,
+    /// How long it rests at most when it was overtaken.
+    rest: usize,
     /// Transactions that are still to be begun.
     left: usize,
 }
@@ -94,31 +147,32 @@ pub struct Client {
 impl Client {
     /// That of a seed.
     pub fn any(number: u64, (id, is_shared): (&'static str, bool), side: &mut Side<'_>) -> Client {
-        let of = |side: &mut Side<'_>, low, high| side.luck.between(low, high) as i16;
-        let versions = match side.luck.once_in(2) {
-            true => Versions {
-                init: of(side, 0, 5),
-                add: of(side, 0, 3),
-                produce: of(side, 3, 11),
-                offsets: of(side, 0, 4),
-                end: of(side, 0, 4),
+        let style = side.luck.pick(&[Style::First, Style::Second]);
+        let scripted = Client::scripted(number, id, style, side.luck.between(3, 20));
+        Client {
+            is_shared,
+            is_steady: false,
+            speaker: Speaker {
+                versions: Versions::any(style, side.luck),
+                timeout_ms: side.luck.pick(&[300, 10_000, 60_000, 600_000]),
+                ..scripted.speaker
             },
-            false => Versions {
-                init: of(side, 4, 5),
-                add: 3,
-                produce: of(side, 12, 13),
-                offsets: 5,
-                end: 5,
-            },
-        };
+            rest: side.luck.pick(&[5, 60, 300]),
+            ..scripted
+        }
+    }
+
+    /// One that has no whims, for so many transactions.
+    pub fn scripted(number: u64, id: &'static str, style: Style, left: usize) -> Client {
         Client {
             number,
-            is_shared,
+            is_shared: false,
+            is_steady: true,
             speaker: Speaker {
                 id,
                 identity: (-1, -1),
-                versions,
-                timeout_ms: side.luck.pick(&[300, 3_000, 30_000]),
+                versions: Versions::newest(style),
+                timeout_ms: 60_000,
             },
             has_identity: false,
             line: None,
@@ -128,7 +182,8 @@ impl Client {
             sequences: BTreeMap::new(),
             next_mark: FIRST_MARK + (number << 32) + 1,
             pause: 0,
-            left: side.luck.between(3, 20),
+            rest: 5,
+            left,
         }
     }
 
@@ -139,6 +194,11 @@ impl Client {
     /// Whether nothing is begun.
     pub fn is_idle(&self) -> bool {
         self.work.is_none() && self.ask.is_none()
+    }
+
+    /// Whether it has begun everything that it is there for.
+    pub fn is_through(&self) -> bool {
+        self.left == 0
     }
 
     /// The connection, or the whole broker, is gone.
@@ -169,7 +229,7 @@ impl Client {
             );
             return self.hang_up(side, line);
         }
-        if !finishing && self.has_whim(side, line) {
+        if !finishing && !self.is_steady && self.has_whim(side, line) {
             return;
         }
         if self.ask.is_none() {
@@ -185,10 +245,10 @@ impl Client {
 
     /// It hangs up, falls asleep, or dies and begins anew.
     fn has_whim(&mut self, side: &mut Side<'_>, line: ConnId) -> bool {
-        match side.luck.below(150) {
-            0..=2 => self.hang_up(side, line),
-            3..=4 => self.pause = side.luck.between(5, 60),
-            5 => {
+        match side.luck.below(400) {
+            0..=5 => self.hang_up(side, line),
+            6..=7 => self.pause = side.luck.between(5, 90),
+            8 => {
                 self.hang_up(side, line);
                 self.give_up();
             }
@@ -234,7 +294,7 @@ impl Client {
                 return Some(Ask::AddGroup);
             }
             side.ledger.txns.moving(work.number);
-            return Some(Ask::Offset(work.number));
+            return Some(Ask::Offset(all[0], work.number));
         }
         if work.batches_left > 0 {
             let at = side.luck.pick(&all);
@@ -304,6 +364,7 @@ impl Client {
             | ErrorCode::NOT_COORDINATOR
             | ErrorCode::NOT_ENOUGH_REPLICAS
             | ErrorCode::NOT_LEADER_OR_FOLLOWER => self.ask = Some((ask, None)),
+            ErrorCode::KAFKA_STORAGE_ERROR if side.ledger.faulty => self.ask = Some((ask, None)),
             _ => self.fail(side, &ask, code),
         }
     }
@@ -318,7 +379,7 @@ impl Client {
                 self.working().partitions.insert(at);
             }
             Ask::AddGroup => self.working().has_group = true,
-            Ask::Offset(_) => self.working().owes_offset = false,
+            Ask::Offset(..) => self.working().owes_offset = false,
             Ask::Produce {
                 at, first, count, ..
             } => {
@@ -376,7 +437,7 @@ impl Client {
             side.ledger.txns.refused(work.number);
         }
         self.give_up();
-        self.pause = side.luck.below(10);
+        self.pause = side.luck.below(self.rest);
     }
 
     fn may_be_overtaken(&self, side: &Side<'_>) -> bool {
@@ -392,7 +453,7 @@ pub fn usable(side: &Side<'_>) -> Vec<PartitionId> {
     let all = side.ledger.partitions().into_iter();
     let usable = all.filter(|at| {
         let topic = side.ledger.topic(at.topic);
-        topic.durable && topic.name.starts_with("main")
+        topic.durable && !topic.name.starts_with("extra")
     });
     usable.collect()
 }
@@ -422,7 +483,7 @@ fn code_of(ask: &Ask, reply: &Reply) -> ErrorCode {
             response.responses[0].partition_responses[0].error_code
         }
         Ask::AddGroup => reply.read::<AddOffsetsToTxnResponse>().error_code,
-        Ask::Offset(_) => {
+        Ask::Offset(..) => {
             let response: TxnOffsetCommitResponse<'_> = reply.read();
             response.topics[0].partitions[0].error_code
         }

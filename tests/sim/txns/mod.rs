@@ -9,6 +9,7 @@ mod client;
 mod history;
 mod reader;
 
+pub use client::Style;
 pub use history::History;
 
 use crate::side::Side;
@@ -24,7 +25,7 @@ pub fn has_group(name: &str) -> bool {
 }
 
 /// Everybody who has to do with transactions.
-#[derive(Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Troupe {
     clients: Vec<Client>,
     readers: Vec<Reader>,
@@ -33,7 +34,7 @@ pub struct Troupe {
 impl Troupe {
     /// That of a seed.
     pub fn any(side: &mut Side<'_>) -> Troupe {
-        let count = side.luck.between(2, 6) as u64;
+        let count = side.luck.between(1, 5) as u64;
         let ids = side.luck.between(1, IDS.len());
         let client = |number: u64| {
             let place = number as usize % ids;
@@ -46,6 +47,23 @@ impl Troupe {
             clients,
             readers: readers.collect(),
         }
+    }
+
+    /// One more client, without whims, for so many transactions.
+    pub fn enter(&mut self, id: &'static str, style: Style, count: usize) {
+        let number = self.clients.len() as u64;
+        let client = Client::scripted(number, id, style, count);
+        self.clients.push(client);
+    }
+
+    /// Whether everybody has begun everything.
+    pub fn is_through(&self) -> bool {
+        self.clients.iter().all(Client::is_through)
+    }
+
+    /// Whether nobody is there.
+    pub fn is_empty(&self) -> bool {
+        self.clients.is_empty()
     }
 
     /// The broker is gone.

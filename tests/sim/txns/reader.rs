@@ -28,7 +28,7 @@ struct Follow {
 }
 
 /// See the head of this file.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Reader {
     version: i16,
     follows: Vec<Follow>,
