@@ -1,4 +1,4 @@
-//! Some forty short runs, each cut at every operation of the disk, and with every operation failing.
+//! Some fifty short runs, each cut at every operation of the disk, and with every operation failing.
 //!
 //! A trace has a past, which is not cut and ends with the broker off; then the broker is started, before the
 //! part that is cut or as the first thing in it.

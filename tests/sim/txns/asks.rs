@@ -34,67 +34,76 @@ pub struct Speaker {
 pub fn send(side: &mut Side<'_>, line: ConnId, who: &Speaker, ask: &Ask) -> i32 {
     match ask {
         Ask::Init { believes } => init(side, line, who, *believes),
-        Ask::Add(at) => {
-            let name = side.ledger.topic(at.topic).name.clone();
-            let request = AddPartitionsToTxnRequest {
-                v3_and_below_transactional_id: who.id,
-                v3_and_below_producer_id: who.identity.0,
-                v3_and_below_producer_epoch: who.identity.1,
-                v3_and_below_topics: vec![AddPartitionsToTxnTopic {
-                    name: &name,
-                    partitions: vec![at.partition],
-                }],
-                ..Default::default()
-            };
-            let api = ApiKey::AddPartitionsToTxn;
-            side.machine
-                .ask(line, api, who.versions.add, &request, true)
-        }
-        Ask::Produce { at, bytes, .. } => {
-            let name = side.ledger.topic(at.topic).name.clone();
-            let by_id = who.versions.produce >= producer::FIRST_BY_ID;
-            let request = ProduceRequest {
-                transactional_id: Some(who.id),
-                acks: -1,
-                timeout_ms: producer::TIMEOUT_MS,
-                topic_data: vec![TopicProduceData {
-                    name: if by_id { "" } else { &name },
-                    topic_id: if by_id { at.topic } else { Uuid::ZERO },
-                    partition_data: vec![PartitionProduceData {
-                        index: at.partition,
-                        records: Records::Here(Some(bytes)),
-                    }],
-                }],
-                ..Default::default()
-            };
-            let api = ApiKey::Produce;
-            side.machine
-                .ask(line, api, who.versions.produce, &request, true)
-        }
-        Ask::AddGroup => {
-            let request = AddOffsetsToTxnRequest {
-                transactional_id: who.id,
-                producer_id: who.identity.0,
-                producer_epoch: who.identity.1,
-                group_id: who.id,
-            };
-            let api = ApiKey::AddOffsetsToTxn;
-            side.machine
-                .ask(line, api, who.versions.add, &request, true)
-        }
+        Ask::Add(at) => add(side, line, who, *at),
+        Ask::Produce { at, bytes, .. } => produce(side, line, who, (*at, bytes)),
+        Ask::AddGroup => add_group(side, line, who),
         Ask::Offset(at, offset) => commit_offset(side, line, who, (*at, *offset)),
-        Ask::End(committed) => {
-            let request = EndTxnRequest {
-                transactional_id: who.id,
-                producer_id: who.identity.0,
-                producer_epoch: who.identity.1,
-                committed: *committed,
-            };
-            let api = ApiKey::EndTxn;
-            side.machine
-                .ask(line, api, who.versions.end, &request, true)
-        }
+        Ask::End(commits) => end(side, line, who, *commits),
     }
+}
+
+fn add(side: &mut Side<'_>, line: ConnId, who: &Speaker, at: PartitionId) -> i32 {
+    let name = side.ledger.topic(at.topic).name.clone();
+    let request = AddPartitionsToTxnRequest {
+        v3_and_below_transactional_id: who.id,
+        v3_and_below_producer_id: who.identity.0,
+        v3_and_below_producer_epoch: who.identity.1,
+        v3_and_below_topics: vec![AddPartitionsToTxnTopic {
+            name: &name,
+            partitions: vec![at.partition],
+        }],
+        ..Default::default()
+    };
+    let (api, version) = (ApiKey::AddPartitionsToTxn, who.versions.add);
+    side.machine.ask(line, api, version, &request, true)
+}
+
+fn produce(
+    side: &mut Side<'_>,
+    line: ConnId,
+    who: &Speaker,
+    (at, bytes): (PartitionId, &[u8]),
+) -> i32 {
+    let (api, version) = (ApiKey::Produce, who.versions.produce);
+    let name = side.ledger.topic(at.topic).name.clone();
+    let by_id = version >= producer::FIRST_BY_ID;
+    let request = ProduceRequest {
+        transactional_id: Some(who.id),
+        acks: -1,
+        timeout_ms: producer::TIMEOUT_MS,
+        topic_data: vec![TopicProduceData {
+            name: if by_id { "" } else { &name },
+            topic_id: if by_id { at.topic } else { Uuid::ZERO },
+            partition_data: vec![PartitionProduceData {
+                index: at.partition,
+                records: Records::Here(Some(bytes)),
+            }],
+        }],
+        ..Default::default()
+    };
+    side.machine.ask(line, api, version, &request, true)
+}
+
+fn add_group(side: &mut Side<'_>, line: ConnId, who: &Speaker) -> i32 {
+    let request = AddOffsetsToTxnRequest {
+        transactional_id: who.id,
+        producer_id: who.identity.0,
+        producer_epoch: who.identity.1,
+        group_id: who.id,
+    };
+    let (api, version) = (ApiKey::AddOffsetsToTxn, who.versions.add);
+    side.machine.ask(line, api, version, &request, true)
+}
+
+fn end(side: &mut Side<'_>, line: ConnId, who: &Speaker, committed: bool) -> i32 {
+    let request = EndTxnRequest {
+        transactional_id: who.id,
+        producer_id: who.identity.0,
+        producer_epoch: who.identity.1,
+        committed,
+    };
+    let (api, version) = (ApiKey::EndTxn, who.versions.end);
+    side.machine.ask(line, api, version, &request, true)
 }
 
 fn init(side: &mut Side<'_>, line: ConnId, who: &Speaker, believes: bool) -> i32 {
