@@ -1,6 +1,6 @@
 //! Requests into frames, and frames into responses.
 
-use chronikd::proto::batch::{Batch, BatchBuilder, BatchHeader};
+use chronikd::proto::batch::{Batch, BatchBuilder, BatchHeader, EndMarker};
 use chronikd::proto::{self, ApiKey, Wire};
 
 /// What every client calls itself.
@@ -94,8 +94,10 @@ pub fn batch(
 pub struct Read {
     /// Its header.
     pub header: BatchHeader,
-    /// The marks of its records, in order.
+    /// The marks of its records, in order; none in the end of a transaction.
     pub marks: Vec<u64>,
+    /// Of the end of a transaction: whether it commits.
+    pub commits: Option<bool>,
 }
 
 /// The batches of a fetch, each of which must be whole and right.
@@ -104,11 +106,14 @@ pub fn batches(mut bytes: &[u8]) -> Vec<Read> {
     while !bytes.is_empty() {
         let (batch, rest) = Batch::split_first(bytes).expect("whole batches");
         batch.check_crc().expect("the checksum of a batch");
+        let commits = EndMarker::of(&batch).map(|end| end.commits);
         let records = batch.records(batch.payload());
+        let records = records.filter(|_| commits.is_none());
         let marks = records.map(|record| mark(record.expect("a record").value));
         found.push(Read {
             header: *batch.header(),
             marks: marks.collect(),
+            commits,
         });
         bytes = rest;
     }

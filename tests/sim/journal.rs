@@ -77,12 +77,13 @@ fn holds(disk: &SimDisk, path: &Path) -> (u64, u64) {
 }
 
 /// How many keys the journal has for what is true, without that of the producer ids: the last start, topics, groups
-/// that have had a generation, offsets.
+/// that have had a generation, offsets, transactional ids whose transactions are over.
 fn keys(broker: &Broker) -> u64 {
     let topics = broker.topics().iter().count();
     let groups = broker.groups().iter().map(|group| {
         let was_settled = group.generation_id > 0;
         usize::from(was_settled) + group.offsets.len()
     });
-    1 + (topics + groups.sum::<usize>()) as u64
+    let transactions = broker.transactions().iter().count();
+    1 + (topics + groups.sum::<usize>() + transactions) as u64
 }

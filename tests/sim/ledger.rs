@@ -6,6 +6,7 @@
 
 use crate::call::Read;
 use crate::groups::Book;
+use crate::txns::History;
 use chronikd::broker::Broker;
 use chronikd::broker::topics::Topic;
 use chronikd::clock::Now;
@@ -95,6 +96,8 @@ pub struct Ledger {
     pub faulty: bool,
     /// What is known of groups.
     pub groups: Book,
+    /// What is known of transactions.
+    pub txns: History,
 }
 
 impl Ledger {
@@ -116,6 +119,7 @@ impl Ledger {
             stopping: false,
             faulty: false,
             groups: Book::default(),
+            txns: History::default(),
         }
     }
 
@@ -337,6 +341,8 @@ impl Ledger {
 
     /// After every turn: offsets only rise.
     pub fn turned(&mut self, broker: &Broker, now: Now) {
+        let durable = self.durable();
+        self.txns.turned(broker, &durable);
         let topics = &self.topics;
         let state = |id| state_of(topics, id);
         self.groups.turned(broker, now, &state);
@@ -352,6 +358,11 @@ impl Ledger {
                 }
             }
         }
+    }
+
+    fn durable(&self) -> Vec<PartitionId> {
+        let all = self.partitions().into_iter();
+        all.filter(|at| self.topics[&at.topic].durable).collect()
     }
 
     /// How many partitions are known, of topics that exist.
@@ -519,7 +530,7 @@ impl Ledger {
         let mut newest: BTreeMap<u64, u64> = BTreeMap::new();
         let mut sequences: BTreeMap<(i64, i16), i32> = BTreeMap::new();
         let mut epoch = 0;
-        for Read { header, marks } in batches {
+        for Read { header, marks, .. } in batches.iter().filter(|batch| batch.commits.is_none()) {
             assert!(
                 header.partition_leader_epoch >= epoch,
                 "{title}: a leader epoch went back"

@@ -2,8 +2,8 @@
 //!
 //! A **seed** is a run: several clients at once, bytes in random pieces, lanes in random order, power cuts between any
 //! two operations and in the middle of recoveries (`world`). There are seeds of records, with producers and fetchers,
-//! and seeds of groups, with members of all sorts, consumers that are in no group and an operator (`groups`). In both
-//! the journal is snapshotted often or hardly ever.
+//! seeds of groups, with members of all sorts, consumers that are in no group and an operator (`groups`), and seeds of
+//! transactions, with producers that overtake each other and readers of committed records (`txns`). In all of them the journal is snapshotted often or hardly ever.
 //!
 //! A **trace** is a short script without chance (`traces`, `script`). Its power is cut at every operation of the disk,
 //! each of them fails, and the disk is full from the beginning.
@@ -13,6 +13,7 @@
 //! | records: what was acknowledged or read stays where it is | `ledger` |
 //! | one generation at a time, with one plan of which everybody has its part; what was promised of it comes back | `groups::book` |
 //! | nobody of an old generation is obeyed; nobody is told to go without a reason | `groups::member` |
+//! | transactions are whole or not there, and the last stable offset never goes back | `txns::history` |
 //! | committed offsets never go back, and go only when there is a reason | `groups::offsets` |
 //! | every request is answered once and in order, or its connection is gone | `machine`, and `World::is_calm` |
 //! | the journal is bounded, becomes what is true, and then nothing is written | `journal`, `World::come_to_rest` |
@@ -36,6 +37,7 @@ mod script;
 mod side;
 mod traced;
 mod traces;
+mod txns;
 mod world;
 
 use chronikd::disk::sim::{Fault, Times};
@@ -45,6 +47,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 const RECORD_SEEDS: u64 = 1_000;
 /// And of groups, where there is more that can happen.
 const GROUP_SEEDS: u64 = 2_000;
+/// And of transactions.
+const TRANSACTION_SEEDS: u64 = 1_000;
 const THREADS: usize = 2;
 
 fn number(variable: &str) -> Option<u64> {
@@ -117,6 +121,11 @@ fn no_promise_is_broken_whenever_the_power_is_cut() {
 #[test]
 fn no_promise_to_a_group_is_broken_whenever_the_power_is_cut() {
     run_seeds(world::Cast::Groups, GROUP_SEEDS);
+}
+
+#[test]
+fn no_transaction_is_torn_whenever_the_power_is_cut() {
+    run_seeds(world::Cast::Transactions, TRANSACTION_SEEDS);
 }
 
 #[test]

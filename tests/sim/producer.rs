@@ -18,9 +18,12 @@ use chronikd::proto::{ApiKey, Records, Uuid};
 use chronikd::storage::PartitionId;
 use std::collections::VecDeque;
 
+/// Before this version of Produce, topics are named.
+pub const FIRST_BY_ID: i16 = 13;
 /// Batches that an idempotent producer has on their way at most.
 const FLYING: usize = 5;
-const TIMEOUT_MS: i32 = 30_000;
+/// How long a produce may take.
+pub const TIMEOUT_MS: i32 = 30_000;
 
 /// How a producer works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -320,7 +323,7 @@ pub fn produce(
     bytes: &[u8],
 ) -> i32 {
     let name = side.ledger.topic(at.topic).name.clone();
-    let by_id = version >= 13;
+    let by_id = version >= FIRST_BY_ID;
     let request = ProduceRequest {
         acks,
         timeout_ms: TIMEOUT_MS,

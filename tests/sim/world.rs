@@ -13,6 +13,7 @@ use crate::luck::Luck;
 use crate::machine::{Machine, Stopped};
 use crate::producer::{Kind, Producer};
 use crate::side::Side;
+use crate::txns::Troupe;
 use chronikd::config::BrokerConfig;
 use chronikd::disk::sim::Survives;
 use std::ops::ControlFlow;
@@ -27,6 +28,8 @@ pub enum Cast {
     Logs,
     /// One of each, and a crowd that has to do with groups.
     Groups,
+    /// One of each, and a troupe that has to do with transactions.
+    Transactions,
 }
 
 /// See the head of this file.
@@ -38,6 +41,7 @@ pub struct World {
     producers: Vec<Producer>,
     fetchers: Vec<Fetcher>,
     crowd: Option<Crowd>,
+    troupe: Option<Troupe>,
     finishing: bool,
 }
 
@@ -46,8 +50,10 @@ pub fn run(seed: u64, cast: Cast) {
     let mut world = World::new(seed, cast);
     world.boot();
     world.create_main_topics();
-    if cast == Cast::Groups {
-        world.gather();
+    match cast {
+        Cast::Logs => {}
+        Cast::Groups => world.gather(),
+        Cast::Transactions => world.troupe = Some(Troupe::any(&mut world.side())),
     }
     let lives = world.luck.between(1, 3);
     for _ in 0..lives {
@@ -80,7 +86,7 @@ impl World {
         };
         let (producers, fetchers) = match cast {
             Cast::Logs => (4, 3),
-            Cast::Groups => (1, 1),
+            Cast::Groups | Cast::Transactions => (1, 1),
         };
         let producers = (1..=producers).map(producer).collect();
         let fetcher = |_| {
@@ -97,6 +103,7 @@ impl World {
             producers,
             fetchers,
             crowd: None,
+            troupe: None,
             finishing: false,
             luck,
         }
@@ -115,6 +122,7 @@ impl World {
         self.producers.iter_mut().for_each(Producer::cut_off);
         self.fetchers.iter_mut().for_each(Fetcher::cut_off);
         self.crowd.iter_mut().for_each(Crowd::cut_off);
+        self.troupe.iter_mut().for_each(Troupe::cut_off);
     }
 
     /// Starts the broker, with cuts in the middle of it now and then.
@@ -164,7 +172,8 @@ impl World {
 
     /// A life, up to its end.
     fn live(&mut self) {
-        let events = self.luck.between(20, 160);
+        let most = if self.troupe.is_some() { 400 } else { 160 };
+        let events = self.luck.between(20, most);
         if self.luck.once_in(4) {
             self.machine.flush_bytes = self.luck.between(1, 400);
         } else {
@@ -181,7 +190,7 @@ impl World {
                 break;
             }
         }
-        if ended.is_continue() && self.crowd.is_some() && self.luck.once_in(4) {
+        if ended.is_continue() && self.takes_long() && self.luck.once_in(4) {
             self.stop();
         } else if ended.is_continue() && self.luck.once_in(3) {
             self.machine.kill();
@@ -209,7 +218,7 @@ impl World {
     }
 
     fn step_clients(&mut self) {
-        if self.crowd.is_some() && self.ledger.stopping {
+        if self.takes_long() && self.ledger.stopping {
             return;
         }
         let finishing = self.finishing;
@@ -234,6 +243,14 @@ impl World {
         if let Some(crowd) = &mut self.crowd {
             crowd.step(&mut side, finishing);
         }
+        if let Some(troupe) = &mut self.troupe {
+            troupe.step(&mut side, finishing);
+        }
+    }
+
+    /// Whether there is somebody whom others wait for, so that time has to pass.
+    fn takes_long(&self) -> bool {
+        self.crowd.is_some() || self.troupe.is_some()
     }
 
     fn deliver(&mut self) {
@@ -273,15 +290,16 @@ impl World {
 
     fn pass_time(&mut self) {
         let ms = match self.luck.below(40) {
-            _ if self.crowd.is_some() && self.finishing => self.luck.between(1, 400),
-            0 | 1 if self.crowd.is_some() => self.luck.between(1, 20_000),
+            _ if self.takes_long() && self.finishing => self.luck.between(1, 400),
+            0 if self.troupe.is_some() => self.luck.between(1, 5_000),
+            0 | 1 if self.takes_long() => self.luck.between(1, 20_000),
             0 => 70_000,
             1 | 2 => 1_500,
             3..=20 => self.luck.between(0, 30),
             _ => 1,
         };
         self.machine.pass_ms(ms as i64);
-        if self.crowd.is_none() && !self.finishing && self.luck.once_in(200) {
+        if !self.takes_long() && !self.finishing && self.luck.once_in(200) {
             self.machine.now.wall_ms -= 60_000;
         }
     }
@@ -298,8 +316,8 @@ impl World {
             }
         }
         panic!(
-            "it does not come to rest: {:?} {:?} {:?} {:?}",
-            self.admin, self.producers, self.fetchers, self.crowd
+            "it does not come to rest: {:?} {:?} {:?} {:?} {:?}",
+            self.admin, self.producers, self.fetchers, self.crowd, self.troupe
         );
     }
 
@@ -324,6 +342,7 @@ impl World {
                 .iter()
                 .all(|fetcher| fetcher.is_idle(&mut side))
             && self.crowd.iter().all(|crowd| crowd.is_calm(&side))
+            && self.troupe.iter().all(|troupe| troupe.is_calm(&mut side))
     }
 
     /// Reads everything from the beginning.
@@ -345,6 +364,16 @@ impl World {
             crowd.audit(&mut self.side());
             self.crowd = Some(crowd);
             self.settle(World::is_calm);
+        }
+        if let Some(mut troupe) = self.troupe.take() {
+            troupe.audit(&mut self.side());
+            self.troupe = Some(troupe);
+            self.settle(World::is_calm);
+            let troupe = self.troupe.take();
+            troupe
+                .iter()
+                .for_each(|troupe| troupe.check(&mut self.side()));
+            self.troupe = troupe;
         }
     }
 

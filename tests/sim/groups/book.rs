@@ -11,6 +11,7 @@ use super::offsets::Offsets;
 use super::register::Register;
 use crate::call::CLIENT;
 use crate::ledger::State;
+use crate::txns;
 use chronikd::broker::Broker;
 use chronikd::broker::groups::{Group, Phase};
 use chronikd::clock::{Mono, Now};
@@ -159,7 +160,8 @@ impl Book {
     }
 
     fn meet(&mut self, broker: &Broker) {
-        for group in broker.groups().iter() {
+        let all = broker.groups().iter();
+        for group in all.filter(|group| !txns::has_group(&group.id)) {
             self.page(&group.id);
         }
     }

@@ -4,6 +4,7 @@
 //! whole again, so a script comes to its end unless the broker stops.
 
 mod groups;
+mod txns;
 
 use crate::admin::{Admin, Flavour};
 use crate::call::{self, Author};
@@ -14,6 +15,7 @@ use crate::luck::Luck;
 use crate::machine::{Machine, Stopped};
 use crate::producer;
 use crate::side::Side;
+use crate::txns::Troupe;
 use chronikd::broker::wait::ConnId;
 use chronikd::config::BrokerConfig;
 use chronikd::disk::sim::Survives;
@@ -55,6 +57,7 @@ pub struct Script {
     author: Option<Author>,
     unanswered: VecDeque<Unanswered>,
     crowd: Crowd,
+    troupe: Troupe,
 }
 
 impl Script {
@@ -73,6 +76,7 @@ impl Script {
             author: None,
             unanswered: VecDeque::new(),
             crowd: Crowd::default(),
+            troupe: Troupe::default(),
         }
     }
 
@@ -83,6 +87,8 @@ impl Script {
         fork.unanswered.clone_from(&self.unanswered);
         fork.crowd = self.crowd.clone();
         fork.crowd.cut_off();
+        fork.troupe = self.troupe.clone();
+        fork.troupe.cut_off();
         fork
     }
 
@@ -111,6 +117,7 @@ impl Script {
     fn cut_off(&mut self) {
         self.line = None;
         self.crowd.cut_off();
+        self.troupe.cut_off();
     }
 
     /// Starts the broker, and waits until everything is loaded.
@@ -353,6 +360,7 @@ impl Script {
         self.ledger.faulty = false;
         self.open()?;
         self.audit()?;
+        self.check_transactions()?;
         self.repeat()?;
         for at in self.ledger.partitions() {
             let name = self.ledger.topic(at.topic).name.clone();
@@ -367,6 +375,7 @@ impl Script {
         self.cut_off();
         self.open()?;
         self.audit()?;
+        self.check_transactions()?;
         self.gather()?;
         assert_eq!(self.crowd.places(), places, "a restart has moved somebody");
         Ok(())

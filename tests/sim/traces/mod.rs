@@ -1,9 +1,10 @@
-//! Some forty short runs, each cut at every operation of the disk, and with every operation failing.
+//! Some fifty short runs, each cut at every operation of the disk, and with every operation failing.
 //!
 //! A trace has a past, which is not cut and ends with the broker off; then the broker is started, before the
 //! part that is cut or as the first thing in it.
 
 mod groups;
+mod txns;
 
 use crate::admin::Flavour;
 use crate::ledger::End;
@@ -63,7 +64,7 @@ const fn start(name: &'static str, past: fn(&mut Script) -> Step) -> Trace {
 
 /// All of them.
 pub fn all() -> impl Iterator<Item = &'static Trace> {
-    TRACES.iter().chain(groups::TRACES)
+    TRACES.iter().chain(groups::TRACES).chain(txns::TRACES)
 }
 
 const TRACES: &[Trace] = &[

@@ -1,0 +1,75 @@
+//! The steps of a script that have to do with transactions.
+
+use super::{Script, Step};
+use crate::side::Side;
+use crate::txns::{Style, Troupe};
+
+/// Turns after which a disk is whole again, and time passes faster.
+const BRISK_TURNS: usize = 60;
+/// What passes in each of the turns after these.
+const LONG_MS: i64 = 300;
+/// Turns in which transactions are begun and not ended.
+const FEW_TURNS: usize = 12;
+
+impl Script {
+    /// New producers, each of its transactional id and version, run so many transactions, all side by side.
+    pub fn transact(&mut self, cast: &[(&'static str, Style)], count: usize) -> Step {
+        self.enter(cast, count);
+        self.play(false, |troupe, side| {
+            troupe.is_through() && troupe.is_calm(side)
+        })
+    }
+
+    /// New producers begin transactions, and are in the middle of them.
+    pub fn begin_to_transact(&mut self, cast: &[(&'static str, Style)]) -> Step {
+        self.enter(cast, 1);
+        let mut turns = 0;
+        self.play(false, |_, _| {
+            turns += 1;
+            turns == FEW_TURNS
+        })
+    }
+
+    fn enter(&mut self, cast: &[(&'static str, Style)], count: usize) {
+        for (id, style) in cast {
+            self.troupe.enter(id, *style, count);
+        }
+    }
+
+    fn play(
+        &mut self,
+        finishing: bool,
+        mut done: impl FnMut(&Troupe, &mut Side<'_>) -> bool,
+    ) -> Step {
+        let mut turns = 0;
+        self.until(|script| {
+            turns += 1;
+            if turns > BRISK_TURNS {
+                script.machine.pass_ms(LONG_MS);
+                script.machine.disk.heal();
+                script.machine.disk.set_capacity(None);
+            }
+            let mut troupe = std::mem::take(&mut script.troupe);
+            troupe.step(&mut script.side(), finishing);
+            let is_done = done(&troupe, &mut script.side());
+            script.troupe = troupe;
+            is_done
+        })
+    }
+
+    /// After a start: what was begun is finished, and everything that is committed is read.
+    pub(super) fn check_transactions(&mut self) -> Step {
+        if self.troupe.is_empty() {
+            return Ok(());
+        }
+        self.play(true, Troupe::is_calm)?;
+        let mut troupe = std::mem::take(&mut self.troupe);
+        troupe.audit(&mut self.side());
+        self.troupe = troupe;
+        self.play(true, Troupe::is_calm)?;
+        let troupe = std::mem::take(&mut self.troupe);
+        troupe.check(&mut self.side());
+        self.troupe = troupe;
+        Ok(())
+    }
+}
