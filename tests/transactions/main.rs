@@ -1,0 +1,41 @@
+//! Transactions of the real clients, unchanged, against the real daemon.
+//!
+//! Each client is one small program in `programs/` (the Go ones are in `tests/clients/go`) that answers the lines of
+//! `client`. The table there says who they are; the table in `story` says what each of them goes through: commits
+//! and aborts, a second instance that fences the first, a timeout, offsets that move with the transaction, and a
+//! broker that is killed with a transaction open. What was committed is read by the client itself, read_committed, and
+//!
+//!
+//! With `CHRONIKD_ORACLE=HOST:PORT` (on this machine) the suite runs against another broker, which is not killed: so
+//! that what is expected here is what Apache Kafka does.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod client;
+mod stage;
+mod story;
+
+/// One test for each client, so that a failure names it.
+macro_rules! stories {
+    ($($name:ident)+) => {$(
+        #[test]
+        fn $name() {
+            story::run(client::named(stringify!($name)));
+        }
+    )+
+
+        #[test]
+        fn every_client_of_the_table_has_a_test() {
+            let names: Vec<&str> = client::CLIENTS.iter().map(|client| client.name).collect();
+            assert_eq!(names, [$(stringify!($name)),+]);
+        }
+    };
+}
+
+stories! {
+    kafka_clients_4_3
+    kafka_clients_3_9
+    confluent_kafka_2
+    kafka_python_3_0
+}
