@@ -55,6 +55,17 @@ pub(crate) const CLIENTS: &[Client] = &[
         program: Program::Venv("kafka_python.py", "kafka-python-3.0"),
         fenced: &["ProducerFencedError", "InvalidProducerEpochError"],
     },
+    Client {
+        name: "sarama",
+        program: Program::Go("sarama", "transactor"),
+        // It has no name for PRODUCER_FENCED.
+        fenced: &["Error code = 90", "old epoch"],
+    },
+    Client {
+        name: "franz_go",
+        program: Program::Go("franz-go", "transactor"),
+        fenced: &["PRODUCER_FENCED", "INVALID_PRODUCER_EPOCH"],
+    },
 ];
 
 /// The client of a test.

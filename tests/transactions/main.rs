@@ -3,8 +3,8 @@
 //! Each client is one small program in `programs/` (the Go ones are in `tests/clients/go`) that answers the lines of
 //! `client`. The table there says who they are; the table in `story` says what each of them goes through: commits
 //! and aborts, a second instance that fences the first, a timeout, offsets that move with the transaction, and a
-//! broker that is killed with a transaction open. What was committed is read by the client itself, read_committed, and
-//!
+//! broker that is killed with a transaction open. What was committed is read by the client itself, read_committed.
+//! `commands` is Kafka's own tool for transactions.
 //!
 //! With `CHRONIKD_ORACLE=HOST:PORT` (on this machine) the suite runs against another broker, which is not killed: so
 //! that what is expected here is what Apache Kafka does.
@@ -13,6 +13,7 @@
 mod common;
 
 mod client;
+mod commands;
 mod stage;
 mod story;
 
@@ -38,4 +39,11 @@ stories! {
     kafka_clients_3_9
     confluent_kafka_2
     kafka_python_3_0
+    sarama
+    franz_go
+}
+
+#[test]
+fn kafkas_tool_lists_describes_and_aborts_transactions() {
+    commands::run();
 }

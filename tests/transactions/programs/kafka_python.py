@@ -68,7 +68,8 @@ class Transactor:
     def _records(self, consumer, partition):
         deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
-            yield from consumer.poll(100).get(partition, [])
+            # It comes to nothing when a poll is over before its rebalance is.
+            yield from consumer.poll(5000).get(partition, [])
         raise TimeoutError("records are missing")
 
 
