@@ -45,7 +45,10 @@ impl Program {
                 let mut command = Command::new(packages.join("node"));
                 // kafkajs computes timeouts below zero, of which this Node warns.
                 command.arg("--no-warnings").arg(folder.join(script));
-                command.env("NODE_PATH", packages.join("node_modules"));
+                let modules = packages.join("node_modules");
+                let shared = tests_dir().join("common");
+                let both = std::env::join_paths([modules, shared]);
+                command.env("NODE_PATH", both.map_err(|why| why.to_string())?);
                 Ok(command)
             }
             Program::Go(library, part) => {

@@ -56,6 +56,11 @@ pub(crate) const CLIENTS: &[Client] = &[
         fenced: &["ProducerFencedError", "InvalidProducerEpochError"],
     },
     Client {
+        name: "kafkajs_2",
+        program: Program::Node("kafkajs.js", "kafkajs-2"),
+        fenced: &["PRODUCER_FENCED", "INVALID_PRODUCER_EPOCH"],
+    },
+    Client {
         name: "sarama",
         program: Program::Go("sarama", "transactor"),
         // It has no name for PRODUCER_FENCED.

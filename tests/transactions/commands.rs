@@ -51,7 +51,7 @@ impl Bench {
         let rows = self.rows(&format!("describe --transactional-id {id}"));
         assert_eq!(rows[0].text("TransactionState"), "CompleteCommit");
         assert_eq!(rows[0].text("TransactionTimeoutMs"), "60000");
-        assert_eq!(rows[0].text("CurrentTransactionStartTimeMs"), "None");
+        assert_eq!(rows[0].text("TopicPartitions"), "");
         let rows = self.rows(&format!("describe-producers --topic {id} --partition 0"));
         assert_eq!(rows.len(), 1);
         assert_eq!(rows[0].text("CurrentTransactionStartOffset"), "None");

@@ -39,6 +39,7 @@ stories! {
     kafka_clients_3_9
     confluent_kafka_2
     kafka_python_3_0
+    kafkajs_2
     sarama
     franz_go
 }

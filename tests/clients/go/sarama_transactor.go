@@ -65,9 +65,12 @@ func (*saramaCopy) Setup(sarama.ConsumerGroupSession) error   { return nil }
 func (*saramaCopy) Cleanup(sarama.ConsumerGroupSession) error { return nil }
 
 func (m *saramaCopy) ConsumeClaim(session sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) error {
-	if claim.Partition() == 0 {
-		m.done <- m.run(session, claim)
+	if claim.Partition() != 0 {
+		// The first claim that is given back ends the session.
+		<-session.Context().Done()
+		return nil
 	}
+	m.done <- m.run(session, claim)
 	return nil
 }
 
