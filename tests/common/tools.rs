@@ -18,7 +18,7 @@ const TITLES: &[&str] = &[
     "TransactionalId",
     "CoordinatorId",
     "ProducerId",
-    "Topic ",
+    "Topic\t",
 ];
 const PATIENCE: Duration = Duration::from_secs(60);
 

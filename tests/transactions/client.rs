@@ -29,7 +29,17 @@ pub(crate) struct Client {
     pub(crate) program: Program,
     /// What its sentence says, one of these, when another instance has taken its transactional id.
     pub(crate) fenced: &'static [&'static str],
+    /// Ends a transaction in which nothing was sent without asking the broker, which would refuse to commit it behind one
+    /// that was aborted.
+    pub(crate) ends_empty: bool,
 }
+
+const NEW: Client = Client {
+    name: "",
+    program: Program::System("", ""),
+    fenced: &[],
+    ends_empty: true,
+};
 
 /// All of them.
 pub(crate) const CLIENTS: &[Client] = &[
@@ -38,38 +48,52 @@ pub(crate) const CLIENTS: &[Client] = &[
         name: "kafka_clients_4_3",
         program: Program::Java("Transactor", "kafka-clients-4.3"),
         fenced: &["ProducerFencedException", "InvalidProducerEpochException"],
+        ..NEW
     },
     // It knows version 1 only.
     Client {
         name: "kafka_clients_3_9",
         program: Program::Java("Transactor", "kafka-clients-3.9"),
         fenced: &["ProducerFencedException", "InvalidProducerEpochException"],
+        ..NEW
     },
     Client {
         name: "confluent_kafka_2",
         program: Program::Venv("confluent.py", "confluent-kafka-2"),
         fenced: &["_FENCED", "PRODUCER_FENCED"],
+        ..NEW
     },
     Client {
         name: "kafka_python_3_0",
         program: Program::Venv("kafka_python.py", "kafka-python-3.0"),
         fenced: &["ProducerFencedError", "InvalidProducerEpochError"],
+        ..NEW
     },
     Client {
         name: "kafkajs_2",
         program: Program::Node("kafkajs.js", "kafkajs-2"),
         fenced: &["PRODUCER_FENCED", "INVALID_PRODUCER_EPOCH"],
+        ..NEW
+    },
+    Client {
+        name: "platformatic_kafka_2",
+        program: Program::Node("platformatic.js", "platformatic-kafka-2"),
+        fenced: &["PRODUCER_FENCED", "INVALID_PRODUCER_EPOCH"],
+        ends_empty: false,
+        ..NEW
     },
     Client {
         name: "sarama",
         program: Program::Go("sarama", "transactor"),
         // It has no name for PRODUCER_FENCED.
         fenced: &["Error code = 90", "old epoch"],
+        ..NEW
     },
     Client {
         name: "franz_go",
         program: Program::Go("franz-go", "transactor"),
         fenced: &["PRODUCER_FENCED", "INVALID_PRODUCER_EPOCH"],
+        ..NEW
     },
 ];
 

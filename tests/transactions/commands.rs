@@ -53,7 +53,7 @@ impl Bench {
         assert_eq!(rows[0].text("TransactionTimeoutMs"), "60000");
         assert_eq!(rows[0].text("TopicPartitions"), "");
         let rows = self.rows(&format!("describe-producers --topic {id} --partition 0"));
-        assert_eq!(rows.len(), 1);
+        assert_eq!(rows.len(), 1, "{rows:?}");
         assert_eq!(rows[0].text("CurrentTransactionStartOffset"), "None");
     }
 

@@ -40,6 +40,7 @@ stories! {
     confluent_kafka_2
     kafka_python_3_0
     kafkajs_2
+    platformatic_kafka_2
     sarama
     franz_go
 }
