@@ -32,6 +32,8 @@ pub(crate) struct Client {
     /// Ends a transaction in which nothing was sent without asking the broker, which would refuse to commit it behind one
     /// that was aborted.
     pub(crate) ends_empty: bool,
+    /// Leaves out every aborted transaction: of those of one producer in one answer, another one knows only the last.
+    pub(crate) tells_aborts: bool,
 }
 
 const NEW: Client = Client {
@@ -39,6 +41,7 @@ const NEW: Client = Client {
     program: Program::System("", ""),
     fenced: &[],
     ends_empty: true,
+    tells_aborts: true,
 };
 
 /// All of them.
@@ -80,6 +83,7 @@ pub(crate) const CLIENTS: &[Client] = &[
         program: Program::Node("platformatic.js", "platformatic-kafka-2"),
         fenced: &["PRODUCER_FENCED", "INVALID_PRODUCER_EPOCH"],
         ends_empty: false,
+        tells_aborts: false,
         ..NEW
     },
     Client {

@@ -9,6 +9,7 @@ use crate::client::Client;
 use crate::common::conversation::Conversation;
 use crate::common::kafka::{Kafka, read_body};
 use crate::common::server::Server;
+use crate::reader;
 
 /// The value that ends what is read.
 pub(crate) const END: &str = "end";
@@ -79,19 +80,17 @@ impl Stage {
         ]);
     }
 
-    /// What the client itself reads of a partition, with read_committed, before `END`: pairs of offset and value.
+    /// What is committed in a partition before `END`: pairs of offset and value. The client waits for that and reads the
+    /// same.
     pub(crate) fn committed(&mut self, topic: &str, partition: i32) -> Vec<(i64, String)> {
         let line = format!("read topic={topic} partition={partition} until={END}");
         let facts = self.conversation.ask(&line);
-        let pair = |fact: &String| {
-            let mut words = fact.split(' ').skip(1);
-            let offset = words.next()?.parse().ok()?;
-            Some((offset, words.next()?.to_owned()))
-        };
-        let mut read: Vec<_> = facts
-            .iter()
-            .map(|fact| pair(fact).expect("a fact"))
-            .collect();
+        let mut read = reader::committed(&mut self.control(), topic, partition);
+        if self.client.tells_aborts {
+            let fact = |(offset, value): &(i64, String)| format!("value {offset} {value}");
+            let expected: Vec<String> = read.iter().map(fact).collect();
+            assert_eq!(facts, expected, "{}", self.client.name);
+        }
         assert_eq!(read.pop().map(|last| last.1).as_deref(), Some(END));
         read
     }

@@ -4,8 +4,11 @@ use crate::client::Client;
 use crate::common::skipped;
 use crate::stage::{END, Stage};
 
+/// What is played on a stage, and the name that its topics, ids and producers have.
+type Story = fn(&mut Stage, &str);
+
 /// All of them. Each has topics, transactional ids and producers of its own, by the name that it is given.
-const STORIES: &[(&str, fn(&mut Stage, &str))] = &[
+const STORIES: &[(&str, Story)] = &[
     ("ends", what_is_committed_is_read_and_what_is_aborted_is_not),
     ("fence", a_second_instance_fences_the_first),
     ("timeout", a_transaction_that_takes_too_long_is_aborted),
