@@ -84,7 +84,6 @@ pub(crate) const CLIENTS: &[Client] = &[
         fenced: &["PRODUCER_FENCED", "INVALID_PRODUCER_EPOCH"],
         ends_empty: false,
         tells_aborts: false,
-        ..NEW
     },
     Client {
         name: "sarama",
