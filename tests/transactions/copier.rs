@@ -17,7 +17,7 @@ use crate::reader::committed;
 const TOOLCHAIN: &str = "kafka-4.3";
 const CYCLES: u64 = 50;
 /// Records that each partition grows by before each kill: more than a copier is ready with.
-const GROWTH: usize = 200;
+const GROWTH: usize = 80;
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The whole test.
@@ -36,6 +36,9 @@ pub(crate) fn run() {
         (&["--input-partition", "1"], &[1]),
     ];
     let mut copiers = modes.map(|(mode, of)| Copier::start(&server, &input, mode, of));
+    for copier in &mut copiers {
+        copier.wait(|copied| !copied.contains(&0), &server, &written);
+    }
     for cycle in 0..CYCLES {
         // Between 150 and 646 ms, another one each time.
         std::thread::sleep(Duration::from_millis(150 + cycle * 37 % 497));
@@ -46,7 +49,14 @@ pub(crate) fn run() {
         write(&server, &input, &mut written);
     }
     for copier in &mut copiers {
-        copier.finish(&server, &written);
+        let count: usize = copier.copied.iter().sum();
+        assert!(count > CYCLES as usize, "{count} were copied under kills");
+        let all = written[0].len();
+        copier.wait(
+            |copied| copied.iter().all(|count| *count == all),
+            &server,
+            &written,
+        );
     }
 }
 
@@ -111,10 +121,9 @@ impl Copier {
         }
     }
 
-    /// Whether all is copied; and nothing may be missing, twice, or no longer there.
-    fn check(&mut self, server: &Server, written: &[Vec<String>; 2]) -> bool {
+    /// Nothing may be missing, twice, or no longer there.
+    fn check(&mut self, server: &Server, written: &[Vec<String>; 2]) {
         let mut control = control(server);
-        let mut is_all = true;
         for (partition, before) in self.partitions.iter().zip(&mut self.copied) {
             let read = committed(&mut control, &self.output, *partition);
             let read: Vec<String> = read.into_iter().map(|(_, value)| value).collect();
@@ -122,7 +131,6 @@ impl Copier {
             assert!(*before <= read.len(), "{}: taken back", self.output);
             assert_eq!(read, written[..read.len()], "{}", self.output);
             *before = read.len();
-            is_all &= read.len() == written.len();
         }
         if self
             .process
@@ -132,19 +140,21 @@ impl Copier {
         {
             self.process = spawn(&self.address, &self.input, &self.output, self.mode);
         }
-        is_all
     }
 
-    fn finish(&mut self, server: &Server, written: &[Vec<String>; 2]) {
+    /// Waits until so much of each of its partitions is copied.
+    fn wait(
+        &mut self,
+        is_so: impl Fn(&[usize]) -> bool,
+        server: &Server,
+        written: &[Vec<String>; 2],
+    ) {
         let began = Instant::now();
-        while !self.check(server, written) {
-            assert!(
-                began.elapsed() < PATIENCE,
-                "{:?} of {}",
-                self.copied,
-                self.output
-            );
+        while !is_so(&self.copied) {
+            let late = began.elapsed() > PATIENCE;
+            assert!(!late, "{:?} of {}", self.copied, self.output);
             std::thread::sleep(Duration::from_millis(200));
+            self.check(server, written);
         }
     }
 }
