@@ -808,6 +808,53 @@ mod tests {
             }
             assert!(Record::decode(&bare(key.len())).is_ok());
         }
+        let pending = pending_key(7, "", at);
+        for end in 1..=pending.len() {
+            let key = &pending[..end];
+            let read = Record::decode(&Change { key, value: None });
+            assert_eq!(read.is_ok(), end == pending.len(), "{end}");
+        }
+    }
+
+    #[test]
+    fn every_record_of_a_transaction_is_read_as_it_was_written() {
+        let at = PartitionId {
+            topic: Uuid([7; 16]),
+            partition: 5,
+        };
+        for record in [
+            Record::PendingOffset {
+                producer_id: 1000,
+                group: "g".into(),
+                at,
+                committed: committed(Some(0)),
+            },
+            Record::PendingOffsetDone {
+                producer_id: i64::MAX,
+                group: "".into(),
+                at,
+            },
+            Record::Transaction {
+                id: "tx".into(),
+                standing: standing_of_an_end(),
+            },
+            Record::TransactionExpired { id: "tx".into() },
+            Record::TransactionPartition {
+                id: "x".repeat(32_767).into(),
+                at,
+            },
+            Record::TransactionPartitionDone { id: "".into(), at },
+            Record::TransactionGroup {
+                id: "tx".into(),
+                group: "".into(),
+            },
+            Record::TransactionGroupDone {
+                id: "tx".into(),
+                group: "g".into(),
+            },
+        ] {
+            assert_eq!(Record::decode(&record.encode().change()), Ok(Some(record)));
+        }
     }
 
     #[test]
@@ -846,35 +893,6 @@ mod tests {
             Record::OffsetForgotten {
                 group: "g".into(),
                 at,
-            },
-            Record::PendingOffset {
-                producer_id: 1000,
-                group: "g".into(),
-                at,
-                committed: committed(Some(0)),
-            },
-            Record::PendingOffsetDone {
-                producer_id: i64::MAX,
-                group: "".into(),
-                at,
-            },
-            Record::Transaction {
-                id: "tx".into(),
-                standing: standing_of_an_end(),
-            },
-            Record::TransactionExpired { id: "tx".into() },
-            Record::TransactionPartition {
-                id: "x".repeat(32_767).into(),
-                at,
-            },
-            Record::TransactionPartitionDone { id: "".into(), at },
-            Record::TransactionGroup {
-                id: "tx".into(),
-                group: "".into(),
-            },
-            Record::TransactionGroupDone {
-                id: "tx".into(),
-                group: "g".into(),
             },
             Record::Features {
                 levels: BTreeMap::from([("transaction.version".to_owned(), 1)]),

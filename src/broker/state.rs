@@ -7,6 +7,8 @@ use super::record::{Opened, Record};
 use super::topics::{Topic, Topics};
 use super::txns::Transactions;
 use crate::config::{BrokerConfig, LogConfig};
+use crate::proto::Uuid;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The journaled state. Of groups, it holds the transient part too.
@@ -45,13 +47,8 @@ impl State {
                 partition_count,
                 settings,
             } => {
-                self.topics.insert(Topic {
-                    id,
-                    name: name.into(),
-                    partition_count,
-                    config: Arc::new(LogConfig::new(&self.config, &settings)),
-                    settings,
-                });
+                let topic = self.topic(id, name, partition_count, settings);
+                self.topics.insert(topic);
                 self.topics.round = round;
             }
             Record::TopicDeleted { id } => {
@@ -107,5 +104,21 @@ impl State {
             Record::Features { levels, changes } => self.features.settled(levels, changes, round),
         }
         None
+    }
+
+    fn topic(
+        &self,
+        id: Uuid,
+        name: String,
+        partition_count: i32,
+        settings: BTreeMap<String, String>,
+    ) -> Topic {
+        Topic {
+            id,
+            name: name.into(),
+            partition_count,
+            config: Arc::new(LogConfig::new(&self.config, &settings)),
+            settings,
+        }
     }
 }

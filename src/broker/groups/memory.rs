@@ -3,7 +3,7 @@
 //! Members and the ids that are given to new ones count: texts and blobs at their length, and what is kept beside each
 //! at a fixed size. Whoever asks for more is told to come again (15), before anything is kept; what takes the place of
 //! something as large always goes through, so that members which are in come back into the next generation. Groups
-//! that have nobody, and offsets, are in the journal and do not count.
+//! that have nobody, and offsets, pending ones too, are in the journal and do not count.
 
 use super::group::Group;
 use super::members::Member;

@@ -256,6 +256,11 @@ fn the_transaction_is_judged_by_version_before_the_group() {
         "Ongoing",
         "the group has joined all the same"
     );
+    bench.bring(5, &of_nobody);
+    assert!(
+        bench.round > bench.broker.synced_round(),
+        "a refusal waits for what came before it"
+    );
     let other = |who| brings(who, &[(0, 5)]);
     for version in 0..=5 {
         let strange = other((who.0 + 1, who.1));
@@ -463,4 +468,51 @@ fn offsets_of_a_transaction_that_nobody_ends_go_by_its_timeout_or_the_next_produ
         let told = bench.bring(5, &brings(old, &[(0, 6)]));
         assert_eq!(told, [E::INVALID_PRODUCER_EPOCH]);
     }
+}
+
+#[test]
+fn an_end_with_more_offsets_than_fit_into_a_part_of_the_journal_is_whole_wherever_the_power_fails()
+{
+    const GROUPS: usize = 8;
+    let groups: Vec<String> = (0..GROUPS).map(|i| format!("{i:04000}")).collect();
+    let rows: Vec<(i32, i64)> = (0..12).map(|partition| (partition, 5)).collect();
+    let mut outcomes = [0; 2];
+    for seed in 0..60 {
+        let mut bench = Bench::start(SimDisk::new(seed, Path::new(ROOT)));
+        bench.run();
+        bench.create(topic(12));
+        bench.run();
+        let who = bench.producer();
+        for group_id in &groups {
+            let request = TxnOffsetCommitRequest {
+                group_id,
+                ..brings(who, &rows)
+            };
+            assert_eq!(bench.bring(5, &request), [E::NONE; 12]);
+        }
+        bench.quiet();
+        bench.end_txn(5, who, true).expect("it ends");
+        let round = bench.broker.start_round().expect("no failure");
+        let ahead = bench.disk.draw(4);
+        bench.disk.cut_at(bench.disk.operations() + ahead);
+        bench.lanes.sync(round.expect("something to sync"));
+        let disk = bench.disk.clone();
+        drop(bench);
+        disk.crash(crate::disk::sim::Survives::Some);
+        let mut bench = Bench::start(disk);
+        bench.quiet();
+        let commits = match &*bench.state() {
+            "Ongoing" => false,
+            "CompleteCommit" => true,
+            state => panic!("{state}"),
+        };
+        outcomes[usize::from(commits)] += 1;
+        for group_id in &groups {
+            let group = bench.broker.groups().get(group_id).expect("it is there");
+            let committed = if commits { 12 } else { 0 };
+            assert_eq!(group.offsets.len(), committed, "seed {seed}");
+            assert_eq!(group.pending_offsets.is_empty(), commits, "seed {seed}");
+        }
+    }
+    assert!(outcomes.iter().all(|&count| count > 5), "{outcomes:?}");
 }

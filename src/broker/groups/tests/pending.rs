@@ -354,6 +354,21 @@ fn who_may_bring_offsets_is_judged_as_kafka_does() {
 }
 
 #[test]
+fn a_group_without_members_takes_offsets_of_anybody_who_names_no_generation() {
+    let mut desk = desk();
+    let member = desk.stable(&[client()]).remove(0);
+    desk.leave(&member.member_id);
+    assert_eq!(desk.state(), "Empty");
+    let with = |generation_id| Claim {
+        generation_id,
+        ..claim(&member)
+    };
+    assert_eq!(desk.groups.check_pending_commit(&with(-1)), Ok(()));
+    let gone = Err(ErrorCode::UNKNOWN_MEMBER_ID);
+    assert_eq!(desk.groups.check_pending_commit(&with(2)), gone);
+}
+
+#[test]
 fn offsets_in_a_transaction_are_taken_while_the_work_is_shared_out() {
     let mut desk = desk();
     let first = desk.stable(&[client()]).remove(0);
@@ -374,4 +389,81 @@ fn no_session_goes_on_by_an_offset_in_a_transaction() {
     assert_eq!(desk.groups.check_pending_commit(&claim(&member)), Ok(()));
     desk.wait(1);
     assert_eq!(desk.state(), "Empty");
+}
+
+/// Apache Kafka's rules, which know of every commit where it lies in a log.
+#[derive(Default)]
+struct Oracle {
+    records: u64,
+    own: BTreeMap<i32, (u64, i64)>,
+    pending: BTreeMap<(i64, i32), (u64, i64)>,
+}
+
+impl Oracle {
+    fn record(&mut self, offset: i64) -> (u64, i64) {
+        self.records += 1;
+        (self.records, offset)
+    }
+
+    fn ends(&mut self, producer_id: i64, commits: bool) {
+        let is_ones = |&((id, _), _): &((i64, i32), _)| id == producer_id;
+        let pending = std::mem::take(&mut self.pending).into_iter();
+        let (brought, others): (Vec<_>, Vec<_>) = pending.partition(is_ones);
+        self.pending = others.into_iter().collect();
+        for ((_, partition), (record, offset)) in brought {
+            let had = self.own.get(&partition).map_or(0, |&(record, _)| record);
+            if commits && record > had {
+                self.own.insert(partition, (record, offset));
+            }
+        }
+    }
+
+    fn forgets(&mut self, partition: i32) {
+        self.own.remove(&partition);
+        self.pending.retain(|&(_, other), _| other != partition);
+    }
+
+    fn told(&self) -> (Vec<(i32, i64)>, Vec<i32>) {
+        let own = self.own.iter();
+        let own = own.map(|(&partition, &(_, offset))| (partition, offset));
+        let unstable: BTreeSet<i32> = self.pending.keys().map(|&(_, it)| it).collect();
+        (own.collect(), unstable.into_iter().collect())
+    }
+}
+
+#[test]
+fn whatever_is_committed_and_ended_in_whatever_order_the_group_has_what_kafka_would_have() {
+    for seed in 0..100 {
+        let mut luck = random::Luck(seed);
+        let mut desk = desk();
+        let mut oracle = Oracle::default();
+        for offset in 0..150 {
+            let partition = i32::try_from(luck.below(3)).unwrap();
+            let producer_id = P + i64::try_from(luck.below(3)).unwrap();
+            match luck.below(16) {
+                0..3 => {
+                    desk.commits(&[(partition, offset)]);
+                    let record = oracle.record(offset);
+                    oracle.own.insert(partition, record);
+                }
+                3..9 => {
+                    desk.brings(producer_id, &[(partition, offset)]);
+                    let record = oracle.record(offset);
+                    oracle.pending.insert((producer_id, partition), record);
+                }
+                outcome @ 9..13 => {
+                    desk.ends(producer_id, outcome > 9);
+                    oracle.ends(producer_id, outcome > 9);
+                }
+                13 if desk.state() != "Dead" => {
+                    let doomed = offsets::tombstones(desk.group(), [at(partition)]);
+                    let doomed: Vec<Record> = doomed.collect();
+                    desk.keep(doomed);
+                    oracle.forgets(partition);
+                }
+                _ => drop(desk.lasts()),
+            }
+            assert_eq!(desk.told(), oracle.told(), "seed {seed}");
+        }
+    }
 }

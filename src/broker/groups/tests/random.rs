@@ -4,10 +4,10 @@
 
 use super::*;
 
-struct Luck(u64);
+pub(super) struct Luck(pub(super) u64);
 
 impl Luck {
-    fn below(&mut self, count: u64) -> u64 {
+    pub(super) fn below(&mut self, count: u64) -> u64 {
         self.0 = self
             .0
             .wrapping_mul(6_364_136_223_846_793_005)
