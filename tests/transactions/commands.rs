@@ -61,7 +61,7 @@ impl Bench {
         let filters = [
             "",
             "--duration-filter 1",
-            "--transactional-id-pattern com.*s",
+            "--transactional-id-pattern com.*",
         ];
         for filter in filters {
             assert_eq!(
