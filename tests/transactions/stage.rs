@@ -1,6 +1,9 @@
 //! A broker, a client's program, and what both are asked in a story.
 
+use std::time::Duration;
+
 use chronikd::proto::ApiKey;
+use chronikd::proto::error::ErrorCode;
 use chronikd::proto::schema::offset_fetch::{
     OffsetFetchRequest, OffsetFetchRequestTopic, OffsetFetchResponse,
 };
@@ -13,6 +16,8 @@ use crate::reader;
 
 /// The value that ends what is read.
 pub(crate) const END: &str = "end";
+/// How often a stable offset is asked for.
+const UNSTABLE_LIMIT: usize = 500;
 
 /// A client beside a broker. Both end when this goes.
 pub(crate) struct Stage {
@@ -39,7 +44,7 @@ impl Stage {
 
     /// Creates a topic of two partitions, and answers its name.
     pub(crate) fn topic(&self, name: &str) -> String {
-        let topic = self.server.topic(name);
+        let topic = self.server.topic(&format!("{name}-{}", self.client.name));
         self.control().create(&topic, 2, &[]);
         self.server.settle();
         topic
@@ -114,13 +119,19 @@ impl Stage {
             ..OffsetFetchRequest::default()
         };
         let mut control = self.control();
-        control
-            .send(ApiKey::OffsetFetch, 7, &request)
-            .expect("sent");
-        let body = control.receive(ApiKey::OffsetFetch, 7).expect("an answer");
-        let answer: OffsetFetchResponse = read_body(&body, ApiKey::OffsetFetch, 7);
-        let partition = &answer.topics[0].partitions[0];
-        assert_eq!(partition.error_code.0, 0, "a stable offset");
-        partition.committed_offset
+        for _ in 0..UNSTABLE_LIMIT {
+            let sent = control.send(ApiKey::OffsetFetch, 7, &request);
+            let body = sent.and_then(|()| control.receive(ApiKey::OffsetFetch, 7));
+            let body = body.expect("an answer");
+            let answer: OffsetFetchResponse = read_body(&body, ApiKey::OffsetFetch, 7);
+            let partition = &answer.topics[0].partitions[0];
+            if partition.error_code == ErrorCode::NONE {
+                return partition.committed_offset;
+            }
+            // An oracle answers the end of a transaction before its offsets are settled.
+            assert_eq!(partition.error_code, ErrorCode::UNSTABLE_OFFSET_COMMIT);
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("{group} never has a stable offset")
     }
 }
