@@ -16,6 +16,7 @@ pub mod program;
 pub mod raw;
 pub mod server;
 pub mod talk;
+pub mod tools;
 
 use std::io::Write;
 

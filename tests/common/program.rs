@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
-use super::{on_path, toolchain};
+use super::{on_path, tests_dir, toolchain};
 
-/// A program beside the suite that drives it, and what runs it.
+/// A program beside the suite that drives it, and what runs it. What programs of a language share is in `tests/common`.
 #[derive(Clone, Copy, Debug)]
 pub enum Program {
     /// A script for the Python of a toolchain.
@@ -28,6 +28,7 @@ impl Program {
             Program::Venv(script, name) => {
                 let mut command = Command::new(toolchain(name)?.join("venv/bin/python"));
                 command.arg(folder.join(script));
+                command.env("PYTHONPATH", tests_dir().join("common"));
                 Ok(command)
             }
             Program::System(script, tool) => {
@@ -35,6 +36,7 @@ impl Program {
                 on_path("python3")?;
                 let mut command = Command::new("python3");
                 command.arg(folder.join(script));
+                command.env("PYTHONPATH", tests_dir().join("common"));
                 Ok(command)
             }
             Program::Java(class, name) => java(folder, class, name),
@@ -43,7 +45,10 @@ impl Program {
                 let mut command = Command::new(packages.join("node"));
                 // kafkajs computes timeouts below zero, of which this Node warns.
                 command.arg("--no-warnings").arg(folder.join(script));
-                command.env("NODE_PATH", packages.join("node_modules"));
+                let modules = packages.join("node_modules");
+                let shared = tests_dir().join("common");
+                let both = std::env::join_paths([modules, shared]);
+                command.env("NODE_PATH", both.map_err(|why| why.to_string())?);
                 Ok(command)
             }
             Program::Go(library, part) => {
@@ -77,6 +82,7 @@ fn compiled(source: &Path, name: &str, jars: &Path) -> Result<PathBuf, String> {
     }
     let mut javac = Command::new("javac");
     javac.arg("-d").arg(&classes).arg("-cp").arg(jars);
+    javac.arg("-sourcepath").arg(tests_dir().join("common"));
     let out = javac.arg(source).output().map_err(|why| why.to_string())?;
     if !out.status.success() {
         let complaint = String::from_utf8_lossy(&out.stderr);

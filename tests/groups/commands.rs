@@ -6,9 +6,9 @@
 use crate::client::{self, Client};
 use crate::common::kafka::Kafka;
 use crate::common::server::Server;
+use crate::common::tools::{Tools, by_partition, table};
 use crate::common::{now_ms, skipped};
 use crate::group::{Group, Place};
-use crate::tools::{Tools, by_partition, table};
 
 use chronikd::proto::batch::BatchBuilder;
 

@@ -4,7 +4,7 @@
 //! (`member`). A group of two to five of them reads a topic that is written all the while (`feeder`); members are
 //! killed and added, and the broker is killed under them (`story`). A `book` of all lines holds them to the promises
 //! of a group: nothing is skipped, nothing is processed again once its commit was acknowledged, and in the end every
-//! record was processed and the lag is 0, as Kafka's own tool (`tools`) reports it.
+//! record was processed and the lag is 0, as Kafka's own tool reports it.
 //!
 //! With `CHRONIKD_ORACLE=HOST:PORT` (on this machine, with `group.initial.rebalance.delay.ms=0`) the suite runs
 //! against another broker, which is not killed: so that what is expected here is what Apache Kafka does.
@@ -20,7 +20,6 @@ mod feeder;
 mod group;
 mod member;
 mod story;
-mod tools;
 mod verifiable;
 
 /// One test for each client, so that a failure names it.

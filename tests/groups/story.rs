@@ -9,9 +9,9 @@ use crate::client::{self, Client};
 use crate::common::kafka::Kafka;
 use crate::common::server::Server;
 use crate::common::skipped;
+use crate::common::tools::Tools;
 use crate::feeder::{Acked, Feeder};
 use crate::group::{Group, Place};
-use crate::tools::Tools;
 
 /// Enough for five members, and for unequal shares.
 const PARTITIONS: usize = 6;

@@ -1,9 +1,11 @@
 // The Go clients behind one program: `clients LIBRARY session BOOTSTRAP [VERSION]` answers the lines that session.rs
-// sends, and `clients LIBRARY member BOOTSTRAP GROUP TOPIC ASSIGNOR [INSTANCE_ID]` is one member of a group.
+// sends, `clients LIBRARY member BOOTSTRAP GROUP TOPIC ASSIGNOR [INSTANCE_ID]` is one member of a group, and
+// `clients LIBRARY transactor BOOTSTRAP` answers the lines of tests/transactions/client.rs.
 //
 // Sarama asks no broker what it knows: VERSION is the one of Kafka that it is told to assume.
 //
-// What the libraries share is in session.go and member.go; each library has a file for either.
+// What the libraries share is in session.go, member.go and transactor.go; each library has a file for each, and
+// kafka-go has no transactions.
 package main
 
 import (
@@ -12,21 +14,22 @@ import (
 	"os"
 )
 
-// One library, in both of its parts.
+// One library, in all of its parts.
 type library struct {
 	session func(bootstrap, version string) verbs
 	member  func(context.Context, membership) error
+	transactor
 }
 
 var libraries = map[string]library{
-	"sarama":   {saramaSession, saramaMember},
-	"kafka-go": {kafkaGoSession, kafkaGoMember},
-	"franz-go": {franzSession, franzMember},
+	"sarama":   {saramaSession, saramaMember, saramaTransactor},
+	"kafka-go": {kafkaGoSession, kafkaGoMember, nil},
+	"franz-go": {franzSession, franzMember, franzTransactor},
 }
 
 func main() {
 	if len(os.Args) < 4 {
-		fail("usage: clients LIBRARY session|member BOOTSTRAP ...")
+		fail("usage: clients LIBRARY session|member|transactor BOOTSTRAP ...")
 	}
 	chosen, known := libraries[os.Args[1]]
 	if !known {
@@ -38,6 +41,8 @@ func main() {
 		answerLines(chosen.session(words[0], words[1]))
 	case "member":
 		runMember(chosen.member, os.Args[3:])
+	case "transactor":
+		answerLines(chosen.transactor(os.Args[3]))
 	default:
 		fail("unknown part " + os.Args[2])
 	}

@@ -4,28 +4,39 @@ use std::process::Stdio;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use crate::common::program::Program;
-use crate::common::talk::Talk;
-use crate::common::tests_dir;
+use super::program::Program;
+use super::talk::Talk;
+use super::tests_dir;
 
 const PROGRAM: Program = Program::Java("Tools", "kafka-4.3");
 const GROUPS: &str = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand";
+const TRANSACTIONS: &str = "org.apache.kafka.tools.TransactionsCommand";
+/// What the line of titles begins with.
+const TITLES: &[&str] = &[
+    "GROUP ",
+    "TOPIC ",
+    "TransactionalId",
+    "CoordinatorId",
+    "ProducerId",
+    "Topic\t",
+];
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A machine that runs tools. It ends when this goes.
-pub(crate) struct Tools {
+pub struct Tools {
     talk: Talk,
     lines: Receiver<String>,
 }
 
 impl Tools {
     /// Whether this machine has what it takes.
-    pub(crate) fn is_here() -> Result<(), String> {
-        PROGRAM.command(&tests_dir().join("groups")).map(drop)
+    pub fn is_here() -> Result<(), String> {
+        PROGRAM.command(&tests_dir().join("common")).map(drop)
     }
 
-    pub(crate) fn start() -> Tools {
-        let command = PROGRAM.command(&tests_dir().join("groups"));
+    /// Starts the machine.
+    pub fn start() -> Tools {
+        let command = PROGRAM.command(&tests_dir().join("common"));
         let mut command = command.expect("what is_here() has found");
         let (sender, lines) = channel();
         let talk = Talk::start(command.stderr(Stdio::null()), move |line| {
@@ -36,7 +47,7 @@ impl Tools {
     }
 
     /// What a tool prints; an argument may have no space in it.
-    pub(crate) fn run(&mut self, line: &str) -> Vec<String> {
+    pub fn run(&mut self, line: &str) -> Vec<String> {
         self.talk.say(line).expect("a running machine");
         let mut said = Vec::new();
         loop {
@@ -51,21 +62,28 @@ impl Tools {
     }
 
     /// What kafka-consumer-groups prints.
-    pub(crate) fn groups(&mut self, address: &str, arguments: &str) -> Vec<String> {
+    pub fn groups(&mut self, address: &str, arguments: &str) -> Vec<String> {
         self.run(&format!(
             "{GROUPS} --bootstrap-server {address} {arguments}"
         ))
     }
 
+    /// What kafka-transactions prints.
+    pub fn transactions(&mut self, address: &str, arguments: &str) -> Vec<String> {
+        self.run(&format!(
+            "{TRANSACTIONS} --bootstrap-server {address} {arguments}"
+        ))
+    }
+
     /// What stands in a column about each partition of a group, in their order; `-` is None.
-    pub(crate) fn column(&mut self, address: &str, group: &str, title: &str) -> Vec<Option<i64>> {
+    pub fn column(&mut self, address: &str, group: &str, title: &str) -> Vec<Option<i64>> {
         let told = self.groups(address, &format!("--describe --offsets --group {group}"));
         by_partition(&told, title)
     }
 }
 
 /// A column of a table that has one row for each partition, in their order; `-` is None.
-pub(crate) fn by_partition(told: &[String], title: &str) -> Vec<Option<i64>> {
+pub fn by_partition(told: &[String], title: &str) -> Vec<Option<i64>> {
     let mut rows = table(told);
     rows.sort_by_key(|row| row.text("PARTITION").parse::<i32>().expect("a partition"));
     rows.iter()
@@ -75,25 +93,25 @@ pub(crate) fn by_partition(told: &[String], title: &str) -> Vec<Option<i64>> {
 
 /// One row of a table, as pairs of a column's title and what stands there.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Row(Vec<(String, String)>);
+pub struct Row(Vec<(String, String)>);
 
 impl Row {
     /// What stands in a column.
     ///
     /// # Panics
     /// When there is no such column.
-    pub(crate) fn text(&self, title: &str) -> &str {
+    pub fn text(&self, title: &str) -> &str {
         let cell = self.0.iter().find(|cell| cell.0 == title);
         cell.map_or_else(|| panic!("no {title} in {self:?}"), |cell| &cell.1)
     }
 }
 
-/// The rows below the line of titles, which begins with `GROUP` or `TOPIC`.
+/// The rows below the line of titles.
 ///
 /// # Panics
 /// When there is no such line.
-pub(crate) fn table(lines: &[String]) -> Vec<Row> {
-    let is_title = |line: &&String| line.starts_with("GROUP ") || line.starts_with("TOPIC ");
+pub fn table(lines: &[String]) -> Vec<Row> {
+    let is_title = |line: &&String| TITLES.iter().any(|title| line.starts_with(title));
     let at = lines.iter().position(|line| is_title(&line));
     let at = at.unwrap_or_else(|| panic!("no table: {lines:?}"));
     let titles = lines[at].replace(" (ID)", "_(ID)");

@@ -4,15 +4,16 @@ The protocol is described in `session.rs`, which is its other end. A client is a
 for each verb that it knows; the method takes the arguments of the line and yields facts.
 """
 
-import sys
 import zlib
+
+from lines import answer
 
 
 class Args:
     """The `name=value` words of one line."""
 
-    def __init__(self, words):
-        self._values = dict(word.split("=", 1) for word in words)
+    def __init__(self, pairs):
+        self._values = dict(pairs)
 
     def text(self, name, default=None):
         return self._values.get(name, default)
@@ -70,12 +71,4 @@ def record(partition, offset, timestamp, record_key, record_value, headers):
 
 def run(client):
     """Answers lines until stdin ends."""
-    for line in sys.stdin:
-        verb, *words = line.split()
-        try:
-            for fact in getattr(client, verb)(Args(words)):
-                print(fact)
-            print("ok", flush=True)
-        except Exception as error:  # Whatever a client raises is the answer to the line.
-            sentence = " ".join(f"{type(error).__name__}: {error}".split())
-            print("failed", sentence, flush=True)
+    answer(client, Args)

@@ -1,0 +1,119 @@
+//! The table of clients, and the lines that their programs answer.
+//!
+//! A line is a verb and words of `name=value`; the program answers facts, one a line, and then `ok`, or `failed` and
+//! a sentence. A program holds several producers, by the name that `as=` gives them:
+//!
+//! ```text
+//! init as=NAME id=TRANSACTIONAL_ID [timeout=MS]       a producer; it ends what its id has left open
+//! begin as=NAME
+//! send as=NAME topic= partition= values=A,B,..        sends, and waits until all are acknowledged
+//! copy as=NAME group= from= into= count= end=commit|abort
+//!                                                     begins; a member of the group reads as many records of partition
+//!                                                     0, sends them to partition 0 of the other topic, and the
+//!                                                     offsets with them; ends; leaves the group
+//! commit as=NAME
+//! abort as=NAME
+//! read topic= partition= until=VALUE                  -> value OFFSET VALUE   (from the beginning, read_committed)
+//! ```
+
+use std::process::Command;
+
+use crate::common::program::Program;
+use crate::common::tests_dir;
+
+/// One client in one version.
+#[derive(Debug)]
+pub(crate) struct Client {
+    /// Its test's name.
+    pub(crate) name: &'static str,
+    pub(crate) program: Program,
+    /// What its sentence says, one of these, when another instance has taken its transactional id.
+    pub(crate) fenced: &'static [&'static str],
+    /// Ends a transaction in which nothing was sent without asking the broker, which would refuse to commit it behind one
+    /// that was aborted.
+    pub(crate) ends_empty: bool,
+    /// Leaves out every aborted transaction: of those of one producer in one answer, another one knows only the last.
+    pub(crate) tells_aborts: bool,
+}
+
+const NEW: Client = Client {
+    name: "",
+    program: Program::System("", ""),
+    fenced: &[],
+    ends_empty: true,
+    tells_aborts: true,
+};
+
+/// All of them.
+pub(crate) const CLIENTS: &[Client] = &[
+    // Transactions of version 2: nothing is added by requests of its own, and every end has an epoch.
+    Client {
+        name: "kafka_clients_4_3",
+        program: Program::Java("Transactor", "kafka-clients-4.3"),
+        fenced: &["ProducerFencedException", "InvalidProducerEpochException"],
+        ..NEW
+    },
+    // It knows version 1 only.
+    Client {
+        name: "kafka_clients_3_9",
+        program: Program::Java("Transactor", "kafka-clients-3.9"),
+        fenced: &["ProducerFencedException", "InvalidProducerEpochException"],
+        ..NEW
+    },
+    Client {
+        name: "confluent_kafka_2",
+        program: Program::Venv("confluent.py", "confluent-kafka-2"),
+        fenced: &["_FENCED", "PRODUCER_FENCED"],
+        ..NEW
+    },
+    Client {
+        name: "kafka_python_3_0",
+        program: Program::Venv("kafka_python.py", "kafka-python-3.0"),
+        fenced: &["ProducerFencedError", "InvalidProducerEpochError"],
+        ..NEW
+    },
+    Client {
+        name: "kafkajs_2",
+        program: Program::Node("kafkajs.js", "kafkajs-2"),
+        fenced: &["PRODUCER_FENCED", "INVALID_PRODUCER_EPOCH"],
+        ..NEW
+    },
+    Client {
+        name: "platformatic_kafka_2",
+        program: Program::Node("platformatic.js", "platformatic-kafka-2"),
+        fenced: &["PRODUCER_FENCED", "INVALID_PRODUCER_EPOCH"],
+        ends_empty: false,
+        tells_aborts: false,
+    },
+    Client {
+        name: "sarama",
+        program: Program::Go("sarama", "transactor"),
+        // It has no name for PRODUCER_FENCED.
+        fenced: &["Error code = 90", "old epoch"],
+        ..NEW
+    },
+    Client {
+        name: "franz_go",
+        program: Program::Go("franz-go", "transactor"),
+        fenced: &["PRODUCER_FENCED", "INVALID_PRODUCER_EPOCH"],
+        ..NEW
+    },
+];
+
+/// The client of a test.
+pub(crate) fn named(name: &str) -> &'static Client {
+    CLIENTS
+        .iter()
+        .find(|client| client.name == name)
+        .expect("a client of the table")
+}
+
+impl Client {
+    /// The command that starts a program of it, or what is missing on this machine.
+    pub(crate) fn command(&self, bootstrap: &str) -> Result<Command, String> {
+        let folder = tests_dir().join("transactions/programs");
+        let mut command = self.program.command(&folder)?;
+        command.arg(bootstrap);
+        Ok(command)
+    }
+}

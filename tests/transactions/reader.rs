@@ -1,0 +1,125 @@
+//! What is committed in a partition, read by our own hands as every client has to: to the last stable offset, without
+//! the records of the transactions that Fetch lists as aborted, and with what that list promises checked.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use chronikd::proto::batch::{Batch, EndMarker};
+use chronikd::proto::error::ErrorCode;
+use chronikd::proto::schema::fetch::{
+    FetchPartition, FetchRequest, FetchResponse, FetchTopic, PartitionData,
+};
+use chronikd::proto::{ApiKey, Records};
+
+use crate::common::kafka::{Kafka, read_body};
+
+const VERSION: i16 = 11;
+const READ_COMMITTED: i8 = 1;
+const FETCH_BYTES: i32 = 8 << 20;
+const INFLATED_BYTES: usize = 64 << 20;
+
+/// Offsets and values of the committed records up to the last stable offset.
+///
+/// # Panics
+/// When the partition cannot be read, or the answer breaks a promise.
+pub(crate) fn committed(control: &mut Kafka, topic: &str, partition: i32) -> Vec<(i64, String)> {
+    let mut read = Vec::new();
+    let mut next = 0;
+    loop {
+        let request = request(topic, partition, next);
+        control
+            .send(ApiKey::Fetch, VERSION, &request)
+            .expect("sent");
+        let body = control.receive(ApiKey::Fetch, VERSION).expect("an answer");
+        let answer: FetchResponse = read_body(&body, ApiKey::Fetch, VERSION);
+        let found = &answer.responses[0].partitions[0];
+        if found.error_code == ErrorCode::NOT_LEADER_OR_FOLLOWER {
+            // It is being loaded.
+            std::thread::sleep(Duration::from_millis(5));
+            continue;
+        }
+        assert_eq!(
+            found.error_code,
+            ErrorCode::NONE,
+            "{topic}-{partition} at {next}"
+        );
+        let before = next;
+        read.extend(kept(found, &mut next));
+        if next >= found.last_stable_offset {
+            assert_eq!(
+                next,
+                found.last_stable_offset.max(before),
+                "nothing beyond it"
+            );
+            return read;
+        }
+        assert!(next > before, "{topic}-{partition} shows nothing at {next}");
+    }
+}
+
+fn request(topic: &str, partition: i32, offset: i64) -> FetchRequest<'_> {
+    let wanted = FetchPartition {
+        partition,
+        fetch_offset: offset,
+        partition_max_bytes: FETCH_BYTES,
+        ..FetchPartition::default()
+    };
+    FetchRequest {
+        max_bytes: FETCH_BYTES,
+        isolation_level: READ_COMMITTED,
+        topics: vec![FetchTopic {
+            topic,
+            partitions: vec![wanted],
+            ..FetchTopic::default()
+        }],
+        ..FetchRequest::default()
+    }
+}
+
+/// The records from `next` on that no aborted transaction has written; `next` moves behind the last batch.
+fn kept(found: &PartitionData<'_>, next: &mut i64) -> Vec<(i64, String)> {
+    let Records::Here(Some(mut bytes)) = found.records else {
+        return Vec::new();
+    };
+    let from = *next;
+    let aborted = found.aborted_transactions.as_deref().expect("a list");
+    assert!(
+        aborted.is_sorted_by_key(|one| one.first_offset),
+        "by offset"
+    );
+    let mut aborted = aborted.iter().peekable();
+    let mut aborting = BTreeSet::new();
+    let mut kept = Vec::new();
+    while let Ok((batch, rest)) = Batch::split_first(bytes) {
+        bytes = rest;
+        let header = *batch.header();
+        let last_offset = header.base_offset + i64::from(header.last_offset_delta);
+        *next = last_offset + 1;
+        while let Some(one) = aborted.next_if(|one| one.first_offset <= last_offset) {
+            aborting.insert(one.producer_id);
+        }
+        if header.attributes.is_control() {
+            if EndMarker::of(&batch).is_some_and(|marker| !marker.commits) {
+                aborting.remove(&header.producer_id);
+            }
+        } else if !(header.attributes.is_transactional() && aborting.contains(&header.producer_id))
+        {
+            kept.extend(values(&batch).into_iter().filter(|(at, _)| *at >= from));
+        }
+    }
+    kept
+}
+
+fn values(batch: &Batch<'_>) -> Vec<(i64, String)> {
+    batch.check_crc().expect("the checksum");
+    let inflated = batch.decompress(INFLATED_BYTES).expect("readable records");
+    let value = |record: chronikd::proto::batch::Record<'_>| {
+        let at = batch.header().base_offset + i64::from(record.offset_delta);
+        let text = String::from_utf8(record.value.unwrap_or_default().to_vec());
+        (at, text.expect("text"))
+    };
+    let records = batch.records(&inflated);
+    records
+        .map(|record| value(record.expect("a readable record")))
+        .collect()
+}
