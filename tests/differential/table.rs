@@ -131,6 +131,15 @@ const ROWS: &[Row] = &[
     row("ApiVersions", "finalized_features", May::Order("name"), "Kafka's order is that of a hash map"),
     row("ApiVersions", "supported_features[].min_version", May::Be("30", "7"), "there is no older metadata to go back to"),
     row("ApiVersions", "finalized_features_epoch", May::Free, "each counts its own changes"),
+    row("DescribeTransactions", "transaction_start_time_ms", May::Clock, "two clocks"),
+    row("DescribeProducers", "last_timestamp", May::Clock, "two clocks, where the broker has written a marker"),
+    only("transactions are read", "Fetch", "records[].base_timestamp", May::Clock, "two clocks, where the broker has written a marker"),
+    only("transactions are read", "Fetch", "records[].max_timestamp", May::Clock, "two clocks, where the broker has written a marker"),
+    row("ListTransactions", "transaction_states", May::Order("transactional_id"), "Kafka's order is that of a hash map"),
+    row("AddPartitionsToTxn", "results_by_transaction", May::Order("transactional_id"), "Kafka's order is that of a hash map"),
+    row("AddPartitionsToTxn", "topic_results", May::Order("name"), "Kafka's order is that of a hash map"),
+    row("AddPartitionsToTxn", "results_by_topic_v3_and_below", May::Order("name"), "Kafka's order is that of a hash map"),
+    row("AddPartitionsToTxn", "results_by_partition", May::Order("partition_index"), "Kafka's order is that of a hash map"),
     row("Fetch", "records", May::Lack(&["a part of a message"]), "a fetch ends with a whole batch"),
 ];
 

@@ -1,0 +1,85 @@
+//! Fetch and ListOffsets of partitions with transactions.
+
+use chronikd::proto::ApiKey;
+use chronikd::proto::schema::list_offsets::{
+    ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic,
+};
+
+use crate::run::{Conn, Run};
+use crate::scripts::kit::{Topic, append, batch, topic};
+use crate::scripts::records::{at, fetch};
+use crate::scripts::txns::producer::{OLD_END, Producer};
+
+/// Plain records, transactions of two producers that were committed and aborted, and open ones.
+fn mixed(run: &mut Run<'_>, conn: Conn) -> (Topic, Producer, i64) {
+    let topic = topic(run, conn, 2, &[]);
+    let [mut one, mut two] = ["one", "two"].map(|it| Producer::begins(run, conn, it));
+    append(run, conn, &topic, &[batch(&["a"])]);
+    for (sequence, committed) in [(0, true), (2, false), (4, false)] {
+        one.adds(run, &topic, &[0]);
+        two.adds(run, &topic, &[0]);
+        one.writes(run, &topic, 0, sequence);
+        two.writes(run, &topic, 0, sequence);
+        append(run, conn, &topic, &[batch(&["plain"])]);
+        two.ends_at(run, OLD_END, !committed);
+        one.ends_at(run, OLD_END, committed);
+    }
+    one.adds(run, &topic, &[0]);
+    one.writes(run, &topic, 0, 6);
+    append(run, conn, &topic, &[batch(&["end"])]);
+    (topic, one, 1 + 3 * 7 + 3)
+}
+
+pub(crate) fn fetches(run: &mut Run<'_>) {
+    let conn = run.connect("consumer");
+    let (topic, mut open, end) = mixed(run, conn);
+    let reads = |run: &mut Run<'_>, offset: i64, isolation_level: i8, bytes: i32| {
+        run.ask_each(conn, |side| {
+            let mut request = fetch(side, &topic, &[at(offset)]);
+            (request.isolation_level, request.max_bytes) = (isolation_level, bytes);
+            request
+        });
+    };
+    for committed in [false, true] {
+        for offset in 0..=end + 1 {
+            for isolation_level in [0, 1] {
+                reads(run, offset, isolation_level, 1 << 20);
+            }
+        }
+        reads(run, 1, 1, 200);
+        reads(run, 1, 7, 1 << 20);
+        open.ends_at(run, OLD_END, committed);
+    }
+}
+
+pub(crate) fn ends(run: &mut Run<'_>) {
+    let conn = run.connect("consumer");
+    let (topic, mut open, _) = mixed(run, conn);
+    if run.version(ApiKey::ListOffsets) == 0 {
+        return;
+    }
+    for _ in 0..2 {
+        for (timestamp, isolation_level) in [-1, -2, -3, 0, 1 << 50]
+            .into_iter()
+            .flat_map(|timestamp| [(timestamp, 0), (timestamp, 1)])
+        {
+            let place = ListOffsetsPartition {
+                timestamp,
+                ..ListOffsetsPartition::default()
+            };
+            run.ask(
+                conn,
+                ListOffsetsRequest {
+                    replica_id: -1,
+                    isolation_level,
+                    topics: vec![ListOffsetsTopic {
+                        name: topic.name,
+                        partitions: vec![place],
+                    }],
+                    timeout_ms: 1000,
+                },
+            );
+        }
+        open.ends_at(run, OLD_END, false);
+    }
+}
