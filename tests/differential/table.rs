@@ -19,6 +19,8 @@ pub(crate) enum May {
     Words,
     /// Exactly ours and theirs.
     Be(&'static str, &'static str),
+    /// The order of a list of numbers.
+    Shuffled,
     /// The order of a list, which is sorted by this field.
     Order(&'static str),
     /// Elements whose names begin so, which are left out of a list.
@@ -131,6 +133,11 @@ const ROWS: &[Row] = &[
     row("ApiVersions", "finalized_features", May::Order("name"), "Kafka's order is that of a hash map"),
     row("ApiVersions", "supported_features[].min_version", May::Be("30", "7"), "there is no older metadata to go back to"),
     row("ApiVersions", "finalized_features_epoch", May::Free, "each counts its own changes"),
+    row("AddPartitionsToTxn", "partition_error_code", May::Be("UNKNOWN_TOPIC_OR_PARTITION(3)", "TOPIC_AUTHORIZATION_FAILED(29)"), "Kafka keeps its own state in topics"),
+    row("DescribeTransactions", "topics", May::Lack(&["__consumer_offsets"]), "Kafka keeps its own state in topics"),
+    row("DescribeTransactions", "topics", May::Order("topic"), "Kafka's order is that of a hash map"),
+    row("DescribeTransactions", "topics[].partitions", May::Shuffled, "Kafka's order is that of a hash map"),
+    only("batches of transactions", "Produce", "log_append_time_ms", May::Free, "a batch sent before is answered as others are"),
     row("DescribeTransactions", "transaction_start_time_ms", May::Clock, "two clocks"),
     row("DescribeProducers", "last_timestamp", May::Clock, "two clocks, where the broker has written a marker"),
     only("transactions are read", "Fetch", "records[].base_timestamp", May::Clock, "two clocks, where the broker has written a marker"),
