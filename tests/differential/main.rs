@@ -138,6 +138,7 @@ impl Play {
             self.book.exchanges(),
             SCRIPTS.len()
         );
+        eprintln!("GAPS {:#?}", self.book.gaps());
         let differences = self
             .differences
             .into_inner()

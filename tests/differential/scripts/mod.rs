@@ -146,6 +146,7 @@ pub(crate) const SCRIPTS: &[Script] = &[
     script("batches out of their time", ApiKey::Produce, At::Every, writes::out_of_time),
     script("batches of version 2", ApiKey::Produce, At::Every, writes::unasked),
     script("transactions are read", ApiKey::Fetch, At::Every, reads::fetches),
+    script("transactions are read by old clients", ApiKey::Fetch, At::Every, reads::old_fetches),
     script("ends by isolation", ApiKey::ListOffsets, At::Every, reads::ends),
     script("transactions are described", ApiKey::DescribeTransactions, At::Every, seen::described),
     script("transactions are listed", ApiKey::ListTransactions, At::Every, seen::listed),

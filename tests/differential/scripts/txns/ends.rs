@@ -87,14 +87,15 @@ pub(crate) fn at_a_lower_level(run: &mut Run<'_>) {
     let conn = run.connect("producer");
     let topic = topic(run, conn, 1, &[]);
     let second = is_second(run);
-    for level in [0, 1] {
+    for level in [1, 0] {
         set_level(run, conn, level);
         let mut producer = Producer::begins(run, conn, if level == 0 { "zero" } else { "one" });
         producer.adds(run, &topic, &[0]);
         producer.writes(run, &topic, 0, 0);
         producer.ends_at(run, OLD_END, true);
         producer.shown(run);
-        if second {
+        // (At level 0 Kafka cannot write down what version 2 does: 35, and the id is stuck at 51 from then on.)
+        if second && level == 1 {
             producer.opens(run, &topic, 0, 2);
             producer.shown(run);
             producer.ends(run, true);
@@ -151,7 +152,7 @@ fn marker(
 pub(crate) fn markers(run: &mut Run<'_>) {
     let conn = run.connect("broker");
     let topic = topic(run, conn, 2, &[]);
-    let mut producer = Producer::begins(run, conn, "producer");
+    let producer = Producer::begins(run, conn, "producer");
     producer.adds(run, &topic, &[0]);
     producer.writes(run, &topic, 0, 0);
     let zero: &[i32] = &[0];
@@ -180,6 +181,7 @@ pub(crate) fn markers(run: &mut Run<'_>) {
         });
         seen::producers(run, conn, &topic);
     }
+    // (Kafka never answers when a marker has no topics.)
     run.ask_each(conn, |side| WriteTxnMarkersRequest {
         markers: vec![
             marker(side, &producer, true, 9, 0, &[("absent", zero)]),
@@ -191,11 +193,10 @@ pub(crate) fn markers(run: &mut Run<'_>) {
                 0,
                 &[("absent", zero), (topic.name, zero)],
             ),
-            marker(side, &producer, true, 9, 0, &[]),
         ],
     });
-    run.ask(conn, WriteTxnMarkersRequest::default());
+    // (Behind such markers Kafka's own end waits for ever.)
     producer.shown(run);
-    producer.ends_at(run, OLD_END, true);
     seen::producers(run, conn, &topic);
+    run.ask(conn, WriteTxnMarkersRequest::default());
 }
