@@ -138,7 +138,6 @@ impl Play {
             self.book.exchanges(),
             SCRIPTS.len()
         );
-        eprintln!("GAPS {:#?}", self.book.gaps());
         let differences = self
             .differences
             .into_inner()

@@ -146,6 +146,7 @@ pub(crate) const SCRIPTS: &[Script] = &[
     script("batches out of their time", ApiKey::Produce, At::Every, writes::out_of_time),
     script("batches of version 2", ApiKey::Produce, At::Every, writes::unasked),
     script("transactions are read", ApiKey::Fetch, At::Every, reads::fetches),
+    script("a part of transactions is read", ApiKey::Fetch, At::Newest, reads::parts),
     script("transactions are read by old clients", ApiKey::Fetch, At::Every, reads::old_fetches),
     script("ends by isolation", ApiKey::ListOffsets, At::Every, reads::ends),
     script("transactions are described", ApiKey::DescribeTransactions, At::Every, seen::described),

@@ -9,7 +9,7 @@ use chronikd::proto::schema::write_txn_markers::{
 use crate::asks::keep;
 use crate::both::Side;
 use crate::run::{Conn, Run};
-use crate::scripts::kit::{Topic, topic};
+use crate::scripts::kit::{Topic, named_topic, topic};
 use crate::scripts::txns::producer::{OLD_END, Producer, init, is_second};
 use crate::scripts::txns::seen;
 
@@ -85,10 +85,15 @@ pub(crate) fn strangers(run: &mut Run<'_>) {
 /// The level is not that of the request's version: version 1 moves no epoch, unless it is shut out.
 pub(crate) fn at_a_lower_level(run: &mut Run<'_>) {
     let conn = run.connect("producer");
-    let topic = topic(run, conn, 1, &[]);
     let second = is_second(run);
     for level in [1, 0] {
         set_level(run, conn, level);
+        let name = run.name(if level == 0 {
+            "topic-zero"
+        } else {
+            "topic-one"
+        });
+        let topic = named_topic(run, conn, name, 1, &[]);
         let mut producer = Producer::begins(run, conn, if level == 0 { "zero" } else { "one" });
         producer.adds(run, &topic, &[0]);
         producer.writes(run, &topic, 0, 0);

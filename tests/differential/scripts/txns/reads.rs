@@ -50,26 +50,35 @@ pub(crate) fn old_fetches(run: &mut Run<'_>) {
     }
 }
 
+/// Of what was aborted only that is told which the answer's records touch.
+pub(crate) fn parts(run: &mut Run<'_>) {
+    let conn = run.connect("consumer");
+    let (topic, ..) = mixed(run, conn);
+    for (offset, max_bytes) in [(1, 200), (8, 1), (11, 300)] {
+        read(run, conn, &topic, (offset, 1, max_bytes));
+    }
+}
+
+/// Reads from an offset at a level of isolation, so many bytes.
+fn read(run: &mut Run<'_>, conn: Conn, topic: &Topic, (offset, level, max_bytes): (i64, i8, i32)) {
+    run.ask_each(conn, |side| {
+        let mut request = fetch(side, topic, &[at(offset)]);
+        (request.isolation_level, request.max_bytes) = (level, max_bytes);
+        request
+    });
+}
+
 fn read_everywhere(run: &mut Run<'_>) {
     let conn = run.connect("consumer");
     let (topic, mut open, end) = mixed(run, conn);
     // Of a read that begins at a marker Kafka 3.9 sends an old client the first records twice.
     let is_old = run.version(ApiKey::Fetch) < KNOWS_MARKERS;
-    let reads = |run: &mut Run<'_>, offset: i64, isolation_level: i8, bytes: i32| {
-        run.ask_each(conn, |side| {
-            let mut request = fetch(side, &topic, &[at(offset)]);
-            (request.isolation_level, request.max_bytes) = (isolation_level, bytes);
-            request
-        });
-    };
     for committed in [false, true] {
         for offset in (0..=end + 1).filter(|it| !(is_old && is_marker(*it))) {
             for isolation_level in [0, 1] {
-                reads(run, offset, isolation_level, 1 << 20);
+                read(run, conn, &topic, (offset, isolation_level, 1 << 20));
             }
         }
-        reads(run, 1, 1, 200);
-        reads(run, 1, 7, 1 << 20);
         open.ends_at(run, OLD_END, committed);
     }
 }
