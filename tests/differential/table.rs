@@ -140,6 +140,7 @@ const ROWS: &[Row] = &[
     only("batches of transactions", "Produce", "log_append_time_ms", May::Free, "a batch sent before is answered as others are"),
     row("DescribeTransactions", "transaction_start_time_ms", May::Clock, "two clocks"),
     row("DescribeProducers", "last_timestamp", May::Clock, "two clocks, where the broker has written a marker"),
+    only("ends by isolation", "ListOffsets", "timestamp", May::Clock, "two clocks, where the broker has written a marker"),
     only("a part of transactions is read", "Fetch", "aborted_transactions", May::Begin, "Kafka tells of more, up to the next entry of its index"),
     only("a part of transactions is read", "Fetch", "records[].base_timestamp", May::Clock, "two clocks, where the broker has written a marker"),
     only("a part of transactions is read", "Fetch", "records[].max_timestamp", May::Clock, "two clocks, where the broker has written a marker"),

@@ -52,6 +52,9 @@ pub(crate) fn old_fetches(run: &mut Run<'_>) {
 
 /// Of what was aborted only that is told which the answer's records touch.
 pub(crate) fn parts(run: &mut Run<'_>) {
+    if run.version(ApiKey::Fetch) < KNOWS_MARKERS {
+        return;
+    }
     let conn = run.connect("consumer");
     let (topic, ..) = mixed(run, conn);
     for (offset, max_bytes) in [(1, 200), (8, 1), (11, 300)] {
