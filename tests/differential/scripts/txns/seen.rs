@@ -47,8 +47,10 @@ pub(crate) fn listed(run: &mut Run<'_>) {
     let all = in_every_state(run, conn);
     let lists = |run: &mut Run<'_>, edit: &dyn Fn(&mut ListTransactionsRequest<'static>)| {
         run.ask_each(conn, |side| {
-            let mut request = ListTransactionsRequest::default();
-            request.producer_id_filters = all.map(|it| it.id[side]).to_vec();
+            let mut request = ListTransactionsRequest {
+                producer_id_filters: all.map(|it| it.id[side]).to_vec(),
+                ..ListTransactionsRequest::default()
+            };
             edit(&mut request);
             request
         });
