@@ -301,9 +301,8 @@ fn told_log_start(
         ErrorCode::INVALID_RECORD
         | ErrorCode::INVALID_TIMESTAMP
         | ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER
-        | ErrorCode::INVALID_PRODUCER_EPOCH => {
-            broker.storage.log(id).map_or(NO_OFFSET, Log::log_start)
-        }
+        | ErrorCode::INVALID_PRODUCER_EPOCH
+        | ErrorCode::INVALID_TXN_STATE => broker.storage.log(id).map_or(NO_OFFSET, Log::log_start),
         _ => NO_OFFSET,
     }
 }

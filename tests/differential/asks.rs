@@ -47,6 +47,13 @@ asks! {
     ListGroups: list_groups::ListGroupsRequest<'static> => ListGroupsResponse<'static>;
     DescribeGroups: describe_groups::DescribeGroupsRequest<'static> => DescribeGroupsResponse<'static>;
     DescribeProducers: describe_producers::DescribeProducersRequest<'static> => DescribeProducersResponse<'static>;
+    AddPartitionsToTxn: add_partitions_to_txn::AddPartitionsToTxnRequest<'static> => AddPartitionsToTxnResponse<'static>;
+    AddOffsetsToTxn: add_offsets_to_txn::AddOffsetsToTxnRequest<'static> => AddOffsetsToTxnResponse;
+    EndTxn: end_txn::EndTxnRequest<'static> => EndTxnResponse;
+    WriteTxnMarkers: write_txn_markers::WriteTxnMarkersRequest<'static> => WriteTxnMarkersResponse<'static>;
+    TxnOffsetCommit: txn_offset_commit::TxnOffsetCommitRequest<'static> => TxnOffsetCommitResponse<'static>;
+    DescribeTransactions: describe_transactions::DescribeTransactionsRequest<'static> => DescribeTransactionsResponse<'static>;
+    ListTransactions: list_transactions::ListTransactionsRequest<'static> => ListTransactionsResponse<'static>;
     UpdateFeatures: update_features::UpdateFeaturesRequest<'static> => UpdateFeaturesResponse<'static>;
     DescribeTopicPartitions: describe_topic_partitions::DescribeTopicPartitionsRequest<'static> => DescribeTopicPartitionsResponse<'static>;
 }

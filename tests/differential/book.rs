@@ -16,7 +16,7 @@ const EXCHANGES: usize = 300;
 /// Offsets of version 0 were kept in ZooKeeper, which no oracle has any more.
 const NO_ORACLE: &[(ApiKey, i16)] = &[(ApiKey::OffsetCommit, 0), (ApiKey::OffsetFetch, 0)];
 
-/// What bad input and the life of groups must have drawn from Kafka.
+/// What bad input, the life of groups and transactions must have drawn from Kafka.
 #[rustfmt::skip]
 const ERRORS: &[&str] = &[
     "UNKNOWN_SERVER_ERROR(-1)", "UNKNOWN_TOPIC_OR_PARTITION(3)", "OFFSET_METADATA_TOO_LARGE(12)",
@@ -24,6 +24,11 @@ const ERRORS: &[&str] = &[
     "INVALID_SESSION_TIMEOUT(26)", "REBALANCE_IN_PROGRESS(27)", "NON_EMPTY_GROUP(68)", "GROUP_ID_NOT_FOUND(69)",
     "MEMBER_ID_REQUIRED(79)", "GROUP_MAX_SIZE_REACHED(81)", "FENCED_INSTANCE_ID(82)",
     "GROUP_SUBSCRIBED_TO_TOPIC(86)", "UNKNOWN_TOPIC_ID(100)",
+    "INVALID_PRODUCER_EPOCH(47)", "INVALID_TXN_STATE(48)", "INVALID_PRODUCER_ID_MAPPING(49)",
+    "INVALID_TRANSACTION_TIMEOUT(50)", "CONCURRENT_TRANSACTIONS(51)", "TRANSACTION_COORDINATOR_FENCED(52)",
+    "TRANSACTIONAL_ID_AUTHORIZATION_FAILED(53)", "OPERATION_NOT_ATTEMPTED(55)", "UNSTABLE_OFFSET_COMMIT(88)",
+    "PRODUCER_FENCED(90)", "TRANSACTIONAL_ID_NOT_FOUND(105)", "TRANSACTION_ABORTABLE(120)",
+    "INVALID_REGULAR_EXPRESSION(128)",
 ];
 
 /// The book of one suite.

@@ -156,6 +156,7 @@ impl May {
             May::Free => true,
             May::Be(one, other) => ours == *one && theirs == *other,
             May::Words => ours.starts_with('"') && (theirs.starts_with('"') || theirs == "None"),
+            May::Shuffled => sorted(ours) == sorted(theirs),
             May::Lower => number(ours) <= number(theirs),
             May::Clock => match (number(ours), number(theirs)) {
                 (Some(ours), Some(theirs)) if ours > 0 && theirs > 0 => {
@@ -183,7 +184,8 @@ impl May {
         match self {
             May::Order(field) => items.sort_by(|a, b| a.field(field).cmp(&b.field(field))),
             May::Lack(names) => items.retain(|item| {
-                let name = item.field("name").or(item.field("group_id"));
+                let mut names_of = ["name", "group_id", "topic"].iter();
+                let name = names_of.find_map(|field| item.field(field));
                 let name = name.map(shown).unwrap_or_default();
                 !names
                     .iter()
@@ -197,6 +199,13 @@ impl May {
             _ => {}
         }
     }
+}
+
+/// The words of a list of numbers in one order.
+fn sorted(numbers: &str) -> Vec<&str> {
+    let mut numbers: Vec<&str> = numbers.trim_matches(['[', ']']).split(", ").collect();
+    numbers.sort_unstable();
+    numbers
 }
 
 /// The path of a field.

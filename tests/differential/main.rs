@@ -6,7 +6,7 @@
 //! are then asked in versions as far up. Messages are the structs of `proto::schema`, which the golden vectors hold
 //! to Kafka's bytes.
 //!
-//! `DIFFERENTIAL=word` plays only the scripts whose name has the word. Whoever writes a script first sees whether
+//! `DIFFERENTIAL=word,another` plays only the scripts whose name has one of the words. Whoever writes a script first sees whether
 //! Kafka agrees with itself about it: `cargo test --test differential -- --ignored`.
 
 #[path = "../common/mod.rs"]
@@ -84,7 +84,7 @@ impl Play {
     /// Plays the scripts to one pair, at the versions below those that `newer` says.
     fn all(&self, pair: &Pair, newer: impl Fn(ApiKey) -> Option<(i16, i16)>) {
         let is_chosen = |script: &&Script| match &self.only {
-            Some(word) => script.name.contains(word),
+            Some(words) => words.split(',').any(|word| script.name.contains(word)),
             None => true,
         };
         for script in SCRIPTS.iter().filter(is_chosen) {

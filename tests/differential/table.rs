@@ -19,6 +19,8 @@ pub(crate) enum May {
     Words,
     /// Exactly ours and theirs.
     Be(&'static str, &'static str),
+    /// The order of a list of numbers.
+    Shuffled,
     /// The order of a list, which is sorted by this field.
     Order(&'static str),
     /// Elements whose names begin so, which are left out of a list.
@@ -131,6 +133,29 @@ const ROWS: &[Row] = &[
     row("ApiVersions", "finalized_features", May::Order("name"), "Kafka's order is that of a hash map"),
     row("ApiVersions", "supported_features[].min_version", May::Be("30", "7"), "there is no older metadata to go back to"),
     row("ApiVersions", "finalized_features_epoch", May::Free, "each counts its own changes"),
+    row("AddPartitionsToTxn", "partition_error_code", May::Be("UNKNOWN_TOPIC_OR_PARTITION(3)", "TOPIC_AUTHORIZATION_FAILED(29)"), "Kafka keeps its own state in topics"),
+    row("DescribeTransactions", "topics", May::Lack(&["__consumer_offsets"]), "Kafka keeps its own state in topics"),
+    row("DescribeTransactions", "topics", May::Order("topic"), "Kafka's order is that of a hash map"),
+    row("DescribeTransactions", "topics[].partitions", May::Shuffled, "Kafka's order is that of a hash map"),
+    only("batches of transactions", "Produce", "log_append_time_ms", May::Free, "a batch sent before is answered as others are"),
+    row("DescribeTransactions", "transaction_start_time_ms", May::Clock, "two clocks"),
+    row("DescribeProducers", "last_timestamp", May::Clock, "two clocks, where the broker has written a marker"),
+    only("ends by isolation", "ListOffsets", "timestamp", May::Clock, "two clocks, where the broker has written a marker"),
+    only("a part of transactions is read", "Fetch", "aborted_transactions", May::Begin, "Kafka tells of more, up to the next entry of its index"),
+    only("a part of transactions is read", "Fetch", "records[].base_timestamp", May::Clock, "two clocks, where the broker has written a marker"),
+    only("a part of transactions is read", "Fetch", "records[].max_timestamp", May::Clock, "two clocks, where the broker has written a marker"),
+    only("transactions are read", "Fetch", "records[].base_timestamp", May::Clock, "two clocks, where the broker has written a marker"),
+    only("transactions are read", "Fetch", "records[].max_timestamp", May::Clock, "two clocks, where the broker has written a marker"),
+    row("ListTransactions", "transaction_states", May::Order("transactional_id"), "Kafka's order is that of a hash map"),
+    only("batches out of their time", "Produce", "log_append_time_ms", May::Free, "a batch sent before is answered as others are"),
+    row("WriteTxnMarkers", "topics[].partitions", May::Order("partition_index"), "Kafka's order is that of a hash map"),
+    row("WriteTxnMarkers", "markers[].topics", May::Order("name"), "Kafka's order is that of a hash map"),
+    row("WriteTxnMarkers", "markers", May::Order("topics"), "Kafka's order is that of a hash map"),
+    row("TxnOffsetCommit", "partitions", May::Order("partition_index"), "Kafka puts the unknown ones first"),
+    row("AddPartitionsToTxn", "results_by_transaction", May::Order("transactional_id"), "Kafka's order is that of a hash map"),
+    row("AddPartitionsToTxn", "topic_results", May::Order("name"), "Kafka's order is that of a hash map"),
+    row("AddPartitionsToTxn", "results_by_topic_v3_and_below", May::Order("name"), "Kafka's order is that of a hash map"),
+    row("AddPartitionsToTxn", "results_by_partition", May::Order("partition_index"), "Kafka's order is that of a hash map"),
     row("Fetch", "records", May::Lack(&["a part of a message"]), "a fetch ends with a whole batch"),
 ];
 

@@ -33,24 +33,33 @@ fn ask(run: &mut Run<'_>, conn: Conn, validate_only: bool, wishes: &[Wish]) {
     );
 }
 
-/// Waits until both brokers tell of this level, for Kafka's takes a moment to hear of it, and compares what they tell.
+/// Waits until both brokers tell of this level, and compares what they tell.
 fn told(run: &mut Run<'_>, conn: Conn, level: i16) {
-    let request = || ApiVersionsRequest {
-        client_software_name: "software",
-        client_software_version: "1.0",
-    };
+    settled(run, conn, level);
+    let newest = run.range(ApiKey::ApiVersions).1;
+    run.ask_at(newest, conn, versions());
+}
+
+/// Waits until both brokers tell of this level, for Kafka's takes a moment to hear of it.
+pub(crate) fn settled(run: &mut Run<'_>, conn: Conn, level: i16) {
     let newest = run.range(ApiKey::ApiVersions).1;
     run.settle(
         newest,
         conn,
-        |_| request(),
+        |_| versions(),
         |answer| {
             let mut told = answer.finalized_features.iter();
             let told = told.find(|it| it.name == TRANSACTIONS);
             told.map_or(0, |it| it.max_version_level) == level
         },
     );
-    run.ask_at(newest, conn, request());
+}
+
+fn versions() -> ApiVersionsRequest<'static> {
+    ApiVersionsRequest {
+        client_software_name: "software",
+        client_software_version: "1.0",
+    }
 }
 
 pub(crate) fn levels(run: &mut Run<'_>) {

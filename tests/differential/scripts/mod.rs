@@ -7,12 +7,14 @@ mod offsets;
 mod producers;
 mod records;
 mod topics;
+mod txns;
 mod versions;
 
 use chronikd::proto::ApiKey;
 
 use crate::run::Run;
 use groups::{commits, joins, rebalances, sessions, shown, statics, syncs};
+use txns::{ends, inits, partitions, pending, reads, seen, writes};
 
 /// At which versions of its API a script is played.
 #[derive(Clone, Copy)]
@@ -130,4 +132,27 @@ pub(crate) const SCRIPTS: &[Script] = &[
     script("offsets are forgotten", ApiKey::OffsetDelete, At::Every, commits::forgotten),
     script("offsets go with their group", ApiKey::DeleteGroups, At::Three, commits::gone),
     script("offsets go with their topic", ApiKey::OffsetFetch, At::Every, commits::gone_with_their_topic),
+    script("a producer of transactions begins", ApiKey::InitProducerId, At::Every, inits::begins),
+    script("a producer of transactions begins again", ApiKey::InitProducerId, At::Every, inits::begins_again),
+    script("a second producer shuts out the first", ApiKey::InitProducerId, At::Three, inits::shuts_out),
+    script("partitions of transactions", ApiKey::AddPartitionsToTxn, At::Every, partitions::of_clients),
+    script("partitions of transactions, asked by brokers", ApiKey::AddPartitionsToTxn, At::Every, partitions::of_brokers),
+    script("the group of a transaction", ApiKey::AddOffsetsToTxn, At::Every, pending::groups),
+    script("every end", ApiKey::EndTxn, At::Every, ends::every),
+    script("ends of strangers", ApiKey::EndTxn, At::Every, ends::strangers),
+    script("ends at a lower level", ApiKey::EndTxn, At::Every, ends::at_a_lower_level),
+    script("markers from outside", ApiKey::WriteTxnMarkers, At::Every, ends::markers),
+    script("batches of transactions", ApiKey::Produce, At::Every, writes::batches),
+    script("batches out of their time", ApiKey::Produce, At::Every, writes::out_of_time),
+    script("batches of version 2", ApiKey::Produce, At::Every, writes::unasked),
+    script("transactions are read", ApiKey::Fetch, At::Every, reads::fetches),
+    script("a part of transactions is read", ApiKey::Fetch, At::Newest, reads::parts),
+    script("transactions are read by old clients", ApiKey::Fetch, At::Every, reads::old_fetches),
+    script("ends by isolation", ApiKey::ListOffsets, At::Every, reads::ends),
+    script("transactions are described", ApiKey::DescribeTransactions, At::Every, seen::described),
+    script("transactions are listed", ApiKey::ListTransactions, At::Every, seen::listed),
+    script("writers of transactions", ApiKey::DescribeProducers, At::Every, seen::writers),
+    script("offsets of transactions", ApiKey::TxnOffsetCommit, At::Every, pending::offsets),
+    script("offsets of members in transactions", ApiKey::TxnOffsetCommit, At::Every, pending::members),
+    script("pending offsets go with their group", ApiKey::TxnOffsetCommit, At::Three, pending::gone),
 ];

@@ -185,7 +185,7 @@ pub(crate) fn many_partitions(run: &mut Run<'_>) {
 }
 
 /// A place to read from, with the defaults of a plain consumer.
-fn at(offset: i64) -> FetchPartition {
+pub(crate) fn at(offset: i64) -> FetchPartition {
     FetchPartition {
         partition: 0,
         fetch_offset: offset,
@@ -195,7 +195,11 @@ fn at(offset: i64) -> FetchPartition {
 }
 
 /// Reads a topic without waiting.
-fn fetch(side: Side, topic: &Topic, partitions: &[FetchPartition]) -> FetchRequest<'static> {
+pub(crate) fn fetch(
+    side: Side,
+    topic: &Topic,
+    partitions: &[FetchPartition],
+) -> FetchRequest<'static> {
     FetchRequest {
         max_wait_ms: 0,
         min_bytes: 1,

@@ -23,7 +23,7 @@ use crate::scripts::kit::{Topic, await_no_topic, named_topic, now, topic};
 /// One offset of a partition, and a text.
 type Place = (i32, i64, Option<&'static str>);
 
-fn commit(
+pub(crate) fn commit(
     side: Side,
     group: &'static str,
     member: Option<&Member>,
@@ -54,7 +54,7 @@ fn commit(
 }
 
 /// Asks for partitions of topics, or for everything, of one group.
-fn fetch(
+pub(crate) fn fetch(
     side: Side,
     group: &'static str,
     topics: Option<&[(&Topic, &[i32])]>,
