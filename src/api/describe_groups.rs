@@ -26,14 +26,12 @@ pub(super) fn handle(
     let (mut groups, mut room) = (Vec::with_capacity(request.groups.len()), Room::new());
     for id in request.groups {
         call.after(broker.groups().round_of(id));
-        let members = broker
-            .groups()
-            .get(id)
-            .map_or(0, |group| group.members.len());
+        let group = broker.groups().get(id);
+        let members = group.map_or(0, |group| group.members.len());
         if let Err(outcome) = room.take::<DescribedGroupMember<'_>>(members) {
             return outcome;
         }
-        groups.push(match broker.groups().get(id) {
+        groups.push(match group {
             Some(group) => DescribedGroup {
                 authorized_operations,
                 ..row(group)

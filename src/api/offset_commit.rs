@@ -54,7 +54,7 @@ pub(super) fn handle(
     let mut taken = BTreeMap::new();
     let mut topics = Vec::with_capacity(found.len());
     for (topic, places) in request.topics.iter().zip(found) {
-        if places.is_empty() && is_known(broker, topic, call.version()) {
+        if places.is_empty() && topic_of(broker, topic, call.version()).is_ok() {
             continue;
         }
         let mut partitions = Vec::with_capacity(places.len());
@@ -101,10 +101,6 @@ fn topic_of<'b>(
             .by_id(topic.topic_id)
             .ok_or(ErrorCode::UNKNOWN_TOPIC_ID),
     }
-}
-
-fn is_known(broker: &Broker, topic: &OffsetCommitRequestTopic<'_>, version: i16) -> bool {
-    topic_of(broker, topic, version).is_ok()
 }
 
 /// Where each partition of the request is.

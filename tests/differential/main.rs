@@ -15,6 +15,8 @@ mod common;
 mod asks;
 mod book;
 mod both;
+#[path = "../golden/cursor.rs"]
+mod cursor;
 mod judge;
 mod line;
 mod pair;

@@ -3,6 +3,7 @@
 //! `Some`, `Maybe` and `Here` are looked through; a list of bare numbers is one value; an error code keeps its name
 //! and number. Record batches are opened, so that a difference has the name of a header's field.
 
+use crate::cursor::{eat, sequence, take};
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 
@@ -112,25 +113,6 @@ fn quoted_bytes(text: &str) -> usize {
         ends
     });
     end.expect("a closing quote") + 2
-}
-
-fn sequence<T>(rest: &mut &str, end: &str, item: impl Fn(&mut &str) -> T) -> Vec<T> {
-    let mut items = Vec::new();
-    while !eat(rest, end) {
-        items.push(item(rest));
-        eat(rest, ", ");
-    }
-    items
-}
-
-fn eat(rest: &mut &str, token: &str) -> bool {
-    rest.strip_prefix(token).map(|tail| *rest = tail).is_some()
-}
-
-fn take<'t>(rest: &mut &'t str, length: usize) -> &'t str {
-    let (head, tail) = rest.split_at(length);
-    *rest = tail;
-    head
 }
 
 /// Batches with their headers' fields, or the messages of an old set; what is not whole has a name.

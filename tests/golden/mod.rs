@@ -1,6 +1,7 @@
 //! Reads the golden vectors. Their format is described in README.md.
 
 pub(crate) mod alloc;
+mod cursor;
 pub(crate) mod text;
 
 use std::fs;

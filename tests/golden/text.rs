@@ -1,5 +1,6 @@
 //! Compares what Rust's `{:?}` shows with the readable form of a vector, which has the same syntax.
 
+use super::cursor::{eat, sequence, take};
 use std::collections::BTreeMap;
 
 /// A shown value.
@@ -81,25 +82,6 @@ fn value<'t>(rest: &mut &'t str) -> Tree<'t> {
         return Tree::Wrapped(word, Box::new(inner));
     }
     Tree::Leaf(word)
-}
-
-fn sequence<'t, T>(rest: &mut &'t str, end: &str, item: impl Fn(&mut &'t str) -> T) -> Vec<T> {
-    let mut items = Vec::new();
-    while !eat(rest, end) {
-        items.push(item(rest));
-        eat(rest, ", ");
-    }
-    items
-}
-
-fn eat(rest: &mut &str, token: &str) -> bool {
-    rest.strip_prefix(token).map(|tail| *rest = tail).is_some()
-}
-
-fn take<'t>(rest: &mut &'t str, length: usize) -> &'t str {
-    let (head, tail) = rest.split_at(length);
-    *rest = tail;
-    head
 }
 
 #[cfg(test)]
