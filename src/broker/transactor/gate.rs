@@ -7,8 +7,9 @@
 //! Until then the answer is 14, and readers of committed records are kept back by what is open in the logs.
 
 use super::super::Broker;
+use super::super::facts::TxnState;
 use super::super::groups::offsets;
-use super::super::txns::{Adoption, State, Stray, Txn};
+use super::super::txns::{Adoption, Stray, Txn};
 use super::ends::{Marked, RETRY_MS};
 use crate::clock::{Mono, Now};
 use crate::proto::error::ErrorCode;
@@ -48,7 +49,7 @@ impl Broker {
             let Some(txn) = self.state.transactions.get(&id) else {
                 continue;
             };
-            let commits = txn.state() == State::PrepareCommit;
+            let commits = txn.state() == TxnState::PrepareCommit;
             let (groups, producer_id) = (&self.state.groups, txn.standing.producer_id);
             let mut records = offsets::ended(groups, producer_id, &txn.groups, commits);
             records.extend(self.state.transactions.groups_done(&id));
