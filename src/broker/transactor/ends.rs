@@ -97,13 +97,12 @@ impl Broker {
                 Marked::Done
             }
             code => {
-                let (topic, partition) = (at.topic, at.partition);
+                let place = self.place(at);
+                let why = code.name().unwrap_or_default();
                 self.complain(
                     now,
                     format_args!(
-                        "the end of a transaction cannot be written into partition {partition} of topic {topic} \
-                         yet: {}",
-                        code.name().unwrap_or_default()
+                        "the end of a transaction cannot be written into {place} yet: {why}"
                     ),
                 );
                 Marked::Later

@@ -109,13 +109,12 @@ impl Broker {
 
     /// Aborts what nobody can end any more.
     fn abort_orphan(&mut self, stray: Stray, now: Now) {
-        let (topic, partition) = (stray.at.topic, stray.at.partition);
+        let (place, producer_id) = (self.place(stray.at), stray.producer_id);
         self.complain(
             now.mono,
             format_args!(
-                "producer {} has a transaction open in partition {partition} of topic {topic}, which belongs to no \
-                 transactional id: it is aborted",
-                stray.producer_id
+                "producer {producer_id} has a transaction open in {place}, which belongs to no transactional id: \
+                 it is aborted"
             ),
         );
         let marker = Marker {
