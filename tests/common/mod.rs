@@ -15,6 +15,7 @@ pub mod kafka;
 pub mod program;
 pub mod raw;
 pub mod server;
+pub mod stories;
 pub mod talk;
 pub mod tools;
 
