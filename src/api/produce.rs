@@ -26,8 +26,8 @@ use crate::proto::codec::Codec;
 use crate::proto::error::ErrorCode;
 use crate::proto::legacy;
 use crate::proto::schema::produce::{
-    BatchIndexAndErrorMessage, PartitionProduceData, PartitionProduceResponse, ProduceRequest,
-    ProduceResponse, TopicProduceData, TopicProduceResponse,
+    BatchIndexAndErrorMessage, PartitionProduceResponse, ProduceRequest, ProduceResponse,
+    TopicProduceResponse,
 };
 use crate::storage::{Appended, Log, Origin, PartitionId, Refused};
 use std::borrow::Cow;
@@ -37,97 +37,100 @@ const NO_OFFSET: i64 = -1;
 /// From this version on transactions are of version 2 (KIP-890).
 const TRANSACTIONS_V2: i16 = 12;
 
+/// One partition of a request, and what can be said of it before anything is done.
+struct Part<'r> {
+    index: i32,
+    /// Where its records are to go.
+    at: Result<PartitionId, ErrorCode>,
+    records: Option<&'r [u8]>,
+    /// The header of the first whole batch of format 2.
+    header: Option<BatchHeader>,
+    /// That batch is the only whole one.
+    is_single: bool,
+}
+
+impl Part<'_> {
+    /// The header of a batch that says that it is part of a transaction.
+    fn transactional(&self) -> Option<&BatchHeader> {
+        let header = self.header.as_ref();
+        header.filter(|header| header.attributes.is_transactional())
+    }
+}
+
 pub(super) fn handle(
     broker: &mut Broker,
     call: &mut Call<'_, '_>,
     request: ProduceRequest<'_>,
 ) -> Outcome {
-    if !matches!(request.acks, -1..=1) {
-        return respond_all(call, &request, ErrorCode::INVALID_REQUIRED_ACKS);
+    let parts = parts(broker, call.version(), &request);
+    if let Err(code) = check(&request, &parts) {
+        let answers = parts
+            .iter()
+            .map(|part| refused(part, code.into(), NO_OFFSET));
+        let answers = answers.collect();
+        return respond(call, &request, answers);
     }
-    if let Err(code) = check_transaction(broker, call.version(), &request) {
-        return respond_all(call, &request, code);
-    }
-    let loading = loading(broker, call.version(), &request);
+    let places = parts.iter().filter_map(|part| part.at.ok());
+    let loading = broker.loading_of(places);
     if let Some(wait) = call.wait_for_loading(loading, request.timeout_ms) {
         return wait;
     }
-    let mut failed = false;
-    let mut responses = Vec::with_capacity(request.topic_data.len());
-    for topic in &request.topic_data {
-        let mut partition_responses = Vec::with_capacity(topic.partition_data.len());
-        for partition in &topic.partition_data {
-            let answer = produce(broker, call, (&request, topic, partition));
-            failed |= answer.error_code != ErrorCode::NONE;
-            partition_responses.push(answer);
-        }
-        responses.push(TopicProduceResponse {
-            name: topic.name,
-            topic_id: topic.topic_id,
-            partition_responses,
-        });
+    let mut answers = Vec::with_capacity(parts.len());
+    for part in &parts {
+        answers.push(produce(broker, call, request.transactional_id, part));
     }
-    match request.acks {
-        0 if failed => Outcome::Close("a produce with acks=0 that failed"),
-        0 => Outcome::Silent,
-        _ => call.reply(&ProduceResponse {
-            responses,
-            ..Default::default()
-        }),
-    }
+    respond(call, &request, answers)
 }
 
-/// From v13 on a topic has an id and no name.
-fn find<'b>(
-    broker: &'b Broker,
-    version: i16,
-    topic: &TopicProduceData<'_>,
-) -> Result<&'b Topic, ErrorCode> {
-    let (found, absent) = match version {
-        ..13 => (
-            broker.topics().by_name(topic.name),
-            ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
-        ),
-        _ => (
-            broker.topics().by_id(topic.topic_id),
-            ErrorCode::UNKNOWN_TOPIC_ID,
-        ),
-    };
-    found.ok_or(absent)
-}
-
-/// The partitions of the request that are still being loaded.
-fn loading(broker: &Broker, version: i16, request: &ProduceRequest<'_>) -> Vec<PartitionId> {
-    let at =
-        |topic: &TopicProduceData<'_>, index| find(broker, version, topic).ok()?.partition(index);
-    let named = request
+/// Every partition of the request, in its order. From v13 on a topic has an id and no name.
+fn parts<'r>(broker: &Broker, version: i16, request: &ProduceRequest<'r>) -> Vec<Part<'r>> {
+    let count = request
         .topic_data
         .iter()
-        .flat_map(|t| t.partition_data.iter().map(move |p| (t, p.index)));
-    broker.loading_of(named.filter_map(|(topic, index)| at(topic, index)))
+        .map(|topic| topic.partition_data.len());
+    let mut parts = Vec::with_capacity(count.sum());
+    for topic in &request.topic_data {
+        let topics = broker.topics();
+        let (found, absent) = match version {
+            ..13 => (
+                topics.by_name(topic.name),
+                ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+            ),
+            _ => (topics.by_id(topic.topic_id), ErrorCode::UNKNOWN_TOPIC_ID),
+        };
+        for partition in &topic.partition_data {
+            let place = |topic: &Topic| topic.partition(partition.index);
+            let records = partition.records.bytes();
+            let first = records.and_then(|records| Batch::split_first(records).ok());
+            parts.push(Part {
+                index: partition.index,
+                at: found
+                    .ok_or(absent)
+                    .and_then(|topic| place(topic).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)),
+                records,
+                header: first.as_ref().map(|(batch, _)| *batch.header()),
+                is_single: first.is_some_and(|(_, rest)| Batch::split_first(rest).is_err()),
+            });
+        }
+    }
+    parts
 }
 
-/// What transactional batches say of the whole request.
-fn check_transaction(
-    broker: &Broker,
-    version: i16,
-    request: &ProduceRequest<'_>,
-) -> Result<(), ErrorCode> {
+/// What is wrong with the whole request.
+fn check(request: &ProduceRequest<'_>, parts: &[Part<'_>]) -> Result<(), ErrorCode> {
+    if !matches!(request.acks, -1..=1) {
+        return Err(ErrorCode::INVALID_REQUIRED_ACKS);
+    }
     let mut producers = BTreeSet::new();
-    for topic in &request.topic_data {
-        for partition in &topic.partition_data {
-            let Some(header) = transactional(partition) else {
-                continue;
-            };
-            if request.transactional_id.is_none() {
-                return Err(ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED);
-            }
-            let place = find(broker, version, topic).map(|topic| topic.partition(partition.index));
-            if let Ok(Some(_)) = place
-                && header.has_producer_id()
-            {
-                producers.insert((header.producer_id, header.producer_epoch));
-            }
+    for part in parts {
+        let Some(header) = part.transactional() else {
+            continue;
+        };
+        if request.transactional_id.is_none() {
+            return Err(ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED);
+        }
+        if part.at.is_ok() && header.has_producer_id() {
+            producers.insert((header.producer_id, header.producer_epoch));
         }
     }
     match producers.len() {
@@ -136,58 +139,43 @@ fn check_transaction(
     }
 }
 
-/// The header of a batch that says that it is part of a transaction.
-fn transactional(partition: &PartitionProduceData<'_>) -> Option<BatchHeader> {
-    let (batch, _) = Batch::split_first(partition.records.bytes()?).ok()?;
-    let header = *batch.header();
-    header.attributes.is_transactional().then_some(header)
-}
-
 fn produce<'a>(
     broker: &mut Broker,
     call: &mut Call<'_, '_>,
-    (request, topic, partition): (
-        &ProduceRequest<'_>,
-        &TopicProduceData<'_>,
-        &PartitionProduceData<'_>,
-    ),
+    transactional_id: Option<&str>,
+    part: &Part<'_>,
 ) -> PartitionProduceResponse<'a> {
-    let found = find(broker, call.version(), topic).and_then(|topic| {
-        topic
-            .partition(partition.index)
-            .ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
-    });
-    let id = match found {
-        Ok(id) => id,
-        Err(code) => return refused(partition.index, code.into(), NO_OFFSET),
+    let at = match part.at {
+        Ok(at) => at,
+        Err(code) => return refused(part, code.into(), NO_OFFSET),
     };
-    if let Err(refusal) = admit(broker, call, id, (request.transactional_id, partition)) {
-        return refused(partition.index, refusal, NO_OFFSET);
+    if let Err(refusal) = admit(broker, call, at, (transactional_id, part)) {
+        return refused(part, refusal, NO_OFFSET);
     }
-    match append(broker, call, id, partition) {
+    match append(broker, call, at, part) {
         Ok(appended) => {
             call.after(appended.round);
-            accepted(partition.index, &appended)
+            accepted(part, &appended)
         }
         Err(refusal) => {
-            let log_start = told_log_start(broker, id, refusal.code, partition);
-            refused(partition.index, refusal, log_start)
+            let log_start = told_log_start(broker, at, refusal.code, part);
+            refused(part, refusal, log_start)
         }
     }
 }
 
-/// Has a transactional batch's transaction ready for it. What is refused for other reasons, and before, joins none.
+/// Has a transactional batch's transaction ready for it. A batch that its log refuses then has joined all the same, as
+/// in Kafka; what is not even one batch has not.
 fn admit(
     broker: &mut Broker,
     call: &mut Call<'_, '_>,
-    id: PartitionId,
-    (transactional_id, partition): (Option<&str>, &PartitionProduceData<'_>),
+    at: PartitionId,
+    (transactional_id, part): (Option<&str>, &Part<'_>),
 ) -> Result<(), Refused> {
-    let (Some(transactional_id), Some(header)) = (transactional_id, transactional(partition))
-    else {
+    let (Some(transactional_id), Some(header)) = (transactional_id, part.transactional()) else {
         return Ok(());
     };
-    if !header.has_producer_id() || !is_one_batch(partition.records.bytes().unwrap_or_default()) {
+    if !header.has_producer_id() || !part.is_single {
         return Ok(());
     }
     let claim = Claim {
@@ -196,7 +184,7 @@ fn admit(
         epoch: header.producer_epoch,
     };
     let joining = Joining::of_produce(call.version());
-    let admitted = broker.admit_produce(&claim, id, joining, call.cx.now);
+    let admitted = broker.admit_produce(&claim, at, joining, call.cx.now);
     call.after(broker.transactions().round_of(transactional_id));
     admitted.map_err(|error| not_admitted(joining, error))
 }
@@ -222,54 +210,35 @@ fn not_admitted(joining: Joining, error: ErrorCode) -> Refused {
 fn append(
     broker: &mut Broker,
     call: &Call<'_, '_>,
-    id: PartitionId,
-    partition: &PartitionProduceData<'_>,
+    at: PartitionId,
+    part: &Part<'_>,
 ) -> Result<Appended, Refused> {
     let origin = match call.version() {
         ..TRANSACTIONS_V2 => Origin::Client,
         _ => Origin::ClientV2,
     };
-    let records = partition.records.bytes().ok_or(Refused::new(
-        ErrorCode::INVALID_RECORD,
-        "The request has no records for the partition.",
-    ))?;
-    let records = in_todays_format(
-        records,
-        call.version(),
-        broker.config.chronik_convert_max_bytes,
-    )?;
-    match broker.storage.append(id, call.cx.now, &records, origin) {
-        Err(Refused {
-            failure: Some(failure),
-            code,
-            ..
-        }) => {
-            broker.fail(failure);
-            Err(code.into())
-        }
-        Err(refusal) if refusal.code == ErrorCode::KAFKA_STORAGE_ERROR => {
-            broker.note_refused_append(call.cx.now.mono, id, &refusal);
-            Err(refusal)
-        }
-        appended => appended,
-    }
+    let cap_bytes = broker.config.chronik_convert_max_bytes;
+    let records = in_todays_format(part, call.version(), cap_bytes)?;
+    broker.append(at, &records, origin, call.cx.now)
 }
 
 /// The records as one batch of format 2, converted where an old client sent them.
-fn in_todays_format(
-    records: &[u8],
+fn in_todays_format<'r>(
+    part: &Part<'r>,
     version: i16,
     cap_bytes: usize,
-) -> Result<Cow<'_, [u8]>, Refused> {
+) -> Result<Cow<'r, [u8]>, Refused> {
+    let records = part.records.ok_or(Refused::new(
+        ErrorCode::INVALID_RECORD,
+        "The request has no records for the partition.",
+    ))?;
     let magic = batch::magic_of(records);
     if version < 3 && matches!(magic, Some(0 | 1)) {
         let batch = legacy::to_batch(records, cap_bytes);
         return batch.map(Cow::Owned).map_err(|e| legacy_code(&e).into());
     }
-    if let Ok((batch, _)) = Batch::split_first(records)
-        && version < 7
-        && batch.header().attributes.codec() == Some(Codec::Zstd)
-    {
+    let codec = part.header.and_then(|header| header.attributes.codec());
+    if version < 7 && codec == Some(Codec::Zstd) {
         return Err(Refused::new(
             ErrorCode::UNSUPPORTED_COMPRESSION_TYPE,
             "Produce requests with version 6 or below are not allowed to use ZStandard compression",
@@ -278,9 +247,9 @@ fn in_todays_format(
     Ok(Cow::Borrowed(records))
 }
 
-fn accepted<'a>(index: i32, appended: &Appended) -> PartitionProduceResponse<'a> {
+fn accepted<'a>(part: &Part<'_>, appended: &Appended) -> PartitionProduceResponse<'a> {
     PartitionProduceResponse {
-        index,
+        index: part.index,
         base_offset: appended.base_offset,
         log_append_time_ms: appended.log_append_time_ms,
         log_start_offset: appended.log_start_offset,
@@ -290,47 +259,31 @@ fn accepted<'a>(index: i32, appended: &Appended) -> PartitionProduceResponse<'a>
 
 /// What a refusal tells of the log's start: where the records or their producer are to blame, the producer
 /// has to know what is left of its earlier ones (KIP-360). What is not even one batch never comes that far.
-fn told_log_start(
-    broker: &Broker,
-    id: PartitionId,
-    code: ErrorCode,
-    partition: &PartitionProduceData<'_>,
-) -> i64 {
+fn told_log_start(broker: &Broker, at: PartitionId, code: ErrorCode, part: &Part<'_>) -> i64 {
     match code {
-        _ if !is_one_batch(partition.records.bytes().unwrap_or_default()) => NO_OFFSET,
+        _ if !part.is_single => NO_OFFSET,
         ErrorCode::INVALID_RECORD
         | ErrorCode::INVALID_TIMESTAMP
         | ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER
         | ErrorCode::INVALID_PRODUCER_EPOCH
-        | ErrorCode::INVALID_TXN_STATE => broker.storage.log(id).map_or(NO_OFFSET, Log::log_start),
+        | ErrorCode::INVALID_TXN_STATE => broker.storage.log(at).map_or(NO_OFFSET, Log::log_start),
         _ => NO_OFFSET,
     }
 }
 
-/// Whether there is one whole batch, whatever is wrong inside it.
-fn is_one_batch(records: &[u8]) -> bool {
-    match Batch::split_first(records) {
-        Ok((_, rest)) => Batch::split_first(rest).is_err(),
-        Err(_) => false,
-    }
-}
-
 fn refused<'a>(
-    index: i32,
+    part: &Part<'_>,
     refusal: Refused,
     log_start_offset: i64,
 ) -> PartitionProduceResponse<'a> {
+    let record_errors = refusal.record_errors.into_iter();
     PartitionProduceResponse {
-        index,
+        index: part.index,
         error_code: refusal.code,
         base_offset: NO_OFFSET,
         log_start_offset,
         error_message: refusal.message,
-        record_errors: refusal
-            .record_errors
-            .into_iter()
-            .map(record_error)
-            .collect(),
+        record_errors: record_errors.map(record_error).collect(),
         ..Default::default()
     }
 }
@@ -344,17 +297,26 @@ fn record_error<'a>(
     }
 }
 
-/// Answers every partition with one code, or closes where nobody waits for an answer.
-fn respond_all(call: &mut Call<'_, '_>, request: &ProduceRequest<'_>, code: ErrorCode) -> Outcome {
+/// Answers, where somebody waits for it: with acks=0 a failure closes the connection instead.
+fn respond(
+    call: &mut Call<'_, '_>,
+    request: &ProduceRequest<'_>,
+    answers: Vec<PartitionProduceResponse<'_>>,
+) -> Outcome {
     if request.acks == 0 {
-        return Outcome::Close("a produce with acks=0 that failed");
+        let is_fine = |answer: &PartitionProduceResponse<'_>| answer.error_code == ErrorCode::NONE;
+        return match answers.iter().all(is_fine) {
+            true => Outcome::Silent,
+            false => Outcome::Close("a produce with acks=0 that failed"),
+        };
     }
+    let mut answers = answers.into_iter();
     let responses = request.topic_data.iter().map(|topic| {
-        let refused = |p: &PartitionProduceData<'_>| refused(p.index, code.into(), NO_OFFSET);
+        let of_topic = answers.by_ref().take(topic.partition_data.len());
         TopicProduceResponse {
             name: topic.name,
             topic_id: topic.topic_id,
-            partition_responses: topic.partition_data.iter().map(refused).collect(),
+            partition_responses: of_topic.collect(),
         }
     });
     let response = ProduceResponse {

@@ -33,7 +33,8 @@ use crate::config::{BrokerConfig, LogConfig};
 use crate::disk::lanes::{Completion, Job, Round};
 use crate::journal::{self, Journal};
 use crate::proto::Uuid;
-use crate::storage::{self, Log, PartitionId, Storage, Unavailable};
+use crate::proto::error::ErrorCode;
+use crate::storage::{self, Appended, Log, Origin, PartitionId, Refused, Storage, Unavailable};
 use fetch_sessions::FetchSessions;
 pub use groups::Fact;
 use identity::Identity;
@@ -389,9 +390,33 @@ impl Broker {
         }
     }
 
+    /// Appends a batch that nothing but its log can refuse any more, and notes what the disk has refused.
+    ///
+    /// # Errors
+    /// As `Storage::append`; what the disk failed at for good is told to `failure`, not to the client.
+    pub fn append(
+        &mut self,
+        at: PartitionId,
+        records: &[u8],
+        origin: Origin,
+        now: Now,
+    ) -> Result<Appended, Refused> {
+        let appended = self.storage.append(at, now, records, origin);
+        appended.map_err(|mut refused| {
+            match refused.failure.take() {
+                Some(failure) => self.fail(failure),
+                None if refused.code == ErrorCode::KAFKA_STORAGE_ERROR => {
+                    self.note_refused_append(now.mono, at, &refused);
+                }
+                None => {}
+            }
+            refused
+        })
+    }
+
     /// Notes that the disk did not take what a client wanted to append. Producers try again and again without a word
     /// to anybody, so that this is the one place where it is seen: one line a minute, and a count in the report.
-    pub fn note_refused_append(&mut self, now: Mono, at: PartitionId, refusal: &storage::Refused) {
+    fn note_refused_append(&mut self, now: Mono, at: PartitionId, refusal: &Refused) {
         self.refused_appends.count += 1;
         if let Some(left_out) = self.refused_appends.told.admit(now) {
             let place = self.place(at);
