@@ -30,6 +30,7 @@ mod offset_commit;
 mod offset_delete;
 mod offset_fetch;
 mod offset_for_leader_epoch;
+mod offsets;
 mod produce;
 mod sync_group;
 #[cfg(test)]

@@ -16,7 +16,7 @@
 //! * The answer leaves when the offsets are on disk, and what the transaction and the group were judged by.
 
 use super::Call;
-use super::offset_commit::{check_metadata, check_size};
+use super::offsets::{check_metadata, check_size};
 use crate::broker::Broker;
 use crate::broker::groups;
 use crate::broker::groups::offsets::Committed;

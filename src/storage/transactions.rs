@@ -19,7 +19,6 @@ use super::{
 use crate::clock::Now;
 use crate::config::TimestampType;
 use crate::proto::batch::{Batch, EndMarker};
-use crate::proto::error::ErrorCode;
 use std::collections::{BTreeMap, VecDeque};
 
 /// The end of a transaction in one partition.
@@ -190,12 +189,8 @@ impl Log {
         };
         let producer = (marker.producer_id, marker.producer_epoch);
         let is_append_time = self.config().timestamp_type == TimestampType::LogAppendTime;
-        let unbuilt = |_| Refused::from(ErrorCode::UNKNOWN_SERVER_ERROR);
-        let bytes = end
-            .batch(producer, (now.wall_ms, is_append_time))
-            .map_err(unbuilt)?;
-        let (batch, _) = Batch::split_first(&bytes)
-            .map_err(|_| Refused::from(ErrorCode::UNKNOWN_SERVER_ERROR))?;
+        let bytes = end.batch(producer, (now.wall_ms, is_append_time));
+        let (batch, _) = Batch::split_first(&bytes).expect("what was just built is a batch");
         self.write(
             shelf,
             now,

@@ -8,9 +8,9 @@
 //! The batch is transactional and a control batch; it carries the producer's id and epoch and no sequence, and
 //! takes one offset. Later versions of either may only add to these fields, so they are read as version 0.
 
+use super::Batch;
 use super::builder::BatchBuilder;
 use super::header::NO_SEQUENCE;
-use super::{Batch, BuildError};
 
 const VERSION: i16 = 0;
 const ABORT: i16 = 0;
@@ -48,14 +48,12 @@ impl EndMarker {
 
     /// The batch that ends the transaction of a producer (id and epoch). `is_append_time`: the timestamp is
     /// the broker's as the topic wants it, not a producer's.
-    ///
-    /// # Errors
-    /// None that a batch of this size could have.
+    #[must_use]
     pub fn batch(
         self,
         (producer_id, epoch): (i64, i16),
         (timestamp_ms, is_append_time): (i64, bool),
-    ) -> Result<Vec<u8>, BuildError> {
+    ) -> Vec<u8> {
         let kind = if self.commits { COMMIT } else { ABORT };
         let key = [VERSION.to_be_bytes(), kind.to_be_bytes()].concat();
         let version = VERSION.to_be_bytes();
@@ -66,7 +64,9 @@ impl EndMarker {
             NO_SEQUENCE,
         );
         builder.push(timestamp_ms, Some(&key), Some(&value));
-        builder.build(is_append_time.then_some(timestamp_ms))
+        builder
+            .build(is_append_time.then_some(timestamp_ms))
+            .expect("one small record without compression is a batch")
     }
 }
 
@@ -87,7 +87,7 @@ mod tests {
     };
 
     fn built(marker: EndMarker, is_append_time: bool) -> Vec<u8> {
-        marker.batch((42, 3), (1_000, is_append_time)).unwrap()
+        marker.batch((42, 3), (1_000, is_append_time))
     }
 
     fn read(bytes: &[u8]) -> Option<EndMarker> {
