@@ -8,7 +8,7 @@
 //!   transaction. The epoch is an i32 here and an i16 everywhere else.
 //! * What is told includes the newest append, so the answer waits until that is durable.
 
-use super::{Call, LOADING_TIMEOUT_MS};
+use super::{Call, LOADING_TIMEOUT_MS, Room};
 use crate::broker::Broker;
 use crate::broker::topics::name_problem;
 use crate::broker::wait::Outcome;
@@ -32,9 +32,20 @@ pub(super) fn handle(
     if let Some(wait) = call.wait_for_loading(loading, LOADING_TIMEOUT_MS) {
         return wait;
     }
-    let logs = named.filter_map(|(topic, partition)| broker.log(topic, partition).ok());
+    let logs = named
+        .clone()
+        .filter_map(|(topic, partition)| broker.log(topic, partition).ok());
     let told = logs.map(Log::round_of_unsynced).max();
     call.after(told.unwrap_or(0));
+    let mut room = Room::new();
+    for (topic, partition) in named {
+        let producers = broker
+            .log(topic, partition)
+            .map_or(0, |log| log.producers().count());
+        if let Err(outcome) = room.take::<ProducerState>(producers) {
+            return outcome;
+        }
+    }
     let topics = request.topics.iter().map(|topic| described(broker, topic));
     let response = DescribeProducersResponse {
         topics: topics.collect(),

@@ -8,7 +8,7 @@
 //!   `__consumer_offsets` that it keeps them in, of which there are none here.
 //! * `transaction_start_time_ms` is -1 before the first transaction.
 
-use super::Call;
+use super::{Call, Room};
 use crate::broker::Broker;
 use crate::broker::topics::Topics;
 use crate::broker::txns::Txn;
@@ -23,9 +23,15 @@ pub(super) fn handle(
     call: &mut Call<'_, '_>,
     request: DescribeTransactionsRequest<'_>,
 ) -> Outcome {
+    let mut room = Room::new();
     let mut transaction_states = Vec::with_capacity(request.transactional_ids.len());
     for &transactional_id in &request.transactional_ids {
         call.after(broker.transactions().round_of(transactional_id));
+        let txn = broker.transactions().get(transactional_id);
+        if let Err(outcome) = room.take::<TopicData<'_>>(txn.map_or(0, |txn| txn.partitions.len()))
+        {
+            return outcome;
+        }
         let described = find(broker, transactional_id)
             .map(|txn| describe(broker.topics(), txn))
             .unwrap_or_else(|error_code| TransactionState {

@@ -4,9 +4,10 @@
 //!   letter.
 //! * v1+ `duration_filter`: only what began longer ago than so many milliseconds; an id whose transaction has never
 //!   begun began long ago. Negative is no filter.
-//! * v2+ `transactional_id_pattern`: a regular expression for the whole id; one that does not parse is error 128. Null
-//!   and empty are no filter. Look-around and references back, which Java knows, are refused, as is what compiles
-//!   to more than 32 KiB: a pattern never takes longer than its size times the size of the ids.
+//! * v2+ `transactional_id_pattern`: a regular expression for the whole id; one that does not parse is error 128, as
+//!   is one with classes of Unicode (`\p`), which Java's RE2 knows. Null and empty are no filter. All ids are held
+//!   against it while nobody else is served, and that takes its compiled size times the bytes of the ids: what is
+//!   more than [`MAX_WORK_BYTES`], or compiles to more than 32 KiB, is 128, too.
 //! * Soon after a start the answer is error 14.
 
 use super::Call;
@@ -21,8 +22,10 @@ use crate::proto::schema::list_transactions::{
 use regex_lite::{Regex, RegexBuilder};
 use std::collections::BTreeSet;
 
-/// What a compiled pattern may take. Every id is held against it while nobody else is served.
-const MAX_PATTERN_BYTES: usize = 32 << 10;
+/// What a compiled pattern may take, in steps: it is compiled within the first that suffices.
+const PATTERN_BYTES: [usize; 4] = [512, 2 << 10, 8 << 10, 32 << 10];
+/// Compiled size times bytes of ids: about a tenth of a second.
+const MAX_WORK_BYTES: usize = 256 << 20;
 
 pub(super) fn handle(
     broker: &mut Broker,
@@ -44,14 +47,17 @@ pub(super) fn handle(
         }
     };
     call.after(transactions.newest_round());
-    let told = |txn: &&Txn| filter.passes(txn);
-    let found = candidates(transactions, &request.producer_id_filters);
-    let transaction_states = found.into_iter().filter(told).map(state).collect();
+    let mut found = candidates(transactions, &request.producer_id_filters);
+    found.retain(|txn| filter.passes(txn));
+    let matched = filter
+        .pattern
+        .map_or(Ok(()), |pattern| pattern.retain(&mut found));
     let unknown = |name: &&&str| !TxnState::has_name(name);
     let unknown_state_filters = request.state_filters.iter().filter(unknown);
     call.reply(&ListTransactionsResponse {
+        error_code: matched.err().unwrap_or(ErrorCode::NONE),
         unknown_state_filters: unknown_state_filters.copied().collect(),
-        transaction_states,
+        transaction_states: found.into_iter().map(state).collect(),
         ..Default::default()
     })
 }
@@ -80,7 +86,7 @@ fn state(txn: &Txn) -> TransactionState<'_> {
 struct Filter<'a> {
     states: &'a [&'a str],
     began_before_ms: Option<i64>,
-    pattern: Option<Regex>,
+    pattern: Option<Pattern>,
 }
 
 impl<'a> Filter<'a> {
@@ -92,32 +98,71 @@ impl<'a> Filter<'a> {
         Ok(Filter {
             states: &request.state_filters,
             began_before_ms: (duration_ms >= 0).then(|| now_ms.saturating_sub(duration_ms)),
-            pattern: pattern.map(whole).transpose()?,
+            pattern: pattern.map(Pattern::new).transpose()?,
         })
     }
 
+    /// Whether it passes all but the pattern.
     fn passes(&self, txn: &Txn) -> bool {
         let is_in_state = self.states.is_empty() || self.states.contains(&txn.state().name());
         let began_ms = txn.standing.started_ms;
-        is_in_state
-            && self.began_before_ms.is_none_or(|before| began_ms < before)
-            && self
-                .pattern
-                .as_ref()
-                .is_none_or(|pattern| pattern.is_match(&txn.id))
+        is_in_state && self.began_before_ms.is_none_or(|before| began_ms < before)
     }
 }
 
-/// A pattern that has to match all of a text. It must be one by itself, too: "a)|(b" is none.
-fn whole(pattern: &str) -> Result<Regex, ErrorCode> {
-    let compile = |text: &str| {
-        let built = RegexBuilder::new(text)
-            .size_limit(MAX_PATTERN_BYTES)
-            .build();
-        built.map_err(|_| ErrorCode::INVALID_REGULAR_EXPRESSION)
-    };
-    compile(pattern)?;
-    compile(&format!("^(?:{pattern})$"))
+/// A pattern that has to match all of an id.
+struct Pattern {
+    regex: Regex,
+    /// What it takes, at most.
+    size_bytes: usize,
+}
+
+impl Pattern {
+    /// It must be a pattern by itself, too: "a)|(b" is none.
+    fn new(text: &str) -> Result<Pattern, ErrorCode> {
+        let text = without_quotes(text);
+        let whole = format!("^(?:{text})$");
+        let compiled = |size_bytes: usize| {
+            let compile = |text| RegexBuilder::new(text).size_limit(size_bytes).build();
+            compile(&text).ok()?;
+            let regex = compile(&whole).ok()?;
+            Some(Pattern { regex, size_bytes })
+        };
+        let compiled = PATTERN_BYTES.into_iter().find_map(compiled);
+        compiled.ok_or(ErrorCode::INVALID_REGULAR_EXPRESSION)
+    }
+
+    /// Leaves those whose ids match.
+    fn retain(&self, found: &mut Vec<&Txn>) -> Result<(), ErrorCode> {
+        let ids_bytes: usize = found.iter().map(|txn| txn.id.len()).sum();
+        if ids_bytes.saturating_mul(self.size_bytes) > MAX_WORK_BYTES {
+            found.clear();
+            return Err(ErrorCode::INVALID_REGULAR_EXPRESSION);
+        }
+        found.retain(|txn| self.regex.is_match(&txn.id));
+        Ok(())
+    }
+}
+
+/// The same pattern without `\Q...\E`, between which nothing has a meaning of its own (Java's `Pattern.quote`).
+fn without_quotes(pattern: &str) -> String {
+    let mut plain = String::with_capacity(pattern.len());
+    let mut rest = pattern;
+    while let Some(at) = rest.find('\\') {
+        let (before, escape) = rest.split_at(at);
+        plain.push_str(before);
+        if let Some(quoted) = escape.strip_prefix("\\Q") {
+            let (quoted, behind) = quoted.split_once("\\E").unwrap_or((quoted, ""));
+            plain.push_str(&regex_lite::escape(quoted));
+            rest = behind;
+        } else {
+            let escaped = escape.chars().take(2).map(char::len_utf8).sum();
+            let (escape, behind) = escape.split_at(escaped);
+            plain.push_str(escape);
+            rest = behind;
+        }
+    }
+    plain + rest
 }
 
 #[cfg(test)]
@@ -126,14 +171,36 @@ mod tests {
 
     #[test]
     fn a_pattern_matches_a_whole_id_or_is_refused() {
-        let matches = |pattern: &str, id: &str| whole(pattern).map(|regex| regex.is_match(id));
+        let matches =
+            |pattern: &str, id: &str| Pattern::new(pattern).map(|known| known.regex.is_match(id));
         assert_eq!(matches("a|ab", "ab"), Ok(true));
         assert_eq!(matches("a", "ab"), Ok(false));
         assert_eq!(matches("app-[0-9]+", "app-17"), Ok(true));
         assert_eq!(matches(".*", ""), Ok(true));
         let bad = Err(ErrorCode::INVALID_REGULAR_EXPRESSION);
-        for pattern in ["(", "[a", "a)|(b", "*", "(?<=a)b", "(a{100}){1000}"] {
+        for pattern in ["(", "[a", "a)|(b", "*", "(?<=a)b", "\\", "(a{100}){1000}"] {
             assert_eq!(matches(pattern, "b"), bad, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn what_is_quoted_has_no_meaning() {
+        for (pattern, plain) in [
+            ("a.b", "a.b"),
+            (r"\Qa.b\E.", r"a\.b."),
+            (r"\\Qa.b", r"\\Qa.b"),
+            (r"a\Q(\\", r"a\(\\\\"),
+            (r"\d\Q\E+\", r"\d+\"),
+        ] {
+            assert_eq!(without_quotes(pattern), plain, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn ordinary_patterns_are_small() {
+        for pattern in ["app-.*", "orders-[0-9]+", "(a|b|c).*-v2"] {
+            let size_bytes = Pattern::new(pattern).map(|known| known.size_bytes);
+            assert!(size_bytes.is_ok_and(|bytes| bytes <= 2 << 10), "{pattern}");
         }
     }
 }

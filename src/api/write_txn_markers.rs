@@ -7,7 +7,8 @@
 //!   the same.
 //! * `transaction_version` (v2, else 0): from 2 on, the epoch must exceed the producer's, and the same one without an
 //!   open transaction is a repetition that is accepted and not written again.
-//! * Markers of one producer id are answered as one; no markers are answered by none.
+//! * Markers of one producer id are answered as one; no markers are answered by none. A partition that one marker names
+//!   twice gets it once, as in Kafka.
 //! * The journal's transaction is not touched: its own end still comes.
 
 use super::Call;
@@ -16,11 +17,10 @@ use crate::broker::wait::Outcome;
 use crate::proto::error::ErrorCode;
 use crate::proto::schema::write_txn_markers::{
     WritableTxnMarker, WritableTxnMarkerPartitionResult, WritableTxnMarkerResult,
-    WritableTxnMarkerTopic, WritableTxnMarkerTopicResult, WriteTxnMarkersRequest,
-    WriteTxnMarkersResponse,
+    WritableTxnMarkerTopicResult, WriteTxnMarkersRequest, WriteTxnMarkersResponse,
 };
 use crate::storage::Marker;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) fn handle(
     broker: &mut Broker,
@@ -30,14 +30,14 @@ pub(super) fn handle(
     let mut results: BTreeMap<i64, Vec<WritableTxnMarkerTopicResult<'_>>> = BTreeMap::new();
     for marker in &request.markers {
         let of_producer = results.entry(marker.producer_id).or_default();
-        for topic in &marker.topics {
-            let write = |&index: &i32| WritableTxnMarkerPartitionResult {
+        for (name, indexes) in places(marker) {
+            let write = |index| WritableTxnMarkerPartitionResult {
                 partition_index: index,
-                error_code: write(broker, call, marker, topic, index),
+                error_code: write(broker, call, marker, name, index),
             };
             of_producer.push(WritableTxnMarkerTopicResult {
-                name: topic.name,
-                partitions: topic.partition_indexes.iter().map(write).collect(),
+                name,
+                partitions: indexes.into_iter().map(write).collect(),
             });
         }
     }
@@ -49,15 +49,27 @@ pub(super) fn handle(
     call.reply(&WriteTxnMarkersResponse { markers })
 }
 
+/// Where a marker is to go.
+fn places<'a>(marker: &WritableTxnMarker<'a>) -> BTreeMap<&'a str, BTreeSet<i32>> {
+    let mut places: BTreeMap<&str, BTreeSet<i32>> = BTreeMap::new();
+    for topic in &marker.topics {
+        places
+            .entry(topic.name)
+            .or_default()
+            .extend(&topic.partition_indexes);
+    }
+    places
+}
+
 /// Writes one marker into one partition.
 fn write(
     broker: &mut Broker,
     call: &mut Call<'_, '_>,
     marker: &WritableTxnMarker<'_>,
-    topic: &WritableTxnMarkerTopic<'_>,
+    topic: &str,
     partition: i32,
 ) -> ErrorCode {
-    let at = match broker.find(topic.name, partition) {
+    let at = match broker.find(topic, partition) {
         Ok(at) => at,
         Err(why) => return why.code(),
     };

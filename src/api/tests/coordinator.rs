@@ -664,7 +664,7 @@ fn a_marker_of_a_client_ends_what_is_open_in_the_log() {
             transaction_result: false,
             topics: vec![WritableTxnMarkerTopic {
                 name: "t",
-                partition_indexes: vec![0, 9],
+                partition_indexes: vec![0, 9, 0],
             }],
             coordinator_epoch: 77,
             transaction_version: 0,
@@ -765,6 +765,19 @@ fn ids_are_listed_by_state_producer_duration_and_pattern() {
     };
     assert_eq!(list(like("o.*s")), found("orders"));
     assert_eq!(list(like("")), found("orders other"));
-    let refused = E::INVALID_REGULAR_EXPRESSION;
-    assert_eq!(list(like("(")), (refused, String::new(), String::new()));
+    let refused = (E::INVALID_REGULAR_EXPRESSION, String::new(), String::new());
+    assert_eq!(list(like("(")), refused);
+    // The two ids are short; longer ones would be too much for this one, which takes more than 2 KiB.
+    let costly = format!("{}orders", "a*".repeat(100));
+    assert_eq!(list(like(&costly)), found("orders"));
+    let long = "o".repeat(32_767);
+    let long = InitProducerIdRequest {
+        transactional_id: Some(&long),
+        ..other
+    };
+    bench.ask(ApiKey::InitProducerId, 5, &long).answer();
+    let request = like(&costly);
+    let body = bench.ask(ApiKey::ListTransactions, 2, &request).answer();
+    let told: ListTransactionsResponse<'_> = decoded(ApiKey::ListTransactions, 2, &body);
+    assert_eq!(told.error_code, refused.0);
 }
