@@ -13,12 +13,14 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod app;
 mod client;
 mod commands;
 mod copier;
 mod reader;
 mod stage;
 mod story;
+mod word_count;
 
 /// One test for each client, so that a failure names it.
 macro_rules! stories {
@@ -56,4 +58,9 @@ fn kafkas_tool_lists_describes_and_aborts_transactions() {
 #[test]
 fn kafkas_copier_copies_exactly_once_in_fifty_kills() {
     copier::run();
+}
+
+#[test]
+fn streams_count_words_exactly_once_under_kills() {
+    word_count::run();
 }
