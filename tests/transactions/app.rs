@@ -26,7 +26,7 @@ pub(crate) struct App {
 }
 
 impl App {
-    /// Starts it; what it says to stderr is kept in a file of its name.
+    /// Starts it; what it says to stderr is kept in a file of its name, and what it leaves behind beside that.
     pub(crate) fn start(dir: &Dir, name: &str, mut command: Command) -> App {
         let complaints = dir.join(&format!("{name}.stderr"));
         let file = File::options()
@@ -34,6 +34,8 @@ impl App {
             .append(true)
             .open(&complaints)
             .expect("a file");
+        let leftovers = format!("-Djava.io.tmpdir={}", dir.path().display());
+        command.env("JAVA_TOOL_OPTIONS", leftovers);
         let (sender, lines) = channel();
         let talk = Talk::start(command.stderr(file), move |line| {
             line.is_some_and(|line| sender.send(line.to_owned()).is_ok())
@@ -62,6 +64,12 @@ impl App {
                 Err(why) => panic!("{} never says {words}: {why}", self.name),
             }
         }
+    }
+
+    /// Whether it has said these words.
+    pub(crate) fn has_said(&mut self, words: &str) -> bool {
+        self.check();
+        self.said.iter().any(|line| line.contains(words))
     }
 
     /// Forgets what it has said until now.

@@ -7,6 +7,9 @@
 //! and by our own hands (`reader`).
 //! `commands` is Kafka's own tool for transactions, and `copier` its copier under fifty kills.
 //!
+//! Kafka Streams with exactly_once_v2 runs as programs that are killed (`app`): a word count of ours (`word_count`), and
+//! Kafka's own test programs (`streams`, `smoke`, `eos`).
+//!
 //! With `CHRONIKD_ORACLE=HOST:PORT` (on this machine) the suite runs against another broker, which is not killed: so
 //! that what is expected here is what Apache Kafka does.
 
@@ -17,9 +20,12 @@ mod app;
 mod client;
 mod commands;
 mod copier;
+mod eos;
 mod reader;
+mod smoke;
 mod stage;
 mod story;
+mod streams;
 mod word_count;
 
 /// One test for each client, so that a failure names it.
@@ -63,4 +69,14 @@ fn kafkas_copier_copies_exactly_once_in_fifty_kills() {
 #[test]
 fn streams_count_words_exactly_once_under_kills() {
     word_count::run();
+}
+
+#[test]
+fn kafkas_smoke_test_of_streams_succeeds_under_kills() {
+    smoke::run();
+}
+
+#[test]
+fn kafkas_exactly_once_test_of_streams_succeeds_under_kills() {
+    eos::run();
 }
