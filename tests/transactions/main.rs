@@ -8,7 +8,7 @@
 //! `commands` is Kafka's own tool for transactions, and `copier` its copier under fifty kills.
 //!
 //! Kafka Streams with exactly_once_v2 runs as programs that are killed (`app`): a word count of ours (`word_count`), and
-//! Kafka's own test programs (`streams`, `smoke`, `eos`).
+//! Kafka's own test programs (`streams`, `smoke`, `eos`). `flink` is what Flink's sink and source ask.
 //!
 //! With `CHRONIKD_ORACLE=HOST:PORT` (on this machine) the suite runs against another broker, which is not killed: so
 //! that what is expected here is what Apache Kafka does.
@@ -21,6 +21,7 @@ mod client;
 mod commands;
 mod copier;
 mod eos;
+mod flink;
 mod reader;
 mod smoke;
 mod stage;
@@ -79,4 +80,14 @@ fn kafkas_smoke_test_of_streams_succeeds_under_kills() {
 #[test]
 fn kafkas_exactly_once_test_of_streams_succeeds_under_kills() {
     eos::run();
+}
+
+#[test]
+fn flink_resumes_and_cleans_up_transactions_of_version_2() {
+    flink::run(&flink::NEW);
+}
+
+#[test]
+fn flink_resumes_and_cleans_up_transactions_of_version_1() {
+    flink::run(&flink::OLD);
 }
