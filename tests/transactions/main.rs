@@ -8,7 +8,8 @@
 //! `commands` is Kafka's own tool for transactions, and `copier` its copier under fifty kills.
 //!
 //! Kafka Streams with exactly_once_v2 runs as programs that are killed (`app`): a word count of ours (`word_count`), and
-//! Kafka's own test programs (`streams`, `smoke`, `eos`). `flink` is what Flink's sink and source ask.
+//! Kafka's own test programs (`streams`, `smoke`, `eos`). `flink` is what Flink's sink and source ask, and
+//! `ksql` what ksqlDB asks.
 //!
 //! With `CHRONIKD_ORACLE=HOST:PORT` (on this machine) the suite runs against another broker, which is not killed: so
 //! that what is expected here is what Apache Kafka does.
@@ -22,6 +23,7 @@ mod commands;
 mod copier;
 mod eos;
 mod flink;
+mod ksql;
 mod reader;
 mod smoke;
 mod stage;
@@ -90,4 +92,9 @@ fn flink_resumes_and_cleans_up_transactions_of_version_2() {
 #[test]
 fn flink_resumes_and_cleans_up_transactions_of_version_1() {
     flink::run(&flink::OLD);
+}
+
+#[test]
+fn the_calls_of_ksqldb_state_and_restore() {
+    ksql::run();
 }
