@@ -116,7 +116,7 @@ impl App {
 }
 
 /// What no line of a good run has in it.
-const FAILURES: &[&str] = &["failed ", "-EXCEPTION", "FAILURE", "FAILED"];
+const FAILURES: &[&str] = &["failed ", "-EXCEPTION", "FAILURE", "FAILED", "PROCESSED-"];
 
 impl Drop for App {
     fn drop(&mut self) {
