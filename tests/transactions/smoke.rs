@@ -4,11 +4,12 @@
 //! largest, sum, count, average, windows, joins and counts of counts. Meanwhile one instance after the other does the
 //! work and is killed, and so is the broker. `close-deadlock-test` ends its machine out of a handler of errors.
 
+use std::path::Path;
+
 use crate::app::App;
 use crate::common::program::Program;
 use crate::common::skipped;
 use crate::streams::{Cast, PROCESSED, RUNNING, at_work};
-use std::path::Path;
 
 const PROGRAM: Program = Program::Class(
     "org.apache.kafka.streams.tests.StreamsSmokeTest",

@@ -49,9 +49,11 @@ public class WordCount {
         properties.put("application.id", "word-count-of-" + words[2]);
         properties.put("processing.guarantee", "exactly_once_v2");
         properties.put("num.stream.threads", "2");
+        // As it commits almost all the time, many kills come in the middle of that.
+        properties.put("commit.interval.ms", "10");
         // Without a cache no count is left out.
         properties.put("statestore.cache.max.bytes", "0");
-        // Every second it asks the broker to delete what it has read of its repartition topic.
+        // Every second it wants to have deleted what it has read of its repartition topic.
         properties.put("repartition.purge.interval.ms", "1000");
         // The least that Apache Kafka allows: so long is the work of a killed one left undone.
         properties.put("session.timeout.ms", "6000");
