@@ -11,6 +11,7 @@ pub mod ask;
 pub mod broker;
 pub mod conversation;
 pub mod dir;
+pub mod feeder;
 pub mod kafka;
 pub mod program;
 pub mod raw;

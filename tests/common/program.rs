@@ -1,5 +1,6 @@
 //! How a foreign client's program is started, with the toolchain that `tests/clients/setup` installed for it.
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
@@ -15,6 +16,8 @@ pub enum Program {
     System(&'static str, &'static str),
     /// A single Java class, with the jars of a toolchain.
     Java(&'static str, &'static str),
+    /// A class of the jars of a toolchain.
+    Class(&'static str, &'static str),
     /// A script for the pinned Node, with the packages of a toolchain.
     Node(&'static str, &'static str),
     /// A library of the Go programs, and which part of it.
@@ -39,7 +42,11 @@ impl Program {
                 command.env("PYTHONPATH", tests_dir().join("common"));
                 Ok(command)
             }
-            Program::Java(class, name) => java(folder, class, name),
+            Program::Java(class, name) => own_java(folder, class, name),
+            Program::Class(class, name) => {
+                on_path("java")?;
+                Ok(java(class, toolchain(name)?.join("jars/*").display()))
+            }
             Program::Node(script, name) => {
                 let packages = toolchain(name)?;
                 let mut command = Command::new(packages.join("node"));
@@ -60,15 +67,20 @@ impl Program {
     }
 }
 
-fn java(folder: &Path, class: &str, name: &str) -> Result<Command, String> {
+/// A Java machine that starts quickly, for a class of a class path.
+fn java(class: &str, path: impl Display) -> Command {
+    let mut command = Command::new("java");
+    command.args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp"]);
+    command.arg(path.to_string()).arg(class);
+    command
+}
+
+fn own_java(folder: &Path, class: &str, name: &str) -> Result<Command, String> {
     on_path("javac")?;
     let jars = toolchain(name)?.join("jars").join("*");
     let classes = compiled(&folder.join(format!("{class}.java")), name, &jars)?;
-    let mut command = Command::new("java");
-    command.args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp"]);
-    command.arg(format!("{}:{}", classes.display(), jars.display()));
-    command.arg(class);
-    Ok(command)
+    let path = format!("{}:{}", classes.display(), jars.display());
+    Ok(java(class, path))
 }
 
 /// Compiles a source file once in the life of this process: with it every further start is much shorter.

@@ -20,6 +20,11 @@ impl Server {
         }
     }
 
+    /// Whether there is one.
+    pub fn is_oracle() -> bool {
+        std::env::var_os("CHRONIKD_ORACLE").is_some()
+    }
+
     /// `host:port` for clients.
     pub fn address(&self) -> String {
         match self {

@@ -1,7 +1,9 @@
 //! A child process that speaks in lines.
 
 use std::io::{self, BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
 
 /// A running program. It ends when this goes.
 pub struct Talk {
@@ -28,6 +30,19 @@ impl Talk {
     /// Says a line.
     pub fn say(&mut self, line: &str) -> io::Result<()> {
         writeln!(self.stdin, "{line}")
+    }
+
+    /// Asks it to stop (SIGTERM).
+    pub fn term(&self) {
+        let id = i32::try_from(self.process.id())
+            .ok()
+            .and_then(Pid::from_raw);
+        kill_process(id.expect("a process id"), Signal::TERM).expect("a child of this test");
+    }
+
+    /// Waits until it is gone.
+    pub fn wait(&mut self) -> ExitStatus {
+        self.process.wait().expect("a child of this test")
     }
 
     /// SIGKILL, and waits until it is gone.

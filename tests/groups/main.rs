@@ -16,7 +16,6 @@ mod admin;
 mod book;
 mod client;
 mod commands;
-mod feeder;
 mod group;
 mod member;
 mod story;

@@ -6,11 +6,11 @@
 use std::collections::BTreeMap;
 
 use crate::client::{self, Client};
+use crate::common::feeder::{Acked, Feeder};
 use crate::common::kafka::Kafka;
 use crate::common::server::Server;
 use crate::common::skipped;
 use crate::common::tools::Tools;
-use crate::feeder::{Acked, Feeder};
 use crate::group::{Group, Place};
 
 /// Enough for five members, and for unequal shares.
@@ -69,7 +69,9 @@ impl Stage {
         server.settle();
         let mut stage = Stage {
             groups: Vec::new(),
-            feeder: Feeder::start(server.port(), &topic, PARTITIONS),
+            feeder: Feeder::start(server.port(), &topic, PARTITIONS, |partition, number| {
+                format!("{partition}/{number}")
+            }),
             topic,
             server,
         };

@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 
 use crate::book::Book;
 use crate::common::dir::Dir;
+use crate::common::feeder::Acked;
 use crate::common::kafka::Kafka;
 use crate::common::server::Server;
 use crate::common::talk::Talk;
 use crate::common::{on_path, skipped, toolchain};
-use crate::feeder::Acked;
 use crate::member::Line;
 use crate::story::{assert_contains, read_log};
 

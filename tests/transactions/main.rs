@@ -7,18 +7,29 @@
 //! and by our own hands (`reader`).
 //! `commands` is Kafka's own tool for transactions, and `copier` its copier under fifty kills.
 //!
+//! Kafka Streams with exactly_once_v2 runs as programs that are killed (`app`): a word count of ours (`word_count`), and
+//! Kafka's own test programs (`streams`, `smoke`, `eos`). `flink` is what Flink's sink and source ask, and
+//! `ksql` what ksqlDB asks.
+//!
 //! With `CHRONIKD_ORACLE=HOST:PORT` (on this machine) the suite runs against another broker, which is not killed: so
 //! that what is expected here is what Apache Kafka does.
 
 #[path = "../common/mod.rs"]
 mod common;
 
+mod app;
 mod client;
 mod commands;
 mod copier;
+mod eos;
+mod flink;
+mod ksql;
 mod reader;
+mod smoke;
 mod stage;
 mod story;
+mod streams;
+mod word_count;
 
 common::stories::stories! {
     kafka_clients_4_3
@@ -39,4 +50,34 @@ fn kafkas_tool_lists_describes_and_aborts_transactions() {
 #[test]
 fn kafkas_copier_copies_exactly_once_in_fifty_kills() {
     copier::run();
+}
+
+#[test]
+fn streams_count_words_exactly_once_under_kills() {
+    word_count::run();
+}
+
+#[test]
+fn kafkas_smoke_test_of_streams_succeeds_under_kills() {
+    smoke::run();
+}
+
+#[test]
+fn kafkas_exactly_once_test_of_streams_succeeds_under_kills() {
+    eos::run();
+}
+
+#[test]
+fn flink_resumes_and_cleans_up_transactions_of_version_2() {
+    flink::run(&flink::NEW);
+}
+
+#[test]
+fn flink_resumes_and_cleans_up_transactions_of_version_1() {
+    flink::run(&flink::OLD);
+}
+
+#[test]
+fn the_calls_of_ksqldb_state_and_restore() {
+    ksql::run();
 }

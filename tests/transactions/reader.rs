@@ -1,5 +1,6 @@
 //! What is committed in a partition, read by our own hands as every client has to: to the last stable offset, without
-//! the records of the transactions that Fetch lists as aborted, and with what that list promises checked.
+//! the records of the transactions that Fetch lists as aborted, and with what that list promises checked. And what a
+//! group has committed.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -9,14 +10,20 @@ use chronikd::proto::error::ErrorCode;
 use chronikd::proto::schema::fetch::{
     FetchPartition, FetchRequest, FetchResponse, FetchTopic, PartitionData,
 };
+use chronikd::proto::schema::offset_fetch::{
+    OffsetFetchRequest, OffsetFetchRequestTopic, OffsetFetchResponse,
+};
 use chronikd::proto::{ApiKey, Records};
 
 use crate::common::kafka::{Kafka, read_body};
+use crate::common::server::Server;
 
 const VERSION: i16 = 11;
 const READ_COMMITTED: i8 = 1;
 const FETCH_BYTES: i32 = 8 << 20;
 const INFLATED_BYTES: usize = 64 << 20;
+/// How often a stable offset is asked for.
+const UNSTABLE_LIMIT: usize = 500;
 
 /// Offsets and values of the committed records up to the last stable offset.
 ///
@@ -82,11 +89,13 @@ fn kept(found: &PartitionData<'_>, next: &mut i64) -> Vec<(i64, String)> {
         return Vec::new();
     };
     let from = *next;
-    let aborted = found.aborted_transactions.as_deref().expect("a list");
+    let mut aborted = found.aborted_transactions.clone().expect("a list");
+    // Apache Kafka has them in the order of their ends.
     assert!(
-        aborted.is_sorted_by_key(|one| one.first_offset),
+        aborted.is_sorted_by_key(|one| one.first_offset) || Server::is_oracle(),
         "by offset"
     );
+    aborted.sort_by_key(|one| one.first_offset);
     let mut aborted = aborted.iter().peekable();
     let mut aborting = BTreeSet::new();
     let mut kept = Vec::new();
@@ -122,4 +131,35 @@ fn values(batch: &Batch<'_>) -> Vec<(i64, String)> {
     records
         .map(|record| value(record.expect("a readable record")))
         .collect()
+}
+
+/// What a group has committed of partition 0, when no transaction may change it any more; -1 is nothing.
+///
+/// # Panics
+/// When that never is so.
+pub(crate) fn stable_offset(control: &mut Kafka, group: &str, topic: &str) -> i64 {
+    let topic = OffsetFetchRequestTopic {
+        name: topic,
+        partition_indexes: vec![0],
+    };
+    let request = OffsetFetchRequest {
+        group_id: group,
+        topics: Some(vec![topic]),
+        require_stable: true,
+        ..OffsetFetchRequest::default()
+    };
+    for _ in 0..UNSTABLE_LIMIT {
+        let sent = control.send(ApiKey::OffsetFetch, 7, &request);
+        let body = sent.and_then(|()| control.receive(ApiKey::OffsetFetch, 7));
+        let body = body.expect("an answer");
+        let answer: OffsetFetchResponse = read_body(&body, ApiKey::OffsetFetch, 7);
+        let partition = &answer.topics[0].partitions[0];
+        if partition.error_code == ErrorCode::NONE {
+            return partition.committed_offset;
+        }
+        // An oracle answers the end of a transaction before its offsets are settled.
+        assert_eq!(partition.error_code, ErrorCode::UNSTABLE_OFFSET_COMMIT);
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("{group} never has a stable offset")
 }

@@ -1,23 +1,13 @@
 //! A broker, a client's program, and what both are asked in a story.
 
-use std::time::Duration;
-
-use chronikd::proto::ApiKey;
-use chronikd::proto::error::ErrorCode;
-use chronikd::proto::schema::offset_fetch::{
-    OffsetFetchRequest, OffsetFetchRequestTopic, OffsetFetchResponse,
-};
-
 use crate::client::Client;
 use crate::common::conversation::Conversation;
-use crate::common::kafka::{Kafka, read_body};
+use crate::common::kafka::Kafka;
 use crate::common::server::Server;
 use crate::reader;
 
 /// The value that ends what is read.
 pub(crate) const END: &str = "end";
-/// How often a stable offset is asked for.
-const UNSTABLE_LIMIT: usize = 500;
 
 /// A client beside a broker. Both end when this goes.
 pub(crate) struct Stage {
@@ -108,30 +98,6 @@ impl Stage {
 
     /// What a group has committed of partition 0, when no transaction may change it any more; -1 is nothing.
     pub(crate) fn stable_offset(&self, group: &str, topic: &str) -> i64 {
-        let topic = OffsetFetchRequestTopic {
-            name: topic,
-            partition_indexes: vec![0],
-        };
-        let request = OffsetFetchRequest {
-            group_id: group,
-            topics: Some(vec![topic]),
-            require_stable: true,
-            ..OffsetFetchRequest::default()
-        };
-        let mut control = self.control();
-        for _ in 0..UNSTABLE_LIMIT {
-            let sent = control.send(ApiKey::OffsetFetch, 7, &request);
-            let body = sent.and_then(|()| control.receive(ApiKey::OffsetFetch, 7));
-            let body = body.expect("an answer");
-            let answer: OffsetFetchResponse = read_body(&body, ApiKey::OffsetFetch, 7);
-            let partition = &answer.topics[0].partitions[0];
-            if partition.error_code == ErrorCode::NONE {
-                return partition.committed_offset;
-            }
-            // An oracle answers the end of a transaction before its offsets are settled.
-            assert_eq!(partition.error_code, ErrorCode::UNSTABLE_OFFSET_COMMIT);
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        panic!("{group} never has a stable offset")
+        reader::stable_offset(&mut self.control(), group, topic)
     }
 }

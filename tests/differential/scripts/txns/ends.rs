@@ -13,8 +13,15 @@ use crate::scripts::kit::{Topic, named_topic, topic};
 use crate::scripts::txns::producer::{OLD_END, Producer, init, is_second};
 use crate::scripts::txns::seen;
 
-/// How a transaction comes to the state in which its end is asked for; true commits.
-const WAYS: [&[Option<bool>]; 4] = [&[], &[None], &[None, Some(true)], &[None, Some(false)]];
+/// How a transaction comes to the state in which its end is asked for; true commits. In the last one the end of an earlier
+/// one is asked for while another is open.
+const WAYS: [&[Option<bool>]; 5] = [
+    &[],
+    &[None],
+    &[None, Some(true)],
+    &[None, Some(false)],
+    &[None, Some(true), None],
+];
 
 /// Every state, with both ends, of the epoch before, of its own and of the next.
 pub(crate) fn every(run: &mut Run<'_>) {
@@ -42,9 +49,10 @@ fn one(
     // One epoch on, so that there is one before.
     let given = run.ask_at(4, conn, init(producer.name));
     producer = Producer::given(conn, producer.name, &given);
-    for step in way {
+    for (step, written) in way.iter().zip(0..) {
         match step {
-            None => producer.opens(run, topic, 0, 0),
+            // Two records and an end are two steps; a new epoch begins anew.
+            None => producer.opens(run, topic, 0, if is_second(run) { 0 } else { written }),
             Some(committed) => {
                 producer.ends(run, *committed);
             }

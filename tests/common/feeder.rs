@@ -1,6 +1,6 @@
 //! A producer that writes to all partitions of a topic, little by little, until it is told to stop.
 //!
-//! What has no answer when the broker dies may be there or not, and is not sent again: what the members have to
+//! What has no answer when the broker dies may be there or not, and is not sent again: what the readers have to
 //! process is what the log holds in the end, and that has everything that was acknowledged.
 
 use std::collections::BTreeMap;
@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use chronikd::proto::batch::BatchBuilder;
 use chronikd::proto::error::ErrorCode;
 
-use crate::common::kafka::Kafka;
-use crate::common::now_ms;
+use super::kafka::Kafka;
+use super::now_ms;
 
 /// Between two rounds of batches, one to each partition.
 const PACE: Duration = Duration::from_millis(40);
@@ -22,10 +22,13 @@ const PACE: Duration = Duration::from_millis(40);
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The values of all records that were acknowledged, by partition and offset.
-pub(crate) type Acked = Vec<BTreeMap<i64, String>>;
+pub type Acked = Vec<BTreeMap<i64, String>>;
+
+/// The value of a record, by its partition and its number.
+pub type Text = fn(usize, u64) -> String;
 
 /// A running producer.
-pub(crate) struct Feeder {
+pub struct Feeder {
     over: Arc<AtomicBool>,
     acked: Arc<Mutex<Acked>>,
     thread: Option<JoinHandle<()>>,
@@ -33,13 +36,14 @@ pub(crate) struct Feeder {
 
 impl Feeder {
     /// Begins to write to the partitions `0..partition_count` of a topic.
-    pub(crate) fn start(port: u16, topic: &str, partition_count: usize) -> Feeder {
+    pub fn start(port: u16, topic: &str, partition_count: usize, text: Text) -> Feeder {
         let over = Arc::new(AtomicBool::new(false));
         let acked = Arc::new(Mutex::new(vec![BTreeMap::new(); partition_count]));
         let mut writer = Writer {
             port,
             topic: topic.to_owned(),
             number: 0,
+            text,
             acked: acked.clone(),
         };
         let seen = over.clone();
@@ -55,7 +59,7 @@ impl Feeder {
     ///
     /// # Panics
     /// When one does not grow for long.
-    pub(crate) fn grow(&self) -> Vec<i64> {
+    pub fn grow(&self) -> Vec<i64> {
         let (before, began) = (self.ends(), Instant::now());
         loop {
             let ends = self.ends();
@@ -77,7 +81,7 @@ impl Feeder {
     }
 
     /// Stops, and answers all that was acknowledged.
-    pub(crate) fn stop(mut self) -> Acked {
+    pub fn stop(mut self) -> Acked {
         self.end();
         let acked = self.acked.lock().unwrap_or_else(PoisonError::into_inner);
         acked.clone()
@@ -106,6 +110,7 @@ struct Writer {
     topic: String,
     /// Of the next record; each has another one.
     number: u64,
+    text: Text,
     acked: Arc<Mutex<Acked>>,
 }
 
@@ -134,7 +139,7 @@ impl Writer {
         let partition_count = self.lock().len();
         for partition in 0..partition_count {
             let values: Vec<String> = (0..=self.number % 3)
-                .map(|i| format!("{partition}/{}", self.number + i))
+                .map(|i| (self.text)(partition, self.number + i))
                 .collect();
             self.number += values.len() as u64;
             connection.produce(&self.topic, partition as i32, -1, &batch(&values))?;
