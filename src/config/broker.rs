@@ -91,7 +91,7 @@ pub(super) const KEYS: &[Key] = &[
     key("log.index.size.max.bytes", Int(4, MAX), "10485760", Live, Honoured,
         "The largest index file; a full one closes its segment."),
     key("log.flush.interval.messages", Long(1, MAX), "1", Live, Honoured,
-        "Records between two syncs; 1 means that an acknowledgement waits for the disk."),
+        "Records between two syncs; 1 means that an acknowledgement waits for the disk, as it always does in a transaction."),
     unset("log.flush.interval.ms", Long(MIN, MAX), Live, Honoured,
         "The time after which records are synced; unset, log.flush.scheduler.interval.ms holds."),
     key("log.flush.scheduler.interval.ms", Long(MIN, MAX), "9223372036854775807", Start, Honoured,

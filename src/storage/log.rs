@@ -226,7 +226,15 @@ impl Log {
     /// The round that an answer must wait for which tells of offsets before `end`; 0: none.
     #[must_use]
     pub fn round_before(&self, end: i64) -> u64 {
-        if !self.is_durable() || end <= self.synced {
+        match self.is_durable() {
+            true => self.syncing_round(end),
+            false => 0,
+        }
+    }
+
+    /// The round that makes everything before `end` durable, if the log is in one; 0: it is.
+    fn syncing_round(&self, end: i64) -> u64 {
+        if end <= self.synced {
             return 0;
         }
         match self.flight {
@@ -256,7 +264,10 @@ impl Log {
                     first_offset,
                     last_offset,
                     timestamp_ms,
-                } => return Ok(self.duplicate(first_offset, last_offset, timestamp_ms)),
+                } => {
+                    let offsets = (first_offset, last_offset);
+                    return Ok(self.duplicate(&batch.header, offsets, timestamp_ms));
+                }
                 Verdict::Refused(code, why) => return Err(Refused::new(code, why)),
             }
         }
@@ -323,17 +334,31 @@ impl Log {
             base_offset: header.base_offset,
             log_append_time_ms: self.append_time(header.max_timestamp),
             log_start_offset: self.log_start,
-            round: self.round_before(self.log_end),
+            round: self.promised_round(header, self.log_end),
             duplicate: false,
         }
     }
 
-    fn duplicate(&self, first_offset: i64, last_offset: i64, timestamp_ms: i64) -> Appended {
+    /// The round that the answer to a batch waits for which lies before `end`. That of a transaction waits however
+    /// relaxed the flush is: its end may be decided as soon as it is acknowledged, and the journal never forgets.
+    fn promised_round(&self, header: &BatchHeader, end: i64) -> u64 {
+        match header.attributes.is_transactional() {
+            true => self.syncing_round(end),
+            false => self.round_before(end),
+        }
+    }
+
+    fn duplicate(
+        &self,
+        header: &BatchHeader,
+        (first_offset, last_offset): (i64, i64),
+        timestamp_ms: i64,
+    ) -> Appended {
         Appended {
             base_offset: first_offset,
             log_append_time_ms: self.append_time(timestamp_ms),
             log_start_offset: self.log_start,
-            round: self.round_before(last_offset + 1),
+            round: self.promised_round(header, last_offset + 1),
             duplicate: true,
         }
     }

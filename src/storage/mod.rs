@@ -383,7 +383,8 @@ impl Storage {
         })
     }
 
-    /// Appends one batch, or finds that it was appended before.
+    /// Appends one batch, or finds that it was appended before. One of a transaction is in the next round, whatever
+    /// the flush settings.
     ///
     /// # Errors
     /// Nothing has changed; `append` in this room's tree lists the reasons.
@@ -399,6 +400,9 @@ impl Storage {
         let appended = log.append(shelf, now, (&batch, origin), round)?;
         if !appended.duplicate {
             self.after_append(id, batch.header.size_bytes(), now);
+        }
+        if batch.header.attributes.is_transactional() {
+            self.flush(id);
         }
         Ok(appended)
     }

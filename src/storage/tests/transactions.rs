@@ -94,6 +94,25 @@ fn a_relaxed_log_decides_at_once() {
 }
 
 #[test]
+fn what_a_transaction_writes_is_acknowledged_when_it_is_durable_however_relaxed_the_flush_is() {
+    let relaxed = LogConfig {
+        flush_messages: i64::MAX,
+        ..config()
+    };
+    let mut room = Room::new(1, relaxed, 1);
+    let plain = room.append(0, &batch(1, b"plain")).unwrap();
+    assert_eq!((plain.round, room.storage.needs_round()), (0, false));
+    let records = in_transaction((5, 0, 0), 1, b"a");
+    let first = room.append(0, &records).unwrap();
+    let again = room.append(0, &records).unwrap();
+    assert!(again.duplicate && first.round > 0);
+    assert_eq!(again.round, first.round);
+    assert!(room.storage.needs_round());
+    room.settle();
+    assert_eq!(room.append(0, &records).unwrap().round, 0, "it is safe");
+}
+
+#[test]
 fn the_first_of_several_transactions_counts_and_ends_are_told_when_they_free_something() {
     let mut room = Room::new(1, config(), 1);
     for producer in [5, 6, 7] {
