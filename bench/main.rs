@@ -16,9 +16,11 @@ mod life;
 mod load;
 mod member;
 mod process;
+mod producer;
 mod rows;
 mod server;
 mod table;
+mod transactions;
 
 use kafka::Kafka;
 use life::Life;
@@ -91,6 +93,7 @@ fn compare(words: &[String]) -> io::Result<()> {
         dir: &dir.0,
     };
     life.take(&wanted);
+    transactions::take(&life, &wanted);
     Ok(())
 }
 
