@@ -18,7 +18,10 @@ use chronikd::proto::schema::{
 use chronikd::proto::{ApiKey, Records, Uuid};
 use std::collections::VecDeque;
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 use std::time::Instant;
 
 /// Longer than any row takes: nothing is aborted by it.
@@ -383,47 +386,96 @@ pub(crate) fn list(client: &mut Client) -> io::Result<usize> {
     })
 }
 
-/// Has the producers run `count` transactions, each one after the other, over one connection. The latency is that of a
+/// Has the producers run `count` transactions, each one after the other, over two connections. The latency is that of a
 /// whole transaction.
 pub(crate) fn converse(
-    client: &mut Client,
+    address: SocketAddr,
     producers: &mut [Producer],
     count: u64,
 ) -> io::Result<Sample> {
-    let mut latency = Histogram::default();
-    let mut asked: VecDeque<usize> = (0..producers.len().min(count as usize)).collect();
-    let mut out = Vec::new();
-    for producer in &mut producers[..asked.len()] {
-        producer.say(&mut out);
-    }
-    let mut begun = asked.len() as u64;
-    let mut stream = client.stream.try_clone()?;
-    let start = Instant::now();
-    let mut began_at = vec![start; producers.len()];
-    while !asked.is_empty() {
-        stream.write_all(&out)?;
-        out.clear();
-        client.receive(|frame| {
-            let who = asked.pop_front().ok_or_else(|| bad("an answer too many"))?;
-            let producer = &mut producers[who];
-            if producer.hear(frame)? == Heard::Over {
-                latency.record(began_at[who].elapsed());
-                if begun == count {
-                    return Ok(());
-                }
-                begun += 1;
-                began_at[who] = Instant::now();
-            }
-            producer.say(&mut out);
-            asked.push_back(who);
-            Ok(())
-        })?;
-    }
     let batch_bytes = producers.first().map_or(0, |first| first.batch.len());
+    let begun = AtomicU64::new(0);
+    let talk = |producers| Talk::new(producers, &begun, count).run(Client::connect(address)?);
+    let (one, other) = producers.split_at_mut(producers.len().div_ceil(2));
+    let start = Instant::now();
+    let latencies = thread::scope(|scope| {
+        let beside = scope.spawn(|| talk(one));
+        let here = talk(other);
+        let beside = beside.join();
+        let beside = beside.map_err(|_| bad("a connection panicked"))?;
+        io::Result::Ok([here?, beside?])
+    })?;
+    let mut latency = Histogram::default();
+    latencies.iter().for_each(|part| latency.add(part));
     Ok(Sample {
         requests: count,
         bytes: count * batch_bytes as u64,
         elapsed: start.elapsed(),
         latency,
     })
+}
+
+/// The producers that share a connection.
+struct Talk<'a> {
+    producers: &'a mut [Producer],
+    /// Transactions that have begun, on all connections, and how many are wanted.
+    begun: &'a AtomicU64,
+    count: u64,
+    /// When the producers' transactions began.
+    began_at: Vec<Instant>,
+    /// Who waits for an answer, in the order of the requests.
+    asked: VecDeque<usize>,
+    /// Requests that are to be sent.
+    out: Vec<u8>,
+    latency: Histogram,
+}
+
+impl<'a> Talk<'a> {
+    fn new(producers: &'a mut [Producer], begun: &'a AtomicU64, count: u64) -> Talk<'a> {
+        Talk {
+            began_at: vec![Instant::now(); producers.len()],
+            producers,
+            begun,
+            count,
+            asked: VecDeque::new(),
+            out: Vec::new(),
+            latency: Histogram::default(),
+        }
+    }
+
+    fn run(mut self, mut client: Client) -> io::Result<Histogram> {
+        (0..self.producers.len()).for_each(|who| self.begin(who));
+        while !self.asked.is_empty() {
+            client.stream.write_all(&self.out)?;
+            self.out.clear();
+            client.receive(|frame| self.hear(frame))?;
+        }
+        Ok(self.latency)
+    }
+
+    fn hear(&mut self, frame: &[u8]) -> io::Result<()> {
+        let who = self.asked.pop_front();
+        let who = who.ok_or_else(|| bad("an answer too many"))?;
+        match self.producers[who].hear(frame)? {
+            Heard::GoOn => self.say(who),
+            Heard::Over => {
+                self.latency.record(self.began_at[who].elapsed());
+                self.begin(who);
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins a transaction, unless there have been enough.
+    fn begin(&mut self, who: usize) {
+        if self.begun.fetch_add(1, Ordering::Relaxed) < self.count {
+            self.began_at[who] = Instant::now();
+            self.say(who);
+        }
+    }
+
+    fn say(&mut self, who: usize) {
+        self.producers[who].say(&mut self.out);
+        self.asked.push_back(who);
+    }
 }

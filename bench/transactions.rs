@@ -134,6 +134,12 @@ fn rates(life: &Life<'_>, dir: PathBuf) -> io::Result<Vec<Line>> {
                 )
             };
             let (bare, chronikd) = in_turn(run, bare, chronikd)?;
+            eprintln!(
+                "DBG {run} {:.0} {:.0} {:.2}",
+                bare.0.per_second(),
+                chronikd.0.per_second(),
+                chronikd.0.per_second() / bare.0.per_second()
+            );
             if run > 0 {
                 rate.push_beside(bare.0.per_second(), chronikd.0.per_second());
                 cpu.push_beside(bare.1, chronikd.1);
@@ -155,9 +161,8 @@ fn hired(server: &Server, name: &str, script: Script) -> io::Result<Vec<Producer
 /// What so many transactions give, and the server's processor time for one, in microseconds.
 fn worked(server: &Server, mut producers: Vec<Producer>, count: u64) -> io::Result<(Sample, f64)> {
     let gone = || io::Error::other("/proc cannot be read");
-    let mut client = Client::connect(server.address)?;
     let before = process::cpu(server.pid()).ok_or_else(gone)?;
-    let sample = producer::converse(&mut client, &mut producers, count)?;
+    let sample = producer::converse(server.address, &mut producers, count)?;
     let used = process::cpu(server.pid()).ok_or_else(gone)? - before;
     Ok((sample, used.as_secs_f64() * 1e6 / count as f64))
 }
@@ -251,58 +256,70 @@ fn read_on(reading: &mut Client, topic: &Topic, offset: i64) -> io::Result<i64> 
     }
 }
 
-/// T3: ids that have nothing to do, and ids that have a transaction open, beside some that work.
+/// T3: ids that have nothing to do, and ids that have a transaction open, also beside some that work.
 fn many_ids(life: &Life<'_>, dir: PathBuf) -> io::Result<Vec<Line>> {
-    let server = Server::start(Kind::Chronikd(&[]), &dir)?;
-    let alone = worked(&server, hired(&server, "alone", Script::V2)?, RATED)?.0;
-    thread::sleep(Duration::from_secs(1));
-    let before = memory_of(&server)?.anonymous;
+    let server = Server::start(Kind::Chronikd(&[]), &dir.join("many"))?;
+    worked(&server, hired(&server, "first", Script::V2)?, RATED / 4)?;
+    let before = settled_memory(&server)?;
+    let each = |after: u64| after.saturating_sub(before) as f64 / MANY as f64;
     let mut producers = many(&server, MANY)?;
-    in_groups(&server, &mut producers)?;
-    thread::sleep(Duration::from_secs(1));
-    let idle_bytes = memory_of(&server)?.anonymous.saturating_sub(before);
+    one_each(&server, &mut producers)?;
+    let idle_bytes = each(settled_memory(&server)?);
     let idle_cpu = cpu_of_nothing(&server, life.idle)?;
     let listing = listing(&server)?;
     producers
         .iter_mut()
         .for_each(|producer| producer.follow(Script::OPEN));
-    in_groups(&server, &mut producers)?;
-    thread::sleep(Duration::from_secs(1));
-    let open_bytes = memory_of(&server)?.anonymous.saturating_sub(before);
+    one_each(&server, &mut producers)?;
+    let open_bytes = each(settled_memory(&server)?);
     let open_cpu = cpu_of_nothing(&server, life.idle)?;
-    let beside = worked(&server, hired(&server, "beside", Script::V2)?, RATED)?.0;
-    let line = |what, unit, goal, figure| {
-        let mut line = Line::absolute("T3", what, unit, goal);
-        line.chronikd.push(figure);
-        line
+    let figures = [idle_bytes, idle_cpu, listing, open_bytes, open_cpu];
+    let mut lines: Vec<Line> = MANY_LINES
+        .iter()
+        .zip(figures)
+        .map(|((what, unit, goal), figure)| {
+            let mut line = Line::absolute("T3", *what, unit, *goal);
+            line.chronikd.push(figure);
+            line
+        })
+        .collect();
+    lines.push(rate_beside(life, &server, dir)?);
+    Ok(lines)
+}
+
+/// What is measured of many ids: name, unit, goal.
+const MANY_LINES: [(&str, &str, Goal); 5] = [
+    (
+        "anonymous memory of a transactional id",
+        "B",
+        Goal::Below(1024.0),
+    ),
+    ("  while 10,000 have nothing to do", "%", Goal::Below(0.05)),
+    ("  listing all of them", "ms", Goal::None),
+    ("anonymous memory of one that is open", "B", Goal::None),
+    ("  while 10,000 are open", "%", Goal::Below(0.05)),
+];
+
+/// The rate of T1 where nobody else is, and on that server.
+fn rate_beside(life: &Life<'_>, server: &Server, dir: PathBuf) -> io::Result<Line> {
+    let empty = Server::start(Kind::Chronikd(&[]), &dir.join("empty"))?;
+    let what = "rate of T1 beside them, to that alone";
+    let mut line = Line::absolute("T3", what, "1/s", Goal::AtLeast(0.9));
+    let rate = |server, run: usize| {
+        let producers = hired(server, &format!("rate-{run}"), Script::V2)?;
+        worked(server, producers, RATED).map(|(sample, _)| sample.per_second())
     };
-    let each = |bytes| bytes as f64 / MANY as f64;
-    let (memory, quiet) = (Goal::Below(1024.0), Goal::Below(0.05));
-    let mut rate = Line::absolute(
-        "T3",
-        "rate of T1 beside them, to that alone",
-        "1/s",
-        Goal::AtLeast(0.9),
-    );
-    rate.push_beside(alone.per_second(), beside.per_second());
-    Ok(vec![
-        line(
-            "anonymous memory of a transactional id",
-            "B",
-            memory,
-            each(idle_bytes),
-        ),
-        line("  while 10,000 have nothing to do", "%", quiet, idle_cpu),
-        line("  listing all of them", "ms", Goal::None, listing),
-        line(
-            "anonymous memory of one that is open",
-            "B",
-            Goal::None,
-            each(open_bytes),
-        ),
-        line("  while 10,000 are open", "%", quiet, open_cpu),
-        rate,
-    ])
+    for run in 0..life.effort.runs {
+        let (alone, beside) = in_turn(run, || rate(&empty, run), || rate(server, run))?;
+        line.push_beside(alone, beside);
+    }
+    Ok(line)
+}
+
+/// Anonymous memory when all that is under way has ended.
+fn settled_memory(server: &Server) -> io::Result<u64> {
+    thread::sleep(Duration::from_secs(1));
+    Ok(memory_of(server)?.anonymous)
 }
 
 /// So many producers of one topic.
@@ -314,11 +331,10 @@ fn many(server: &Server, count: usize) -> io::Result<Vec<Producer>> {
 }
 
 /// One transaction of each, some at a time.
-fn in_groups(server: &Server, producers: &mut [Producer]) -> io::Result<()> {
-    let mut client = Client::connect(server.address)?;
+fn one_each(server: &Server, producers: &mut [Producer]) -> io::Result<()> {
     for group in producers.chunks_mut(PRODUCERS) {
         let count = group.len() as u64;
-        producer::converse(&mut client, group, count)?;
+        producer::converse(server.address, group, count)?;
     }
     Ok(())
 }
@@ -354,8 +370,7 @@ fn reading(life: &Life<'_>, dir: PathBuf) -> io::Result<Vec<Line>> {
     let mut producers: Vec<Producer> = producers
         .map(|producer| producer.aborting_each(ABORTED_EACH))
         .collect();
-    let mut client = Client::connect(server.address)?;
-    producer::converse(&mut client, &mut producers, READ)?;
+    producer::converse(server.address, &mut producers, READ)?;
     let target = Target {
         address: server.address,
         topic: producers[0].topic(),
@@ -384,7 +399,7 @@ fn recovery(_: &Life<'_>, dir: PathBuf) -> io::Result<Vec<Line>> {
     producers
         .iter_mut()
         .for_each(|producer| producer.follow(Script::OPEN));
-    in_groups(&server, &mut producers)?;
+    one_each(&server, &mut producers)?;
     let line = |what| Line::absolute("T5", what, "ms", Goal::Below(100.0));
     let mut ready = line("SIGKILL with 1,000 open to the first Metadata");
     let mut ended = line("  until the first of them is ended");
@@ -393,13 +408,13 @@ fn recovery(_: &Life<'_>, dir: PathBuf) -> io::Result<Vec<Line>> {
         let start = Instant::now();
         let (again, answered) = server.restarted()?;
         server = again;
-        let mut client = Client::connect(server.address)?;
-        first.end_next();
-        producer::converse(&mut client, std::slice::from_mut(first), 1)?;
+        let first = std::slice::from_mut(first);
+        first[0].end_next();
+        producer::converse(server.address, first, 1)?;
         ended.chronikd.push(ms(start.elapsed()));
         ready.chronikd.push(ms(answered));
-        first.follow(Script::OPEN);
-        producer::converse(&mut client, std::slice::from_mut(first), 1)?;
+        first[0].follow(Script::OPEN);
+        producer::converse(server.address, first, 1)?;
     }
     Ok(vec![ready, ended])
 }
