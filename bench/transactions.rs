@@ -134,12 +134,6 @@ fn rates(life: &Life<'_>, dir: PathBuf) -> io::Result<Vec<Line>> {
                 )
             };
             let (bare, chronikd) = in_turn(run, bare, chronikd)?;
-            eprintln!(
-                "DBG {run} {:.0} {:.0} {:.2}",
-                bare.0.per_second(),
-                chronikd.0.per_second(),
-                chronikd.0.per_second() / bare.0.per_second()
-            );
             if run > 0 {
                 rate.push_beside(bare.0.per_second(), chronikd.0.per_second());
                 cpu.push_beside(bare.1, chronikd.1);
