@@ -240,6 +240,14 @@ pub(crate) fn fetched(frame: &[u8], offset: i64, check_crc: bool) -> io::Result<
     Ok((next, all.len() - rest.len()))
 }
 
+/// How many aborted transactions a Fetch response names.
+pub(crate) fn aborted(frame: &[u8]) -> io::Result<usize> {
+    let response: fetch::FetchResponse<'_> = body_of(ApiKey::Fetch, frame)?;
+    let partitions = response.responses.iter().flat_map(|t| &t.partitions);
+    let named = partitions.filter_map(|partition| partition.aborted_transactions.as_ref());
+    Ok(named.map(Vec::len).sum())
+}
+
 /// Decodes the answer to a request of the newest version.
 pub(crate) fn body_of<'a, T: Wire<'a>>(api: ApiKey, frame: &'a [u8]) -> io::Result<T> {
     body_as(api, api.info().max, frame)

@@ -8,6 +8,7 @@
 
 mod bare;
 mod client;
+mod conversation;
 mod groups;
 mod histogram;
 mod kafka;

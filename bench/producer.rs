@@ -1,28 +1,20 @@
 //! The client's side of transactions: what transactional producers send, request by request, and what is in the answers.
 //!
 //! Version 2 (KIP-890) is Produce 13, by which the partition joins, and EndTxn 5, which moves the epoch. Version 1 is
-//! AddPartitionsToTxn 3, Produce 11 and EndTxn 4. A producer has one request under way. All producers of a measurement
-//! share a connection, as the requests of the other rows do, so that a sync is what they wait for and not a wake-up each.
+//! AddPartitionsToTxn 3, Produce 11 and EndTxn 4. A producer has one request under way.
 //!
-//! The bare loop knows no transactions. For it a producer sends as many requests as to a broker, one after the other: its records,
-//! and a few bytes in the place of each request that a broker journals.
+//! The bare loop knows no transactions. For it a producer sends as many requests as to a broker, one after the other: its
+//! records, and a few bytes in the place of each request that a broker journals.
 
 use crate::client::{self, Client, Shape, bad, body_as, body_of, check_code};
-use crate::histogram::Histogram;
-use crate::load::Sample;
 use chronikd::proto::batch::BatchBuilder;
 use chronikd::proto::error::ErrorCode;
 use chronikd::proto::schema::{
     add_partitions_to_txn, end_txn, init_producer_id, list_transactions, produce,
 };
 use chronikd::proto::{ApiKey, Records, Uuid};
-use std::collections::VecDeque;
-use std::io::{self, Write};
-use std::net::SocketAddr;
+use std::io;
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
-use std::time::Instant;
 
 /// Longer than any row takes: nothing is aborted by it.
 const TIMEOUT_MS: i32 = 900_000;
@@ -126,7 +118,9 @@ pub(crate) struct Producer {
 /// What an answer means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Heard {
-    /// The transaction goes on, or the request has to be sent again.
+    /// The request has to be sent again.
+    Again,
+    /// The transaction goes on with the next request.
     GoOn,
     /// The transaction is over.
     Over,
@@ -204,6 +198,11 @@ impl Producer {
         }
     }
 
+    /// The bytes of its records.
+    pub(crate) fn batch_bytes(&self) -> u64 {
+        self.batch.len() as u64
+    }
+
     /// Where its records go.
     pub(crate) fn topic(&self) -> Uuid {
         self.topic.id
@@ -243,7 +242,7 @@ impl Producer {
             Step::End => self.heard_end(frame)?,
         };
         if is_passing(code) {
-            return Ok(Heard::GoOn);
+            return Ok(Heard::Again);
         }
         check_code(code)?;
         self.step += 1;
@@ -384,98 +383,4 @@ pub(crate) fn list(client: &mut Client) -> io::Result<usize> {
         check_code(response.error_code)?;
         Ok(response.transaction_states.len())
     })
-}
-
-/// Has the producers run `count` transactions, each one after the other, over two connections. The latency is that of a
-/// whole transaction.
-pub(crate) fn converse(
-    address: SocketAddr,
-    producers: &mut [Producer],
-    count: u64,
-) -> io::Result<Sample> {
-    let batch_bytes = producers.first().map_or(0, |first| first.batch.len());
-    let begun = AtomicU64::new(0);
-    let talk = |producers| Talk::new(producers, &begun, count).run(Client::connect(address)?);
-    let (one, other) = producers.split_at_mut(producers.len().div_ceil(2));
-    let start = Instant::now();
-    let latencies = thread::scope(|scope| {
-        let beside = scope.spawn(|| talk(one));
-        let here = talk(other);
-        let beside = beside.join();
-        let beside = beside.map_err(|_| bad("a connection panicked"))?;
-        io::Result::Ok([here?, beside?])
-    })?;
-    let mut latency = Histogram::default();
-    latencies.iter().for_each(|part| latency.add(part));
-    Ok(Sample {
-        requests: count,
-        bytes: count * batch_bytes as u64,
-        elapsed: start.elapsed(),
-        latency,
-    })
-}
-
-/// The producers that share a connection.
-struct Talk<'a> {
-    producers: &'a mut [Producer],
-    /// Transactions that have begun, on all connections, and how many are wanted.
-    begun: &'a AtomicU64,
-    count: u64,
-    /// When the producers' transactions began.
-    began_at: Vec<Instant>,
-    /// Who waits for an answer, in the order of the requests.
-    asked: VecDeque<usize>,
-    /// Requests that are to be sent.
-    out: Vec<u8>,
-    latency: Histogram,
-}
-
-impl<'a> Talk<'a> {
-    fn new(producers: &'a mut [Producer], begun: &'a AtomicU64, count: u64) -> Talk<'a> {
-        Talk {
-            began_at: vec![Instant::now(); producers.len()],
-            producers,
-            begun,
-            count,
-            asked: VecDeque::new(),
-            out: Vec::new(),
-            latency: Histogram::default(),
-        }
-    }
-
-    fn run(mut self, mut client: Client) -> io::Result<Histogram> {
-        (0..self.producers.len()).for_each(|who| self.begin(who));
-        while !self.asked.is_empty() {
-            client.stream.write_all(&self.out)?;
-            self.out.clear();
-            client.receive(|frame| self.hear(frame))?;
-        }
-        Ok(self.latency)
-    }
-
-    fn hear(&mut self, frame: &[u8]) -> io::Result<()> {
-        let who = self.asked.pop_front();
-        let who = who.ok_or_else(|| bad("an answer too many"))?;
-        match self.producers[who].hear(frame)? {
-            Heard::GoOn => self.say(who),
-            Heard::Over => {
-                self.latency.record(self.began_at[who].elapsed());
-                self.begin(who);
-            }
-        }
-        Ok(())
-    }
-
-    /// Begins a transaction, unless there have been enough.
-    fn begin(&mut self, who: usize) {
-        if self.begun.fetch_add(1, Ordering::Relaxed) < self.count {
-            self.began_at[who] = Instant::now();
-            self.say(who);
-        }
-    }
-
-    fn say(&mut self, who: usize) {
-        self.producers[who].say(&mut self.out);
-        self.asked.push_back(who);
-    }
 }
