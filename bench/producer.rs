@@ -190,10 +190,11 @@ impl Producer {
         }
     }
 
-    /// Aborts one of so many transactions.
-    pub(crate) fn aborting_each(self, aborts_each: u64) -> Producer {
+    /// Aborts one of so many transactions, as if it had ended so many already.
+    pub(crate) fn aborting_each(self, aborts_each: u64, ended: u64) -> Producer {
         Producer {
             aborts_each,
+            ended,
             ..self
         }
     }

@@ -24,10 +24,10 @@ const TEN_RECORDS: Shape = shape(10, 1024);
 const SMALL: Shape = shape(1, 128);
 /// What T2 is held against.
 const ONE_RECORD: Shape = shape(1, 1024);
-/// Transactions in a sample of T1, and of T2. They wait for syncs, which take ten times as long from one second to the
-/// next, so there are many short samples in turn instead of a few.
+/// Transactions in a sample of T1, and of T2.
 const RATED: u64 = 2_000;
 const ENDED: u64 = 300;
+/// A sync takes ten times as long from one second to the next: there are many short samples in turn instead of a few.
 const SAMPLES_A_RUN: usize = 5;
 /// Transactional ids of T3, and open transactions of T5.
 const MANY: usize = 10_000;
@@ -35,7 +35,7 @@ const OPEN: usize = 1_000;
 /// Transactions of the log that T4 reads, of which one in so many is aborted, and the bytes of a sample.
 const READ: u64 = 8_000;
 const ABORTED_EACH: u64 = 10;
-const READ_BYTES: u64 = 1 << 30;
+const READ_BYTES: u64 = 128 << 20;
 /// How often transactional ids are listed, and the broker of T5 is killed.
 const TIMES: usize = 5;
 
@@ -150,13 +150,23 @@ fn hired(server: &Server, name: &str, script: Script) -> io::Result<Vec<Producer
     Producer::initialize(&mut client, names, (&topic, TEN_RECORDS, script))
 }
 
-/// What a sample of T1 gives, and the server's processor time for a transaction, in microseconds.
+/// A sample of T1, and the server's processor time for a transaction.
 fn worked(server: &Server, mut producers: Vec<Producer>) -> io::Result<(Sample, f64)> {
+    let work = || conversation::converse(server.address, &mut producers, RATED);
+    metered(server, work)
+}
+
+/// A sample, and the server's processor time for one of what it counts, in microseconds.
+fn metered(
+    server: &Server,
+    sample: impl FnOnce() -> io::Result<Sample>,
+) -> io::Result<(Sample, f64)> {
     let gone = || io::Error::other("/proc cannot be read");
     let before = process::cpu(server.pid()).ok_or_else(gone)?;
-    let sample = conversation::converse(server.address, &mut producers, RATED)?;
+    let sample = sample()?;
     let used = process::cpu(server.pid()).ok_or_else(gone)? - before;
-    Ok((sample, used.as_secs_f64() * 1e6 / RATED as f64))
+    let each_us = used.as_secs_f64() * 1e6 / sample.requests as f64;
+    Ok((sample, each_us))
 }
 
 /// T2: one producer; from sending EndTxn to its answer, and until a reader of committed records has them.
@@ -337,9 +347,9 @@ fn listing(server: &Server) -> io::Result<f64> {
 /// T4: the same log for both kinds of readers.
 fn reading(life: &Life<'_>, dir: PathBuf) -> io::Result<Vec<Line>> {
     let server = Server::start(Kind::Chronikd(&[]), &dir)?;
-    let producers = hired(&server, "read", Script::V2)?.into_iter();
+    let producers = hired(&server, "read", Script::V2)?.into_iter().zip(0..);
     let mut producers: Vec<Producer> = producers
-        .map(|producer| producer.aborting_each(ABORTED_EACH))
+        .map(|(producer, number)| producer.aborting_each(ABORTED_EACH, number))
         .collect();
     conversation::converse(server.address, &mut producers, READ)?;
     let target = Target {
@@ -347,25 +357,30 @@ fn reading(life: &Life<'_>, dir: PathBuf) -> io::Result<Vec<Line>> {
         topic: producers[0].topic(),
         shape: TEN_RECORDS,
     };
-    let mut reading = Client::connect(server.address)?;
-    let first = client::fetch_frame_of(Isolation::Committed, target.topic, 0);
-    if reading.ask(&first, client::aborted)? == 0 {
-        return Err(io::Error::other("a log in which nothing was aborted"));
-    }
     let records = READ as i64 * (TEN_RECORDS.records as i64 + 1);
-    let read = |isolation, bytes| load::fetch_of(isolation, &target, (records, bytes), false);
+    let mut asking = Client::connect(server.address)?;
+    let first = client::fetch_frame_of(Isolation::Committed, target.topic, 0);
+    if asking.ask(&first, client::aborted)? == 0 {
+        return Err(client::bad("a log in which nothing was aborted"));
+    }
+    let read = |isolation| {
+        let read = || load::fetch_of(isolation, &target, (records, READ_BYTES), false);
+        metered(&server, read)
+    };
+    let line = |what, unit, goal| Line::absolute("T4", what, unit, goal);
     let what = "fetch committed, 1 in 10 aborted, to uncommitted";
-    let mut line = Line::absolute("T4", what, "MB/s", Goal::AtLeast(0.9));
-    for run in 0..=life.effort.runs {
-        let bytes = if run == 0 { READ_BYTES / 4 } else { READ_BYTES };
-        let uncommitted = || read(Isolation::Uncommitted, bytes);
-        let committed = || read(Isolation::Committed, bytes);
+    let mut rate = line(what, "MB/s", Goal::AtLeast(0.9));
+    let mut cpu = line("  processor time of the server", "us/req", Goal::None);
+    for run in 0..=life.effort.runs * SAMPLES_A_RUN {
+        let uncommitted = || read(Isolation::Uncommitted);
+        let committed = || read(Isolation::Committed);
         let (uncommitted, committed) = in_turn(run, uncommitted, committed)?;
         if run > 0 {
-            line.push_beside(uncommitted.mb_per_second(), committed.mb_per_second());
+            rate.push_beside(uncommitted.0.mb_per_second(), committed.0.mb_per_second());
+            cpu.push_beside(uncommitted.1, committed.1);
         }
     }
-    Ok(vec![line])
+    Ok(vec![rate, cpu])
 }
 
 /// T5: a kill while transactions are open, and how soon the first of them can be ended.
