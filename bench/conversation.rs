@@ -14,14 +14,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Instant;
 
-/// Has the producers run `count` transactions over two connections. The latency is that of a whole transaction.
+/// Has the producers run `count` transactions over two connections, each of them at least one. The latency is that of a
+/// whole transaction.
 pub(crate) fn converse(
     address: SocketAddr,
     producers: &mut [Producer],
     count: u64,
 ) -> io::Result<Sample> {
     let batch_bytes = producers.first().map_or(0, Producer::batch_bytes);
-    let begun = AtomicU64::new(0);
+    let begun = AtomicU64::new(producers.len() as u64);
     let talk = |producers| Talk::new(producers, &begun, count).run(Client::connect(address)?);
     let (one, other) = producers.split_at_mut(producers.len().div_ceil(2));
     let start = Instant::now();
@@ -92,7 +93,7 @@ impl<'a> Talk<'a> {
     }
 
     fn run(mut self, mut client: Client) -> io::Result<Histogram> {
-        (0..self.producers.len()).for_each(|who| self.begin(who));
+        (0..self.producers.len()).for_each(|who| self.say(who));
         while !self.asked.is_empty() {
             client.stream.write_all(&self.out)?;
             self.out.clear();
@@ -108,14 +109,14 @@ impl<'a> Talk<'a> {
             Heard::Again | Heard::GoOn => self.say(who),
             Heard::Over => {
                 self.latency.record(self.began_at[who].elapsed());
-                self.begin(who);
+                self.begin_next(who);
             }
         }
         Ok(())
     }
 
-    /// Begins a transaction, unless there have been enough.
-    fn begin(&mut self, who: usize) {
+    /// Begins another transaction, unless there have been enough.
+    fn begin_next(&mut self, who: usize) {
         if self.begun.fetch_add(1, Ordering::Relaxed) < self.count {
             self.began_at[who] = Instant::now();
             self.say(who);

@@ -28,7 +28,7 @@ const ONE_RECORD: Shape = shape(1, 1024);
 const RATED: u64 = 2_000;
 const ENDED: u64 = 300;
 /// A sync takes ten times as long from one second to the next: there are many short samples in turn instead of a few.
-const SAMPLES_A_RUN: usize = 5;
+const SAMPLES_A_RUN: usize = 3;
 /// Transactional ids of T3, and open transactions of T5.
 const MANY: usize = 10_000;
 const OPEN: usize = 1_000;
