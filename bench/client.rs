@@ -37,8 +37,12 @@ pub(crate) struct Shape {
 impl Shape {
     /// A batch of noise that depends on the seed, as a broker stores it at that offset.
     pub(crate) fn batch(&self, seed: u64, base_offset: i64) -> Vec<u8> {
+        self.batch_of(seed, BatchBuilder::new(base_offset))
+    }
+
+    /// The same records in a batch that has been begun.
+    pub(crate) fn batch_of(&self, seed: u64, mut batch: BatchBuilder) -> Vec<u8> {
         let mut noise = Noise(seed);
-        let mut batch = BatchBuilder::new(base_offset);
         let mut value = vec![0; self.record_bytes - RECORD_OVERHEAD_BYTES];
         for _ in 0..self.records {
             noise.fill(&mut value);
@@ -72,14 +76,18 @@ impl Noise {
     }
 }
 
-/// A request with its length in front.
+/// A request of the newest version with its length in front.
 pub(crate) fn request<'a, T: Wire<'a>>(api: ApiKey, body: &T) -> Vec<u8> {
-    let info = api.info();
+    request_as(api, api.info().max, body)
+}
+
+/// The same of an older version, which must be a flexible one.
+pub(crate) fn request_as<'a, T: Wire<'a>>(api: ApiKey, version: i16, body: &T) -> Vec<u8> {
     let mut frame = vec![0; 4];
     frame.extend_from_slice(&(api as i16).to_be_bytes());
-    frame.extend_from_slice(&info.max.to_be_bytes());
+    frame.extend_from_slice(&version.to_be_bytes());
     frame.extend_from_slice(b"\0\0\0\0\0\x05bench\0");
-    let cuts = proto::encode(body, info.max, true, &mut frame);
+    let cuts = proto::encode(body, version, true, &mut frame);
     assert!(cuts.is_ok_and(|cuts| cuts.is_empty()), "requests are whole");
     put_length(&mut frame);
     frame
@@ -122,6 +130,18 @@ pub(crate) fn produce_frame(topic: Uuid, shape: &Shape, seed: u64) -> Vec<u8> {
 
 /// A Fetch request for partition 0 from that offset on, which waits for the first byte if it has to.
 pub(crate) fn fetch_frame(topic: Uuid, offset: i64) -> Vec<u8> {
+    fetch_frame_of(Isolation::Uncommitted, topic, offset)
+}
+
+/// Which records a reader wants; the numbers are Kafka's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Isolation {
+    Uncommitted,
+    Committed,
+}
+
+/// The same for a reader of that isolation level.
+pub(crate) fn fetch_frame_of(isolation: Isolation, topic: Uuid, offset: i64) -> Vec<u8> {
     let partition = fetch::FetchPartition {
         fetch_offset: offset,
         partition_max_bytes: FETCH_BYTES as i32,
@@ -136,6 +156,7 @@ pub(crate) fn fetch_frame(topic: Uuid, offset: i64) -> Vec<u8> {
         max_wait_ms: 5_000,
         min_bytes: 1,
         max_bytes: 50 << 20,
+        isolation_level: isolation as i8,
         topics: vec![topic],
         ..Default::default()
     };
@@ -219,12 +240,30 @@ pub(crate) fn fetched(frame: &[u8], offset: i64, check_crc: bool) -> io::Result<
     Ok((next, all.len() - rest.len()))
 }
 
+/// How many aborted transactions a Fetch response names.
+pub(crate) fn aborted(frame: &[u8]) -> io::Result<usize> {
+    let response: fetch::FetchResponse<'_> = body_of(ApiKey::Fetch, frame)?;
+    let partitions = response.responses.iter().flat_map(|t| &t.partitions);
+    let named = partitions.filter_map(|partition| partition.aborted_transactions.as_ref());
+    Ok(named.map(Vec::len).sum())
+}
+
+/// Decodes the answer to a request of the newest version.
 pub(crate) fn body_of<'a, T: Wire<'a>>(api: ApiKey, frame: &'a [u8]) -> io::Result<T> {
+    body_as(api, api.info().max, frame)
+}
+
+/// The same of an older version, which must be a flexible one.
+pub(crate) fn body_as<'a, T: Wire<'a>>(
+    api: ApiKey,
+    version: i16,
+    frame: &'a [u8],
+) -> io::Result<T> {
     let head_bytes = if api == ApiKey::ApiVersions { 4 } else { 5 };
     let body = frame
         .get(head_bytes..)
         .ok_or_else(|| bad("a short response"))?;
-    proto::decode(body, api.info().max, true).map_err(|error| bad(error.0))
+    proto::decode(body, version, true).map_err(|error| bad(error.0))
 }
 
 pub(crate) fn check_code(code: ErrorCode) -> io::Result<()> {

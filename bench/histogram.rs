@@ -35,6 +35,13 @@ impl Histogram {
         self.total += 1;
     }
 
+    /// Counts what another one has counted.
+    pub(crate) fn add(&mut self, other: &Histogram) {
+        let counts = self.counts.iter_mut().zip(&other.counts);
+        counts.for_each(|(count, more)| *count += more);
+        self.total += other.total;
+    }
+
     /// The latency that this share of all samples does not exceed, in microseconds; 0 without samples.
     pub(crate) fn quantile_us(&self, share: f64) -> f64 {
         let wanted = ((self.total as f64 * share).ceil() as u64).max(1);

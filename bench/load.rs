@@ -7,7 +7,7 @@
 //! Requests are made beforehand, a few hundred different ones that take turns; only the correlation id is patched in. Every
 //! answer is decoded, and the offset that it bears must be the one that counting gives.
 
-use crate::client::{self, Client, Shape};
+use crate::client::{self, Client, Isolation, Shape};
 use crate::histogram::Histogram;
 use crate::member::{self, Place};
 use chronikd::proto::Uuid;
@@ -242,6 +242,16 @@ pub(crate) fn fetch(
     bytes: u64,
     check_crc: bool,
 ) -> io::Result<Sample> {
+    fetch_of(Isolation::Uncommitted, target, (records, bytes), check_crc)
+}
+
+/// The same as a reader of that isolation level.
+pub(crate) fn fetch_of(
+    isolation: Isolation,
+    target: &Target,
+    (records, bytes): (i64, u64),
+    check_crc: bool,
+) -> io::Result<Sample> {
     let mut connection = Client::connect(target.address)?;
     let mut stream = connection.stream.try_clone()?;
     let mut sample = Sample::default();
@@ -249,7 +259,8 @@ pub(crate) fn fetch(
     let start = Instant::now();
     while sample.bytes < bytes {
         let sent_at = Instant::now();
-        stream.write_all(&client::fetch_frame(target.topic, offset))?;
+        let ask = client::fetch_frame_of(isolation, target.topic, offset);
+        stream.write_all(&ask)?;
         connection.receive(|frame| {
             let (next, count) = client::fetched(frame, offset, check_crc)?;
             if count == 0 {

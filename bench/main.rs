@@ -8,6 +8,7 @@
 
 mod bare;
 mod client;
+mod conversation;
 mod groups;
 mod histogram;
 mod kafka;
@@ -16,9 +17,11 @@ mod life;
 mod load;
 mod member;
 mod process;
+mod producer;
 mod rows;
 mod server;
 mod table;
+mod transactions;
 
 use kafka::Kafka;
 use life::Life;
@@ -91,6 +94,7 @@ fn compare(words: &[String]) -> io::Result<()> {
         dir: &dir.0,
     };
     life.take(&wanted);
+    transactions::take(&life, &wanted);
     Ok(())
 }
 

@@ -92,6 +92,12 @@ impl Line {
         }
     }
 
+    /// Adds a run of both.
+    pub(crate) fn push_beside(&mut self, baseline: f64, chronikd: f64) {
+        self.baseline.push(baseline);
+        self.chronikd.push(chronikd);
+    }
+
     /// Prints it; the ratio is the median of the runs' ratios, with the lowest and the highest beside it.
     pub(crate) fn print(&self) {
         let ratios = ratios(&self.chronikd, &self.baseline);

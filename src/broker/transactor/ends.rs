@@ -11,6 +11,8 @@ use std::sync::Arc;
 
 /// Markers that are written in a turn: others are served between two parts of a large end.
 const MARKERS_A_TURN: usize = 1000;
+/// Timeouts that fire in a turn: after an outage all that is open may be due at once.
+const TIMEOUTS_A_TURN: usize = 1000;
 /// When what could not be written is tried again.
 pub(super) const RETRY_MS: i64 = 500;
 
@@ -113,8 +115,12 @@ impl Broker {
     /// Fires what is due, and goes on with ends that were too large for a turn.
     pub(in crate::broker) fn tick_transactions(&mut self, now: Now) {
         self.leave_loading();
-        while let Some(id) = self.state.transactions.overdue(now.mono) {
+        let mut left = TIMEOUTS_A_TURN;
+        while left > 0
+            && let Some(id) = self.state.transactions.overdue(now.mono)
+        {
             self.time_out(&id, now);
+            left -= 1;
         }
         self.finish_transactions(now);
         if self.transactor.expiry_check <= now.mono {
@@ -178,5 +184,69 @@ fn marker_of(txn: &Txn, coordinator_epoch: i32) -> Marker {
         coordinator_epoch,
         commits: txn.state() == TxnState::PrepareCommit,
         transaction_version: txn.standing.version,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::Seeds;
+    use super::super::super::txns::{Claim, Init};
+    use super::*;
+    use crate::config::BrokerConfig;
+    use crate::disk::sim::SimDisk;
+    use std::path::Path;
+
+    const NOW: Now = Now {
+        mono: Mono(0),
+        wall_ms: 1_700_000_000_000,
+    };
+    const TIMEOUT_MS: i32 = 1000;
+
+    fn broker() -> Broker {
+        let root = Path::new("/data");
+        let disk = Arc::new(SimDisk::new(1, root));
+        let seeds = Seeds { ids: 1, salt: 2 };
+        let config = Arc::new(BrokerConfig::default());
+        Broker::open(disk, root, config, seeds, NOW).expect("it opens")
+    }
+
+    /// Begins a transaction that touches nothing but a group.
+    fn begin(broker: &mut Broker, transactional_id: &str) {
+        let ask = Init {
+            transactional_id,
+            timeout_ms: TIMEOUT_MS,
+            believed: None,
+        };
+        let (producer_id, epoch) = broker.init_transactions(&ask, NOW).expect("initialized");
+        let claim = Claim {
+            transactional_id,
+            producer_id,
+            epoch,
+        };
+        broker.add_group(&claim, "group", NOW).expect("begun");
+    }
+
+    fn open_count(broker: &Broker) -> usize {
+        let transactions = broker.transactions().iter();
+        transactions
+            .filter(|txn| txn.state() == TxnState::Ongoing)
+            .count()
+    }
+
+    #[test]
+    fn timeouts_that_are_due_at_once_are_spread_over_turns() {
+        let mut broker = broker();
+        for number in 0..=TIMEOUTS_A_TURN {
+            begin(&mut broker, &format!("id-{number}"));
+        }
+        let due = Now {
+            mono: NOW.mono.plus_ms(TIMEOUT_MS.into()),
+            ..NOW
+        };
+        broker.tick(due);
+        assert_eq!(open_count(&broker), 1);
+        assert!(broker.next_deadline().is_some_and(|at| at <= due.mono));
+        broker.tick(due);
+        assert_eq!(open_count(&broker), 0);
     }
 }

@@ -100,6 +100,10 @@ impl Txn {
         log::debug!(target: LOG, "{}: {standing:?}", self.id);
         self.standing = standing;
         self.round = round;
+        if standing.state.is_idle() {
+            give_back(&mut self.partitions);
+            give_back(&mut self.groups);
+        }
     }
 
     /// What must hold between turns.
@@ -126,5 +130,12 @@ impl Txn {
             assert!(epoch > last_epoch || epoch == i16::MAX);
         }
         assert!(next_producer_id < 0 || state.is_prepared());
+    }
+}
+
+/// An emptied set keeps room for a few, and most ids are idle most of the time.
+fn give_back<T>(set: &mut BTreeSet<T>) {
+    if set.is_empty() {
+        *set = BTreeSet::new();
     }
 }
