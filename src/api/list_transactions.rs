@@ -63,8 +63,9 @@ fn candidates<'b>(transactions: &'b Transactions, producer_ids: &[i64]) -> Vec<&
     }
     let producer_ids: BTreeSet<i64> = producer_ids.iter().copied().collect();
     let found = producer_ids.into_iter();
+    let has = |id: i64| move |txn: &&Txn| txn.standing.producer_id == id;
     found
-        .filter_map(|id| transactions.of_producer(id))
+        .filter_map(|id| transactions.of_producer(id).filter(has(id)))
         .collect()
 }
 

@@ -9,6 +9,7 @@
 //!   open transaction is a repetition that is accepted and not written again.
 //! * Markers of one producer id are answered as one; no markers are answered by none.
 //! * The journal's transaction is not touched: its own end still comes.
+//! * The answer leaves when the markers are durable, and where one is refused, what the log was judged by.
 
 use super::Call;
 use crate::broker::Broker;
@@ -68,11 +69,10 @@ fn write(
         commits: marker.transaction_result,
         transaction_version: marker.transaction_version.into(),
     };
-    match broker.write_marker(at, marker, call.cx.now) {
-        Ok(round) => {
-            call.after(round);
-            ErrorCode::NONE
-        }
+    let (written, round) = broker.write_marker(at, marker, call.cx.now);
+    call.after(round);
+    match written {
+        Ok(()) => ErrorCode::NONE,
         Err(refused) => {
             if let Some(failure) = refused.failure {
                 broker.fail(failure);

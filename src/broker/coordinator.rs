@@ -93,7 +93,8 @@ impl Broker {
         }
     }
 
-    /// Keeps offsets of a group. Answers the round that they belong to.
+    /// Keeps offsets of a group. Answers the round that they belong to. They are independent of each other: who hears
+    /// nothing because of a cut commits them again.
     pub fn commit_offsets(&mut self, group_id: &str, all: Offsets) -> u64 {
         let records = self.state.groups.commit(group_id, all);
         self.commit_in_parts(records)
@@ -116,7 +117,7 @@ impl Broker {
     }
 
     /// Keeps offsets that a producer's transaction brings for a group that is in it. Answers the round that they belong
-    /// to.
+    /// to. Who hears nothing because of a cut sends them again, or aborts.
     pub fn commit_pending_offsets(
         &mut self,
         producer_id: i64,
@@ -127,14 +128,16 @@ impl Broker {
         self.commit_in_parts(records)
     }
 
-    /// Forgets offsets of a group, pending ones too. Answers the round that this belongs to.
+    /// Forgets offsets of a group, pending ones too. Answers the round that this belongs to. Who hears nothing because
+    /// of a cut asks again.
     pub fn forget_offsets(&mut self, group_id: &str, all: Vec<PartitionId>) -> u64 {
         let known = self.groups().get(group_id);
         let doomed = known.map(|group| offsets::tombstones(group, all).collect());
         self.commit_in_parts(doomed.unwrap_or_default())
     }
 
-    /// Deletes a group without members, and all its offsets. Answers the round that this belongs to.
+    /// Deletes a group without members, and all its offsets. Answers the round that this belongs to. A cut may leave the
+    /// group, with fewer offsets: it is deleted when that is asked again.
     ///
     /// # Errors
     /// 69 when there is no such group, 68 when it has members.
@@ -149,6 +152,7 @@ impl Broker {
     pub(super) fn resume_groups(&mut self, now: Now) {
         let topics = &self.state.topics;
         let orphans = self.state.groups.offsets_where(|at| !topics.has(at.topic));
+        // The next start finds what a cut leaves of them.
         self.commit_in_parts(orphans);
         self.state.groups.resume(now);
     }
@@ -160,6 +164,7 @@ impl Broker {
             let every_ms = self.config.offsets_retention_check_interval_ms;
             self.offsets_check = now.mono.plus_ms(every_ms);
             let aged = self.aged_offsets(now);
+            // The next check finds what a cut leaves of them.
             self.commit_in_parts(aged);
         }
     }

@@ -235,6 +235,7 @@ impl Broker {
     pub fn delete_topic(&mut self, id: Uuid) -> u64 {
         let offsets = self.state.groups.offsets_of_topic(id);
         let round = self.commit(vec![Record::TopicDeleted { id }]);
+        // What a cut leaves of them goes with the next start (`resume_groups`).
         self.commit_in_parts(offsets);
         round
     }
@@ -260,7 +261,8 @@ impl Broker {
         self.write(records.into_iter().map(encoded).collect())
     }
 
-    /// Journals facts that do not depend on each other, in groups of a bounded size. Answers their round.
+    /// Journals facts in their order, in atomic groups of a bounded size. Answers their round. A cut may leave any
+    /// beginning of the list: every caller makes sense of that, or finishes it at the next start.
     fn commit_in_parts(&mut self, records: Vec<Record>) -> u64 {
         let (mut part, mut part_bytes) = (Vec::new(), 0);
         for (record, encoded) in records.into_iter().map(encoded) {

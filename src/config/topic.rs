@@ -146,7 +146,8 @@ pub(super) const KEYS: &[TopicKey] = &[
         &[("log.preallocate", 1)]),
     // Durability.
     topic(key("flush.messages", Long(1, MAX), "1", Live, Honoured,
-            "Records between two syncs; 1 means that an acknowledgement waits for the disk."),
+            "Records between two syncs; 1 means that an acknowledgement waits for the disk. With more, a power cut \
+             may take acknowledged records of a transaction that is still open, and it can be committed without them."),
         &[("log.flush.interval.messages", 1)]),
     topic(key("flush.ms", Long(0, MAX), "9223372036854775807", Live, Honoured,
             "The time after which records are synced."),

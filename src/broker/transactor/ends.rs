@@ -56,6 +56,7 @@ impl Broker {
             }
         }
         let records = self.state.transactions.marked(&id, &done, now);
+        // What a cut leaves undone has its marker again: step 4 of the order of durability.
         self.commit_in_parts(records);
         if done.len() < part.len() {
             let until = now.mono.plus_ms(RETRY_MS);
@@ -115,12 +116,8 @@ impl Broker {
     /// Fires what is due, and goes on with ends that were too large for a turn.
     pub(in crate::broker) fn tick_transactions(&mut self, now: Now) {
         self.leave_loading();
-        let mut left = TIMEOUTS_A_TURN;
-        while left > 0
-            && let Some(id) = self.state.transactions.overdue(now.mono)
-        {
-            self.time_out(&id, now);
-            left -= 1;
+        if self.check_transactions().is_ok() {
+            self.time_out_overdue(now);
         }
         self.finish_transactions(now);
         if self.transactor.expiry_check <= now.mono {
@@ -132,11 +129,23 @@ impl Broker {
         }
     }
 
+    /// Not before the gate is open, so that a decision is about everything that the transaction has.
+    fn time_out_overdue(&mut self, now: Now) {
+        let mut left = TIMEOUTS_A_TURN;
+        while left > 0
+            && let Some(id) = self.state.transactions.overdue(now.mono)
+        {
+            self.time_out(&id, now);
+            left -= 1;
+        }
+    }
+
     /// Forgets ids that have been idle for so long, if the clock can be believed.
     fn expire_transactions(&mut self, now: Now) {
         let expiration_ms = self.config.transactional_id_expiration_ms;
         if self.steadiness.look(now) >= expiration_ms.min(STEADY_MS) {
             let idle = self.state.transactions.idle(now.wall_ms, expiration_ms);
+            // The next check finds what a cut leaves of them.
             self.commit_in_parts(idle);
         }
     }
@@ -150,7 +159,9 @@ impl Broker {
         if !self.is_loading_transactions() && self.state.transactions.has_end(synced) {
             return Some(Mono(0));
         }
-        let timers = self.state.transactions.next_deadline().into_iter();
+        let is_open = self.check_transactions().is_ok();
+        let timers = self.state.transactions.next_deadline();
+        let timers = timers.filter(|_| is_open).into_iter();
         timers
             .chain(self.next_look_at_strays())
             .chain([self.transactor.expiry_check])

@@ -53,6 +53,7 @@ impl Broker {
             let (groups, producer_id) = (&self.state.groups, txn.standing.producer_id);
             let mut records = offsets::ended(groups, producer_id, &txn.groups, commits);
             records.extend(self.state.transactions.groups_done(&id));
+            // What a second cut leaves of this list comes out again.
             self.commit_in_parts(records);
         }
     }

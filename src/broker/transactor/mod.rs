@@ -9,6 +9,8 @@
 
 mod ends;
 mod gate;
+#[cfg(test)]
+mod tests;
 
 use super::Broker;
 use super::facts::{Standing, TxnState};
@@ -18,7 +20,7 @@ use super::txns::{Claim, Ended, Init, Initialized, Joining, Stray, Transactions}
 use crate::clock::{Mono, Now};
 use crate::config::BrokerConfig;
 use crate::proto::error::ErrorCode;
-use crate::storage::{Marker, PartitionId, Refused, Unavailable};
+use crate::storage::{Log, Marker, PartitionId, Refused, Unavailable};
 use gate::Gate;
 use std::sync::Arc;
 
@@ -124,7 +126,8 @@ impl Broker {
     }
 
     /// Whether a transactional batch may be appended. Where the log has the transaction open that is so, unless its end
-    /// is decided; else the partition has to be in the transaction, or joins it.
+    /// is decided; else the partition has to be in the transaction, or joins it. Where the log has an older transaction
+    /// of the producer open, which a start has found there and could not end yet, nothing follows it (51).
     ///
     /// # Errors
     /// What the log says where it is not available; 47, 42, 14, 49, 90, 51, 120, 15: `Joining::told_to_writer`
@@ -142,6 +145,7 @@ impl Broker {
             return Err(ErrorCode::INVALID_PRODUCER_EPOCH);
         }
         let is_open = log.has_open_transaction(claim.producer_id, claim.epoch);
+        let is_blocked = !is_open && known.is_some_and(|known| known.transaction_start.is_some());
         self.check_claim(claim)?;
         if is_open && self.state.transactions.is_ongoing(claim.producer_id) {
             return Ok(());
@@ -152,6 +156,9 @@ impl Broker {
         let synced = self.rounds.synced;
         let transactions = &mut self.state.transactions;
         let records = transactions.admit(claim, at, joining, synced, now)?;
+        if is_blocked {
+            return Err(ErrorCode::CONCURRENT_TRANSACTIONS);
+        }
         self.commit_in_parts(records);
         Ok(())
     }
@@ -201,19 +208,21 @@ impl Broker {
         }
     }
 
-    /// Writes a marker that a client has sent (WriteTxnMarkers). Answers its round.
-    ///
-    /// # Errors
-    /// What the log says.
+    /// Writes a marker that a client has sent (WriteTxnMarkers), and what the log says, with the round to wait for: a
+    /// refusal is judged by all that is there.
     pub fn write_marker(
         &mut self,
         at: PartitionId,
         marker: Marker,
         now: Now,
-    ) -> Result<u64, Refused> {
-        self.storage.end_transaction(at, now, marker)?;
-        self.storage.flush(at);
-        Ok(self.rounds.gathering)
+    ) -> (Result<(), Refused>, u64) {
+        let written = self.storage.end_transaction(at, now, marker);
+        if written.is_ok() {
+            self.storage.flush(at);
+            return (Ok(()), self.rounds.gathering);
+        }
+        let judged_by = self.storage.log(at).map_or(0, Log::round_of_unsynced);
+        (written.map(|_| ()), judged_by)
     }
 
     /// Journals a decision with what it means for offsets, and forces the logs of the transaction into its round.

@@ -28,8 +28,9 @@
 //! 1. A partition joins in the same round as its first batch. After a cut between the two the log has an open
 //!    transaction that the journal does not know. The log is believed: the partition is *adopted* (`adopt`).
 //! 2. The decision is journaled together with the fate of the groups' offsets, and the logs of all partitions are forced
-//!    into its round, whatever their flush settings. The producer is answered when that round is durable. Where there are
-//!    more offsets than fit into a group of the journal the decision is the first, and a start finishes what is left.
+//!    into its round, whatever their flush settings. The producer is answered when that round is durable. Of a topic
+//!    whose flush is relaxed this forces what the log still has, not what it has lost: a power cut while the transaction
+//!    goes on may take acknowledged batches along, and the commit is then one of the others. Where there are more offsets than fit into a group of the journal the decision is the first, and a start finishes what is left.
 //! 3. Only when the decision is durable do markers follow, a bounded number in a turn; that a partition has its marker is
 //!    journaled in the round of the marker, and that all have it too. A full disk puts the end off, and nothing else.
 //! 4. After a cut between a marker and that record the marker comes a second time. Behind the first one there may be
@@ -78,7 +79,7 @@ pub(super) const LOG: &str = "chronikd::transactions";
 #[derive(Debug, Default)]
 pub struct Transactions {
     by_id: BTreeMap<Arc<str>, Txn>,
-    /// The transactional id that a producer id belongs to now.
+    /// The transactional id that a producer id belongs to, now or from the end on that is being written.
     by_producer: BTreeMap<i64, Arc<str>>,
     /// When an open transaction is aborted, or an end is tried again.
     timers: Timers<Arc<str>>,
@@ -100,7 +101,7 @@ impl Transactions {
         self.by_id.values()
     }
 
-    /// The transactional id that the producer id belongs to now.
+    /// The transactional id that the producer id belongs to, now or from the end on that is being written.
     #[must_use]
     pub fn of_producer(&self, producer_id: i64) -> Option<&Txn> {
         self.get(self.by_producer.get(&producer_id)?)
@@ -130,13 +131,14 @@ impl Transactions {
     pub fn stepped(&mut self, id: &Arc<str>, standing: Standing, round: u64) {
         let fresh = || Txn::new(Arc::clone(id), standing);
         let txn = self.by_id.entry(Arc::clone(id)).or_insert_with(fresh);
-        let (id, before) = (&txn.id.clone(), txn.standing.producer_id);
+        let (id, before) = (&txn.id.clone(), txn.standing);
         txn.apply(standing, round);
-        if before != standing.producer_id {
-            self.by_producer.remove(&before);
+        for producer_id in before.producer_ids() {
+            self.by_producer.remove(&producer_id);
         }
+        let ids = standing.producer_ids();
         self.by_producer
-            .insert(standing.producer_id, Arc::clone(id));
+            .extend(ids.map(|producer_id| (producer_id, Arc::clone(id))));
         if standing.state != TxnState::Ongoing {
             self.timers.cancel(id);
         }
@@ -149,7 +151,9 @@ impl Transactions {
     /// Applies that a transactional id is forgotten.
     pub fn expired(&mut self, id: &Arc<str>, round: u64) {
         if let Some(txn) = self.by_id.remove(id) {
-            self.by_producer.remove(&txn.standing.producer_id);
+            for producer_id in txn.standing.producer_ids() {
+                self.by_producer.remove(&producer_id);
+            }
             self.timers.cancel(id);
         }
         self.gone_round = self.gone_round.max(round);
@@ -196,12 +200,15 @@ impl Transactions {
     pub fn check_invariants(&self) {
         let ending: BTreeSet<&Arc<str>> = self.ending.iter().collect();
         assert_eq!(ending.len(), self.ending.len(), "an end is written once");
-        assert_eq!(self.by_producer.len(), self.by_id.len());
+        let mut producer_id_count = 0;
         for (id, txn) in &self.by_id {
             txn.check_invariants();
             assert_eq!(*id, txn.id);
-            let owner = self.by_producer.get(&txn.standing.producer_id);
-            assert_eq!(owner, Some(id), "a producer id is one's own");
+            for producer_id in txn.standing.producer_ids() {
+                let owner = self.by_producer.get(&producer_id);
+                assert_eq!(owner, Some(id), "a producer id is one's own");
+                producer_id_count += 1;
+            }
             let is_timed = self.timers.get(id).is_some();
             match txn.state() {
                 TxnState::Ongoing => assert_eq!(is_timed, txn.timeout_ms().is_some()),
@@ -209,6 +216,7 @@ impl Transactions {
                 _ => assert!(!is_timed && !ending.contains(id)),
             }
         }
+        assert_eq!(self.by_producer.len(), producer_id_count);
     }
 
     /// The transactional id of a claim.

@@ -24,7 +24,8 @@ pub struct Stray {
 pub enum Adoption {
     /// It belongs to a transaction that is open; these are to be journaled, if it was not known there.
     Adopted(Vec<Record>),
-    /// Its producer has an end to be written first, by which it may go, or be the transaction behind it.
+    /// Its transactional id has an end to be written first, by which it may go, or be the transaction behind it: that of
+    /// the same producer id, or of the one that is to follow.
     Later,
     /// Nobody can end it any more: it is to be aborted.
     Orphan,

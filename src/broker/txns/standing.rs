@@ -43,6 +43,12 @@ impl Standing {
         }
     }
 
+    /// The producer ids that are this transactional id's own: the present one, and the one that follows a prepared end.
+    pub(super) fn producer_ids(&self) -> impl Iterator<Item = i64> + use<> {
+        let next = Some(self.next_producer_id).filter(|&id| id != NO_PRODUCER_ID);
+        next.into_iter().chain([self.producer_id])
+    }
+
     /// Whether no epoch is left that a client might be given.
     pub(super) fn is_exhausted(&self) -> bool {
         is_exhausted(self.epoch)

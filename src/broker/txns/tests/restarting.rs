@@ -110,3 +110,20 @@ fn records_behind_an_end_that_is_being_written_wait_for_it() {
     let told = desk.txns.adopt(&behind, desk.now);
     assert!(matches!(told, Adoption::Adopted(records) if records.len() == 2));
 }
+
+#[test]
+fn records_of_the_producer_id_that_follows_an_end_wait_for_it_too() {
+    let mut desk = desk();
+    let mut who = desk.producer();
+    while who.1 < i16::MAX - 1 {
+        who = desk.init(None).unwrap();
+    }
+    desk.write(who, 0, Joining::Added).unwrap();
+    let next = desk.end(who, true, V2).unwrap();
+    assert_eq!(next, (1001, 0));
+    desk.restart();
+    assert_eq!(desk.txns.adopt(&stray(0, next), desk.now), Adoption::Later);
+    desk.finish();
+    let told = desk.txns.adopt(&stray(0, next), desk.now);
+    assert!(matches!(told, Adoption::Adopted(records) if records.len() == 2));
+}
