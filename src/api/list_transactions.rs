@@ -24,6 +24,9 @@ use std::collections::BTreeSet;
 /// What a compiled pattern may take. Every id is held against it while nobody else is served.
 const MAX_PATTERN_BYTES: usize = 32 << 10;
 
+/// States that clients may ask for, and that nothing is ever in here.
+const UNUSED_STATES: [&str; 2] = ["Dead", "PrepareEpochFence"];
+
 pub(super) fn handle(
     broker: &mut Broker,
     call: &mut Call<'_, '_>,
@@ -47,13 +50,18 @@ pub(super) fn handle(
     let told = |txn: &&Txn| filter.passes(txn);
     let found = candidates(transactions, &request.producer_id_filters);
     let transaction_states = found.into_iter().filter(told).map(state).collect();
-    let unknown = |name: &&&str| !TxnState::has_name(name);
+    let unknown = |name: &&&str| !is_known(name);
     let unknown_state_filters = request.state_filters.iter().filter(unknown);
     call.reply(&ListTransactionsResponse {
         unknown_state_filters: unknown_state_filters.copied().collect(),
         transaction_states,
         ..Default::default()
     })
+}
+
+/// Whether Kafka has a state of that name.
+fn is_known(name: &str) -> bool {
+    UNUSED_STATES.contains(&name) || TxnState::names().any(|known| known == name)
 }
 
 /// Those of the producers that are asked for, or all.
@@ -63,7 +71,7 @@ fn candidates<'b>(transactions: &'b Transactions, producer_ids: &[i64]) -> Vec<&
     }
     let producer_ids: BTreeSet<i64> = producer_ids.iter().copied().collect();
     let found = producer_ids.into_iter();
-    let has = |id: i64| move |txn: &&Txn| txn.standing.producer_id == id;
+    let has = |id: i64| move |txn: &&Txn| txn.standing.producer.id == id;
     found
         .filter_map(|id| transactions.of_producer(id).filter(has(id)))
         .collect()
@@ -72,7 +80,7 @@ fn candidates<'b>(transactions: &'b Transactions, producer_ids: &[i64]) -> Vec<&
 fn state(txn: &Txn) -> TransactionState<'_> {
     TransactionState {
         transactional_id: &txn.id,
-        producer_id: txn.standing.producer_id,
+        producer_id: txn.standing.producer.id,
         transaction_state: txn.state().name(),
     }
 }
@@ -101,7 +109,9 @@ impl<'a> Filter<'a> {
         let is_in_state = self.states.is_empty() || self.states.contains(&txn.state().name());
         let began_ms = txn.standing.started_ms;
         is_in_state
-            && self.began_before_ms.is_none_or(|before| began_ms < before)
+            && self
+                .began_before_ms
+                .is_none_or(|before| began_ms.is_none_or(|began| began < before))
             && self
                 .pattern
                 .as_ref()
@@ -124,6 +134,12 @@ fn whole(pattern: &str) -> Result<Regex, ErrorCode> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_names_of_all_states_of_kafka_are_known_letter_by_letter() {
+        assert!(["Dead", "PrepareEpochFence", "Empty", "CompleteAbort"].map(is_known) == [true; 4]);
+        assert!(!is_known("empty") && !is_known(""));
+    }
 
     #[test]
     fn a_pattern_matches_a_whole_id_or_is_refused() {

@@ -10,10 +10,6 @@ use crate::proto::error::ErrorCode;
 use crate::storage::PartitionId;
 use std::sync::Arc;
 
-/// For so long, or for the time of retention if that is shorter, the clocks must have been in step before anything goes by
-/// age.
-pub(super) const STEADY_MS: i64 = 3_600_000;
-
 /// What an offset takes in the journal besides the group's id: key, value and text, about.
 const OFFSET_BYTES: usize = 200;
 
@@ -193,7 +189,7 @@ impl Broker {
     /// What age makes of the groups and their offsets.
     fn aged_offsets(&mut self, now: Now) -> Vec<Record> {
         let retention_ms = i64::from(self.config.offsets_retention_minutes) * 60_000;
-        if self.steadiness.look(now) < retention_ms.min(STEADY_MS) {
+        if !self.steadiness.is_steady_for(retention_ms, now) {
             return Vec::new();
         }
         let topics = &self.state.topics;

@@ -45,6 +45,7 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 use topics::{Topic, Topics};
+pub use transactor::Told;
 use transactor::Transactor;
 use wait::{Key, Signal, Ticket};
 
@@ -242,9 +243,16 @@ impl Broker {
 
     /// A producer id that nobody has had, and the round that the answer has to wait for.
     pub fn new_producer_id(&mut self) -> (i64, u64) {
+        let id = self.fresh_producer_id();
+        self.state.producer_ids.taken(id);
+        (id, self.state.producer_ids.round())
+    }
+
+    /// A producer id that nobody has. It stays so until a record says otherwise.
+    fn fresh_producer_id(&mut self) -> i64 {
         loop {
-            match self.state.producer_ids.take() {
-                Ok(taken) => return taken,
+            match self.state.producer_ids.fresh() {
+                Ok(id) => return id,
                 Err(next) => self.commit(vec![Record::ProducerIds { next }]),
             };
         }

@@ -9,6 +9,7 @@ use crate::proto::batch::BatchBuilder;
 use crate::storage::Origin;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 const ROOT: &str = "/data";
 const ID: &str = "orders";
@@ -84,21 +85,17 @@ impl Life {
             timeout_ms: TIMEOUT_MS,
             believed: None,
         };
-        let (producer_id, epoch) = self
-            .broker
-            .init_transactions(&ask, NOW)
-            .expect("it gets one");
+        let producer = self.broker.init_transactions(&ask, NOW).answer;
         self.run(NOW);
         Claim {
             transactional_id: ID,
-            producer_id,
-            epoch,
+            producer: producer.expect("it gets one"),
         }
     }
 
     /// One record goes into the log, whatever the transactional id knows of it.
     fn append(&mut self, claim: &Claim<'_>) {
-        let batch = BatchBuilder::new(0).producer(claim.producer_id, claim.epoch, 0);
+        let batch = BatchBuilder::new(0).producer(claim.producer.id, claim.producer.epoch, 0);
         let mut batch = batch.transactional();
         batch.push(NOW.wall_ms, None, None);
         let batch = batch.build(None).expect("a small batch");
@@ -119,7 +116,10 @@ impl Life {
 fn nothing_times_out_before_the_gate_is_open_and_nobody_is_woken_for_it() {
     let mut life = Life::new();
     let claim = life.init();
-    let added = life.broker.admit_produce(&claim, AT, Joining::Added, NOW);
+    let added = life
+        .broker
+        .admit_produce(&claim, AT, TxnVersion::V2, NOW)
+        .answer;
     added.expect("it joins");
     life.append(&claim);
     life.run(NOW);
@@ -146,18 +146,40 @@ fn nothing_is_written_behind_an_older_transaction_that_the_log_has_open() {
     let old = life.init();
     life.append(&old);
     let new = life.init();
-    let told = life.broker.admit_produce(&new, AT, Joining::Added, NOW);
+    let told = life
+        .broker
+        .admit_produce(&new, AT, TxnVersion::V2, NOW)
+        .answer;
     assert_eq!(told, Err(ErrorCode::CONCURRENT_TRANSACTIONS));
     assert_eq!(life.state(), TxnState::Empty, "it joins nothing by that");
     let marker = Marker {
-        producer_id: old.producer_id,
-        producer_epoch: old.epoch,
+        producer_id: old.producer.id,
+        producer_epoch: old.producer.epoch,
         coordinator_epoch: 0,
         commits: false,
         transaction_version: 0,
     };
     let (written, _) = life.broker.write_marker(AT, marker, NOW);
     assert!(written.is_ok());
-    let told = life.broker.admit_produce(&new, AT, Joining::Added, NOW);
+    let told = life
+        .broker
+        .admit_produce(&new, AT, TxnVersion::V2, NOW)
+        .answer;
     assert_eq!(told, Ok(()));
+}
+
+#[test]
+fn a_full_disk_keeps_out_what_is_new_and_not_what_is_repeated() {
+    let mut life = Life::new();
+    let claim = life.init();
+    let mut ask = |capacity, group| {
+        life.disk.set_capacity(capacity);
+        let added = life.broker.add_group(&claim, group, NOW).answer;
+        life.run(NOW);
+        added
+    };
+    assert_eq!(ask(None, "g"), Ok(()));
+    let short = Err(ErrorCode::COORDINATOR_NOT_AVAILABLE);
+    assert_eq!(ask(Some(0), &"new".repeat(10_000)), short);
+    assert_eq!(ask(Some(0), "g"), Ok(()), "it is in the transaction");
 }

@@ -37,7 +37,7 @@ enum What {
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     round: u64,
-    who: (i64, i16),
+    who: Who,
     what: What,
 }
 
@@ -56,12 +56,12 @@ impl Log {
 
     /// Takes a marker by Kafka's rules.
     fn mark(&mut self, round: u64, standing: &Standing) {
-        let who = (standing.producer_id, standing.epoch);
+        let who = pair(standing.producer);
         let (last, _) = self.known(who.0);
-        if who.1 < last || (standing.version >= V2 && who.1 == last) {
+        if who.1 < last || (standing.version == V2 && who.1 == last) {
             return;
         }
-        let commits = standing.state == TxnState::PrepareCommit;
+        let commits = standing.state.commits();
         let what = What::End { commits };
         self.0.push(Entry { round, who, what });
     }
@@ -108,14 +108,14 @@ enum Step {
 struct Actor {
     id: &'static str,
     /// Of Produce and of EndTxn.
-    versions: (i16, i16),
+    versions: (TxnVersion, TxnVersion),
     is_hasty: bool,
-    who: (i64, i16),
+    who: Who,
     step: Step,
     txn: usize,
     written: usize,
     /// An answer that leaves with that round: what it tells, and what to do then.
-    answer: Option<(u64, (i64, i16), Step)>,
+    answer: Option<(u64, Who, Step)>,
 }
 
 /// What an answer tells of a transaction.
@@ -131,7 +131,7 @@ struct World {
     now: Now,
     gathering: u64,
     synced: u64,
-    finalized: i16,
+    finalized: TxnVersion,
     next_id: i64,
     journal: Vec<(u64, Record)>,
     logs: [Log; 3],
@@ -190,31 +190,29 @@ impl World {
     fn keep(&mut self, records: Vec<Record>) {
         for record in records {
             self.apply(&record, self.gathering);
+            if let Record::Transaction { id, .. } = &record {
+                self.txns.wind(id, self.now);
+            }
             self.journal.push((self.gathering, record));
         }
         self.txns.check_invariants();
     }
 
     fn apply(&mut self, record: &Record, round: u64) {
-        let txns = &mut self.txns;
-        match record {
-            Record::Transaction { id, standing } => txns.stepped(id, *standing, round),
-            Record::TransactionPartition { id, at } => {
-                txns.partitions_mut(id, round).unwrap().insert(*at);
-            }
-            Record::TransactionPartitionDone { id, at } => {
-                txns.partitions_mut(id, round).unwrap().remove(at);
-            }
-            _ => panic!("not of this room"),
+        let Record::Transaction { id, fact } = record else {
+            panic!("not of this room");
+        };
+        if let TxnFact::Stands(standing) = fact
+            && standing.producer_ids().any(|id| id == self.next_id)
+        {
+            self.next_id += 1;
         }
+        self.txns.apply(id, fact.clone(), round);
     }
 
     fn step(&mut self, id: &str, standing: Standing) {
-        if [standing.producer_id, standing.next_producer_id].contains(&self.next_id) {
-            self.next_id += 1;
-        }
-        let records = self.txns.decision(&id.into(), standing, Vec::new());
-        self.keep(records);
+        let (id, fact) = (id.into(), TxnFact::Stands(standing));
+        self.keep(vec![Record::Transaction { id, fact }]);
     }
 
     fn sync(&mut self) {
@@ -236,7 +234,7 @@ impl World {
                 let log = &mut self.logs[usize::try_from(at.partition).unwrap()];
                 log.mark(self.gathering, &standing);
             }
-            let records = self.txns.marked(&id, &part, self.now);
+            let records = self.txns.get(&id).unwrap().marked(&part, self.now);
             if part.len() < all.len() {
                 self.txns.go_on(id);
             }
@@ -291,11 +289,10 @@ impl World {
             };
             let stray = Stray {
                 at: at(i32::try_from(index).unwrap()),
-                producer_id,
-                epoch,
+                producer: producer((producer_id, epoch)),
             };
             match self.txns.adopt(&stray, self.now) {
-                Adoption::Adopted(records) => self.keep(records),
+                Adoption::Adopted(_, records) => self.keep(records),
                 Adoption::Later => panic!("every end is written"),
                 Adoption::Orphan => panic!("{stray:?}: who writes is journaled"),
             }
@@ -349,12 +346,12 @@ impl World {
         }
     }
 
-    fn go_on(&mut self, actor: &mut Actor, who: (i64, i16), next: Step) {
+    fn go_on(&mut self, actor: &mut Actor, who: Who, next: Step) {
         actor.written += usize::from(matches!(actor.step, Step::Write(_)));
         (actor.who, actor.step, actor.answer) = (who, next, None);
     }
 
-    fn ask(&mut self, actor: &mut Actor) -> Result<((i64, i16), Step), ErrorCode> {
+    fn ask(&mut self, actor: &mut Actor) -> Result<(Who, Step), ErrorCode> {
         let claim = Claim {
             transactional_id: actor.id,
             ..claim(actor.who)
@@ -386,11 +383,10 @@ impl World {
                 let version = actor.versions.1;
                 let fresh = self.next_id;
                 match self.txns.end(&claim, commits, version, fresh, self.now)? {
-                    Ended::Before(NO_PRODUCER_ID, _) => Ok((actor.who, Step::Begin)),
-                    Ended::Before(id, epoch) => Ok(((id, epoch), Step::Begin)),
+                    Ended::Before(producer) => Ok((pair(producer), Step::Begin)),
                     Ended::Decided(standing) => {
                         self.step(actor.id, standing);
-                        Ok((standing.after_end(), Step::Begin))
+                        Ok((pair(standing.after_end()), Step::Begin))
                     }
                 }
             }
@@ -401,11 +397,11 @@ impl World {
         let partition = self.luck.index(self.logs.len());
         match actor.versions.0 {
             V1 => Step::Add(partition),
-            _ => Step::Write(partition),
+            V2 => Step::Write(partition),
         }
     }
 
-    fn init(&mut self, actor: &Actor) -> Result<((i64, i16), Step), ErrorCode> {
+    fn init(&mut self, actor: &Actor) -> Result<(Who, Step), ErrorCode> {
         let ask = Init {
             transactional_id: actor.id,
             timeout_ms: TIMEOUT_MS,
@@ -417,7 +413,7 @@ impl World {
         {
             Initialized::Ready(standing) => {
                 self.step(actor.id, standing);
-                Ok(((standing.producer_id, standing.epoch), Step::Begin))
+                Ok((pair(standing.producer), Step::Begin))
             }
             Initialized::Fencing(standing) => {
                 self.step(actor.id, standing);
@@ -439,13 +435,10 @@ impl World {
         }
         let knows = is_open && actor.who.1 == last && self.txns.is_ongoing(actor.who.0);
         if !knows {
-            let joining = match actor.versions.0 {
-                V1 => Joining::Refused,
-                _ => Joining::Added,
-            };
+            let version = actor.versions.0;
             let to = at(i32::try_from(partition).unwrap());
             let synced = self.synced;
-            let records = self.txns.admit(claim, to, joining, synced, self.now)?;
+            let records = self.txns.admit(claim, to, version, synced, self.now)?;
             self.keep(records);
         }
         let what = What::Record {
