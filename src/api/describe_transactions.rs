@@ -6,7 +6,7 @@
 //! * `topics` are the partitions of the open transaction; while it is being ended, those whose marker is not yet
 //!   written, without those of deleted topics. Groups that bring offsets are not shown: Kafka shows the partitions of
 //!   `__consumer_offsets` that it keeps them in, of which there are none here.
-//! * `transaction_start_time_ms` is -1 after each InitProducerId, until the next transaction begins.
+//! * `transaction_start_time_ms` is -1 after each InitProducerId, until the next transaction.
 
 use super::Call;
 use crate::broker::Broker;

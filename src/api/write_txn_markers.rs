@@ -69,10 +69,10 @@ fn write(
         commits: marker.transaction_result,
         transaction_version: marker.transaction_version.into(),
     };
-    let (written, round) = broker.write_marker(at, marker, call.cx.now);
-    call.after(round);
-    match written {
-        Ok(()) => ErrorCode::NONE,
+    let written = broker.write_marker(at, marker, call.cx.now);
+    call.after(written.round);
+    match written.answer {
+        Ok(_) => ErrorCode::NONE,
         Err(refused) => {
             if let Some(failure) = refused.failure {
                 broker.fail(failure);

@@ -20,15 +20,15 @@ use super::txns::{Claim, Ended, Init, Initialized, Stray, Transactions, Txn};
 use crate::clock::{Mono, Now};
 use crate::config::BrokerConfig;
 use crate::proto::error::ErrorCode;
-use crate::storage::{Log, Marker, PartitionId, Refused, Unavailable};
+use crate::storage::{Appended, Log, Marker, PartitionId, Refused, Unavailable};
 use gate::Gate;
 
-/// What a producer is told about its transactional id.
+/// What a client is told, and when.
 #[derive(Clone, Copy, Debug)]
 #[must_use]
-pub struct Told<T> {
+pub struct Told<T, E = ErrorCode> {
     /// The answer, in the newest version's codes.
-    pub answer: Result<T, ErrorCode>,
+    pub answer: Result<T, E>,
     /// It may leave when this round is durable.
     pub round: u64,
 }
@@ -206,21 +206,23 @@ impl Broker {
         })
     }
 
-    /// Writes a marker that a client has sent (WriteTxnMarkers), and what the log says, with the round to wait for: a
-    /// refusal is judged by all that is there.
+    /// Writes a marker that a client has sent (WriteTxnMarkers), and what the log says. A refusal is judged by all that is
+    /// there.
     pub fn write_marker(
         &mut self,
         at: PartitionId,
         marker: Marker,
         now: Now,
-    ) -> (Result<(), Refused>, u64) {
-        let written = self.storage.end_transaction(at, now, marker);
-        if written.is_ok() {
+    ) -> Told<Appended, Refused> {
+        let answer = self.storage.end_transaction(at, now, marker);
+        if answer.is_ok() {
             self.storage.flush(at);
-            return (Ok(()), self.rounds.gathering);
         }
-        let judged_by = self.storage.log(at).map_or(0, Log::round_of_unsynced);
-        (written.map(|_| ()), judged_by)
+        let round = match answer.is_ok() {
+            true => self.rounds.gathering,
+            false => self.storage.log(at).map_or(0, Log::round_of_unsynced),
+        };
+        Told { answer, round }
     }
 
     /// What is asked about a transactional id, and the round of what that was judged by.

@@ -3,29 +3,36 @@
 //! | state | event | next |
 //! |---|---|---|
 //! | (unknown) | InitProducerId | Empty |
-//! | Empty, CompleteCommit, CompleteAbort | InitProducerId | Empty |
-//! | Empty, CompleteCommit, CompleteAbort | the first partition or group joins | Ongoing |
-//! | Empty, CompleteCommit, CompleteAbort | EndTxn of version 2 aborts | PrepareAbort |
-//! | Empty, CompleteCommit, CompleteAbort | idle for too long | (unknown) |
+//! | idle: Empty, CompleteCommit, CompleteAbort | InitProducerId | Empty |
+//! | idle | the first partition or group joins | Ongoing |
+//! | idle | EndTxn of version 2 aborts | PrepareAbort |
+//! | idle | nothing for too long | (unknown) |
 //! | Ongoing | EndTxn commits | PrepareCommit |
 //! | Ongoing | EndTxn aborts, timeout, InitProducerId | PrepareAbort |
 //! | PrepareCommit | every marker is written | CompleteCommit |
 //! | PrepareAbort | every marker is written | CompleteAbort |
 //!
-//! The way of a Produce in a transaction: `produce::admit` (api) asks `Broker::admit_produce` (`transactor`), that asks the
-//! log whether it has the transaction open, and else `Transactions::admit` (`join`), and journals what joins
-//! (`Broker::join`); then the batch is appended.
+//! The way of a Produce in a transaction:
 //!
-//! The way of an EndTxn: `end_txn::handle` (api), `Broker::end_transaction`, `Transactions::end` (`end`), which answers the
-//! next standing; `Broker::decide` forces the logs and journals the decision. When that is durable: `Broker::synced`,
-//! `finish_transactions`, `finish`, `mark` (`transactor::ends`), `Storage::end_transaction`, and what `Txn::marked` says is
-//! journaled.
+//! 1. `api::produce`: `admit` asks
+//! 2. `transactor`: `Broker::admit_produce` asks the log whether it has the transaction open, and if not
+//! 3. `txns::join`: `Transactions::admit` answers the records by which the partition joins;
+//! 4. `transactor`: `Broker::join` journals them. Then the batch is appended.
+//!
+//! The way of an EndTxn:
+//!
+//! 1. `api::end_txn`: `handle` asks
+//! 2. `transactor`: `Broker::end_transaction`, and that
+//! 3. `txns::end`: `Transactions::end`, which answers where the id stands then;
+//! 4. `transactor`: `Broker::decide` forces the logs, and journals that. When it is durable, the client is answered, and
+//! 5. `transactor::ends`: `finish_transactions` takes the end (`txns::finish`); `finish` and `mark` write the markers, and
+//!    what `Txn::marked` says of them is journaled.
 //!
 //! Everything lasting is journaled: where a transactional id stands (`standing`), its partitions, its groups. It changes
 //! only by what is applied here, in live operation and in replay. Transient are the timers and the list of transactions
 //! whose end is decided. No state is "pending" as in Kafka, for a turn is atomic. Decisions are pure: they answer records,
-//! and what follows from a record is done where it is applied. The rules are those of Kafka 4.3, by the version of the *request*; ends that nobody has
-//! asked for follow the finalized `transaction.version`.
+//! and what follows from a record is done where it is applied. The rules are those of Kafka 4.3, by the version of the
+//! *request*; ends that nobody has asked for follow the finalized `transaction.version`.
 //!
 //! # The order of durability
 //!
@@ -38,7 +45,8 @@
 //! 2. The decision is journaled together with the fate of the groups' offsets, and the logs of all partitions are forced
 //!    into its round, whatever their flush settings. The producer is answered when that round is durable. Of a topic
 //!    whose flush is relaxed this forces what the log still has, not what it has lost: a power cut while the transaction
-//!    goes on may take acknowledged batches along, which the commit then lacks. Where there are more offsets than fit into a group of the journal the decision is the first, and a start finishes what is left.
+//!    goes on may take acknowledged batches along, which the commit then lacks. Where there are more offsets than fit
+//!    into a group of the journal the decision is the first, and a start finishes what is left.
 //! 3. Only when the decision is durable do markers follow, a bounded number in a turn; that a partition has its marker is
 //!    journaled in the round of the marker, and that all have it too. A full disk puts the end off, and nothing else.
 //! 4. After a cut between a marker and that record the marker comes a second time. Behind the first one there may be
