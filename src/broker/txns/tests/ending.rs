@@ -180,10 +180,7 @@ fn a_full_disk_puts_the_end_off_and_others_go_on() {
         transactional_id: "other",
         ..claim(other)
     };
-    let Ok(Ended::Decided(standing)) = desk.txns.end(&idle, false, V2, 9000, desk.now) else {
-        panic!("it may abort");
-    };
-    desk.decide("other", standing);
+    desk.end_by(&idle, false, V2).expect("it may abort");
     desk.sync();
     let other = desk.txns.get("other").unwrap();
     assert_eq!(

@@ -38,7 +38,8 @@ struct Desk {
     /// What `transaction.version` is finalized at.
     finalized: TxnVersion,
     next_id: i64,
-    journal: Vec<Record>,
+    /// Records, and the round that each belongs to.
+    journal: Vec<(u64, Record)>,
     /// Markers as they were written: where, by whom, in which epoch, and whether they commit.
     markers: Vec<(PartitionId, i64, i16, bool)>,
     /// The disk takes no markers.
@@ -116,9 +117,11 @@ impl Desk {
 
     fn add(&mut self, who: Who, partitions: &[i32]) -> Result<(), ErrorCode> {
         let partitions: Vec<_> = partitions.iter().map(|&partition| at(partition)).collect();
-        let records = self
-            .txns
-            .add_partitions(&claim(who), &partitions, V1, self.now)?;
+        self.add_by(&claim(who), &partitions)
+    }
+
+    fn add_by(&mut self, claim: &Claim<'_>, to: &[PartitionId]) -> Result<(), ErrorCode> {
+        let records = self.txns.add_partitions(claim, to, V1, self.now)?;
         self.keep(records);
         Ok(())
     }
@@ -139,12 +142,15 @@ impl Desk {
     }
 
     fn end(&mut self, who: Who, commits: bool, version: TxnVersion) -> Answer {
-        let claim = claim(who);
+        self.end_by(&claim(who), commits, version)
+    }
+
+    fn end_by(&mut self, claim: &Claim<'_>, commits: bool, version: TxnVersion) -> Answer {
         let fresh = self.next_id;
-        match self.txns.end(&claim, commits, version, fresh, self.now)? {
+        match self.txns.end(claim, commits, version, fresh, self.now)? {
             Ended::Before(producer) => Ok(pair(producer)),
             Ended::Decided(standing) => {
-                self.decide(ID, standing);
+                self.decide(claim.transactional_id, standing);
                 Ok(pair(standing.after_end()))
             }
         }
@@ -173,9 +179,13 @@ impl Desk {
 
     /// The round being gathered becomes durable, and ends that have waited for it are written.
     fn sync(&mut self) {
+        self.end_round();
+        self.finish();
+    }
+
+    fn end_round(&mut self) {
         self.synced = self.gathering;
         self.gathering += 1;
-        self.finish();
     }
 
     fn finish(&mut self) {
@@ -203,13 +213,17 @@ impl Desk {
         while let Some(due) = self.txns.next_deadline().filter(|&due| due <= until) {
             self.move_to(due.max(self.now.mono));
             while let Some(id) = self.txns.overdue(self.now.mono) {
-                let standing = self.txns.get(&id).expect("it is there").standing;
-                let fenced = standing.fenced(self.finalized, self.next_id, self.now.wall_ms);
-                self.decide(&id, fenced);
+                self.time_out(&id);
             }
             self.finish();
         }
         self.move_to(until);
+    }
+
+    fn time_out(&mut self, id: &str) {
+        let standing = self.txns.get(id).expect("it is there").standing;
+        let fenced = standing.fenced(self.finalized, self.next_id, self.now.wall_ms);
+        self.decide(id, fenced);
     }
 
     fn move_to(&mut self, at: Mono) {
@@ -221,7 +235,7 @@ impl Desk {
     fn restart(&mut self) {
         self.txns = Transactions::default();
         (self.gathering, self.synced) = (0, 0);
-        for record in std::mem::take(&mut self.journal) {
+        for (_, record) in std::mem::take(&mut self.journal) {
             self.apply(record);
         }
         self.gathering = 1;
@@ -254,7 +268,7 @@ impl Desk {
             self.next_id += 1;
         }
         self.txns.apply(&id, fact, self.gathering);
-        self.journal.push(record);
+        self.journal.push((self.gathering, record));
     }
 
     fn txn(&self) -> &Txn {
