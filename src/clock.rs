@@ -41,6 +41,9 @@ pub const PLAUSIBLE_MS: i64 = 1_577_836_800_000;
 /// Wall clock and monotonic clock are in step if they have moved alike, but for this much, between two looks.
 const STEP_MS: i64 = 60_000;
 
+/// For so long, or for the age in question if that is less, the clocks must have been in step before anything goes by age.
+const STEADY_MS: i64 = 3_600_000;
+
 /// For how long the wall clock has run in step with the monotonic one, at a plausible time. Whoever deletes by age asks
 /// this first: a clock that was set wrong for a moment, or has just been set right, deletes nothing.
 #[derive(Debug)]
@@ -57,8 +60,13 @@ impl Steadiness {
         Steadiness { since, seen: now }
     }
 
+    /// Looks at the clocks again: whether they have been in step for so long, an hour at most.
+    pub fn is_steady_for(&mut self, ms: i64, now: Now) -> bool {
+        self.look(now) >= ms.min(STEADY_MS)
+    }
+
     /// Looks at the clocks again. Answers the milliseconds in step.
-    pub fn look(&mut self, now: Now) -> i64 {
+    fn look(&mut self, now: Now) -> i64 {
         let passed_ms = millis(now.mono.since_us(self.seen.mono));
         let wall_ms = now.wall_ms.saturating_sub(self.seen.wall_ms);
         let has_jumped = wall_ms.abs_diff(passed_ms) > STEP_MS.unsigned_abs();

@@ -9,13 +9,11 @@
 
 use super::Call;
 use crate::broker::Broker;
+use crate::broker::facts::Producer;
 use crate::broker::txns::Claim;
 use crate::broker::wait::Outcome;
 use crate::proto::error::ErrorCode;
 use crate::proto::schema::add_offsets_to_txn::{AddOffsetsToTxnRequest, AddOffsetsToTxnResponse};
-
-/// From this version on a producer knows error 90.
-const KNOWS_FENCED: i16 = 2;
 
 pub(super) fn handle(
     broker: &mut Broker,
@@ -24,14 +22,14 @@ pub(super) fn handle(
 ) -> Outcome {
     let claim = Claim {
         transactional_id: request.transactional_id,
-        producer_id: request.producer_id,
-        epoch: request.producer_epoch,
+        producer: Producer {
+            id: request.producer_id,
+            epoch: request.producer_epoch,
+        },
     };
-    let added = broker.add_group(&claim, request.group_id, call.cx.now);
-    call.after(broker.transactions().round_of(request.transactional_id));
-    let code = added.err().unwrap_or(ErrorCode::NONE);
+    let added = call.told(broker.add_group(&claim, request.group_id, call.cx.now));
     call.reply(&AddOffsetsToTxnResponse {
-        error_code: call.fenced_as_old(code, KNOWS_FENCED),
+        error_code: added.err().unwrap_or(ErrorCode::NONE),
         ..Default::default()
     })
 }

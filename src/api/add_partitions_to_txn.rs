@@ -13,7 +13,8 @@
 
 use super::Call;
 use crate::broker::Broker;
-use crate::broker::txns::{BUMPING_VERSION, Claim};
+use crate::broker::facts::{Producer, TxnVersion};
+use crate::broker::txns::Claim;
 use crate::broker::wait::Outcome;
 use crate::proto::error::ErrorCode;
 use crate::proto::schema::add_partitions_to_txn::{
@@ -23,8 +24,6 @@ use crate::proto::schema::add_partitions_to_txn::{
 };
 use crate::storage::PartitionId;
 
-/// From this version on a producer knows error 90.
-const KNOWS_FENCED: i16 = 2;
 /// From this version on a request is about several transactions, of version 2.
 const BATCHED: i16 = 4;
 
@@ -71,14 +70,13 @@ fn add<'a>(
         .map(|(name, index)| broker.find(name, index).ok())
         .collect();
     let codes = judge(broker, call, transaction, &found);
-    call.after(broker.transactions().round_of(transaction.transactional_id));
     results(&transaction.topics, codes)
 }
 
 /// One code for each partition, in their order.
 fn judge(
     broker: &mut Broker,
-    call: &Call<'_, '_>,
+    call: &mut Call<'_, '_>,
     transaction: &AddPartitionsToTxnTransaction<'_>,
     found: &[Option<PartitionId>],
 ) -> Vec<ErrorCode> {
@@ -91,21 +89,23 @@ fn judge(
     };
     let claim = Claim {
         transactional_id: transaction.transactional_id,
-        producer_id: transaction.producer_id,
-        epoch: transaction.producer_epoch,
+        producer: Producer {
+            id: transaction.producer_id,
+            epoch: transaction.producer_epoch,
+        },
     };
     if transaction.verify_only {
-        let code = |&at: &PartitionId| broker.verify_partition(&claim, at).err();
+        let code = |&at: &PartitionId| call.told(broker.verify_partition(&claim, at)).err();
         let codes = partitions.iter().map(code);
         return codes.map(|code| code.unwrap_or(ErrorCode::NONE)).collect();
     }
     let version = match call.version() {
-        ..BATCHED => 0,
-        _ => BUMPING_VERSION,
+        ..BATCHED => TxnVersion::V1,
+        _ => TxnVersion::V2,
     };
     let added = broker.add_partitions(&claim, &partitions, version, call.cx.now);
-    let code = added.err().unwrap_or(ErrorCode::NONE);
-    vec![call.fenced_as_old(code, KNOWS_FENCED); partitions.len()]
+    let code = call.told(added).err().unwrap_or(ErrorCode::NONE);
+    vec![code; partitions.len()]
 }
 
 fn results<'a>(

@@ -6,7 +6,7 @@
 //! * `topics` are the partitions of the open transaction; while it is being ended, those whose marker is not yet
 //!   written, without those of deleted topics. Groups that bring offsets are not shown: Kafka shows the partitions of
 //!   `__consumer_offsets` that it keeps them in, of which there are none here.
-//! * `transaction_start_time_ms` is -1 before the first transaction.
+//! * `transaction_start_time_ms` is -1 after each InitProducerId, until the next transaction.
 
 use super::{Call, Room};
 use crate::broker::Broker;
@@ -17,6 +17,9 @@ use crate::proto::error::ErrorCode;
 use crate::proto::schema::describe_transactions::{
     DescribeTransactionsRequest, DescribeTransactionsResponse, TopicData, TransactionState,
 };
+
+/// Stands for a time that is not set.
+const NO_TIME: i64 = -1;
 
 pub(super) fn handle(
     broker: &mut Broker,
@@ -63,9 +66,9 @@ fn describe<'b>(topics: &'b Topics, txn: &'b Txn) -> TransactionState<'b> {
     TransactionState {
         transaction_state: standing.state.name(),
         transaction_timeout_ms: standing.timeout_ms,
-        transaction_start_time_ms: standing.started_ms,
-        producer_id: standing.producer_id,
-        producer_epoch: standing.epoch,
+        transaction_start_time_ms: standing.started_ms.unwrap_or(NO_TIME),
+        producer_id: standing.producer.id,
+        producer_epoch: standing.producer.epoch,
         topics: partitions(topics, txn),
         ..Default::default()
     }

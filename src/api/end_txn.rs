@@ -3,7 +3,7 @@
 //! * An empty transactional id is error 42; an unknown one, or another producer id than its own, 49.
 //! * Versions 0-4: another epoch than its own is 90, which versions 0 and 1 know as 47. A repetition of the end that
 //!   was reached is accepted, and 51 while it is being reached; any other end is 48, and so is one before a transaction
-//!   has begun. The answer's producer id and epoch, which only v5 has, are -1.
+//!   has begun.
 //! * Version 5 raises the epoch and answers the new one; a new producer id when the epochs are used up. The epoch
 //!   before the current one is a repetition: it is accepted with the current id and epoch after the same end, else 48,
 //!   and 90 where nothing has ended yet. An abort without a transaction is accepted, and raises the epoch; a commit
@@ -12,14 +12,11 @@
 
 use super::Call;
 use crate::broker::Broker;
-use crate::broker::txns::{BUMPING_VERSION, Claim};
+use crate::broker::facts::{Producer, TxnVersion};
+use crate::broker::txns::Claim;
 use crate::broker::wait::Outcome;
-use crate::proto::batch::{NO_PRODUCER_EPOCH, NO_PRODUCER_ID};
-use crate::proto::error::ErrorCode;
 use crate::proto::schema::end_txn::{EndTxnRequest, EndTxnResponse};
 
-/// From this version on a producer knows error 90.
-const KNOWS_FENCED: i16 = 2;
 /// From this version on every end moves the epoch.
 const BUMPS: i16 = 5;
 
@@ -30,21 +27,26 @@ pub(super) fn handle(
 ) -> Outcome {
     let claim = Claim {
         transactional_id: request.transactional_id,
-        producer_id: request.producer_id,
-        epoch: request.producer_epoch,
+        producer: Producer {
+            id: request.producer_id,
+            epoch: request.producer_epoch,
+        },
     };
     let version = match call.version() {
-        ..BUMPS => 0,
-        _ => BUMPING_VERSION,
+        ..BUMPS => TxnVersion::V1,
+        _ => TxnVersion::V2,
     };
     let ended = broker.end_transaction(&claim, request.committed, version, call.cx.now);
-    call.after(broker.transactions().round_of(request.transactional_id));
-    let (producer_id, producer_epoch) = ended.unwrap_or((NO_PRODUCER_ID, NO_PRODUCER_EPOCH));
-    let code = ended.err().unwrap_or(ErrorCode::NONE);
-    call.reply(&EndTxnResponse {
-        error_code: call.fenced_as_old(code, KNOWS_FENCED),
-        producer_id,
-        producer_epoch,
-        ..Default::default()
-    })
+    let response = match call.told(ended) {
+        Ok(producer) => EndTxnResponse {
+            producer_id: producer.id,
+            producer_epoch: producer.epoch,
+            ..Default::default()
+        },
+        Err(error_code) => EndTxnResponse {
+            error_code,
+            ..Default::default()
+        },
+    };
+    call.reply(&response)
 }

@@ -12,14 +12,18 @@
 
 use super::Call;
 use crate::broker::Broker;
+use crate::broker::facts::Producer;
 use crate::broker::txns::Init;
 use crate::broker::wait::Outcome;
 use crate::proto::batch::{NO_PRODUCER_EPOCH, NO_PRODUCER_ID};
 use crate::proto::error::ErrorCode;
 use crate::proto::schema::init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
 
-/// From this version on a producer knows error 90.
-const KNOWS_FENCED: i16 = 4;
+/// What an answer shows that brings no producer.
+const NOBODY: Producer = Producer {
+    id: NO_PRODUCER_ID,
+    epoch: NO_PRODUCER_EPOCH,
+};
 
 pub(super) fn handle(
     broker: &mut Broker,
@@ -27,12 +31,11 @@ pub(super) fn handle(
     request: InitProducerIdRequest<'_>,
 ) -> Outcome {
     let given = give(broker, call, &request);
-    let (producer_id, producer_epoch) = given.unwrap_or((NO_PRODUCER_ID, NO_PRODUCER_EPOCH));
-    let error_code = given.err().unwrap_or(ErrorCode::NONE);
+    let producer = given.unwrap_or(NOBODY);
     call.reply(&InitProducerIdResponse {
-        error_code: call.fenced_as_old(error_code, KNOWS_FENCED),
-        producer_id,
-        producer_epoch,
+        error_code: given.err().unwrap_or(ErrorCode::NONE),
+        producer_id: producer.id,
+        producer_epoch: producer.epoch,
         ..Default::default()
     })
 }
@@ -41,23 +44,21 @@ fn give(
     broker: &mut Broker,
     call: &mut Call<'_, '_>,
     request: &InitProducerIdRequest<'_>,
-) -> Result<(i64, i16), ErrorCode> {
+) -> Result<Producer, ErrorCode> {
     let believed = match (request.producer_id, request.producer_epoch) {
         (NO_PRODUCER_ID, NO_PRODUCER_EPOCH) => None,
         (NO_PRODUCER_ID, _) | (_, NO_PRODUCER_EPOCH) => return Err(ErrorCode::INVALID_REQUEST),
-        had => Some(had),
+        (id, epoch) => Some(Producer { id, epoch }),
     };
     let Some(transactional_id) = request.transactional_id else {
-        let (producer_id, round) = broker.new_producer_id();
+        let (id, round) = broker.new_producer_id();
         call.after(round);
-        return Ok((producer_id, 0));
+        return Ok(Producer { id, epoch: 0 });
     };
     let ask = Init {
         transactional_id,
         timeout_ms: request.transaction_timeout_ms,
         believed,
     };
-    let given = broker.init_transactions(&ask, call.cx.now);
-    call.after(broker.transactions().round_of(transactional_id));
-    given
+    call.told(broker.init_transactions(&ask, call.cx.now))
 }

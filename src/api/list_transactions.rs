@@ -27,6 +27,9 @@ const PATTERN_BYTES: [usize; 4] = [512, 2 << 10, 8 << 10, 32 << 10];
 /// Compiled size times bytes of ids: about a tenth of a second.
 const MAX_WORK_BYTES: usize = 256 << 20;
 
+/// States that clients may ask for, and that nothing is ever in here.
+const UNUSED_STATES: [&str; 2] = ["Dead", "PrepareEpochFence"];
+
 pub(super) fn handle(
     broker: &mut Broker,
     call: &mut Call<'_, '_>,
@@ -52,7 +55,7 @@ pub(super) fn handle(
     let matched = filter
         .pattern
         .map_or(Ok(()), |pattern| pattern.retain(&mut found));
-    let unknown = |name: &&&str| !TxnState::has_name(name);
+    let unknown = |name: &&&str| !is_known(name);
     let unknown_state_filters = request.state_filters.iter().filter(unknown);
     call.reply(&ListTransactionsResponse {
         error_code: matched.err().unwrap_or(ErrorCode::NONE),
@@ -62,6 +65,11 @@ pub(super) fn handle(
     })
 }
 
+/// Whether Kafka has a state of that name.
+fn is_known(name: &str) -> bool {
+    UNUSED_STATES.contains(&name) || TxnState::names().any(|known| known == name)
+}
+
 /// Those of the producers that are asked for, or all.
 fn candidates<'b>(transactions: &'b Transactions, producer_ids: &[i64]) -> Vec<&'b Txn> {
     if producer_ids.is_empty() {
@@ -69,15 +77,16 @@ fn candidates<'b>(transactions: &'b Transactions, producer_ids: &[i64]) -> Vec<&
     }
     let producer_ids: BTreeSet<i64> = producer_ids.iter().copied().collect();
     let found = producer_ids.into_iter();
+    let has = |id: i64| move |txn: &&Txn| txn.standing.producer.id == id;
     found
-        .filter_map(|id| transactions.of_producer(id))
+        .filter_map(|id| transactions.of_producer(id).filter(has(id)))
         .collect()
 }
 
 fn state(txn: &Txn) -> TransactionState<'_> {
     TransactionState {
         transactional_id: &txn.id,
-        producer_id: txn.standing.producer_id,
+        producer_id: txn.standing.producer.id,
         transaction_state: txn.state().name(),
     }
 }
@@ -106,7 +115,10 @@ impl<'a> Filter<'a> {
     fn passes(&self, txn: &Txn) -> bool {
         let is_in_state = self.states.is_empty() || self.states.contains(&txn.state().name());
         let began_ms = txn.standing.started_ms;
-        is_in_state && self.began_before_ms.is_none_or(|before| began_ms < before)
+        is_in_state
+            && self
+                .began_before_ms
+                .is_none_or(|before| began_ms.is_none_or(|began| began < before))
     }
 }
 
@@ -168,6 +180,12 @@ fn without_quotes(pattern: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_names_of_all_states_of_kafka_are_known_letter_by_letter() {
+        assert!(["Dead", "PrepareEpochFence", "Empty", "CompleteAbort"].map(is_known) == [true; 4]);
+        assert!(!is_known("empty") && !is_known(""));
+    }
 
     #[test]
     fn a_pattern_matches_a_whole_id_or_is_refused() {

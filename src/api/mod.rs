@@ -7,6 +7,7 @@
 mod add_offsets_to_txn;
 mod add_partitions_to_txn;
 mod api_versions;
+mod codes;
 mod create_topics;
 mod delete_groups;
 mod delete_topics;
@@ -42,7 +43,7 @@ mod write_txn_markers;
 
 use crate::broker::groups::Answer;
 use crate::broker::wait::{ConnId, Key, Outcome, Ticket, Wait};
-use crate::broker::{Broker, Fact};
+use crate::broker::{Broker, Fact, Told};
 use crate::clock::{Mono, Now};
 use crate::disk::View;
 use crate::proto::error::ErrorCode;
@@ -110,15 +111,12 @@ impl Call<'_, '_> {
         self.out.round = self.out.round.max(round);
     }
 
-    /// The code as this version knows it: who is shut out by a newer producer is told so (90) from `since` on, and 47
-    /// before (KIP-588).
-    fn fenced_as_old(&self, code: ErrorCode, since: i16) -> ErrorCode {
-        match code {
-            ErrorCode::PRODUCER_FENCED if self.version() < since => {
-                ErrorCode::INVALID_PRODUCER_EPOCH
-            }
-            other => other,
-        }
+    /// Takes over what the coordinator of transactions says: the reply waits for it, and its code is one that this
+    /// version knows.
+    fn told<T>(&mut self, told: Told<T>) -> Result<T, ErrorCode> {
+        self.after(told.round);
+        let known = |code| codes::known(code, self.header.api_key, self.version());
+        told.answer.map_err(known)
     }
 
     /// The right to answer later, for a handler that says `Outcome::Owed`.

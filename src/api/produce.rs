@@ -18,8 +18,9 @@
 
 use super::{Call, legacy_code};
 use crate::broker::Broker;
+use crate::broker::facts::{Producer, TxnVersion};
 use crate::broker::topics::Topic;
-use crate::broker::txns::{Claim, Joining};
+use crate::broker::txns::Claim;
 use crate::broker::wait::Outcome;
 use crate::proto::batch::{self, Batch, BatchHeader};
 use crate::proto::codec::Codec;
@@ -180,24 +181,29 @@ fn admit(
     }
     let claim = Claim {
         transactional_id,
-        producer_id: header.producer_id,
-        epoch: header.producer_epoch,
+        producer: Producer {
+            id: header.producer_id,
+            epoch: header.producer_epoch,
+        },
     };
-    let joining = Joining::of_produce(call.version());
-    let admitted = broker.admit_produce(&claim, at, joining, call.cx.now);
-    call.after(broker.transactions().round_of(transactional_id));
-    admitted.map_err(|error| not_admitted(joining, error))
+    let version = match call.version() {
+        ..TRANSACTIONS_V2 => TxnVersion::V1,
+        _ => TxnVersion::V2,
+    };
+    let admitted = broker.admit_produce(&claim, at, version, call.cx.now);
+    let underlying = admitted.answer.err().unwrap_or(ErrorCode::NONE);
+    let told = call.told(admitted);
+    told.map_err(|code| not_admitted(code, underlying))
 }
 
 /// Why a transactional batch is not appended, in Kafka's words.
-fn not_admitted(joining: Joining, error: ErrorCode) -> Refused {
-    let code = joining.told_to_writer(error);
+fn not_admitted(code: ErrorCode, underlying: ErrorCode) -> Refused {
     match code {
         ErrorCode::INVALID_TXN_STATE => {
             Refused::new(code, "Partition was not added to the transaction")
         }
         ErrorCode::NOT_ENOUGH_REPLICAS => {
-            let underlying = error.name().unwrap_or_default();
+            let underlying = underlying.name().unwrap_or_default();
             let message = format!(
                 "Unable to verify the partition has been added to the transaction. Underlying error: {underlying}"
             );

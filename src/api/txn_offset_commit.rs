@@ -18,9 +18,10 @@
 use super::Call;
 use super::offsets::{check_metadata, check_size};
 use crate::broker::Broker;
+use crate::broker::facts::{Producer, TxnVersion};
 use crate::broker::groups;
 use crate::broker::groups::offsets::Committed;
-use crate::broker::txns::{self, Joining};
+use crate::broker::txns;
 use crate::broker::wait::Outcome;
 use crate::proto::error::ErrorCode;
 use crate::proto::schema::txn_offset_commit::{
@@ -30,8 +31,8 @@ use crate::proto::schema::txn_offset_commit::{
 use crate::storage::PartitionId;
 use std::collections::BTreeMap;
 
-/// From this version on a producer knows error 14.
-const KNOWS_LOADING: i16 = 2;
+/// From this version on the group joins the transaction by this.
+const JOINS: i16 = 5;
 
 pub(super) fn handle(
     broker: &mut Broker,
@@ -41,7 +42,7 @@ pub(super) fn handle(
     let texts = known_texts(broker, &request);
     let verdict = match texts.is_empty() {
         true => Ok(()),
-        false => judge(broker, call, &request, &texts).map_err(|code| told(code, call.version())),
+        false => judge(broker, call, &request, &texts),
     };
     let mut taken = BTreeMap::new();
     let mut topics = Vec::with_capacity(request.topics.len());
@@ -70,7 +71,6 @@ pub(super) fn handle(
     if !taken.is_empty() {
         broker.commit_pending_offsets(request.producer_id, request.group_id, taken);
     }
-    call.after(broker.transactions().round_of(request.transactional_id));
     call.after(broker.groups().round_of(request.group_id));
     call.reply(&TxnOffsetCommitResponse {
         topics,
@@ -100,7 +100,7 @@ fn known_texts<'a>(broker: &Broker, request: &TxnOffsetCommitRequest<'a>) -> Vec
 /// What goes for the whole request.
 fn judge(
     broker: &mut Broker,
-    call: &Call<'_, '_>,
+    call: &mut Call<'_, '_>,
     request: &TxnOffsetCommitRequest<'_>,
     texts: &[Option<&str>],
 ) -> Result<(), ErrorCode> {
@@ -109,11 +109,16 @@ fn judge(
     }
     let producer = txns::Claim {
         transactional_id: request.transactional_id,
-        producer_id: request.producer_id,
-        epoch: request.producer_epoch,
+        producer: Producer {
+            id: request.producer_id,
+            epoch: request.producer_epoch,
+        },
     };
-    let joining = Joining::of_offsets(call.version());
-    broker.admit_offsets(&producer, request.group_id, joining, call.cx.now)?;
+    let version = match call.version() {
+        ..JOINS => TxnVersion::V1,
+        _ => TxnVersion::V2,
+    };
+    call.told(broker.admit_offsets(&producer, request.group_id, version, call.cx.now))?;
     let member = groups::Claim {
         group_id: request.group_id,
         generation_id: request.generation_id,
@@ -122,15 +127,6 @@ fn judge(
     };
     broker.check_pending_commit(&member, texts.len())?;
     check_size(broker, request.group_id, texts.iter().copied())
-}
-
-fn told(code: ErrorCode, version: i16) -> ErrorCode {
-    match code {
-        ErrorCode::COORDINATOR_LOAD_IN_PROGRESS if version < KNOWS_LOADING => {
-            ErrorCode::COORDINATOR_NOT_AVAILABLE
-        }
-        other => other,
-    }
 }
 
 fn committed(partition: &TxnOffsetCommitRequestPartition<'_>, wall_ms: i64) -> Committed {

@@ -7,7 +7,7 @@
 //! * Version 0 has no type but `allow_downgrade`, which Kafka does not look at; neither do we: it only goes up.
 //! * A feature that is named twice goes to the last level. v0 and v1 have a result for each that was named, whose
 //!   message is `NONE`.
-//! * `timeout_ms` means nothing: the answer leaves when the levels are durable.
+//! * `timeout_ms` means nothing: the answer leaves when the levels are durable, and a refusal when those are that it was judged by.
 
 use super::Call;
 use crate::broker::Broker;
@@ -25,7 +25,9 @@ pub(super) fn handle(
 ) -> Outcome {
     let updates = request.feature_updates;
     let wishes = updates.iter().map(|it| (it.feature, wish(it))).collect();
-    if let Err(why) = broker.update_features(&wishes, request.validate_only) {
+    let updated = broker.update_features(&wishes, request.validate_only);
+    call.after(broker.features().round());
+    if let Err(why) = updated {
         let message = format!(
             "The update failed for all features since the following feature had an error: {why}"
         );
@@ -35,7 +37,6 @@ pub(super) fn handle(
             ..Default::default()
         });
     }
-    call.after(broker.features().round());
     call.reply(&UpdateFeaturesResponse {
         results: updates.iter().map(done).collect(),
         ..Default::default()

@@ -10,6 +10,7 @@
 //! * Markers of one producer id are answered as one; no markers are answered by none. A partition that one marker names
 //!   twice gets it once, as in Kafka.
 //! * The journal's transaction is not touched: its own end still comes.
+//! * The answer leaves when the markers are durable, and where one is refused, what the log was judged by.
 
 use super::Call;
 use crate::broker::Broker;
@@ -80,11 +81,10 @@ fn write(
         commits: marker.transaction_result,
         transaction_version: marker.transaction_version.into(),
     };
-    match broker.write_marker(at, marker, call.cx.now) {
-        Ok(round) => {
-            call.after(round);
-            ErrorCode::NONE
-        }
+    let written = broker.write_marker(at, marker, call.cx.now);
+    call.after(written.round);
+    match written.answer {
+        Ok(_) => ErrorCode::NONE,
         Err(refused) => {
             if let Some(failure) = refused.failure {
                 broker.fail(failure);

@@ -10,10 +10,6 @@ use crate::proto::error::ErrorCode;
 use crate::storage::PartitionId;
 use std::sync::Arc;
 
-/// For so long, or for the time of retention if that is shorter, the clocks must have been in step before anything goes by
-/// age.
-pub(super) const STEADY_MS: i64 = 3_600_000;
-
 /// What an offset takes in the journal besides the group's id: key, value and text, about.
 const OFFSET_BYTES: usize = 200;
 
@@ -93,7 +89,8 @@ impl Broker {
         }
     }
 
-    /// Keeps offsets of a group. Answers the round that they belong to.
+    /// Keeps offsets of a group. Answers the round that they belong to. They are independent of each other: who hears
+    /// nothing because of a cut commits them again.
     pub fn commit_offsets(&mut self, group_id: &str, all: Offsets) -> u64 {
         let records = self.state.groups.commit(group_id, all);
         self.commit_in_parts(records)
@@ -116,7 +113,7 @@ impl Broker {
     }
 
     /// Keeps offsets that a producer's transaction brings for a group that is in it. Answers the round that they belong
-    /// to.
+    /// to. Who hears nothing because of a cut sends them again, or aborts.
     pub fn commit_pending_offsets(
         &mut self,
         producer_id: i64,
@@ -127,14 +124,16 @@ impl Broker {
         self.commit_in_parts(records)
     }
 
-    /// Forgets offsets of a group, pending ones too. Answers the round that this belongs to.
+    /// Forgets offsets of a group, pending ones too. Answers the round that this belongs to. Who hears nothing because
+    /// of a cut asks again.
     pub fn forget_offsets(&mut self, group_id: &str, all: Vec<PartitionId>) -> u64 {
         let known = self.groups().get(group_id);
         let doomed = known.map(|group| offsets::tombstones(group, all).collect());
         self.commit_in_parts(doomed.unwrap_or_default())
     }
 
-    /// Deletes a group without members, and all its offsets. Answers the round that this belongs to.
+    /// Deletes a group without members, and all its offsets. Answers the round that this belongs to. A cut may leave the
+    /// group, with fewer offsets: it is deleted when that is asked again.
     ///
     /// # Errors
     /// 69 when there is no such group, 68 when it has members.
@@ -149,6 +148,7 @@ impl Broker {
     pub(super) fn resume_groups(&mut self, now: Now) {
         let topics = &self.state.topics;
         let orphans = self.state.groups.offsets_where(|at| !topics.has(at.topic));
+        // The next start finds what a cut leaves of them.
         self.commit_in_parts(orphans);
         self.state.groups.resume(now);
     }
@@ -160,6 +160,7 @@ impl Broker {
             let every_ms = self.config.offsets_retention_check_interval_ms;
             self.offsets_check = now.mono.plus_ms(every_ms);
             let aged = self.aged_offsets(now);
+            // The next check finds what a cut leaves of them.
             self.commit_in_parts(aged);
         }
     }
@@ -188,7 +189,7 @@ impl Broker {
     /// What age makes of the groups and their offsets.
     fn aged_offsets(&mut self, now: Now) -> Vec<Record> {
         let retention_ms = i64::from(self.config.offsets_retention_minutes) * 60_000;
-        if self.steadiness.look(now) < retention_ms.min(STEADY_MS) {
+        if !self.steadiness.is_steady_for(retention_ms, now) {
             return Vec::new();
         }
         let topics = &self.state.topics;

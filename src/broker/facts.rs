@@ -1,6 +1,7 @@
 //! What the journal knows of groups and transactions, as plain facts: `record` writes and reads them, `groups` and
 //! `txns` live by them.
 
+use crate::storage::PartitionId;
 use std::sync::Arc;
 
 /// What the journal knows of a group: the generation that was settled last. Applying it makes the group `Stable`, or
@@ -60,6 +61,62 @@ pub struct Committed {
     pub order: i32,
 }
 
+/// A producer as logs know it: its id, and the epoch that shuts out those who had the id before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Producer {
+    /// Its id.
+    pub id: i64,
+    /// Its epoch; -1 before the first.
+    pub epoch: i16,
+}
+
+/// How transactions are ended and joined (KIP-890). It goes by the version of each request, and where nobody has asked by
+/// the finalized `transaction.version`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TxnVersion {
+    /// An end leaves the epoch as it is, and what is written to has to be added before.
+    V1,
+    /// Every end moves the epoch, and what is written to joins by that.
+    V2,
+}
+
+impl TxnVersion {
+    /// That of a level of `transaction.version`: levels 0 and 1 differ only in how Kafka stores its state.
+    #[must_use]
+    pub fn of_level(level: i16) -> TxnVersion {
+        match level {
+            ..2 => TxnVersion::V1,
+            _ => TxnVersion::V2,
+        }
+    }
+
+    /// The level that journal and markers have for it.
+    #[must_use]
+    pub fn level(self) -> i16 {
+        match self {
+            TxnVersion::V1 => 0,
+            TxnVersion::V2 => 2,
+        }
+    }
+}
+
+/// What the journal says of a transactional id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TxnFact {
+    /// It stands so.
+    Stands(Standing),
+    /// It is forgotten.
+    Expired,
+    /// A partition is in its transaction.
+    Partition(PartitionId),
+    /// A partition has the marker of the transaction's end.
+    PartitionDone(PartitionId),
+    /// Offsets of a group are in its transaction.
+    Group(Arc<str>),
+    /// What the transaction's end means for a group's offsets is journaled.
+    GroupDone(Arc<str>),
+}
+
 /// What a transactional id is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TxnState {
@@ -87,19 +144,15 @@ impl TxnState {
         (TxnState::CompleteCommit, "CompleteCommit"),
         (TxnState::CompleteAbort, "CompleteAbort"),
     ];
-    /// Names that clients may ask for, of states that nothing is ever in here.
-    const UNUSED: [&'static str; 2] = ["Dead", "PrepareEpochFence"];
-
     /// Kafka's name.
     #[must_use]
     pub fn name(self) -> &'static str {
         TxnState::TABLE[self as usize].1
     }
 
-    /// Whether Kafka has a state of that name.
-    #[must_use]
-    pub fn has_name(name: &str) -> bool {
-        TxnState::UNUSED.contains(&name) || TxnState::TABLE.iter().any(|&(_, known)| known == name)
+    /// The names of all states.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        TxnState::TABLE.iter().map(|&(_, name)| name)
     }
 
     /// Kafka's number.
@@ -119,6 +172,12 @@ impl TxnState {
         matches!(self, TxnState::PrepareCommit | TxnState::PrepareAbort)
     }
 
+    /// The last transaction is committed, or its commit is decided.
+    #[must_use]
+    pub fn commits(self) -> bool {
+        matches!(self, TxnState::PrepareCommit | TxnState::CompleteCommit)
+    }
+
     /// There is no transaction.
     #[must_use]
     pub fn is_idle(self) -> bool {
@@ -129,25 +188,22 @@ impl TxnState {
 /// What the journal knows of a transactional id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Standing {
-    /// The producer id that goes with it now.
-    pub producer_id: i64,
-    /// The epoch of its producer; while an end of version 2 is prepared, the one after it.
-    pub epoch: i16,
-    /// The producer id before the last step, or -1.
-    pub previous_producer_id: i64,
-    /// The epoch before this one, which a producer may come with that has missed an answer; or -1.
-    pub last_epoch: i16,
-    /// The producer id from the end of the transaction on, when the epochs of this one are used up; or -1.
-    pub next_producer_id: i64,
+    /// The producer that goes with it now; while an end of version 2 is prepared, its epoch is the one after it.
+    pub producer: Producer,
+    /// The producer id before the last step.
+    pub previous_producer_id: Option<i64>,
+    /// The epoch before this one, which a producer may come with that has missed an answer.
+    pub last_epoch: Option<i16>,
+    /// The producer id from the end of the transaction on, when the epochs of this one are used up.
+    pub next_producer_id: Option<i64>,
     /// A transaction that is open for longer is aborted.
     pub timeout_ms: i32,
     /// What it is doing.
     pub state: TxnState,
-    /// The version of transactions that the last change of its transaction came with: 0 or 2.
-    pub version: i16,
-    /// When the last transaction began, in milliseconds since 1970; -1 when there was none since the producer was
-    /// initialized.
-    pub started_ms: i64,
+    /// The version of transactions that the last change of its transaction came with.
+    pub version: TxnVersion,
+    /// When the last transaction began, in milliseconds since 1970, if there was one since the producer was initialized.
+    pub started_ms: Option<i64>,
     /// When it was changed last, in milliseconds since 1970.
     pub updated_ms: i64,
 }
@@ -161,13 +217,10 @@ mod tests {
         for (number, (state, name)) in (0..).zip(TxnState::TABLE) {
             assert_eq!(TxnState::of_number(number), Some(state));
             assert_eq!((state.number(), state.name()), (number, name));
-            assert!(TxnState::has_name(name));
         }
         assert_eq!(
             (TxnState::of_number(6), TxnState::of_number(-1)),
             (None, None)
         );
-        assert!(TxnState::has_name("Dead") && TxnState::has_name("PrepareEpochFence"));
-        assert!(!TxnState::has_name("empty") && !TxnState::has_name(""));
     }
 }

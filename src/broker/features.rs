@@ -10,6 +10,7 @@
 //! * What is asked of Kafka's controller is judged in its order, with its sentences.
 
 use super::Broker;
+use super::facts::TxnVersion;
 use super::record::Record;
 use std::collections::BTreeMap;
 
@@ -85,10 +86,11 @@ impl Features {
             .clamp(feature.min, feature.max)
     }
 
-    /// The level of `transaction.version`.
+    /// What `transaction.version` stands for.
     #[must_use]
-    pub fn transaction_version(&self) -> i16 {
-        find(TRANSACTION_VERSION).map_or(0, |feature| self.level(feature))
+    pub fn transaction_version(&self) -> TxnVersion {
+        let feature = find(TRANSACTION_VERSION).expect("it has a row in the table");
+        TxnVersion::of_level(self.level(feature))
     }
 
     /// The round that makes these levels last.
@@ -194,6 +196,7 @@ impl Broker {
 
 #[cfg(test)]
 mod tests {
+    use super::TxnVersion::{V1, V2};
     use super::*;
 
     fn wish(level: i16, direction: Direction) -> Wish {
@@ -209,10 +212,12 @@ mod tests {
 
     #[test]
     fn a_feature_stands_at_its_default_until_it_is_settled_and_never_outside_its_range() {
-        assert_eq!(Features::default().transaction_version(), 2);
-        assert_eq!(settled(0).transaction_version(), 0);
-        assert_eq!(settled(1).transaction_version(), 1);
-        assert_eq!(settled(9).transaction_version(), 2);
+        let feature = find(TRANSACTION_VERSION).unwrap();
+        assert_eq!(Features::default().level(feature), 2);
+        for (level, stands, version) in [(0, 0, V1), (1, 1, V1), (2, 2, V2), (9, 2, V2)] {
+            assert_eq!(settled(level).level(feature), stands);
+            assert_eq!(settled(level).transaction_version(), version);
+        }
     }
 
     #[test]

@@ -46,6 +46,7 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 use topics::{Topic, Topics};
+pub use transactor::Told;
 use transactor::Transactor;
 use wait::{Key, Signal, Ticket};
 
@@ -236,15 +237,23 @@ impl Broker {
     pub fn delete_topic(&mut self, id: Uuid) -> u64 {
         let offsets = self.state.groups.offsets_of_topic(id);
         let round = self.commit(vec![Record::TopicDeleted { id }]);
+        // What a cut leaves of them goes with the next start (`resume_groups`).
         self.commit_in_parts(offsets);
         round
     }
 
     /// A producer id that nobody has had, and the round that the answer has to wait for.
     pub fn new_producer_id(&mut self) -> (i64, u64) {
+        let id = self.fresh_producer_id();
+        self.state.producer_ids.taken(id);
+        (id, self.state.producer_ids.round())
+    }
+
+    /// A producer id that nobody has. It stays so until a record says otherwise.
+    fn fresh_producer_id(&mut self) -> i64 {
         loop {
-            match self.state.producer_ids.take() {
-                Ok(taken) => return taken,
+            match self.state.producer_ids.fresh() {
+                Ok(id) => return id,
                 Err(next) => self.commit(vec![Record::ProducerIds { next }]),
             };
         }
@@ -261,7 +270,8 @@ impl Broker {
         self.write(records.into_iter().map(encoded).collect())
     }
 
-    /// Journals facts that do not depend on each other, in groups of a bounded size. Answers their round.
+    /// Journals facts in their order, in atomic groups of a bounded size. Answers their round. A cut may leave any
+    /// beginning of the list: every caller makes sense of that, or finishes it at the next start.
     fn commit_in_parts(&mut self, records: Vec<Record>) -> u64 {
         let (mut part, mut part_bytes) = (Vec::new(), 0);
         for (record, encoded) in records.into_iter().map(encoded) {

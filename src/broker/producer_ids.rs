@@ -16,28 +16,23 @@ pub struct ProducerIds {
 
 impl ProducerIds {
     /// The id to give next, or the `ProducerIds` value to journal before asking again.
-    pub(super) fn take(&mut self) -> Result<(i64, u64), i64> {
-        let id = self.reserve()?;
-        self.spend();
-        Ok((id, self.round))
-    }
-
-    /// The same, but the id is not given away yet.
-    pub(super) fn reserve(&self) -> Result<i64, i64> {
+    pub(super) fn fresh(&self) -> Result<i64, i64> {
         match self.next == self.end {
             true => Err(self.end + BLOCK_SIZE),
             false => Ok(self.next),
         }
     }
 
-    /// The id that `reserve` names, if it names one.
-    pub(super) fn next(&self) -> i64 {
-        self.next
+    /// Somebody has the id from now on, which may be the one that `fresh` names.
+    pub(super) fn taken(&mut self, id: i64) {
+        if (self.next..self.end).contains(&id) {
+            self.next = id + 1;
+        }
     }
 
-    /// Gives the id away that `reserve` has named.
-    pub(super) fn spend(&mut self) {
-        self.next += 1;
+    /// The sync round that an answer with an id of the block in hand waits for.
+    pub(super) fn round(&self) -> u64 {
+        self.round
     }
 
     /// The journal says that ids below `end` may have been given away. A replayed block (round 0) is
@@ -58,11 +53,12 @@ mod tests {
         let (mut ids, mut given) = (ProducerIds::default(), Vec::new());
         for restart in [false, true, false, true] {
             for _ in 0..1500 {
-                let id = ids.take().or_else(|end| {
+                if let Err(end) = ids.fresh() {
                     ids.reserved(end, 1);
-                    ids.take()
-                });
-                given.push(id.unwrap().0);
+                }
+                let id = ids.fresh().unwrap();
+                ids.taken(id);
+                given.push(id);
             }
             if restart {
                 let end = ids.end;

@@ -1,5 +1,6 @@
 //! What the journal knows, in memory: the sum of all records.
 
+use super::facts::TxnFact;
 use super::features::Features;
 use super::groups::Groups;
 use super::producer_ids::ProducerIds;
@@ -81,25 +82,12 @@ impl State {
             } => self
                 .groups
                 .offset_pends_no_more(&group, producer_id, at, round),
-            Record::Transaction { id, standing } => {
-                self.transactions.stepped(&id, standing, round);
-            }
-            Record::TransactionExpired { id } => self.transactions.expired(&id, round),
-            Record::TransactionPartition { id, at } => {
-                let of = self.transactions.partitions_mut(&id, round);
-                of.map(|partitions| partitions.insert(at));
-            }
-            Record::TransactionPartitionDone { id, at } => {
-                let of = self.transactions.partitions_mut(&id, round);
-                of.map(|partitions| partitions.remove(&at));
-            }
-            Record::TransactionGroup { id, group } => {
-                let of = self.transactions.groups_mut(&id, round);
-                of.map(|groups| groups.insert(group));
-            }
-            Record::TransactionGroupDone { id, group } => {
-                let of = self.transactions.groups_mut(&id, round);
-                of.map(|groups| groups.remove(&group));
+            Record::Transaction { id, fact } => {
+                if let TxnFact::Stands(standing) = &fact {
+                    let ids = standing.producer_ids();
+                    ids.for_each(|id| self.producer_ids.taken(id));
+                }
+                self.transactions.apply(&id, fact, round);
             }
             Record::Features { levels, changes } => self.features.settled(levels, changes, round),
         }

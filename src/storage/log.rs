@@ -301,6 +301,13 @@ impl Log {
     }
 
     fn note_producer(&mut self, header: &BatchHeader, marker: Option<EndMarker>, now: Now) {
+        if marker.is_none() && header.attributes.is_transactional() {
+            let known = self.producer(header.producer_id);
+            let fits = known.is_none_or(|known| {
+                known.transaction_start.is_none() || known.producer_epoch == header.producer_epoch
+            });
+            assert!(fits, "an open transaction goes on in its own epoch");
+        }
         match self.producers.note(header, marker, now.mono) {
             Noted::Nothing => {}
             Noted::Began => self.unstable.began(header.base_offset, self.appended_bytes),

@@ -19,7 +19,8 @@
 //! Expiry counts from the last append as the monotonic clock saw it, or from the start of the process: a
 //! producer that writes old timestamps is never forgotten early, one with an open transaction never.
 //! Invariants: an id's batches are in order of their offsets, and at most five; `open` has just the open
-//! transactions, by first offset.
+//! transactions, by first offset. A transaction is of one epoch: nothing of a newer one is appended to a log before
+//! the older transaction has its marker there, which is for who appends to see to.
 
 use super::{Marker, Origin};
 use crate::clock::Mono;
@@ -364,6 +365,11 @@ impl Producers {
     /// What must always hold.
     pub(super) fn check_invariants(&self) {
         assert_eq!(self.open, by_first_offset(&self.known));
+        for known in self.known.values() {
+            assert!(known.count <= REMEMBERED);
+            let batches = known.batches();
+            assert!(batches.is_sorted_by(|a, b| a.last_offset < b.last_offset));
+        }
     }
 
     /// The bytes of a snapshot.

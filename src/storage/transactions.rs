@@ -32,7 +32,8 @@ pub struct Marker {
     pub coordinator_epoch: i32,
     /// The records stand; else readers of committed records skip them.
     pub commits: bool,
-    /// 2: the epoch is one more than the transaction's. Below: it is the transaction's.
+    /// 2: the epoch exceeds the transaction's. Below: it is the transaction's, or one more where the producer is shut
+    /// out by this.
     pub transaction_version: i16,
 }
 

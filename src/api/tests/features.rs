@@ -1,6 +1,7 @@
 //! Levels of features: what is told, what can be settled, and what a kill leaves of it.
 
 use super::*;
+use crate::broker::features::{FEATURES, TRANSACTION_VERSION};
 use crate::proto::schema::api_versions::{ApiVersionsRequest, ApiVersionsResponse};
 use crate::proto::schema::update_features::{
     FeatureUpdateKey, UpdateFeaturesRequest, UpdateFeaturesResponse,
@@ -43,7 +44,9 @@ impl Bench {
     }
 
     fn level(&mut self) -> i16 {
-        self.broker.features().transaction_version()
+        let mut rows = FEATURES.iter();
+        let feature = rows.find(|row| row.name == TRANSACTION_VERSION);
+        self.broker.features().level(feature.expect("a row"))
     }
 
     /// The code, the message, and how many results.

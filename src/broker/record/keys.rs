@@ -60,20 +60,20 @@ pub(super) fn transaction_key(id: &str) -> Vec<u8> {
     [&[TRANSACTION], id.as_bytes()].concat()
 }
 
-pub(super) fn part_key(id: &str, at: PartitionId) -> Vec<u8> {
-    let start = transaction_start(TRANSACTION_PARTITION, id);
-    [start.as_slice(), &place(at)].concat()
+pub(super) fn transaction_partition_key(id: &str, at: PartitionId) -> Vec<u8> {
+    let prefix = transaction_prefix(TRANSACTION_PARTITION, id);
+    [prefix.as_slice(), &place(at)].concat()
 }
 
-pub(super) fn part_id(key: &[u8]) -> Result<(Arc<str>, PartitionId), Malformed> {
+pub(super) fn transaction_partition_id(key: &[u8]) -> Result<(Arc<str>, PartitionId), Malformed> {
     let (id, rest) = split_transaction(key)?;
     let place = rest.try_into().map_err(|_| SHORT_KEY)?;
     Ok((id, at(place)))
 }
 
 pub(super) fn transaction_group_key(id: &str, group: &str) -> Vec<u8> {
-    let start = transaction_start(TRANSACTION_GROUP, id);
-    [start.as_slice(), group.as_bytes()].concat()
+    let prefix = transaction_prefix(TRANSACTION_GROUP, id);
+    [prefix.as_slice(), group.as_bytes()].concat()
 }
 
 pub(super) fn transaction_group_id(key: &[u8]) -> Result<(Arc<str>, Arc<str>), Malformed> {
@@ -82,32 +82,32 @@ pub(super) fn transaction_group_id(key: &[u8]) -> Result<(Arc<str>, Arc<str>), M
 }
 
 /// Kind, length and id: what stands before what a transaction has touched.
-pub(super) fn transaction_start(kind: u8, id: &str) -> Vec<u8> {
+fn transaction_prefix(kind: u8, id: &str) -> Vec<u8> {
     let length =
         u16::try_from(id.len()).expect("a string of the protocol has at most 32,767 bytes");
     [&[kind], length.to_be_bytes().as_slice(), id.as_bytes()].concat()
 }
 
-pub(super) fn split_transaction(key: &[u8]) -> Result<(Arc<str>, &[u8]), Malformed> {
+fn split_transaction(key: &[u8]) -> Result<(Arc<str>, &[u8]), Malformed> {
     let (length, rest) = key.split_first_chunk().ok_or(SHORT_KEY)?;
     let length = usize::from(u16::from_be_bytes(*length));
     let (id, rest) = rest.split_at_checked(length).ok_or(SHORT_KEY)?;
     Ok((text(id)?.into(), rest))
 }
 
-pub(super) const SHORT_KEY: Malformed = Malformed("journal key ends early");
+const SHORT_KEY: Malformed = Malformed("journal key ends early");
 
 /// A partition in a key: its topic's id and its number.
-pub(super) const PLACE_BYTES: usize = 20;
+const PLACE_BYTES: usize = 20;
 
-pub(super) fn place(at: PartitionId) -> [u8; PLACE_BYTES] {
+fn place(at: PartitionId) -> [u8; PLACE_BYTES] {
     let mut bytes = [0; PLACE_BYTES];
     bytes[..16].copy_from_slice(&at.topic.0);
     bytes[16..].copy_from_slice(&at.partition.to_be_bytes());
     bytes
 }
 
-pub(super) fn at(place: &[u8; PLACE_BYTES]) -> PartitionId {
+fn at(place: &[u8; PLACE_BYTES]) -> PartitionId {
     let [topic @ .., a, b, c, d] = *place;
     PartitionId {
         topic: Uuid(topic),

@@ -33,15 +33,15 @@ mod tests;
 #[expect(unreachable_pub, reason = "what wire! declares is public")]
 mod values;
 
-use super::facts::{Committed, Generation, Standing};
+use super::facts::{Committed, Generation, TxnFact};
 use crate::journal::Change;
 use crate::proto::{self, Malformed, Uuid};
 use crate::storage::PartitionId;
 use keys::{
     FEATURES, GROUP, OFFSET, OPENED, PENDING_OFFSET, PRODUCER_IDS, TOPIC, TRANSACTION,
-    TRANSACTION_GROUP, TRANSACTION_PARTITION, group_key, offset_id, offset_key, part_id, part_key,
-    pending_id, pending_key, text, topic_id, topic_key, transaction_group_id,
-    transaction_group_key, transaction_key,
+    TRANSACTION_GROUP, TRANSACTION_PARTITION, group_key, offset_id, offset_key, pending_id,
+    pending_key, text, topic_id, topic_key, transaction_group_id, transaction_group_key,
+    transaction_key, transaction_partition_id, transaction_partition_key,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -133,45 +133,12 @@ pub enum Record {
         /// The partition.
         at: PartitionId,
     },
-    /// A transactional id stands so.
+    /// What is so of a transactional id.
     Transaction {
         /// The transactional id.
         id: Arc<str>,
-        /// Its producer and the state of its transaction.
-        standing: Standing,
-    },
-    /// A transactional id is forgotten.
-    TransactionExpired {
-        /// The transactional id.
-        id: Arc<str>,
-    },
-    /// A partition is in a transaction.
-    TransactionPartition {
-        /// The transactional id.
-        id: Arc<str>,
-        /// The partition.
-        at: PartitionId,
-    },
-    /// A partition has the marker of the transaction's end.
-    TransactionPartitionDone {
-        /// The transactional id.
-        id: Arc<str>,
-        /// The partition.
-        at: PartitionId,
-    },
-    /// Offsets of a group are in a transaction.
-    TransactionGroup {
-        /// The transactional id.
-        id: Arc<str>,
-        /// The group's id.
-        group: Arc<str>,
-    },
-    /// What the transaction's end means for a group's offsets is journaled.
-    TransactionGroupDone {
-        /// The transactional id.
-        id: Arc<str>,
-        /// The group's id.
-        group: Arc<str>,
+        /// What is so.
+        fact: TxnFact,
     },
     /// Levels of features have been settled, for the `changes`th time.
     Features {
@@ -264,20 +231,7 @@ impl Record {
                 group,
                 at,
             } => Encoded::tombstone(pending_key(*producer_id, group, *at)),
-            Record::Transaction { id, standing } => {
-                Encoded::value(transaction_key(id), &standing_value(standing))
-            }
-            Record::TransactionExpired { id } => Encoded::tombstone(transaction_key(id)),
-            Record::TransactionPartition { id, at } => {
-                Encoded::value(part_key(id, *at), &NoValue {})
-            }
-            Record::TransactionPartitionDone { id, at } => Encoded::tombstone(part_key(id, *at)),
-            Record::TransactionGroup { id, group } => {
-                Encoded::value(transaction_group_key(id, group), &NoValue {})
-            }
-            Record::TransactionGroupDone { id, group } => {
-                Encoded::tombstone(transaction_group_key(id, group))
-            }
+            Record::Transaction { id, fact } => encode_of_transaction(id, fact),
             Record::Features { levels, changes } => {
                 Encoded::value(vec![FEATURES], &features_value(levels, *changes))
             }
@@ -331,17 +285,19 @@ impl Record {
             }
             TRANSACTION => Record::Transaction {
                 id: text(key)?.into(),
-                standing: standing(&fields(bytes)?)?,
+                fact: TxnFact::Stands(standing(&fields(bytes)?)?),
             },
             TRANSACTION_PARTITION => {
                 let NoValue {} = fields(bytes)?;
-                let (id, at) = part_id(key)?;
-                Record::TransactionPartition { id, at }
+                let (id, at) = transaction_partition_id(key)?;
+                let fact = TxnFact::Partition(at);
+                Record::Transaction { id, fact }
             }
             TRANSACTION_GROUP => {
                 let NoValue {} = fields(bytes)?;
                 let (id, group) = transaction_group_id(key)?;
-                Record::TransactionGroup { id, group }
+                let fact = TxnFact::Group(group);
+                Record::Transaction { id, fact }
             }
             FEATURES => features(&fields(bytes)?),
             _ => return Err(Malformed("journal record of an unknown kind")),
@@ -367,18 +323,32 @@ impl Record {
                     at,
                 })
             }
-            TRANSACTION => Some(Record::TransactionExpired {
+            TRANSACTION => Some(Record::Transaction {
                 id: text(key)?.into(),
+                fact: TxnFact::Expired,
             }),
             TRANSACTION_PARTITION => {
-                let (id, at) = part_id(key)?;
-                Some(Record::TransactionPartitionDone { id, at })
+                let (id, at) = transaction_partition_id(key)?;
+                let fact = TxnFact::PartitionDone(at);
+                Some(Record::Transaction { id, fact })
             }
             TRANSACTION_GROUP => {
                 let (id, group) = transaction_group_id(key)?;
-                Some(Record::TransactionGroupDone { id, group })
+                let fact = TxnFact::GroupDone(group);
+                Some(Record::Transaction { id, fact })
             }
             _ => None,
         })
+    }
+}
+
+fn encode_of_transaction(id: &str, fact: &TxnFact) -> Encoded {
+    match fact {
+        TxnFact::Stands(standing) => Encoded::value(transaction_key(id), &standing_value(standing)),
+        TxnFact::Expired => Encoded::tombstone(transaction_key(id)),
+        TxnFact::Partition(at) => Encoded::value(transaction_partition_key(id, *at), &NoValue {}),
+        TxnFact::PartitionDone(at) => Encoded::tombstone(transaction_partition_key(id, *at)),
+        TxnFact::Group(group) => Encoded::value(transaction_group_key(id, group), &NoValue {}),
+        TxnFact::GroupDone(group) => Encoded::tombstone(transaction_group_key(id, group)),
     }
 }

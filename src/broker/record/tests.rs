@@ -1,7 +1,7 @@
 //! Every record is read as it was written, and nothing else is.
 
 use super::*;
-use crate::broker::facts::{GenerationMember, TxnState};
+use crate::broker::facts::{GenerationMember, Producer, Standing, TxnState, TxnVersion};
 
 fn committed(expire_timestamp_ms: Option<i64>) -> Committed {
     Committed {
@@ -42,16 +42,30 @@ const STARTED: Opened = Opened {
 
 fn standing_of_an_end() -> Standing {
     Standing {
-        producer_id: 1000,
-        epoch: i16::MAX,
-        previous_producer_id: 999,
-        last_epoch: i16::MAX - 1,
-        next_producer_id: 1001,
+        producer: Producer {
+            id: 1000,
+            epoch: i16::MAX,
+        },
+        previous_producer_id: Some(999),
+        last_epoch: Some(i16::MAX - 1),
+        next_producer_id: Some(1001),
         timeout_ms: 60_000,
         state: TxnState::PrepareAbort,
-        version: 2,
-        started_ms: 1_700_000_000_000,
+        version: TxnVersion::V2,
+        started_ms: Some(1_700_000_000_000),
         updated_ms: 1_700_000_000_001,
+    }
+}
+
+fn standing_of_a_beginning() -> Standing {
+    Standing {
+        previous_producer_id: None,
+        last_epoch: None,
+        next_producer_id: None,
+        state: TxnState::Empty,
+        version: TxnVersion::V1,
+        started_ms: None,
+        ..standing_of_an_end()
     }
 }
 
@@ -61,7 +75,10 @@ fn the_keys_of_a_transaction_end_nowhere_but_at_their_end() {
         topic: Uuid([7; 16]),
         partition: 5,
     };
-    let keys = [part_key("tx", at), transaction_group_key("tx", "g")];
+    let keys = [
+        transaction_partition_key("tx", at),
+        transaction_group_key("tx", "g"),
+    ];
     for (key, whole) in keys.iter().zip([true, false]) {
         let bare = |end: usize| Change {
             key: &key[..end],
@@ -87,6 +104,10 @@ fn every_record_of_a_transaction_is_read_as_it_was_written() {
         topic: Uuid([7; 16]),
         partition: 5,
     };
+    let of = |id: &str, fact| Record::Transaction {
+        id: id.into(),
+        fact,
+    };
     for record in [
         Record::PendingOffset {
             producer_id: 1000,
@@ -99,24 +120,13 @@ fn every_record_of_a_transaction_is_read_as_it_was_written() {
             group: "".into(),
             at,
         },
-        Record::Transaction {
-            id: "tx".into(),
-            standing: standing_of_an_end(),
-        },
-        Record::TransactionExpired { id: "tx".into() },
-        Record::TransactionPartition {
-            id: "x".repeat(32_767).into(),
-            at,
-        },
-        Record::TransactionPartitionDone { id: "".into(), at },
-        Record::TransactionGroup {
-            id: "tx".into(),
-            group: "".into(),
-        },
-        Record::TransactionGroupDone {
-            id: "tx".into(),
-            group: "g".into(),
-        },
+        of("tx", TxnFact::Stands(standing_of_an_end())),
+        of("tx", TxnFact::Stands(standing_of_a_beginning())),
+        of("tx", TxnFact::Expired),
+        of(&"x".repeat(32_767), TxnFact::Partition(at)),
+        of("", TxnFact::PartitionDone(at)),
+        of("tx", TxnFact::Group("".into())),
+        of("tx", TxnFact::GroupDone("g".into())),
     ] {
         assert_eq!(Record::decode(&record.encode().change()), Ok(Some(record)));
     }

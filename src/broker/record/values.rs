@@ -1,7 +1,10 @@
 //! The values of records, field by field, and the way between them and the facts in memory.
 
 use super::Record;
-use crate::broker::facts::{Committed, Generation, GenerationMember, Standing, TxnState};
+use crate::broker::facts::{
+    Committed, Generation, GenerationMember, Producer, Standing, TxnState, TxnVersion,
+};
+use crate::proto::batch::{NO_PRODUCER_EPOCH, NO_PRODUCER_ID};
 use crate::proto::wire::wire;
 use crate::proto::{self, Malformed, Uuid};
 use std::collections::BTreeMap;
@@ -70,7 +73,8 @@ wire! {
         0 => order: i32,
     }
 
-    /// The value of kind 6; the times are milliseconds since 1970.
+    /// The value of kind 6; the times are milliseconds since 1970. Of the other ids, the last epoch and the start -1 is
+    /// none; the version of transactions is 0 or 2.
     struct TransactionValue {
         producer_id: i64,
         producer_epoch: i16,
@@ -196,15 +200,15 @@ pub(super) fn committed(value: &OffsetValue<'_>) -> Committed {
 
 pub(super) fn standing_value(standing: &Standing) -> TransactionValue {
     TransactionValue {
-        producer_id: standing.producer_id,
-        producer_epoch: standing.epoch,
-        previous_producer_id: standing.previous_producer_id,
-        last_producer_epoch: standing.last_epoch,
-        next_producer_id: standing.next_producer_id,
+        producer_id: standing.producer.id,
+        producer_epoch: standing.producer.epoch,
+        previous_producer_id: standing.previous_producer_id.unwrap_or(NO_PRODUCER_ID),
+        last_producer_epoch: standing.last_epoch.unwrap_or(NO_PRODUCER_EPOCH),
+        next_producer_id: standing.next_producer_id.unwrap_or(NO_PRODUCER_ID),
         timeout_ms: standing.timeout_ms,
         state: standing.state.number(),
-        transaction_version: standing.version,
-        started_ms: standing.started_ms,
+        transaction_version: standing.version.level(),
+        started_ms: standing.started_ms.unwrap_or(NO_TIME),
         updated_ms: standing.updated_ms,
     }
 }
@@ -212,19 +216,25 @@ pub(super) fn standing_value(standing: &Standing) -> TransactionValue {
 pub(super) fn standing(value: &TransactionValue) -> Result<Standing, Malformed> {
     let state = TxnState::of_number(value.state);
     Ok(Standing {
-        producer_id: value.producer_id,
-        epoch: value.producer_epoch,
-        previous_producer_id: value.previous_producer_id,
-        last_epoch: value.last_producer_epoch,
-        next_producer_id: value.next_producer_id,
+        producer: Producer {
+            id: value.producer_id,
+            epoch: value.producer_epoch,
+        },
+        previous_producer_id: some_id(value.previous_producer_id),
+        last_epoch: Some(value.last_producer_epoch).filter(|&epoch| epoch != NO_PRODUCER_EPOCH),
+        next_producer_id: some_id(value.next_producer_id),
         timeout_ms: value.timeout_ms,
         state: state.ok_or(Malformed(
             "journal value of a transaction in an unknown state",
         ))?,
-        version: value.transaction_version,
-        started_ms: value.started_ms,
+        version: TxnVersion::of_level(value.transaction_version),
+        started_ms: Some(value.started_ms).filter(|&ms| ms != NO_TIME),
         updated_ms: value.updated_ms,
     })
+}
+
+fn some_id(id: i64) -> Option<i64> {
+    Some(id).filter(|&id| id != NO_PRODUCER_ID)
 }
 
 pub(super) fn features_value<'a>(

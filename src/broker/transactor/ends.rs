@@ -1,7 +1,5 @@
 //! Ends: markers behind decisions that are durable, some in each turn, and timeouts.
 
-use super::super::coordinator::STEADY_MS;
-use super::super::facts::TxnState;
 use super::super::txns::Txn;
 use super::super::{Broker, Closing};
 use crate::clock::{Mono, Now};
@@ -38,14 +36,14 @@ impl Broker {
         {
             left -= self.finish(id, left, now);
         }
-        self.open_gate(now);
+        self.advance_gate();
+        self.settle_strays(now);
     }
 
     /// Writes at most so many markers of an end, and answers how many it has tried.
     fn finish(&mut self, id: Arc<str>, most: usize, now: Now) -> usize {
-        let Some(txn) = self.state.transactions.get(&id) else {
-            return 0;
-        };
+        let txn = self.state.transactions.get(&id);
+        let txn = txn.expect("an id is not forgotten before its end is written");
         let marker = marker_of(txn, self.leader_epoch());
         let all_count = txn.partitions.len();
         let part: Vec<PartitionId> = txn.partitions.iter().copied().take(most).collect();
@@ -55,7 +53,9 @@ impl Broker {
                 done.push(at);
             }
         }
-        let records = self.state.transactions.marked(&id, &done, now);
+        let txn = self.state.transactions.get(&id);
+        let records = txn.map(|txn| txn.marked(&done, now)).unwrap_or_default();
+        // What a cut leaves undone has its marker again: step 4 of the order of durability.
         self.commit_in_parts(records);
         if done.len() < part.len() {
             let until = now.mono.plus_ms(RETRY_MS);
@@ -115,12 +115,8 @@ impl Broker {
     /// Fires what is due, and goes on with ends that were too large for a turn.
     pub(in crate::broker) fn tick_transactions(&mut self, now: Now) {
         self.leave_loading();
-        let mut left = TIMEOUTS_A_TURN;
-        while left > 0
-            && let Some(id) = self.state.transactions.overdue(now.mono)
-        {
-            self.time_out(&id, now);
-            left -= 1;
+        if self.check_transactions().is_ok() {
+            self.time_out_overdue(now);
         }
         self.finish_transactions(now);
         if self.transactor.expiry_check <= now.mono {
@@ -132,11 +128,23 @@ impl Broker {
         }
     }
 
+    /// Not before the gate is open, so that a decision is about everything that the transaction has.
+    fn time_out_overdue(&mut self, now: Now) {
+        let mut left = TIMEOUTS_A_TURN;
+        while left > 0
+            && let Some(id) = self.state.transactions.overdue(now.mono)
+        {
+            self.time_out(&id, now);
+            left -= 1;
+        }
+    }
+
     /// Forgets ids that have been idle for so long, if the clock can be believed.
     fn expire_transactions(&mut self, now: Now) {
         let expiration_ms = self.config.transactional_id_expiration_ms;
-        if self.steadiness.look(now) >= expiration_ms.min(STEADY_MS) {
+        if self.steadiness.is_steady_for(expiration_ms, now) {
             let idle = self.state.transactions.idle(now.wall_ms, expiration_ms);
+            // The next check finds what a cut leaves of them.
             self.commit_in_parts(idle);
         }
     }
@@ -150,7 +158,9 @@ impl Broker {
         if !self.is_loading_transactions() && self.state.transactions.has_end(synced) {
             return Some(Mono(0));
         }
-        let timers = self.state.transactions.next_deadline().into_iter();
+        let is_open = self.check_transactions().is_ok();
+        let timers = self.state.transactions.next_deadline();
+        let timers = timers.filter(|_| is_open).into_iter();
         timers
             .chain(self.next_look_at_strays())
             .chain([self.transactor.expiry_check])
@@ -161,9 +171,8 @@ impl Broker {
     fn time_out(&mut self, id: &str, now: Now) {
         let fresh = self.fresh_producer_id();
         let version = self.state.features.transaction_version();
-        let Some(txn) = self.state.transactions.get(id) else {
-            return;
-        };
+        let txn = self.state.transactions.get(id);
+        let txn = txn.expect("what is overdue is open");
         let timeout_ms = txn.standing.timeout_ms;
         let standing = txn.standing.fenced(version, fresh, now.wall_ms);
         self.decide(id, standing);
@@ -179,17 +188,18 @@ impl Broker {
 /// The marker that ends a transaction.
 fn marker_of(txn: &Txn, coordinator_epoch: i32) -> Marker {
     Marker {
-        producer_id: txn.standing.producer_id,
-        producer_epoch: txn.standing.epoch,
+        producer_id: txn.standing.producer.id,
+        producer_epoch: txn.standing.producer.epoch,
         coordinator_epoch,
-        commits: txn.state() == TxnState::PrepareCommit,
-        transaction_version: txn.standing.version,
+        commits: txn.state().commits(),
+        transaction_version: txn.standing.version.level(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::super::Seeds;
+    use super::super::super::facts::TxnState;
     use super::super::super::txns::{Claim, Init};
     use super::*;
     use crate::config::BrokerConfig;
@@ -217,13 +227,13 @@ mod tests {
             timeout_ms: TIMEOUT_MS,
             believed: None,
         };
-        let (producer_id, epoch) = broker.init_transactions(&ask, NOW).expect("initialized");
+        let producer = broker.init_transactions(&ask, NOW).answer;
         let claim = Claim {
             transactional_id,
-            producer_id,
-            epoch,
+            producer: producer.expect("initialized"),
         };
-        broker.add_group(&claim, "group", NOW).expect("begun");
+        let begun = broker.add_group(&claim, "group", NOW).answer;
+        begun.expect("begun");
     }
 
     fn open_count(broker: &Broker) -> usize {

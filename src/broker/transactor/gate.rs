@@ -7,14 +7,13 @@
 //! Until then the answer is 14, and readers of committed records are kept back by what is open in the logs.
 
 use super::super::Broker;
-use super::super::facts::TxnState;
-use super::super::groups::offsets;
+use super::super::facts::{Producer, TxnVersion};
 use super::super::txns::{Adoption, Stray, Txn};
 use super::ends::{Marked, RETRY_MS};
+use super::fate_of_offsets;
 use crate::clock::{Mono, Now};
 use crate::proto::error::ErrorCode;
 use crate::storage::{Log, Marker};
-use std::sync::Arc;
 
 /// Whether transactions may go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,15 +43,10 @@ impl Broker {
         self.state.transactions.resume(now);
         let is_cut_off = |txn: &&Txn| txn.state().is_prepared() && !txn.groups.is_empty();
         let cut_off = self.state.transactions.iter().filter(is_cut_off);
-        let ids: Vec<Arc<str>> = cut_off.map(|txn| Arc::clone(&txn.id)).collect();
-        for id in ids {
-            let Some(txn) = self.state.transactions.get(&id) else {
-                continue;
-            };
-            let commits = txn.state() == TxnState::PrepareCommit;
-            let (groups, producer_id) = (&self.state.groups, txn.standing.producer_id);
-            let mut records = offsets::ended(groups, producer_id, &txn.groups, commits);
-            records.extend(self.state.transactions.groups_done(&id));
+        let fate = |txn: &Txn| fate_of_offsets(&self.state.groups, txn, txn.state());
+        let fates: Vec<_> = cut_off.map(fate).collect();
+        for records in fates {
+            // What a second cut leaves of this list comes out again.
             self.commit_in_parts(records);
         }
     }
@@ -70,14 +64,18 @@ impl Broker {
         self.transactor.strays = self.storage.logs().flat_map(open_in).collect();
     }
 
-    /// When every decided end has been carried on as far as it can be, what is open in logs finds its transactional id,
-    /// and transactions go on. What cannot be settled now is looked at again later.
-    pub(super) fn open_gate(&mut self, now: Now) {
-        if self.state.transactions.has_end(self.rounds.synced) {
-            return;
+    /// When every decided end has been carried on as far as it can be, transactions go on.
+    pub(super) fn advance_gate(&mut self) {
+        if !self.state.transactions.has_end(self.rounds.synced) {
+            self.transactor.gate = Gate::Open;
         }
-        self.transactor.gate = Gate::Open;
-        if self.next_look_at_strays().is_none_or(|at| at > now.mono) {
+    }
+
+    /// Behind the gate, in the turn in which it opens, what is open in logs finds its transactional id. What cannot be
+    /// settled now is looked at again later.
+    pub(super) fn settle_strays(&mut self, now: Now) {
+        let is_due = self.next_look_at_strays().is_some_and(|at| at <= now.mono);
+        if self.transactor.gate != Gate::Open || !is_due {
             return;
         }
         self.transactor.strays_check = now.mono.plus_ms(RETRY_MS);
@@ -95,13 +93,11 @@ impl Broker {
         let Ok(log) = self.storage.log(stray.at) else {
             return;
         };
-        if !log.has_open_transaction(stray.producer_id, stray.epoch) {
+        if !log.has_open_transaction(stray.producer.id, stray.producer.epoch) {
             return;
         }
         match self.state.transactions.adopt(&stray, now) {
-            Adoption::Adopted(records) => {
-                self.commit_in_parts(records);
-            }
+            Adoption::Adopted(id, records) => self.joined(&id, records, now),
             Adoption::Later => self.transactor.strays.push(stray),
             Adoption::Orphan => self.abort_orphan(stray, now),
         }
@@ -109,7 +105,7 @@ impl Broker {
 
     /// Aborts what nobody can end any more.
     fn abort_orphan(&mut self, stray: Stray, now: Now) {
-        let (place, producer_id) = (self.place(stray.at), stray.producer_id);
+        let (place, producer_id) = (self.place(stray.at), stray.producer.id);
         self.complain(
             now.mono,
             format_args!(
@@ -118,11 +114,11 @@ impl Broker {
             ),
         );
         let marker = Marker {
-            producer_id: stray.producer_id,
-            producer_epoch: stray.epoch,
+            producer_id,
+            producer_epoch: stray.producer.epoch,
             coordinator_epoch: self.leader_epoch(),
             commits: false,
-            transaction_version: 0,
+            transaction_version: TxnVersion::V1.level(),
         };
         if self.mark(stray.at, marker, now) == Marked::Later {
             self.transactor.strays.push(stray);
@@ -136,7 +132,7 @@ impl Broker {
             return;
         }
         for open in self.storage.logs().flat_map(open_in) {
-            let txn = self.state.transactions.of_producer(open.producer_id);
+            let txn = self.state.transactions.of_producer(open.producer.id);
             let is_known = txn.is_some_and(|txn| txn.partitions.contains(&open.at));
             let is_stray = self.transactor.strays.contains(&open);
             assert!(is_known || is_stray, "{open:?} is in its transaction");
@@ -149,7 +145,9 @@ fn open_in(log: &Log) -> impl Iterator<Item = Stray> {
     let at = log.id();
     log.open_transactions().map(move |open| Stray {
         at,
-        producer_id: open.producer_id,
-        epoch: open.producer_epoch,
+        producer: Producer {
+            id: open.producer_id,
+            epoch: open.producer_epoch,
+        },
     })
 }

@@ -4,26 +4,34 @@
 //! its round (`decide`); markers are appended when that round is durable (`ends`); and after a start nothing goes on
 //! before logs and journal agree (`gate`).
 //!
-//! An answer waits for `Transactions::round_of` its transactional id, errors too: what it was judged by may not be
-//! durable yet.
+//! An answer waits for the newest record of its transactional id, errors too: what it was judged by may not be durable
+//! yet. `Told` holds both together.
 
 mod ends;
 mod gate;
+#[cfg(test)]
+mod tests;
 
 use super::Broker;
-use super::facts::{Standing, TxnState};
-use super::groups::offsets;
+use super::facts::{Producer, Standing, TxnFact, TxnState, TxnVersion};
+use super::groups::{Groups, offsets};
 use super::record::Record;
-use super::txns::{Claim, Ended, Init, Initialized, Joining, Stray, Transactions};
+use super::txns::{Claim, Ended, Init, Initialized, Stray, Transactions, Txn};
 use crate::clock::{Mono, Now};
 use crate::config::BrokerConfig;
 use crate::proto::error::ErrorCode;
-use crate::storage::{Marker, PartitionId, Refused, Unavailable};
+use crate::storage::{Appended, Log, Marker, PartitionId, Refused, Unavailable};
 use gate::Gate;
-use std::sync::Arc;
 
-/// What a partition of a transaction takes in the journal besides the transactional id, at most.
-const PARTITION_BYTES: usize = 64;
+/// What a client is told, and when.
+#[derive(Clone, Copy, Debug)]
+#[must_use]
+pub struct Told<T, E = ErrorCode> {
+    /// The answer, in the newest version's codes.
+    pub answer: Result<T, E>,
+    /// It may leave when this round is durable.
+    pub round: u64,
+}
 
 /// What the broker keeps beside the transactions themselves. It is transient.
 #[derive(Debug)]
@@ -59,197 +67,220 @@ impl Broker {
 
     /// Gives a transactional producer its id and epoch.
     ///
-    /// # Errors
-    /// 42, 50, 14, 90; 51 while an end is being written, also one that this call has begun; 15 for a new id while the
-    /// journal is short; -1 see `Standing::initialized`.
-    pub fn init_transactions(&mut self, ask: &Init<'_>, now: Now) -> Result<(i64, i16), ErrorCode> {
-        ask.check(self.config.transaction_max_timeout_ms)?;
-        self.check_transactions()?;
-        if self.state.transactions.get(ask.transactional_id).is_none() {
-            self.check_room(ask.transactional_id.len())?;
-        }
-        let fresh = self.fresh_producer_id();
-        let version = self.state.features.transaction_version();
-        match self.state.transactions.init(ask, version, fresh, now)? {
-            Initialized::Ready(standing) => {
-                self.step(ask.transactional_id, standing, Vec::new());
-                Ok((standing.producer_id, standing.epoch))
+    /// Errors: 42, 50, 14, 90; 51 while an end is being written, also one that this call has begun; 15 for a new id while
+    /// the journal is short; -1 see `Standing::initialized`.
+    pub fn init_transactions(&mut self, ask: &Init<'_>, now: Now) -> Told<Producer> {
+        self.tell(ask.transactional_id, |broker| {
+            ask.check(broker.config.transaction_max_timeout_ms)?;
+            broker.check_transactions()?;
+            let fresh = broker.fresh_producer_id();
+            let version = broker.state.features.transaction_version();
+            match broker.state.transactions.init(ask, version, fresh, now)? {
+                Initialized::Ready(standing) => {
+                    broker.settle(ask.transactional_id, standing)?;
+                    Ok(standing.producer)
+                }
+                Initialized::Fencing(standing) => {
+                    broker.decide(ask.transactional_id, standing);
+                    Err(ErrorCode::CONCURRENT_TRANSACTIONS)
+                }
             }
-            Initialized::Fencing(standing) => {
-                self.decide(ask.transactional_id, standing);
-                Err(ErrorCode::CONCURRENT_TRANSACTIONS)
-            }
-        }
+        })
     }
 
-    /// Adds partitions to a transaction, and begins it, at the request of a client of that version of transactions.
+    /// Adds partitions to a transaction, and begins it, at the request of a client of that version.
     ///
-    /// # Errors
-    /// 42, 14, 49, 90, 51; 15 while the journal is short. Then none is added.
+    /// Errors: 42, 14, 49, 90, 51; 15 while the journal is short. Then none is added.
     pub fn add_partitions(
         &mut self,
         claim: &Claim<'_>,
         partitions: &[PartitionId],
-        version: i16,
+        version: TxnVersion,
         now: Now,
-    ) -> Result<(), ErrorCode> {
-        self.check_claim(claim)?;
-        let each_bytes = claim.transactional_id.len() + PARTITION_BYTES;
-        self.check_room(each_bytes * partitions.len())?;
-        let transactions = &mut self.state.transactions;
-        let records = transactions.add_partitions(claim, partitions, version, now)?;
-        self.commit_in_parts(records);
-        Ok(())
+    ) -> Told<()> {
+        self.tell(claim.transactional_id, |broker| {
+            broker.check_claim(claim)?;
+            let transactions = &broker.state.transactions;
+            let records = transactions.add_partitions(claim, partitions, version, now)?;
+            broker.join(claim.transactional_id, records, now)
+        })
     }
 
     /// Whether a partition is in a transaction.
     ///
-    /// # Errors
-    /// 42, 14, 49, 90, 51; 120 when it is not.
-    pub fn verify_partition(&self, claim: &Claim<'_>, at: PartitionId) -> Result<(), ErrorCode> {
-        self.check_claim(claim)?;
-        self.state.transactions.verify(claim, at)
+    /// Errors: 42, 14, 49, 90, 51; 120 when it is not.
+    pub fn verify_partition(&mut self, claim: &Claim<'_>, at: PartitionId) -> Told<()> {
+        self.tell(claim.transactional_id, |broker| {
+            broker.check_claim(claim)?;
+            broker.state.transactions.verify(claim, at)
+        })
     }
 
     /// Adds a group to a transaction of version 1, and begins it.
     ///
-    /// # Errors
-    /// 42, 14, 49, 90, 51; 15 while the journal is short.
-    pub fn add_group(&mut self, claim: &Claim<'_>, group: &str, now: Now) -> Result<(), ErrorCode> {
-        self.check_claim(claim)?;
-        self.check_room(claim.transactional_id.len() + group.len())?;
-        let records = self.state.transactions.add_group(claim, group, 0, now)?;
-        self.commit_in_parts(records);
-        Ok(())
+    /// Errors: 42, 14, 49, 90, 51; 15 while the journal is short.
+    pub fn add_group(&mut self, claim: &Claim<'_>, group: &str, now: Now) -> Told<()> {
+        self.tell(claim.transactional_id, |broker| {
+            broker.check_claim(claim)?;
+            let transactions = &broker.state.transactions;
+            let records = transactions.add_group(claim, group, TxnVersion::V1, now)?;
+            broker.join(claim.transactional_id, records, now)
+        })
     }
 
     /// Whether a transactional batch may be appended. Where the log has the transaction open that is so, unless its end
-    /// is decided; else the partition has to be in the transaction, or joins it.
+    /// is decided; else the partition has to be in the transaction, or joins it. Where the log has an older transaction
+    /// of the producer open, which a start has found there and could not end yet, nothing follows it (51).
     ///
-    /// # Errors
-    /// What the log says where it is not available; 47, 42, 14, 49, 90, 51, 120, 15: `Joining::told_to_writer`
-    /// translates them.
+    /// Errors: what the log says where it is not available; 47, 42, 14, 49, 90, 51; 120 when the partition is not in the
+    /// transaction; 15 while the journal is short.
     pub fn admit_produce(
         &mut self,
         claim: &Claim<'_>,
         at: PartitionId,
-        joining: Joining,
+        version: TxnVersion,
         now: Now,
-    ) -> Result<(), ErrorCode> {
-        let log = self.storage.log(at).map_err(Unavailable::code)?;
-        let known = log.producer(claim.producer_id);
-        if known.is_some_and(|known| claim.epoch < known.producer_epoch) {
-            return Err(ErrorCode::INVALID_PRODUCER_EPOCH);
-        }
-        let is_open = log.has_open_transaction(claim.producer_id, claim.epoch);
-        self.check_claim(claim)?;
-        if is_open && self.state.transactions.is_ongoing(claim.producer_id) {
-            return Ok(());
-        }
-        if joining == Joining::Added {
-            self.check_room(claim.transactional_id.len())?;
-        }
-        let synced = self.rounds.synced;
-        let transactions = &mut self.state.transactions;
-        let records = transactions.admit(claim, at, joining, synced, now)?;
-        self.commit_in_parts(records);
-        Ok(())
+    ) -> Told<()> {
+        self.tell(claim.transactional_id, |broker| {
+            let log = broker.storage.log(at).map_err(Unavailable::code)?;
+            let Producer { id, epoch } = claim.producer;
+            let known = log.producer(id);
+            if known.is_some_and(|known| epoch < known.producer_epoch) {
+                return Err(ErrorCode::INVALID_PRODUCER_EPOCH);
+            }
+            broker.check_claim(claim)?;
+            let transactions = &broker.state.transactions;
+            let open = known.filter(|known| known.transaction_start.is_some());
+            let is_open = open.is_some_and(|open| open.producer_epoch == epoch);
+            if is_open && transactions.is_ongoing(id) {
+                return Ok(());
+            }
+            let records = transactions.admit(claim, at, version, broker.rounds.synced, now)?;
+            if open.is_some() && !is_open {
+                return Err(ErrorCode::CONCURRENT_TRANSACTIONS);
+            }
+            broker.join(claim.transactional_id, records, now)
+        })
     }
 
     /// Whether offsets of the group may be committed in the transaction (TxnOffsetCommit): the group has to be in it, or
     /// joins it.
     ///
-    /// # Errors
-    /// 42, 14, 47, 49, 51; 48 or 120 when the group is not in the transaction; 15 while the journal is short.
+    /// Errors: 42, 14, 49, 90, 51; 120 when the group is not in the transaction; 15 while the journal is short.
     pub fn admit_offsets(
         &mut self,
         claim: &Claim<'_>,
         group: &str,
-        joining: Joining,
+        version: TxnVersion,
         now: Now,
-    ) -> Result<(), ErrorCode> {
-        self.check_claim(claim)?;
-        self.check_room(claim.transactional_id.len() + group.len())?;
-        let transactions = &mut self.state.transactions;
-        let records = transactions.admit_group(claim, group, joining, now);
-        let records = records.map_err(|error| joining.told(error))?;
-        self.commit_in_parts(records);
-        Ok(())
+    ) -> Told<()> {
+        self.tell(claim.transactional_id, |broker| {
+            broker.check_claim(claim)?;
+            let transactions = &broker.state.transactions;
+            let records = transactions.admit_group(claim, group, version, now)?;
+            broker.join(claim.transactional_id, records, now)
+        })
     }
 
-    /// Decides the end of a transaction, at the request of a client of that version of transactions. Answers the producer
-    /// id and epoch to go on with; version 1 is told neither where it repeats itself.
+    /// Decides the end of a transaction, at the request of a client of that version. Answers as whom the producer goes on.
     ///
-    /// # Errors
-    /// 42, 14, 49, 90, 51, 48.
+    /// Errors: 42, 14, 49, 90, 51, 48.
     pub fn end_transaction(
         &mut self,
         claim: &Claim<'_>,
         commits: bool,
-        version: i16,
+        version: TxnVersion,
         now: Now,
-    ) -> Result<(i64, i16), ErrorCode> {
-        self.check_claim(claim)?;
-        let fresh = self.fresh_producer_id();
-        let transactions = &self.state.transactions;
-        match transactions.end(claim, commits, version, fresh, now)? {
-            Ended::Before(producer_id, epoch) => Ok((producer_id, epoch)),
-            Ended::Decided(standing) => {
-                self.decide(claim.transactional_id, standing);
-                Ok(standing.after_end())
+    ) -> Told<Producer> {
+        self.tell(claim.transactional_id, |broker| {
+            broker.check_claim(claim)?;
+            let fresh = broker.fresh_producer_id();
+            let transactions = &broker.state.transactions;
+            match transactions.end(claim, commits, version, fresh, now)? {
+                Ended::Before(producer) => Ok(producer),
+                Ended::Decided(standing) => {
+                    broker.decide(claim.transactional_id, standing);
+                    Ok(standing.after_end())
+                }
             }
-        }
+        })
     }
 
-    /// Writes a marker that a client has sent (WriteTxnMarkers). Answers its round.
-    ///
-    /// # Errors
-    /// What the log says.
+    /// Writes a marker that a client has sent (WriteTxnMarkers), and what the log says. A refusal is judged by all that is
+    /// there.
     pub fn write_marker(
         &mut self,
         at: PartitionId,
         marker: Marker,
         now: Now,
-    ) -> Result<u64, Refused> {
-        self.storage.end_transaction(at, now, marker)?;
-        self.storage.flush(at);
-        Ok(self.rounds.gathering)
+    ) -> Told<Appended, Refused> {
+        let answer = self.storage.end_transaction(at, now, marker);
+        if answer.is_ok() {
+            self.storage.flush(at);
+        }
+        let round = match answer.is_ok() {
+            true => self.rounds.gathering,
+            false => self.storage.log(at).map_or(0, Log::round_of_unsynced),
+        };
+        Told { answer, round }
     }
 
-    /// Journals a decision with what it means for offsets, and forces the logs of the transaction into its round.
-    fn decide(&mut self, id: &str, standing: Standing) {
-        let Some(txn) = self.state.transactions.get(id) else {
-            return;
+    /// What is asked about a transactional id, and the round of what that was judged by.
+    fn tell<T>(
+        &mut self,
+        transactional_id: &str,
+        ask: impl FnOnce(&mut Broker) -> Result<T, ErrorCode>,
+    ) -> Told<T> {
+        let answer = ask(self);
+        let round = self.state.transactions.round_of(transactional_id);
+        Told { answer, round }
+    }
+
+    /// Journals where an id without a transaction stands; a new one only where there is room for it.
+    fn settle(&mut self, id: &str, standing: Standing) -> Result<(), ErrorCode> {
+        let fact = TxnFact::Stands(standing);
+        let records = match self.state.transactions.get(id) {
+            Some(txn) => vec![txn.record(fact)],
+            None => {
+                let records = vec![Record::Transaction {
+                    id: id.into(),
+                    fact,
+                }];
+                self.check_room(&records)?;
+                records
+            }
         };
+        self.commit(records);
+        Ok(())
+    }
+
+    /// Journals what joins a transaction, where there is room for it.
+    fn join(&mut self, id: &str, records: Vec<Record>, now: Now) -> Result<(), ErrorCode> {
+        self.check_room(&records)?;
+        self.joined(id, records, now);
+        Ok(())
+    }
+
+    /// Journals what joins a transaction, whose clock runs from then on. Where a cut leaves a beginning of it, whoever was
+    /// not answered asks again, or the timeout ends what has begun.
+    fn joined(&mut self, id: &str, records: Vec<Record>, now: Now) {
+        if !records.is_empty() {
+            self.commit_in_parts(records);
+            self.state.transactions.wind(id, now);
+        }
+    }
+
+    /// Journals a decision with what it means for offsets, and forces the logs of the transaction into its round. The
+    /// decision is the first, so that no part of the list is without it, and a start finishes what a cut leaves.
+    fn decide(&mut self, id: &str, standing: Standing) {
+        let txn = self.state.transactions.get(id);
+        let txn = txn.expect("only what has begun can end");
         for &at in &txn.partitions {
             self.storage.flush(at);
         }
-        let commits = standing.state == TxnState::PrepareCommit;
-        let groups = &self.state.groups;
-        let offsets = offsets::ended(groups, standing.producer_id, &txn.groups, commits);
-        self.step(id, standing, offsets);
-    }
-
-    /// Journals a step, and what goes with it. A fresh producer id is spent by that.
-    fn step(&mut self, id: &str, standing: Standing, offsets: Vec<Record>) {
-        let ids = &mut self.state.producer_ids;
-        if [standing.producer_id, standing.next_producer_id].contains(&ids.next()) {
-            ids.spend();
-        }
-        let known = self.state.transactions.get(id);
-        let id: Arc<str> = known.map_or_else(|| id.into(), |txn| Arc::clone(&txn.id));
-        let records = self.state.transactions.decision(&id, standing, offsets);
+        let mut records = vec![txn.record(TxnFact::Stands(standing))];
+        records.extend(fate_of_offsets(&self.state.groups, txn, standing.state));
         self.commit_in_parts(records);
-    }
-
-    /// A producer id that nobody has. It stays so until it is journaled.
-    fn fresh_producer_id(&mut self) -> i64 {
-        loop {
-            match self.state.producer_ids.reserve() {
-                Ok(id) => return id,
-                Err(next) => self.commit(vec![Record::ProducerIds { next }]),
-            };
-        }
     }
 
     fn check_claim(&self, claim: &Claim<'_>) -> Result<(), ErrorCode> {
@@ -257,11 +288,20 @@ impl Broker {
         self.check_transactions()
     }
 
-    /// Whether something new of so many bytes may be journaled.
-    fn check_room(&mut self, bytes: usize) -> Result<(), ErrorCode> {
-        match self.may_grow(bytes) {
+    /// Whether these records, if there are any, may be journaled as something new.
+    fn check_room(&mut self, records: &[Record]) -> Result<(), ErrorCode> {
+        let bytes = records.iter().map(|record| record.encode().bytes()).sum();
+        match records.is_empty() || self.may_grow(bytes) {
             true => Ok(()),
             false => Err(ErrorCode::COORDINATOR_NOT_AVAILABLE),
         }
     }
+}
+
+/// What a decided end means for the offsets that the transaction has brought, and that its groups are done with.
+fn fate_of_offsets(groups: &Groups, txn: &Txn, decided: TxnState) -> Vec<Record> {
+    let producer_id = txn.standing.producer.id;
+    let mut records = offsets::ended(groups, producer_id, &txn.groups, decided.commits());
+    records.extend(txn.groups_done());
+    records
 }

@@ -24,17 +24,16 @@
 //! | CompleteCommit | done | its | its | decided |
 //! | CompleteAbort | its | its | done | decided |
 
-use super::{BUMPING_VERSION, Claim, Transactions};
-use crate::broker::facts::{Standing, TxnState};
+use super::{Claim, Transactions};
+use crate::broker::facts::{Producer, Standing, TxnState, TxnVersion};
 use crate::clock::Now;
-use crate::proto::batch::{NO_PRODUCER_EPOCH, NO_PRODUCER_ID};
 use crate::proto::error::ErrorCode;
 
 /// What EndTxn leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// It was ended so before. The producer goes on with this id and epoch; version 1 is told neither.
-    Before(i64, i16),
+    /// It was ended so before. This is who the producer goes on as.
+    Before(Producer),
     /// It is to be ended: journal this.
     Decided(Standing),
 }
@@ -49,24 +48,21 @@ impl Transactions {
         &self,
         claim: &Claim<'_>,
         commits: bool,
-        version: i16,
+        version: TxnVersion,
         fresh_id: i64,
         now: Now,
     ) -> Result<Ended, ErrorCode> {
         let standing = &self.claimed(claim)?.standing;
         let verdict = match version {
-            ..BUMPING_VERSION => classic(standing, claim, commits)?,
-            _ => bumping(standing, claim, commits)?,
+            TxnVersion::V1 => classic(standing, claim.producer, commits)?,
+            TxnVersion::V2 => bumping(standing, claim.producer, commits)?,
         };
         Ok(match verdict {
+            Verdict::Before => Ended::Before(standing.producer),
             Verdict::Decide => {
                 let prepared = standing.prepared(commits, version, fresh_id, now.wall_ms);
                 Ended::Decided(prepared)
             }
-            Verdict::Before if version < BUMPING_VERSION => {
-                Ended::Before(NO_PRODUCER_ID, NO_PRODUCER_EPOCH)
-            }
-            Verdict::Before => Ended::Before(standing.producer_id, standing.epoch),
         })
     }
 }
@@ -77,47 +73,37 @@ enum Verdict {
     Before,
 }
 
-fn classic(standing: &Standing, claim: &Claim<'_>, commits: bool) -> Result<Verdict, ErrorCode> {
-    if claim.producer_id != standing.producer_id {
-        return Err(ErrorCode::INVALID_PRODUCER_ID_MAPPING);
-    }
-    if claim.epoch != standing.epoch {
-        return Err(ErrorCode::PRODUCER_FENCED);
-    }
+fn classic(standing: &Standing, producer: Producer, commits: bool) -> Result<Verdict, ErrorCode> {
+    standing.check(producer)?;
     match standing.state {
         TxnState::Ongoing => Ok(Verdict::Decide),
         state => repeated(state, commits),
     }
 }
 
-/// An EndTxn that says what was said before, or the opposite.
-fn repeated(state: TxnState, commits: bool) -> Result<Verdict, ErrorCode> {
-    match (state, commits) {
-        (TxnState::CompleteCommit, true) | (TxnState::CompleteAbort, false) => Ok(Verdict::Before),
-        (TxnState::PrepareCommit, true) | (TxnState::PrepareAbort, false) => {
-            Err(ErrorCode::CONCURRENT_TRANSACTIONS)
+fn bumping(standing: &Standing, producer: Producer, commits: bool) -> Result<Verdict, ErrorCode> {
+    let (state, is_current) = (standing.state, standing.producer == producer);
+    let is_again = standing.was(producer);
+    match state {
+        TxnState::Ongoing if is_current => Ok(Verdict::Decide),
+        _ if is_current && state.is_idle() => first(commits),
+        TxnState::Empty | TxnState::Ongoing if is_again => Err(ErrorCode::PRODUCER_FENCED),
+        _ if is_again => repeated(state, commits),
+        _ => {
+            standing.check(producer)?;
+            Err(ErrorCode::PRODUCER_FENCED)
         }
-        _ => Err(ErrorCode::INVALID_TXN_STATE),
     }
 }
 
-fn bumping(standing: &Standing, claim: &Claim<'_>, commits: bool) -> Result<Verdict, ErrorCode> {
-    let crossed = has_crossed(standing, claim);
-    if claim.producer_id != standing.producer_id && !crossed {
-        return Err(ErrorCode::INVALID_PRODUCER_ID_MAPPING);
+/// An EndTxn that says what was said before, or the opposite.
+fn repeated(state: TxnState, commits: bool) -> Result<Verdict, ErrorCode> {
+    if state == TxnState::Empty || state.commits() != commits {
+        return Err(ErrorCode::INVALID_TXN_STATE);
     }
-    let again = claim.epoch.checked_add(1) == Some(standing.epoch);
-    let is_current = claim.epoch == standing.epoch;
-    match standing.state {
-        TxnState::Empty | TxnState::Ongoing if !is_current => Err(ErrorCode::PRODUCER_FENCED),
-        TxnState::Ongoing => Ok(Verdict::Decide),
-        TxnState::Empty => first(commits),
-        TxnState::PrepareCommit | TxnState::PrepareAbort if !again => {
-            Err(ErrorCode::PRODUCER_FENCED)
-        }
-        state if again || crossed => repeated(state, commits),
-        _ if is_current => first(commits),
-        _ => Err(ErrorCode::PRODUCER_FENCED),
+    match state.is_prepared() {
+        true => Err(ErrorCode::CONCURRENT_TRANSACTIONS),
+        false => Ok(Verdict::Before),
     }
 }
 
@@ -127,11 +113,4 @@ fn first(commits: bool) -> Result<Verdict, ErrorCode> {
         true => Err(ErrorCode::INVALID_TXN_STATE),
         false => Ok(Verdict::Decide),
     }
-}
-
-/// Whether the producer repeats the EndTxn that has used up the epochs of its former producer id.
-fn has_crossed(standing: &Standing, claim: &Claim<'_>) -> bool {
-    claim.producer_id == standing.previous_producer_id
-        && claim.epoch == i16::MAX - 1
-        && standing.epoch == 0
 }

@@ -3,55 +3,31 @@
 
 use super::super::record::Record;
 use super::{Transactions, Txn};
-use crate::broker::facts::{Standing, TxnState};
+use crate::broker::facts::{TxnFact, TxnState};
 use crate::clock::{Mono, Now};
 use crate::storage::PartitionId;
 use std::sync::Arc;
 
-impl Transactions {
-    /// What is to be journaled of a decision: first the decision, so that no part of it is without it, then what it
-    /// means for offsets, then that its groups are done with.
-    #[must_use]
-    pub fn decision(&self, id: &Arc<str>, standing: Standing, offsets: Vec<Record>) -> Vec<Record> {
-        let mut records = vec![Record::Transaction {
-            id: Arc::clone(id),
-            standing,
-        }];
-        records.extend(offsets);
-        records.extend(self.groups_done(id));
-        records
-    }
-
-    /// Tombstones of the groups of a transaction.
-    pub fn groups_done(&self, id: &Arc<str>) -> impl Iterator<Item = Record> {
-        let groups = self.get(id).into_iter().flat_map(|txn| &txn.groups);
-        groups.map(|group| Record::TransactionGroupDone {
-            id: Arc::clone(id),
-            group: Arc::clone(group),
-        })
+impl Txn {
+    /// Tombstones of its groups, which are done with when the end is decided.
+    pub fn groups_done(&self) -> impl Iterator<Item = Record> {
+        let groups = self.groups.iter().cloned();
+        groups.map(|group| self.record(TxnFact::GroupDone(group)))
     }
 
     /// What is to be journaled when these partitions of an end have their markers: that they have, and that the
     /// transaction is complete when there are no others.
     #[must_use]
-    pub fn marked(&self, id: &Arc<str>, done: &[PartitionId], now: Now) -> Vec<Record> {
-        let mut records: Vec<Record> = done
-            .iter()
-            .map(|&at| Record::TransactionPartitionDone {
-                id: Arc::clone(id),
-                at,
-            })
-            .collect();
-        let txn = self
-            .get(id)
-            .filter(|txn| txn.partitions.len() == done.len());
-        records.extend(txn.map(|txn| Record::Transaction {
-            id: Arc::clone(id),
-            standing: txn.standing.completed(now.wall_ms),
-        }));
-        records
+    pub fn marked(&self, done: &[PartitionId], now: Now) -> Vec<Record> {
+        let is_complete = self.partitions.len() == done.len();
+        let step = is_complete.then(|| TxnFact::Stands(self.standing.completed(now.wall_ms)));
+        let marked = done.iter().map(|&at| TxnFact::PartitionDone(at));
+        let facts = marked.chain(step);
+        facts.map(|fact| self.record(fact)).collect()
     }
+}
 
+impl Transactions {
     /// The next decided end that may be written when that round is durable. Whoever takes it writes it to its end, or
     /// gives it back.
     pub fn take_end(&mut self, synced_round: u64) -> Option<Arc<str>> {
@@ -61,7 +37,8 @@ impl Transactions {
         }
     }
 
-    /// Whether there is an end that may be written when that round is durable.
+    /// Whether there is an end that may be written when that round is durable. The first one tells: those behind it were
+    /// decided later, or were put off before and wait for one round more at most.
     #[must_use]
     pub fn has_end(&self, synced_round: u64) -> bool {
         let txn = self.ending.front().and_then(|id| self.get(id));

@@ -3,9 +3,8 @@
 
 use super::standing;
 use super::{Init, Transactions};
-use crate::broker::facts::Standing;
+use crate::broker::facts::{Producer, Standing, TxnVersion};
 use crate::clock::Now;
-use crate::proto::batch::NO_PRODUCER_EPOCH;
 use crate::proto::error::ErrorCode;
 
 /// What InitProducerId leads to; both are to be journaled.
@@ -25,7 +24,7 @@ impl Transactions {
     pub fn init(
         &self,
         ask: &Init<'_>,
-        finalized_version: i16,
+        finalized_version: TxnVersion,
         fresh_id: i64,
         now: Now,
     ) -> Result<Initialized, ErrorCode> {
@@ -41,8 +40,8 @@ impl Transactions {
             let fenced = standing.fenced(finalized_version, fresh_id, now.wall_ms);
             return Ok(Initialized::Fencing(fenced));
         }
-        let believed = ask.believed.map(|(_, epoch)| epoch);
-        let is_last = believed.is_none_or(|epoch| epoch == standing.epoch);
+        let believed = ask.believed.map(|producer| producer.epoch);
+        let is_last = believed.is_none_or(|epoch| epoch == standing.producer.epoch);
         if standing.is_exhausted() && is_last {
             let rotated = standing.rotated(fresh_id, ask.timeout_ms, believed, now.wall_ms);
             return Ok(Initialized::Ready(rotated));
@@ -55,7 +54,7 @@ impl Transactions {
 /// Whether the producer may be the one of this transactional id, which need not be known: a producer whose id is
 /// forgotten comes with what it had. One that has missed the answer that brought a new producer id comes with the
 /// previous one and its last epoch.
-fn is_known(standing: &Standing, (producer_id, epoch): (i64, i16)) -> bool {
-    let was_last = producer_id == standing.previous_producer_id && standing::is_exhausted(epoch);
-    standing.epoch == NO_PRODUCER_EPOCH || producer_id == standing.producer_id || was_last
+fn is_known(standing: &Standing, Producer { id, epoch }: Producer) -> bool {
+    let was_last = standing.previous_producer_id == Some(id) && standing::is_exhausted(epoch);
+    standing.is_unborn() || id == standing.producer.id || was_last
 }

@@ -1,12 +1,14 @@
 //! What joins a transaction: partitions and groups, by a request of their own (version 1) or with the first write to
-//! them (version 2). The first of them begins the transaction, and its timeout.
+//! them (version 2). The first of them begins the transaction.
+//!
+//! What is answered here is to be journaled; nothing is where everything is in the transaction already.
 
 use super::super::record::Record;
-use super::{BUMPING_VERSION, Claim, Joining, Transactions};
+use super::{Claim, Transactions, Txn};
+use crate::broker::facts::{TxnFact, TxnVersion};
 use crate::clock::Now;
 use crate::proto::error::ErrorCode;
 use crate::storage::PartitionId;
-use std::sync::Arc;
 
 impl Transactions {
     /// Adds partitions to the transaction of that producer, and begins it. Also without any partition, as in Kafka.
@@ -14,21 +16,16 @@ impl Transactions {
     /// # Errors
     /// 49, 90, 51; then none is added.
     pub fn add_partitions(
-        &mut self,
+        &self,
         claim: &Claim<'_>,
         partitions: &[PartitionId],
-        version: i16,
+        version: TxnVersion,
         now: Now,
     ) -> Result<Vec<Record>, ErrorCode> {
-        let id = self.open_to(claim)?;
-        let mut records: Vec<Record> = self.begin(&id, version, now).into_iter().collect();
-        let has = |at: &&PartitionId| self.by_id[&id].partitions.contains(at);
-        let missing = partitions.iter().filter(|at| !has(at));
-        records.extend(missing.map(|&at| Record::TransactionPartition {
-            id: Arc::clone(&id),
-            at,
-        }));
-        Ok(records)
+        let txn = self.open(claim)?;
+        let missing = partitions.iter().filter(|at| !txn.partitions.contains(at));
+        let facts = missing.map(|&at| TxnFact::Partition(at));
+        Ok(txn.joined_by(facts, version, now))
     }
 
     /// Adds a group to the transaction of that producer, and begins it.
@@ -36,19 +33,16 @@ impl Transactions {
     /// # Errors
     /// 49, 90, 51.
     pub fn add_group(
-        &mut self,
+        &self,
         claim: &Claim<'_>,
         group: &str,
-        version: i16,
+        version: TxnVersion,
         now: Now,
     ) -> Result<Vec<Record>, ErrorCode> {
-        let id = self.open_to(claim)?;
-        let mut records: Vec<Record> = self.begin(&id, version, now).into_iter().collect();
-        if !self.by_id[&id].groups.contains(group) {
-            let group = group.into();
-            records.push(Record::TransactionGroup { id, group });
-        }
-        Ok(records)
+        let txn = self.open(claim)?;
+        let is_missing = !txn.groups.contains(group);
+        let fact = is_missing.then(|| TxnFact::Group(group.into()));
+        Ok(txn.joined_by(fact, version, now))
     }
 
     /// Whether the transaction of that producer has the partition.
@@ -56,75 +50,78 @@ impl Transactions {
     /// # Errors
     /// 49, 90, 51; 120 when it has not.
     pub fn verify(&self, claim: &Claim<'_>, at: PartitionId) -> Result<(), ErrorCode> {
-        let txn = self.claimed(claim)?;
-        txn.check_open(claim)?;
-        match txn.partitions.contains(&at) {
+        match self.open(claim)?.partitions.contains(&at) {
             true => Ok(()),
             false => Err(ErrorCode::TRANSACTION_ABORTABLE),
         }
     }
 
-    /// Whether the producer may write to the partition now, and what has to be journaled with that.
+    /// Whether the producer may write to the partition now.
     ///
     /// # Errors
     /// 49, 90, 51; 120 when the partition is not in the transaction and does not join it by this.
     pub fn admit(
-        &mut self,
+        &self,
         claim: &Claim<'_>,
         at: PartitionId,
-        joining: Joining,
+        version: TxnVersion,
         synced_round: u64,
         now: Now,
     ) -> Result<Vec<Record>, ErrorCode> {
-        let txn = self.claimed(claim)?;
-        txn.check_open(claim)?;
-        if txn.settled_round > synced_round {
+        if self.open(claim)?.settled_round > synced_round {
             return Err(ErrorCode::CONCURRENT_TRANSACTIONS);
         }
-        match joining {
-            Joining::Added => self.add_partitions(claim, &[at], BUMPING_VERSION, now),
-            _ => self.verify(claim, at).map(|()| Vec::new()),
+        match version {
+            TxnVersion::V1 => self.verify(claim, at).map(|()| Vec::new()),
+            TxnVersion::V2 => self.add_partitions(claim, &[at], version, now),
         }
     }
 
-    /// Whether the producer may commit offsets of the group now, and what has to be journaled with that.
+    /// Whether the producer may commit offsets of the group now.
     ///
     /// # Errors
     /// 49, 90, 51; 120 when the group is not in the transaction and does not join it by this.
     pub fn admit_group(
-        &mut self,
+        &self,
         claim: &Claim<'_>,
         group: &str,
-        joining: Joining,
+        version: TxnVersion,
         now: Now,
     ) -> Result<Vec<Record>, ErrorCode> {
-        if joining == Joining::Added {
-            return self.add_group(claim, group, BUMPING_VERSION, now);
+        if version == TxnVersion::V2 {
+            return self.add_group(claim, group, version, now);
         }
-        let txn = self.claimed(claim)?;
-        txn.check_open(claim)?;
-        match txn.groups.contains(group) {
+        match self.open(claim)?.groups.contains(group) {
             true => Ok(Vec::new()),
             false => Err(ErrorCode::TRANSACTION_ABORTABLE),
         }
     }
 
-    fn open_to(&self, claim: &Claim<'_>) -> Result<Arc<str>, ErrorCode> {
+    /// The transactional id of a claim, unless its end is being written.
+    ///
+    /// # Errors
+    /// 49, 90, 51.
+    fn open(&self, claim: &Claim<'_>) -> Result<&Txn, ErrorCode> {
         let txn = self.claimed(claim)?;
-        txn.check_open(claim)?;
-        Ok(Arc::clone(&txn.id))
-    }
-
-    /// The step into a transaction, unless there is one. Its timeout runs from now on.
-    pub(super) fn begin(&mut self, id: &Arc<str>, version: i16, now: Now) -> Option<Record> {
-        let txn = self.by_id.get(id).filter(|txn| txn.state().is_idle())?;
-        if let Some(timeout_ms) = txn.timeout_ms() {
-            let at = now.mono.plus_ms(timeout_ms);
-            self.timers.set(Arc::clone(id), at);
+        txn.standing.check(claim.producer)?;
+        match txn.state().is_prepared() {
+            true => Err(ErrorCode::CONCURRENT_TRANSACTIONS),
+            false => Ok(txn),
         }
-        Some(Record::Transaction {
-            id: Arc::clone(id),
-            standing: txn.standing.begun(version, now.wall_ms),
-        })
+    }
+}
+
+impl Txn {
+    /// The records by which these join the transaction, behind the step into it unless it is open.
+    pub(super) fn joined_by(
+        &self,
+        facts: impl IntoIterator<Item = TxnFact>,
+        version: TxnVersion,
+        now: Now,
+    ) -> Vec<Record> {
+        let begins = self.state().is_idle();
+        let step = begins.then(|| TxnFact::Stands(self.standing.begun(version, now.wall_ms)));
+        let facts = step.into_iter().chain(facts);
+        facts.map(|fact| self.record(fact)).collect()
     }
 }

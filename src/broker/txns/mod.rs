@@ -1,23 +1,38 @@
 //! Transactions: who may write as which producer, what a transaction has touched, and how it ends.
 //!
-//! ```text
-//!          InitProducerId                 EndTxn, timeout, fencing            every marker is written
-//!   (new) ---------------> Empty           +--> PrepareCommit -----------------> CompleteCommit --+
-//!                            |             |                                                      |
-//!                            +--> Ongoing -+                                                      |
-//!                            |      ^      |                                                      |
-//!                            |      |      +--> PrepareAbort ------------------> CompleteAbort ---+
-//!                            |      |                 ^                                           |
-//!                            |      +-- a partition or a group joins                              |
-//!                            |                        |                                           |
-//!                            +-- version 2 may abort -+          InitProducerId: Empty; or as from Empty
-//! ```
+//! | state | event | next |
+//! |---|---|---|
+//! | (unknown) | InitProducerId | Empty |
+//! | idle: Empty, CompleteCommit, CompleteAbort | InitProducerId | Empty |
+//! | idle | the first partition or group joins | Ongoing |
+//! | idle | EndTxn of version 2 aborts | PrepareAbort |
+//! | idle | nothing for too long | (unknown) |
+//! | Ongoing | EndTxn commits | PrepareCommit |
+//! | Ongoing | EndTxn aborts, timeout, InitProducerId | PrepareAbort |
+//! | PrepareCommit | every marker is written | CompleteCommit |
+//! | PrepareAbort | every marker is written | CompleteAbort |
+//!
+//! The way of a Produce in a transaction:
+//!
+//! 1. `api::produce`: `admit` asks
+//! 2. `transactor`: `Broker::admit_produce` asks the log whether it has the transaction open, and if not
+//! 3. `txns::join`: `Transactions::admit` answers the records by which the partition joins;
+//! 4. `transactor`: `Broker::join` journals them. Then the batch is appended.
+//!
+//! The way of an EndTxn:
+//!
+//! 1. `api::end_txn`: `handle` asks
+//! 2. `transactor`: `Broker::end_transaction`, and that
+//! 3. `txns::end`: `Transactions::end`, which answers where the id stands then;
+//! 4. `transactor`: `Broker::decide` forces the logs, and journals that. When it is durable, the client is answered, and
+//! 5. `transactor::ends`: `finish_transactions` takes the end (`txns::finish`); `finish` and `mark` write the markers, and
+//!    what `Txn::marked` says of them is journaled.
 //!
 //! Everything lasting is journaled: where a transactional id stands (`standing`), its partitions, its groups. It changes
 //! only by what is applied here, in live operation and in replay. Transient are the timers and the list of transactions
-//! whose end is decided. No state is "pending" as in Kafka, for a turn is atomic; `PrepareEpochFence` and `Dead` are
-//! names that clients may ask for. The rules are those of Kafka 4.3, by the version of the *request*; ends that nobody has
-//! asked for follow the finalized `transaction.version`.
+//! whose end is decided. No state is "pending" as in Kafka, for a turn is atomic. Decisions are pure: they answer records,
+//! and what follows from a record is done where it is applied. The rules are those of Kafka 4.3, by the version of the
+//! *request*; ends that nobody has asked for follow the finalized `transaction.version`.
 //!
 //! # The order of durability
 //!
@@ -28,8 +43,10 @@
 //! 1. A partition joins in the same round as its first batch. After a cut between the two the log has an open
 //!    transaction that the journal does not know. The log is believed: the partition is *adopted* (`adopt`).
 //! 2. The decision is journaled together with the fate of the groups' offsets, and the logs of all partitions are forced
-//!    into its round, whatever their flush settings. The producer is answered when that round is durable. Where there are
-//!    more offsets than fit into a group of the journal the decision is the first, and a start finishes what is left.
+//!    into its round, whatever their flush settings. The producer is answered when that round is durable. Of a topic
+//!    whose flush is relaxed this forces what the log still has, not what it has lost: a power cut while the transaction
+//!    goes on may take acknowledged batches along, which the commit then lacks. Where there are more offsets than fit
+//!    into a group of the journal the decision is the first, and a start finishes what is left.
 //! 3. Only when the decision is durable do markers follow, a bounded number in a turn; that a partition has its marker is
 //!    journaled in the round of the marker, and that all have it too. A full disk puts the end off, and nothing else.
 //! 4. After a cut between a marker and that record the marker comes a second time. Behind the first one there may be
@@ -57,17 +74,15 @@ mod txn;
 
 pub use end::Ended;
 pub use init::Initialized;
-pub use requests::{Claim, Init, Joining};
+pub use requests::{Claim, Init};
 pub use restart::{Adoption, Stray};
-pub use standing::BUMPING_VERSION;
 pub use txn::Txn;
 
-use super::facts::{Standing, TxnState};
+use super::facts::{Standing, TxnFact, TxnState};
 use super::record::Record;
 use super::wait::Timers;
-use crate::clock;
+use crate::clock::{self, Now};
 use crate::proto::error::ErrorCode;
-use crate::storage::PartitionId;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -78,11 +93,12 @@ pub(super) const LOG: &str = "chronikd::transactions";
 #[derive(Debug, Default)]
 pub struct Transactions {
     by_id: BTreeMap<Arc<str>, Txn>,
-    /// The transactional id that a producer id belongs to now.
+    /// The transactional id that a producer id belongs to, now or from the end on that is being written.
     by_producer: BTreeMap<i64, Arc<str>>,
     /// When an open transaction is aborted, or an end is tried again.
     timers: Timers<Arc<str>>,
-    /// Whose end is decided and to be written, in the order of the decisions; not those that wait for their timer.
+    /// Whose end is decided and to be written, in the order of the decisions; those of before a start are the first, and
+    /// those that were put off come to the end of the list when their time has come. Until then they are not in it.
     ending: VecDeque<Arc<str>>,
     /// The newest round of an id that is gone.
     gone_round: u64,
@@ -100,7 +116,7 @@ impl Transactions {
         self.by_id.values()
     }
 
-    /// The transactional id that the producer id belongs to now.
+    /// The transactional id that the producer id belongs to, now or from the end on that is being written.
     #[must_use]
     pub fn of_producer(&self, producer_id: i64) -> Option<&Txn> {
         self.get(self.by_producer.get(&producer_id)?)
@@ -126,17 +142,30 @@ impl Transactions {
         rounds.max().unwrap_or(0).max(self.gone_round)
     }
 
-    /// Applies a step. A decided end waits for its round from then on.
-    pub fn stepped(&mut self, id: &Arc<str>, standing: Standing, round: u64) {
+    /// Makes a fact of that round true.
+    pub fn apply(&mut self, id: &Arc<str>, fact: TxnFact, round: u64) {
+        match fact {
+            TxnFact::Stands(standing) => self.stepped(id, standing, round),
+            TxnFact::Expired => self.expired(id, round),
+            TxnFact::Partition(at) => self.touched(id, round, |txn| txn.partitions.insert(at)),
+            TxnFact::PartitionDone(at) => self.touched(id, round, |txn| txn.partitions.remove(&at)),
+            TxnFact::Group(group) => self.touched(id, round, |txn| txn.groups.insert(group)),
+            TxnFact::GroupDone(group) => self.touched(id, round, |txn| txn.groups.remove(&group)),
+        }
+    }
+
+    /// A decided end waits for its round from this step on.
+    fn stepped(&mut self, id: &Arc<str>, standing: Standing, round: u64) {
         let fresh = || Txn::new(Arc::clone(id), standing);
         let txn = self.by_id.entry(Arc::clone(id)).or_insert_with(fresh);
-        let (id, before) = (&txn.id.clone(), txn.standing.producer_id);
+        let (id, before) = (&txn.id.clone(), txn.standing);
         txn.apply(standing, round);
-        if before != standing.producer_id {
-            self.by_producer.remove(&before);
+        for producer_id in before.producer_ids() {
+            self.by_producer.remove(&producer_id);
         }
+        let ids = standing.producer_ids();
         self.by_producer
-            .insert(standing.producer_id, Arc::clone(id));
+            .extend(ids.map(|producer_id| (producer_id, Arc::clone(id))));
         if standing.state != TxnState::Ongoing {
             self.timers.cancel(id);
         }
@@ -146,31 +175,33 @@ impl Transactions {
         }
     }
 
-    /// Applies that a transactional id is forgotten.
-    pub fn expired(&mut self, id: &Arc<str>, round: u64) {
+    fn expired(&mut self, id: &Arc<str>, round: u64) {
         if let Some(txn) = self.by_id.remove(id) {
-            self.by_producer.remove(&txn.standing.producer_id);
+            for producer_id in txn.standing.producer_ids() {
+                self.by_producer.remove(&producer_id);
+            }
             self.timers.cancel(id);
         }
         self.gone_round = self.gone_round.max(round);
     }
 
-    /// The partitions of a transaction, to apply a record to.
-    pub(super) fn partitions_mut(
-        &mut self,
-        id: &str,
-        round: u64,
-    ) -> Option<&mut BTreeSet<PartitionId>> {
-        let txn = self.by_id.get_mut(id)?;
-        txn.round = round;
-        Some(&mut txn.partitions)
+    fn touched(&mut self, id: &str, round: u64, change: impl FnOnce(&mut Txn) -> bool) {
+        if let Some(txn) = self.by_id.get_mut(id) {
+            txn.round = round;
+            change(txn);
+        }
     }
 
-    /// The groups of a transaction, to apply a record to.
-    pub(super) fn groups_mut(&mut self, id: &str, round: u64) -> Option<&mut BTreeSet<Arc<str>>> {
-        let txn = self.by_id.get_mut(id)?;
-        txn.round = round;
-        Some(&mut txn.groups)
+    /// Starts the clock of an open transaction that has none yet.
+    pub fn wind(&mut self, id: &str, now: Now) {
+        if let Some(txn) = self.get(id)
+            && txn.state() == TxnState::Ongoing
+            && self.timers.get(id).is_none()
+            && let Some(left_ms) = txn.remaining_ms(now.wall_ms)
+        {
+            let id = Arc::clone(&txn.id);
+            self.timers.set(id, now.mono.plus_ms(left_ms));
+        }
     }
 
     /// Tombstones of the ids that have been idle for so long. While the clock is implausible, none goes by age.
@@ -183,10 +214,8 @@ impl Transactions {
             let idle_ms = wall_ms.saturating_sub(txn.standing.updated_ms);
             txn.state().is_idle() && idle_ms >= expiration_ms
         };
-        let tombstone = |txn: &Txn| Record::TransactionExpired {
-            id: Arc::clone(&txn.id),
-        };
-        self.iter().filter(is_old).map(tombstone).collect()
+        let old = self.iter().filter(is_old);
+        old.map(|txn| txn.record(TxnFact::Expired)).collect()
     }
 
     /// What must hold between turns.
@@ -196,12 +225,15 @@ impl Transactions {
     pub fn check_invariants(&self) {
         let ending: BTreeSet<&Arc<str>> = self.ending.iter().collect();
         assert_eq!(ending.len(), self.ending.len(), "an end is written once");
-        assert_eq!(self.by_producer.len(), self.by_id.len());
+        let mut producer_id_count = 0;
         for (id, txn) in &self.by_id {
             txn.check_invariants();
             assert_eq!(*id, txn.id);
-            let owner = self.by_producer.get(&txn.standing.producer_id);
-            assert_eq!(owner, Some(id), "a producer id is one's own");
+            for producer_id in txn.standing.producer_ids() {
+                let owner = self.by_producer.get(&producer_id);
+                assert_eq!(owner, Some(id), "a producer id is one's own");
+                producer_id_count += 1;
+            }
             let is_timed = self.timers.get(id).is_some();
             match txn.state() {
                 TxnState::Ongoing => assert_eq!(is_timed, txn.timeout_ms().is_some()),
@@ -209,6 +241,7 @@ impl Transactions {
                 _ => assert!(!is_timed && !ending.contains(id)),
             }
         }
+        assert_eq!(self.by_producer.len(), producer_id_count);
     }
 
     /// The transactional id of a claim.

@@ -1,5 +1,6 @@
-//! What producers say, without its encoding, and what they are told by the version that they speak.
+//! What producers say, without its encoding.
 
+use crate::broker::facts::Producer;
 use crate::proto::error::ErrorCode;
 
 /// A producer asks for its id and epoch (InitProducerId with a transactional id).
@@ -9,8 +10,8 @@ pub struct Init<'a> {
     pub transactional_id: &'a str,
     /// After how long its transactions are to be aborted.
     pub timeout_ms: i32,
-    /// The producer id and epoch that it says it has (v3+).
-    pub believed: Option<(i64, i16)>,
+    /// What it says it has been (v3+).
+    pub believed: Option<Producer>,
 }
 
 impl Init<'_> {
@@ -34,10 +35,8 @@ impl Init<'_> {
 pub struct Claim<'a> {
     /// The transactional id.
     pub transactional_id: &'a str,
-    /// Its producer id.
-    pub producer_id: i64,
-    /// Its epoch.
-    pub epoch: i16,
+    /// Its producer id and epoch.
+    pub producer: Producer,
 }
 
 impl Claim<'_> {
@@ -49,66 +48,6 @@ impl Claim<'_> {
         match self.transactional_id {
             "" => Err(ErrorCode::INVALID_REQUEST),
             _ => Ok(()),
-        }
-    }
-}
-
-/// What becomes of a write to a partition, or of offsets of a group, that the transaction does not have yet. It goes by
-/// the version of the request (KIP-890), and so does what the producer is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Joining {
-    /// It is refused; the producer knows no better code than 48.
-    Refused,
-    /// It is refused; the producer knows that it can abort and go on (120).
-    Abortable,
-    /// It joins the transaction, and begins it.
-    Added,
-}
-
-impl Joining {
-    /// Of Produce of that version.
-    #[must_use]
-    pub fn of_produce(version: i16) -> Joining {
-        match version {
-            ..=10 => Joining::Refused,
-            11 => Joining::Abortable,
-            _ => Joining::Added,
-        }
-    }
-
-    /// Of TxnOffsetCommit of that version.
-    #[must_use]
-    pub fn of_offsets(version: i16) -> Joining {
-        match version {
-            ..=3 => Joining::Refused,
-            4 => Joining::Abortable,
-            _ => Joining::Added,
-        }
-    }
-
-    /// The code for the producer. Everybody who writes expects 47 where others are told 90.
-    #[must_use]
-    pub fn told(self, error: ErrorCode) -> ErrorCode {
-        match error {
-            ErrorCode::PRODUCER_FENCED => ErrorCode::INVALID_PRODUCER_EPOCH,
-            ErrorCode::TRANSACTION_ABORTABLE if self == Joining::Refused => {
-                ErrorCode::INVALID_TXN_STATE
-            }
-            other => other,
-        }
-    }
-
-    /// The code for a producer of records: what it may not try again after is 19, which every version does.
-    #[must_use]
-    pub fn told_to_writer(self, error: ErrorCode) -> ErrorCode {
-        match self.told(error) {
-            ErrorCode::COORDINATOR_LOAD_IN_PROGRESS | ErrorCode::COORDINATOR_NOT_AVAILABLE => {
-                ErrorCode::NOT_ENOUGH_REPLICAS
-            }
-            ErrorCode::CONCURRENT_TRANSACTIONS if self != Joining::Added => {
-                ErrorCode::NOT_ENOUGH_REPLICAS
-            }
-            other => other,
         }
     }
 }

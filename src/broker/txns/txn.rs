@@ -1,8 +1,8 @@
-//! One transactional id: where it stands, what its transaction has touched, and what may be asked of it.
+//! One transactional id: where it stands, and what its transaction has touched.
 
-use super::{Claim, LOG};
-use crate::broker::facts::{Standing, TxnState};
-use crate::proto::error::ErrorCode;
+use super::super::record::Record;
+use super::LOG;
+use crate::broker::facts::{Producer, Standing, TxnFact, TxnState, TxnVersion};
 use crate::storage::PartitionId;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -46,30 +46,11 @@ impl Txn {
         self.standing.state
     }
 
-    /// Whether the claim is that of its producer.
-    ///
-    /// # Errors
-    /// 49 when the producer has another id, 90 when it has another epoch.
-    pub(super) fn check(&self, claim: &Claim<'_>) -> Result<(), ErrorCode> {
-        if claim.producer_id != self.standing.producer_id {
-            return Err(ErrorCode::INVALID_PRODUCER_ID_MAPPING);
-        }
-        if claim.epoch != self.standing.epoch {
-            return Err(ErrorCode::PRODUCER_FENCED);
-        }
-        Ok(())
-    }
-
-    /// Whether the claim is that of its producer, and no end is being written.
-    ///
-    /// # Errors
-    /// 49, 90, and 51 while an end is being written.
-    pub(super) fn check_open(&self, claim: &Claim<'_>) -> Result<(), ErrorCode> {
-        self.check(claim)?;
-        match self.state().is_prepared() {
-            true => Err(ErrorCode::CONCURRENT_TRANSACTIONS),
-            false => Ok(()),
-        }
+    /// A fact about it, as the journal takes it.
+    #[must_use]
+    pub fn record(&self, fact: TxnFact) -> Record {
+        let id = Arc::clone(&self.id);
+        Record::Transaction { id, fact }
     }
 
     /// After how long its transaction is aborted, if ever.
@@ -78,10 +59,12 @@ impl Txn {
         (timeout_ms != NEVER_MS).then_some(timeout_ms.into())
     }
 
-    /// What is left of its timeout. A clock that has jumped can make it short, and never longer than it is.
+    /// What is left of the timeout of its open transaction. A clock that has jumped can make it short, and never longer than it is.
     pub(super) fn remaining_ms(&self, wall_ms: i64) -> Option<i64> {
         let timeout_ms = self.timeout_ms()?;
-        let until_ms = self.standing.started_ms.saturating_add(timeout_ms);
+        let started_ms = self.standing.started_ms;
+        let started_ms = started_ms.expect("who has a transaction has begun it");
+        let until_ms = started_ms.saturating_add(timeout_ms);
         Some(until_ms.saturating_sub(wall_ms).clamp(0, timeout_ms))
     }
 
@@ -90,7 +73,7 @@ impl Txn {
         let tells_logs = match standing.state {
             TxnState::Empty | TxnState::PrepareCommit | TxnState::PrepareAbort => true,
             TxnState::CompleteCommit | TxnState::CompleteAbort => {
-                standing.version < super::BUMPING_VERSION
+                standing.version == TxnVersion::V1
             }
             TxnState::Ongoing => false,
         };
@@ -109,7 +92,7 @@ impl Txn {
     /// What must hold between turns.
     pub(super) fn check_invariants(&self) {
         let Standing {
-            epoch,
+            producer: Producer { epoch, .. },
             last_epoch,
             next_producer_id,
             started_ms,
@@ -119,17 +102,17 @@ impl Txn {
         } = self.standing;
         assert!(epoch >= 0, "who is journaled has an epoch");
         assert!(self.settled_round <= self.round);
-        assert_eq!(state == TxnState::Empty, started_ms < 0);
+        assert_eq!(state == TxnState::Empty, started_ms.is_none());
         if state.is_idle() {
             assert!(self.partitions.is_empty(), "nothing is left to be marked");
         }
         if state != TxnState::Ongoing {
             assert!(self.groups.is_empty(), "offsets go with the decision");
         }
-        if state.is_prepared() && version >= super::BUMPING_VERSION {
-            assert!(epoch > last_epoch || epoch == i16::MAX);
+        if state.is_prepared() && version == TxnVersion::V2 {
+            assert!(last_epoch.is_some_and(|last| epoch > last) || epoch == i16::MAX);
         }
-        assert!(next_producer_id < 0 || state.is_prepared());
+        assert!(next_producer_id.is_none() || state.is_prepared());
     }
 }
 

@@ -4,11 +4,11 @@ use super::*;
 use ErrorCode as E;
 
 /// Brings an id into that state, with an epoch that is not the first. Answers its producer.
-fn in_state(state: TxnState, version: i16) -> (Desk, (i64, i16)) {
+fn in_state(state: TxnState, version: TxnVersion) -> (Desk, Who) {
     let mut desk = desk();
     desk.producer();
     let who = desk.init(None).unwrap();
-    let commits = matches!(state, TxnState::PrepareCommit | TxnState::CompleteCommit);
+    let commits = state.commits();
     if state != TxnState::Empty {
         desk.add(who, &[0]).unwrap();
     }
@@ -19,15 +19,13 @@ fn in_state(state: TxnState, version: i16) -> (Desk, (i64, i16)) {
         desk.sync();
     }
     assert_eq!(desk.state(), state);
-    let Standing {
-        producer_id, epoch, ..
-    } = desk.txn().standing;
-    (desk, (producer_id, epoch))
+    let who = pair(desk.txn().standing.producer);
+    (desk, who)
 }
 
 #[test]
 fn the_table_of_version_one_holds() {
-    let done = Ok((NO_PRODUCER_ID, NO_PRODUCER_EPOCH));
+    let done = Ok((1000, 1));
     let its = Err(E::INVALID_TXN_STATE);
     let ct = Err(E::CONCURRENT_TRANSACTIONS);
     let table = [
@@ -127,7 +125,7 @@ fn a_producer_of_version_two_goes_from_transaction_to_transaction() {
     let mut desk = desk();
     let mut who = desk.producer();
     for round in 0..5 {
-        desk.write(who, 0, Joining::Added).unwrap();
+        desk.write(who, 0, V2).unwrap();
         let next = desk.ended(who, round % 2 == 0, V2);
         assert_eq!(next, (1000, who.1 + 1));
         who = next;
@@ -142,17 +140,17 @@ fn the_end_that_uses_up_the_epochs_brings_a_new_id_and_can_be_repeated() {
     while who.1 < i16::MAX - 1 {
         who = desk.init(None).unwrap();
     }
-    desk.write(who, 0, Joining::Added).unwrap();
+    desk.write(who, 0, V2).unwrap();
     assert_eq!(desk.end(who, true, V2), Ok((1001, 0)));
     let standing = desk.txn().standing;
-    assert_eq!((standing.producer_id, standing.epoch), (1000, i16::MAX));
+    assert_eq!(standing.producer, producer((1000, i16::MAX)));
     assert_eq!(desk.end(who, true, V2), Err(E::CONCURRENT_TRANSACTIONS));
     desk.sync();
     assert_eq!(desk.markers, [(at(0), 1000, i16::MAX, true)]);
     assert_eq!(desk.end(who, true, V2), Ok((1001, 0)), "a lost answer");
     assert_eq!(desk.end(who, false, V2), Err(E::INVALID_TXN_STATE));
     assert!(desk.txns.of_producer(1000).is_none());
-    desk.write((1001, 0), 0, Joining::Added).unwrap();
+    desk.write((1001, 0), 0, V2).unwrap();
     assert_eq!(desk.end(who, true, V2), Err(E::INVALID_PRODUCER_ID_MAPPING));
 }
 
@@ -165,7 +163,7 @@ fn an_abort_where_there_is_nothing_moves_the_epoch_and_writes_no_marker() {
     desk.sync();
     assert_eq!(desk.state(), TxnState::CompleteAbort);
     assert!(desk.markers.is_empty());
-    assert_eq!(desk.txn().standing.started_ms, desk.now.wall_ms);
+    assert_eq!(desk.txn().standing.started_ms, Some(desk.now.wall_ms));
 }
 
 #[test]
@@ -182,10 +180,7 @@ fn a_full_disk_puts_the_end_off_and_others_go_on() {
         transactional_id: "other",
         ..claim(other)
     };
-    let Ok(Ended::Decided(standing)) = desk.txns.end(&idle, false, V2, 9000, desk.now) else {
-        panic!("it may abort");
-    };
-    desk.decide("other", standing);
+    desk.end_by(&idle, false, V2).expect("it may abort");
     desk.sync();
     let other = desk.txns.get("other").unwrap();
     assert_eq!(
@@ -209,7 +204,7 @@ fn an_end_that_is_too_large_for_a_turn_is_complete_only_with_its_last_partition(
     desk.end(who, true, V2).unwrap();
     (desk.synced, desk.gathering) = (desk.gathering, desk.gathering + 1);
     let id = desk.txns.take_end(desk.synced).unwrap();
-    let part = desk.txns.marked(&id, &[at(0), at(2)], desk.now);
+    let part = desk.txn().marked(&[at(0), at(2)], desk.now);
     desk.txns.go_on(Arc::clone(&id));
     desk.keep(part);
     assert_eq!(desk.state(), TxnState::PrepareCommit);
@@ -218,7 +213,7 @@ fn an_end_that_is_too_large_for_a_turn_is_complete_only_with_its_last_partition(
         Some(id),
         "in the next turn"
     );
-    let rest = desk.txns.marked(&ID.into(), &[at(1)], desk.now);
+    let rest = desk.txn().marked(&[at(1)], desk.now);
     desk.keep(rest);
     assert_eq!(desk.state(), TxnState::CompleteCommit);
 }

@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn a_transaction_is_aborted_at_its_timeout_and_not_before() {
-    for (finalized, last_epoch) in [(V2, 0), (V1, NO_PRODUCER_EPOCH)] {
+    for (finalized, last_epoch) in [(V2, Some(0)), (V1, None)] {
         let mut desk = desk();
         desk.finalized = finalized;
         let who = desk.producer();
@@ -17,7 +17,10 @@ fn a_transaction_is_aborted_at_its_timeout_and_not_before() {
         desk.sync();
         assert_eq!(desk.markers, [(at(0), 1000, 1, false)]);
         let standing = desk.txn().standing;
-        assert_eq!((standing.epoch, standing.last_epoch), (1, last_epoch));
+        assert_eq!(
+            (standing.producer.epoch, standing.last_epoch),
+            (1, last_epoch)
+        );
         assert_eq!(desk.txns.next_deadline(), None);
         assert_eq!(desk.add(who, &[0]), Err(ErrorCode::PRODUCER_FENCED));
     }
@@ -55,16 +58,15 @@ fn a_timeout_that_uses_up_the_epochs_leaves_a_way_on() {
     for (finalized, standing) in [(V2, (1001, 0)), (V1, (1000, i16::MAX))] {
         let mut desk = desk();
         desk.finalized = finalized;
-        let mut who = desk.producer();
-        while who.1 < i16::MAX - 1 {
-            who = desk.init(None).unwrap();
+        let mut last = desk.producer();
+        while last.1 < i16::MAX - 1 {
+            last = desk.init(None).unwrap();
         }
-        desk.add(who, &[0]).unwrap();
+        desk.add(last, &[0]).unwrap();
         desk.wait(TIMEOUT_MS.into());
         desk.sync();
         assert_eq!(desk.markers, [(at(0), 1000, i16::MAX, false)]);
-        let now = desk.txn().standing;
-        assert_eq!((now.producer_id, now.epoch), standing);
+        assert_eq!(pair(desk.txn().standing.producer), standing);
         let next = desk.init(None).unwrap();
         assert_eq!(next.0, 1001);
     }
@@ -82,8 +84,7 @@ fn a_transaction_that_another_system_decides_about_is_never_timed_out() {
     let Ok(Initialized::Ready(standing)) = desk.txns.init(&ask, V2, 1000, desk.now) else {
         panic!("a new id");
     };
-    let id = ID.into();
-    desk.keep(vec![Record::Transaction { id, standing }]);
+    desk.stands(ID, standing);
     desk.add((1000, 0), &[0]).unwrap();
     assert_eq!(desk.txns.next_deadline(), None);
     desk.restart();

@@ -83,7 +83,7 @@ fn a_producer_of_an_unused_up_id_goes_on_under_a_new_one() {
     for believes in [false, true] {
         let mut desk = desk();
         desk.producer();
-        while desk.txn().standing.epoch < i16::MAX - 1 {
+        while desk.txn().standing.producer.epoch < i16::MAX - 1 {
             desk.init(None).unwrap();
         }
         let last = (1000, i16::MAX - 1);
@@ -102,7 +102,7 @@ fn a_producer_of_an_unused_up_id_goes_on_under_a_new_one() {
 fn nobody_with_an_older_epoch_gets_on_when_the_epochs_are_used_up() {
     let mut desk = desk();
     desk.producer();
-    while desk.txn().standing.epoch < i16::MAX - 1 {
+    while desk.txn().standing.producer.epoch < i16::MAX - 1 {
         desk.init(None).unwrap();
     }
     let older = Some((1000, i16::MAX - 2));
@@ -114,9 +114,9 @@ fn nobody_writes_with_an_epoch_that_is_not_durable() {
     let mut desk = desk();
     let who = desk.init_at_once(ID, None).unwrap();
     let concurrent = Err(ErrorCode::CONCURRENT_TRANSACTIONS);
-    assert_eq!(desk.write(who, 0, Joining::Added), concurrent);
+    assert_eq!(desk.write(who, 0, V2), concurrent);
     desk.sync();
-    assert_eq!(desk.write(who, 0, Joining::Added), Ok(()));
+    assert_eq!(desk.write(who, 0, V2), Ok(()));
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn an_idle_id_is_forgotten_in_time_and_an_open_one_never() {
     let who = desk.producer();
     desk.now.wall_ms += 1000;
     assert_eq!(desk.txns.idle(desk.now.wall_ms, 1001), []);
-    let gone = vec![Record::TransactionExpired { id: ID.into() }];
+    let gone = vec![desk.txn().record(TxnFact::Expired)];
     assert_eq!(desk.txns.idle(desk.now.wall_ms, 1000), gone);
     assert_eq!(desk.txns.idle(1000, -1000), [], "an implausible clock");
     desk.add(who, &[0]).unwrap();

@@ -1,8 +1,8 @@
-//! What joins a transaction, by which version, and what others are told.
+//! What joins a transaction, and by which version.
 
 use super::*;
 
-const WAYS: [Joining; 3] = [Joining::Refused, Joining::Abortable, Joining::Added];
+const WAYS: [TxnVersion; 2] = [V1, V2];
 
 #[test]
 fn the_first_partition_begins_the_transaction_and_later_ones_join_it() {
@@ -11,7 +11,7 @@ fn the_first_partition_begins_the_transaction_and_later_ones_join_it() {
     desk.add(who, &[3, 1]).unwrap();
     assert_eq!(desk.state(), TxnState::Ongoing);
     let begun_ms = desk.txn().standing.started_ms;
-    assert_eq!(begun_ms, desk.now.wall_ms);
+    assert_eq!(begun_ms, Some(desk.now.wall_ms));
     desk.wait(1000);
     desk.add(who, &[1, 2]).unwrap();
     desk.add_group(who, "readers").unwrap();
@@ -45,7 +45,7 @@ fn who_is_not_the_producer_joins_nothing() {
         let fenced = Err(ErrorCode::PRODUCER_FENCED);
         assert_eq!(desk.add(stranger, &[0]), fenced);
         assert_eq!(desk.add_group(stranger, "g"), fenced);
-        assert_eq!(desk.write(stranger, 0, Joining::Added), fenced);
+        assert_eq!(desk.write(stranger, 0, V2), fenced);
     }
     assert_eq!(desk.state(), TxnState::Empty);
 }
@@ -55,14 +55,13 @@ fn a_partition_that_was_not_added_joins_by_version_two_alone() {
     let mut desk = desk();
     let who = desk.producer();
     desk.add(who, &[0]).unwrap();
-    for joining in WAYS {
-        assert_eq!(desk.write(who, 0, joining), Ok(()));
+    for version in WAYS {
+        assert_eq!(desk.write(who, 0, version), Ok(()));
     }
     let abortable = Err(ErrorCode::TRANSACTION_ABORTABLE);
-    assert_eq!(desk.write(who, 1, Joining::Refused), abortable);
-    assert_eq!(desk.write(who, 1, Joining::Abortable), abortable);
-    assert_eq!(desk.write(who, 1, Joining::Added), Ok(()));
-    assert_eq!(desk.write(who, 1, Joining::Refused), Ok(()));
+    assert_eq!(desk.write(who, 1, V1), abortable);
+    assert_eq!(desk.write(who, 1, V2), Ok(()));
+    assert_eq!(desk.write(who, 1, V1), Ok(()));
 }
 
 #[test]
@@ -70,44 +69,15 @@ fn a_group_that_was_not_added_joins_by_version_two_alone() {
     let mut desk = desk();
     let who = desk.producer();
     let abortable = Err(ErrorCode::TRANSACTION_ABORTABLE);
-    for joining in [Joining::Refused, Joining::Abortable] {
-        let told = desk.txns.admit_group(&claim(who), "g", joining, desk.now);
-        assert_eq!(told, abortable);
-    }
-    let joins = desk
-        .txns
-        .admit_group(&claim(who), "g", Joining::Added, desk.now);
+    let told = desk.txns.admit_group(&claim(who), "g", V1, desk.now);
+    assert_eq!(told, abortable);
+    let joins = desk.txns.admit_group(&claim(who), "g", V2, desk.now);
     desk.keep(joins.unwrap());
     assert_eq!(desk.state(), TxnState::Ongoing);
-    for joining in WAYS {
-        let told = desk.txns.admit_group(&claim(who), "g", joining, desk.now);
+    for version in WAYS {
+        let told = desk.txns.admit_group(&claim(who), "g", version, desk.now);
         assert_eq!(told, Ok(Vec::new()));
     }
-}
-
-#[test]
-fn versions_of_requests_say_what_joins_and_which_codes_are_known() {
-    let of_produce = [9, 10, 11, 12, 13].map(Joining::of_produce);
-    let of_offsets = [2, 3, 4, 5, 6].map(Joining::of_offsets);
-    let [refused, abortable, added] = WAYS;
-    assert_eq!(of_produce, [refused, refused, abortable, added, added]);
-    assert_eq!(of_offsets, of_produce);
-    let codes =
-        |error| WAYS.map(|joining| (joining.told(error).0, joining.told_to_writer(error).0));
-    assert_eq!(codes(ErrorCode::PRODUCER_FENCED), [(47, 47); 3]);
-    assert_eq!(
-        codes(ErrorCode::TRANSACTION_ABORTABLE),
-        [(48, 48), (120, 120), (120, 120)]
-    );
-    assert_eq!(
-        codes(ErrorCode::CONCURRENT_TRANSACTIONS),
-        [(51, 19), (51, 19), (51, 51)]
-    );
-    assert_eq!(
-        codes(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS),
-        [(14, 19); 3]
-    );
-    assert_eq!(codes(ErrorCode::INVALID_PRODUCER_ID_MAPPING), [(49, 49); 3]);
 }
 
 #[test]
@@ -120,8 +90,8 @@ fn nothing_joins_while_an_end_is_being_written() {
         let concurrent = Err(ErrorCode::CONCURRENT_TRANSACTIONS);
         assert_eq!(desk.add(next, &[0]), concurrent);
         assert_eq!(desk.add_group(next, "g"), concurrent);
-        for joining in WAYS {
-            assert_eq!(desk.write(next, 0, joining), concurrent);
+        for version in WAYS {
+            assert_eq!(desk.write(next, 0, version), concurrent);
         }
         assert!(!desk.txns.is_ongoing(who.0));
     }
@@ -129,7 +99,7 @@ fn nothing_joins_while_an_end_is_being_written() {
 
 #[test]
 fn a_transaction_of_version_one_is_written_to_only_when_the_one_before_is_durably_complete() {
-    for joining in WAYS {
+    for version in WAYS {
         let mut desk = desk();
         let who = desk.producer();
         desk.add(who, &[0]).unwrap();
@@ -138,9 +108,9 @@ fn a_transaction_of_version_one_is_written_to_only_when_the_one_before_is_durabl
         assert_eq!(desk.state(), TxnState::CompleteCommit);
         desk.add(who, &[0]).unwrap();
         let concurrent = Err(ErrorCode::CONCURRENT_TRANSACTIONS);
-        assert_eq!(desk.write(who, 0, joining), concurrent);
+        assert_eq!(desk.write(who, 0, version), concurrent);
         desk.sync();
-        assert_eq!(desk.write(who, 0, joining), Ok(()));
+        assert_eq!(desk.write(who, 0, version), Ok(()));
     }
 }
 
@@ -148,9 +118,9 @@ fn a_transaction_of_version_one_is_written_to_only_when_the_one_before_is_durabl
 fn a_transaction_of_version_two_is_written_to_at_once() {
     let mut desk = desk();
     let who = desk.producer();
-    desk.write(who, 0, Joining::Added).unwrap();
+    desk.write(who, 0, V2).unwrap();
     let next = desk.end(who, true, V2).unwrap();
     desk.sync();
-    assert_eq!(desk.write(next, 0, Joining::Added), Ok(()));
+    assert_eq!(desk.write(next, 0, V2), Ok(()));
     assert_eq!(desk.state(), TxnState::Ongoing);
 }

@@ -1,6 +1,6 @@
-//! The coordinator under a simulated clock. Logs are models that keep what Kafka's producer state keeps; rounds end when
-//! the test says so. Everything that is decided is journaled as the broker does it and read back, and the
-//! invariants are checked after every step.
+//! The coordinator under a simulated clock. Logs are lists of markers; those that keep what Kafka's producer state keeps
+//! are in `random`. Rounds end when the test says so. Everything that is decided is applied as the broker does it, and
+//! read back from what the journal would have; the invariants are checked after every step.
 
 mod ending;
 mod fencing;
@@ -10,18 +10,23 @@ mod random;
 mod restarting;
 
 use super::*;
-use crate::clock::{Mono, Now};
+use crate::broker::facts::{Producer, TxnVersion};
+use crate::clock::Mono;
 use crate::journal::Change;
 use crate::proto::Uuid;
 use crate::proto::batch::{NO_PRODUCER_EPOCH, NO_PRODUCER_ID};
+use crate::storage::PartitionId;
 
 const ID: &str = "orders";
 const TIMEOUT_MS: i32 = 60_000;
-const V1: i16 = 0;
-const V2: i16 = BUMPING_VERSION;
+const V1: TxnVersion = TxnVersion::V1;
+const V2: TxnVersion = TxnVersion::V2;
 
-/// What EndTxn answers.
-type Answer = Result<(i64, i16), ErrorCode>;
+/// A producer id and epoch, as tests write them.
+type Who = (i64, i16);
+
+/// What InitProducerId and EndTxn answer.
+type Answer = Result<Who, ErrorCode>;
 
 /// The transactions, the clock, the journal and the logs.
 struct Desk {
@@ -31,9 +36,10 @@ struct Desk {
     gathering: u64,
     synced: u64,
     /// What `transaction.version` is finalized at.
-    finalized: i16,
+    finalized: TxnVersion,
     next_id: i64,
-    journal: Vec<Record>,
+    /// Records, and the round that each belongs to.
+    journal: Vec<(u64, Record)>,
     /// Markers as they were written: where, by whom, in which epoch, and whether they commit.
     markers: Vec<(PartitionId, i64, i16, bool)>,
     /// The disk takes no markers.
@@ -62,35 +68,40 @@ fn at(partition: i32) -> PartitionId {
     PartitionId { topic, partition }
 }
 
-fn claim((producer_id, epoch): (i64, i16)) -> Claim<'static> {
+fn producer((id, epoch): Who) -> Producer {
+    Producer { id, epoch }
+}
+
+fn pair(Producer { id, epoch }: Producer) -> Who {
+    (id, epoch)
+}
+
+fn claim(who: Who) -> Claim<'static> {
     Claim {
         transactional_id: ID,
-        producer_id,
-        epoch,
+        producer: producer(who),
     }
 }
 
 impl Desk {
     /// InitProducerId. An answer that is not 51 is durable when it is given.
-    fn init(&mut self, believed: Option<(i64, i16)>) -> Answer {
+    fn init(&mut self, believed: Option<Who>) -> Answer {
         let answer = self.init_at_once(ID, believed);
         self.sync();
         answer
     }
 
-    fn init_at_once(&mut self, id: &str, believed: Option<(i64, i16)>) -> Answer {
+    fn init_at_once(&mut self, id: &str, believed: Option<Who>) -> Answer {
         let ask = Init {
             transactional_id: id,
             timeout_ms: TIMEOUT_MS,
-            believed,
+            believed: believed.map(producer),
         };
         let fresh = self.next_id;
         match self.txns.init(&ask, self.finalized, fresh, self.now)? {
             Initialized::Ready(standing) => {
-                self.take_id(standing);
-                let id = id.into();
-                self.keep(vec![Record::Transaction { id, standing }]);
-                Ok((standing.producer_id, standing.epoch))
+                self.stands(id, standing);
+                Ok(pair(standing.producer))
             }
             Initialized::Fencing(standing) => {
                 self.decide(id, standing);
@@ -100,53 +111,53 @@ impl Desk {
     }
 
     /// The first producer of the id.
-    fn producer(&mut self) -> (i64, i16) {
+    fn producer(&mut self) -> Who {
         self.init(None).expect("a new id")
     }
 
-    fn add(&mut self, who: (i64, i16), partitions: &[i32]) -> Result<(), ErrorCode> {
+    fn add(&mut self, who: Who, partitions: &[i32]) -> Result<(), ErrorCode> {
         let partitions: Vec<_> = partitions.iter().map(|&partition| at(partition)).collect();
-        let records = self
-            .txns
-            .add_partitions(&claim(who), &partitions, V1, self.now)?;
+        self.add_by(&claim(who), &partitions)
+    }
+
+    fn add_by(&mut self, claim: &Claim<'_>, to: &[PartitionId]) -> Result<(), ErrorCode> {
+        let records = self.txns.add_partitions(claim, to, V1, self.now)?;
         self.keep(records);
         Ok(())
     }
 
-    fn add_group(&mut self, who: (i64, i16), group: &str) -> Result<(), ErrorCode> {
+    fn add_group(&mut self, who: Who, group: &str) -> Result<(), ErrorCode> {
         let records = self.txns.add_group(&claim(who), group, V1, self.now)?;
         self.keep(records);
         Ok(())
     }
 
-    fn write(
-        &mut self,
-        who: (i64, i16),
-        partition: i32,
-        joining: Joining,
-    ) -> Result<(), ErrorCode> {
+    fn write(&mut self, who: Who, partition: i32, version: TxnVersion) -> Result<(), ErrorCode> {
         let (claim, synced) = (claim(who), self.synced);
         let records = self
             .txns
-            .admit(&claim, at(partition), joining, synced, self.now)?;
+            .admit(&claim, at(partition), version, synced, self.now)?;
         self.keep(records);
         Ok(())
     }
 
-    fn end(&mut self, who: (i64, i16), commits: bool, version: i16) -> Answer {
-        let claim = claim(who);
+    fn end(&mut self, who: Who, commits: bool, version: TxnVersion) -> Answer {
+        self.end_by(&claim(who), commits, version)
+    }
+
+    fn end_by(&mut self, claim: &Claim<'_>, commits: bool, version: TxnVersion) -> Answer {
         let fresh = self.next_id;
-        match self.txns.end(&claim, commits, version, fresh, self.now)? {
-            Ended::Before(id, epoch) => Ok((id, epoch)),
+        match self.txns.end(claim, commits, version, fresh, self.now)? {
+            Ended::Before(producer) => Ok(pair(producer)),
             Ended::Decided(standing) => {
-                self.decide(ID, standing);
-                Ok(standing.after_end())
+                self.decide(claim.transactional_id, standing);
+                Ok(pair(standing.after_end()))
             }
         }
     }
 
     /// The decided transaction, and one round, and its markers, and another round.
-    fn ended(&mut self, who: (i64, i16), commits: bool, version: i16) -> (i64, i16) {
+    fn ended(&mut self, who: Who, commits: bool, version: TxnVersion) -> Who {
         let answer = self.end(who, commits, version).expect("it may end");
         self.sync();
         self.sync();
@@ -154,22 +165,27 @@ impl Desk {
     }
 
     fn decide(&mut self, id: &str, standing: Standing) {
-        self.take_id(standing);
-        let records = self.txns.decision(&id.into(), standing, Vec::new());
+        let txn = self.txns.get(id).expect("it is there");
+        let step = txn.record(TxnFact::Stands(standing));
+        let records = [step].into_iter().chain(txn.groups_done()).collect();
         self.keep(records);
     }
 
-    fn take_id(&mut self, standing: Standing) {
-        if [standing.producer_id, standing.next_producer_id].contains(&self.next_id) {
-            self.next_id += 1;
-        }
+    /// An id that may be new stands so.
+    fn stands(&mut self, id: &str, standing: Standing) {
+        let (id, fact) = (id.into(), TxnFact::Stands(standing));
+        self.keep(vec![Record::Transaction { id, fact }]);
     }
 
     /// The round being gathered becomes durable, and ends that have waited for it are written.
     fn sync(&mut self) {
+        self.end_round();
+        self.finish();
+    }
+
+    fn end_round(&mut self) {
         self.synced = self.gathering;
         self.gathering += 1;
-        self.finish();
     }
 
     fn finish(&mut self) {
@@ -177,16 +193,16 @@ impl Desk {
             let txn = &self.txns.get(&id).expect("it is there");
             assert!(txn.settled_round <= self.synced, "the decision is durable");
             let standing = txn.standing;
-            let commits = standing.state == TxnState::PrepareCommit;
+            let commits = standing.state.commits();
             let all: Vec<_> = txn.partitions.iter().copied().collect();
             if self.full && !all.is_empty() {
                 self.txns.put_off(id, self.now.mono.plus_ms(500));
                 continue;
             }
-            let (id_of, epoch) = (standing.producer_id, standing.epoch);
+            let (id_of, epoch) = pair(standing.producer);
             let markers = all.iter().map(|&at| (at, id_of, epoch, commits));
             self.markers.extend(markers);
-            let records = self.txns.marked(&id, &all, self.now);
+            let records = txn.marked(&all, self.now);
             self.keep(records);
         }
     }
@@ -197,13 +213,17 @@ impl Desk {
         while let Some(due) = self.txns.next_deadline().filter(|&due| due <= until) {
             self.move_to(due.max(self.now.mono));
             while let Some(id) = self.txns.overdue(self.now.mono) {
-                let standing = self.txns.get(&id).expect("it is there").standing;
-                let fenced = standing.fenced(self.finalized, self.next_id, self.now.wall_ms);
-                self.decide(&id, fenced);
+                self.time_out(&id);
             }
             self.finish();
         }
         self.move_to(until);
+    }
+
+    fn time_out(&mut self, id: &str) {
+        let standing = self.txns.get(id).expect("it is there").standing;
+        let fenced = standing.fenced(self.finalized, self.next_id, self.now.wall_ms);
+        self.decide(id, fenced);
     }
 
     fn move_to(&mut self, at: Mono) {
@@ -215,7 +235,7 @@ impl Desk {
     fn restart(&mut self) {
         self.txns = Transactions::default();
         (self.gathering, self.synced) = (0, 0);
-        for record in std::mem::take(&mut self.journal) {
+        for (_, record) in std::mem::take(&mut self.journal) {
             self.apply(record);
         }
         self.gathering = 1;
@@ -230,31 +250,25 @@ impl Desk {
             let Change { key, value } = encoded.change();
             let read = Record::decode(&Change { key, value }).unwrap();
             assert_eq!(read, Some(record.clone()));
-            self.apply(record);
+            self.apply(record.clone());
+            if let Record::Transaction { id, .. } = record {
+                self.txns.wind(&id, self.now);
+            }
         }
         self.txns.check_invariants();
     }
 
     fn apply(&mut self, record: Record) {
-        let round = self.gathering;
-        match record.clone() {
-            Record::Transaction { id, standing } => self.txns.stepped(&id, standing, round),
-            Record::TransactionExpired { id } => self.txns.expired(&id, round),
-            Record::TransactionPartition { id, at } => {
-                self.txns.partitions_mut(&id, round).unwrap().insert(at);
-            }
-            Record::TransactionPartitionDone { id, at } => {
-                assert!(self.txns.partitions_mut(&id, round).unwrap().remove(&at));
-            }
-            Record::TransactionGroup { id, group } => {
-                self.txns.groups_mut(&id, round).unwrap().insert(group);
-            }
-            Record::TransactionGroupDone { id, group } => {
-                assert!(self.txns.groups_mut(&id, round).unwrap().remove(&group));
-            }
-            _ => panic!("not of this room"),
+        let Record::Transaction { id, fact } = record.clone() else {
+            panic!("not of this room");
+        };
+        if let TxnFact::Stands(standing) = &fact
+            && standing.producer_ids().any(|id| id == self.next_id)
+        {
+            self.next_id += 1;
         }
-        self.journal.push(record);
+        self.txns.apply(&id, fact, self.gathering);
+        self.journal.push((self.gathering, record));
     }
 
     fn txn(&self) -> &Txn {

@@ -1,5 +1,5 @@
-//! Random producers of both versions, cuts of the power, timeouts and zombies, over logs that keep what Kafka's producer
-//! state keeps. A cut loses any tail of each log that no round has made durable; only where it loses none of that may the
+//! Random producers of both versions, cuts of the power, starts on a full disk, timeouts and zombies, over logs that keep
+//! what Kafka's producer state keeps. Some worlds begin where the epochs are nearly used up. A cut loses any tail of each log that no round has made durable; only where it loses none of that may the
 //! journal keep a part of what it has withheld, for a round makes logs durable first.
 //!
 //! In the end every log must say the same of every transaction: committed where its producer was told so, aborted where
@@ -37,7 +37,7 @@ enum What {
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     round: u64,
-    who: (i64, i16),
+    who: Who,
     what: What,
 }
 
@@ -56,12 +56,12 @@ impl Log {
 
     /// Takes a marker by Kafka's rules.
     fn mark(&mut self, round: u64, standing: &Standing) {
-        let who = (standing.producer_id, standing.epoch);
+        let who = pair(standing.producer);
         let (last, _) = self.known(who.0);
-        if who.1 < last || (standing.version >= V2 && who.1 == last) {
+        if who.1 < last || (standing.version == V2 && who.1 == last) {
             return;
         }
-        let commits = standing.state == TxnState::PrepareCommit;
+        let commits = standing.state.commits();
         let what = What::End { commits };
         self.0.push(Entry { round, who, what });
     }
@@ -108,14 +108,14 @@ enum Step {
 struct Actor {
     id: &'static str,
     /// Of Produce and of EndTxn.
-    versions: (i16, i16),
+    versions: (TxnVersion, TxnVersion),
     is_hasty: bool,
-    who: (i64, i16),
+    who: Who,
     step: Step,
     txn: usize,
     written: usize,
     /// An answer that leaves with that round: what it tells, and what to do then.
-    answer: Option<(u64, (i64, i16), Step)>,
+    answer: Option<(u64, Who, Step)>,
 }
 
 /// What an answer tells of a transaction.
@@ -127,13 +127,12 @@ enum Fact {
 
 struct World {
     luck: Luck,
-    txns: Transactions,
-    now: Now,
-    gathering: u64,
-    synced: u64,
-    finalized: i16,
-    next_id: i64,
-    journal: Vec<(u64, Record)>,
+    /// Its disk takes no markers from some starts on, until `recover`.
+    desk: Desk,
+    /// What the last start has found open in logs and could not settle yet.
+    strays: Vec<Stray>,
+    /// The last start was on a full disk.
+    was_full: bool,
     logs: [Log; 3],
     stories: Vec<Story>,
     actors: Vec<Actor>,
@@ -154,6 +153,8 @@ fn fact_of(actor: &Actor) -> Option<Fact> {
 }
 
 const IDS: [&str; 3] = ["a", "b", "c"];
+/// When an end that was put off is tried again.
+const RETRY_MS: i64 = 500;
 
 fn world(seed: u64) -> World {
     let mut luck = Luck(seed);
@@ -170,14 +171,21 @@ fn world(seed: u64) -> World {
         answer: None,
     };
     let actors = (0..IDS.len()).map(actor).collect();
+    let mut desk = desk();
+    desk.finalized = [V1, V2][luck.index(2)];
+    if luck.is(2) {
+        for id in IDS {
+            let standing = Standing {
+                producer: producer((desk.next_id, i16::MAX - 6)),
+                ..Standing::unborn(desk.next_id)
+            };
+            desk.stands(id, standing);
+        }
+    }
     World {
-        txns: Transactions::default(),
-        now: desk().now,
-        gathering: 1,
-        synced: 0,
-        finalized: [V1, V2][luck.index(2)],
-        next_id: 1,
-        journal: Vec::new(),
+        desk,
+        strays: Vec::new(),
+        was_full: false,
         logs: Default::default(),
         stories: Vec::new(),
         actors,
@@ -187,39 +195,8 @@ fn world(seed: u64) -> World {
 }
 
 impl World {
-    fn keep(&mut self, records: Vec<Record>) {
-        for record in records {
-            self.apply(&record, self.gathering);
-            self.journal.push((self.gathering, record));
-        }
-        self.txns.check_invariants();
-    }
-
-    fn apply(&mut self, record: &Record, round: u64) {
-        let txns = &mut self.txns;
-        match record {
-            Record::Transaction { id, standing } => txns.stepped(id, *standing, round),
-            Record::TransactionPartition { id, at } => {
-                txns.partitions_mut(id, round).unwrap().insert(*at);
-            }
-            Record::TransactionPartitionDone { id, at } => {
-                txns.partitions_mut(id, round).unwrap().remove(at);
-            }
-            _ => panic!("not of this room"),
-        }
-    }
-
-    fn step(&mut self, id: &str, standing: Standing) {
-        if [standing.producer_id, standing.next_producer_id].contains(&self.next_id) {
-            self.next_id += 1;
-        }
-        let records = self.txns.decision(&id.into(), standing, Vec::new());
-        self.keep(records);
-    }
-
     fn sync(&mut self) {
-        self.synced = self.gathering;
-        self.gathering += 1;
+        self.desk.end_round();
         for (_, txn, fact) in std::mem::take(&mut self.on_their_way) {
             self.learn(txn, fact);
         }
@@ -227,35 +204,49 @@ impl World {
     }
 
     fn finish(&mut self) {
-        while let Some(id) = self.txns.take_end(self.synced) {
-            let txn = self.txns.get(&id).unwrap();
+        while let Some(id) = self.desk.txns.take_end(self.desk.synced) {
+            let txn = self.desk.txns.get(&id).unwrap();
             let (standing, all) = (txn.standing, txn.partitions.clone());
+            if self.desk.full && !all.is_empty() {
+                let until = self.desk.now.mono.plus_ms(RETRY_MS);
+                self.desk.txns.put_off(id, until);
+                continue;
+            }
             let most = 1 + self.luck.index(3);
             let part: Vec<_> = all.iter().copied().take(most).collect();
             for at in &part {
                 let log = &mut self.logs[usize::try_from(at.partition).unwrap()];
-                log.mark(self.gathering, &standing);
+                log.mark(self.desk.gathering, &standing);
             }
-            let records = self.txns.marked(&id, &part, self.now);
+            let records = self
+                .desk
+                .txns
+                .get(&id)
+                .unwrap()
+                .marked(&part, self.desk.now);
             if part.len() < all.len() {
-                self.txns.go_on(id);
+                self.desk.txns.go_on(id);
             }
-            self.keep(records);
+            self.desk.keep(records);
         }
     }
 
     /// The power fails, and comes back.
     fn cut(&mut self) {
-        let synced = self.synced;
+        let synced = self.desk.synced;
         let is_whole = self.luck.is(2);
         for log in self.logs.iter_mut().filter(|_| !is_whole) {
             let safe = log.0.partition_point(|entry| entry.round <= synced);
             let keeps = safe + self.luck.index(log.0.len() - safe + 1);
             log.0.truncate(keeps);
         }
-        let safe = self.journal.partition_point(|(round, _)| *round <= synced);
-        let more = self.luck.index(self.journal.len() - safe + 1);
-        self.journal
+        let safe = self
+            .desk
+            .journal
+            .partition_point(|(round, _)| *round <= synced);
+        let more = self.luck.index(self.desk.journal.len() - safe + 1);
+        self.desk
+            .journal
             .truncate(safe + if is_whole { more } else { 0 });
         self.on_their_way.clear();
         for actor in &mut self.actors {
@@ -268,48 +259,74 @@ impl World {
     }
 
     fn restart(&mut self) {
-        self.txns = Transactions::default();
-        for (_, record) in self.journal.clone() {
-            self.apply(&record, 0);
-        }
         let rounds = self.logs.iter_mut().flat_map(|log| &mut log.0);
         rounds.for_each(|entry| entry.round = 0);
-        self.journal.iter_mut().for_each(|(round, _)| *round = 0);
-        (self.gathering, self.synced) = (1, 0);
-        self.txns.resume(self.now);
+        self.was_full = self.luck.is(3);
+        self.desk.full = self.was_full;
+        self.desk.restart();
+        self.strays = self.open();
         self.finish();
-        for index in 0..self.logs.len() {
-            self.adopt(index);
-        }
+        self.settle_strays();
     }
 
-    fn adopt(&mut self, index: usize) {
-        let owners: BTreeSet<i64> = self.logs[index].0.iter().map(|entry| entry.who.0).collect();
-        for producer_id in owners {
-            let (epoch, true) = self.logs[index].known(producer_id) else {
+    /// What is open in the logs.
+    fn open(&self) -> Vec<Stray> {
+        let mut open = Vec::new();
+        for (partition, log) in (0..).zip(&self.logs) {
+            let owners: BTreeSet<i64> = log.0.iter().map(|entry| entry.who.0).collect();
+            let known = owners.into_iter().map(|id| (id, log.known(id)));
+            let known = known.filter(|(_, (_, is_open))| *is_open);
+            open.extend(known.map(|(id, (epoch, _))| Stray {
+                at: at(partition),
+                producer: Producer { id, epoch },
+            }));
+        }
+        open
+    }
+
+    fn settle_strays(&mut self) {
+        let open = self.open();
+        for stray in std::mem::take(&mut self.strays) {
+            if !open.contains(&stray) {
                 continue;
-            };
-            let stray = Stray {
-                at: at(i32::try_from(index).unwrap()),
-                producer_id,
-                epoch,
-            };
-            match self.txns.adopt(&stray, self.now) {
-                Adoption::Adopted(records) => self.keep(records),
-                Adoption::Later => panic!("every end is written"),
-                Adoption::Orphan => panic!("{stray:?}: who writes is journaled"),
+            }
+            match self.desk.txns.adopt(&stray, self.desk.now) {
+                Adoption::Adopted(_, records) => self.desk.keep(records),
+                Adoption::Later => self.strays.push(stray),
+                Adoption::Orphan if self.desk.full => self.strays.push(stray),
+                Adoption::Orphan => self.abort(&stray),
             }
         }
+        assert!(self.was_full || self.strays.is_empty());
+    }
+
+    /// Its producer has gone on while the disk was full.
+    fn abort(&mut self, stray: &Stray) {
+        assert!(self.was_full, "{stray:?}: who writes is journaled");
+        let log = &mut self.logs[usize::try_from(stray.at.partition).unwrap()];
+        log.0.push(Entry {
+            round: self.desk.gathering,
+            who: pair(stray.producer),
+            what: What::End { commits: false },
+        });
+    }
+
+    /// The disk has room again, and what has waited for that is due.
+    fn recover(&mut self) {
+        self.desk.full = false;
+        let now = self.desk.now.mono.plus_ms(RETRY_MS);
+        self.desk.move_to(now);
+        while let Some(id) = self.desk.txns.overdue(now) {
+            self.desk.time_out(&id);
+        }
+        self.finish();
+        self.settle_strays();
     }
 
     fn time_out(&mut self, id: &str) {
-        if let Some(txn) = self.txns.get(id)
-            && txn.state() == TxnState::Ongoing
-        {
-            let fenced = txn
-                .standing
-                .fenced(self.finalized, self.next_id, self.now.wall_ms);
-            self.step(id, fenced);
+        let txn = self.desk.txns.get(id);
+        if txn.is_some_and(|txn| txn.state() == TxnState::Ongoing) {
+            self.desk.time_out(id);
         }
     }
 
@@ -317,7 +334,7 @@ impl World {
     fn act(&mut self, index: usize) {
         let mut actor = self.actors[index].clone();
         if let Some((round, who, step)) = actor.answer {
-            if round <= self.synced {
+            if round <= self.desk.synced {
                 if let Some(fact) = fact_of(&actor) {
                     self.learn(actor.txn, fact);
                 }
@@ -330,11 +347,12 @@ impl World {
         match asked {
             Ok((who, step)) if actor.is_hasty => {
                 if let Some(fact) = fact_of(&actor) {
-                    self.on_their_way.push((self.gathering, actor.txn, fact));
+                    self.on_their_way
+                        .push((self.desk.gathering, actor.txn, fact));
                 }
                 self.go_on(&mut actor, who, step);
             }
-            Ok((who, step)) => actor.answer = Some((self.gathering, who, step)),
+            Ok((who, step)) => actor.answer = Some((self.desk.gathering, who, step)),
             Err(ErrorCode::CONCURRENT_TRANSACTIONS) => {}
             Err(_) => actor.step = Step::Init,
         }
@@ -349,18 +367,21 @@ impl World {
         }
     }
 
-    fn go_on(&mut self, actor: &mut Actor, who: (i64, i16), next: Step) {
+    fn go_on(&mut self, actor: &mut Actor, who: Who, next: Step) {
         actor.written += usize::from(matches!(actor.step, Step::Write(_)));
         (actor.who, actor.step, actor.answer) = (who, next, None);
     }
 
-    fn ask(&mut self, actor: &mut Actor) -> Result<((i64, i16), Step), ErrorCode> {
+    fn ask(&mut self, actor: &mut Actor) -> Result<(Who, Step), ErrorCode> {
         let claim = Claim {
             transactional_id: actor.id,
             ..claim(actor.who)
         };
         match actor.step {
-            Step::Init => self.init(actor),
+            Step::Init => {
+                let producer = self.desk.init_at_once(actor.id, None)?;
+                Ok((producer, Step::Begin))
+            }
             Step::Begin => {
                 (actor.txn, actor.written) = (self.stories.len(), 0);
                 self.stories.push(Story::default());
@@ -369,8 +390,7 @@ impl World {
             }
             Step::Add(partition) => {
                 let to = [at(i32::try_from(partition).unwrap())];
-                let records = self.txns.add_partitions(&claim, &to, V1, self.now)?;
-                self.keep(records);
+                self.desk.add_by(&claim, &to)?;
                 Ok((actor.who, Step::Write(partition)))
             }
             Step::Write(partition) => {
@@ -384,15 +404,8 @@ impl World {
             Step::End(commits) => {
                 self.stories[actor.txn].asked_to_commit |= commits;
                 let version = actor.versions.1;
-                let fresh = self.next_id;
-                match self.txns.end(&claim, commits, version, fresh, self.now)? {
-                    Ended::Before(NO_PRODUCER_ID, _) => Ok((actor.who, Step::Begin)),
-                    Ended::Before(id, epoch) => Ok(((id, epoch), Step::Begin)),
-                    Ended::Decided(standing) => {
-                        self.step(actor.id, standing);
-                        Ok((standing.after_end(), Step::Begin))
-                    }
-                }
+                let goes_on_as = self.desk.end_by(&claim, commits, version)?;
+                Ok((goes_on_as, Step::Begin))
             }
         }
     }
@@ -401,28 +414,7 @@ impl World {
         let partition = self.luck.index(self.logs.len());
         match actor.versions.0 {
             V1 => Step::Add(partition),
-            _ => Step::Write(partition),
-        }
-    }
-
-    fn init(&mut self, actor: &Actor) -> Result<((i64, i16), Step), ErrorCode> {
-        let ask = Init {
-            transactional_id: actor.id,
-            timeout_ms: TIMEOUT_MS,
-            believed: None,
-        };
-        match self
-            .txns
-            .init(&ask, self.finalized, self.next_id, self.now)?
-        {
-            Initialized::Ready(standing) => {
-                self.step(actor.id, standing);
-                Ok(((standing.producer_id, standing.epoch), Step::Begin))
-            }
-            Initialized::Fencing(standing) => {
-                self.step(actor.id, standing);
-                Err(ErrorCode::CONCURRENT_TRANSACTIONS)
-            }
+            V2 => Step::Write(partition),
         }
     }
 
@@ -437,16 +429,17 @@ impl World {
         if actor.who.1 < last {
             return Err(ErrorCode::INVALID_PRODUCER_EPOCH);
         }
-        let knows = is_open && actor.who.1 == last && self.txns.is_ongoing(actor.who.0);
+        let knows = is_open && actor.who.1 == last && self.desk.txns.is_ongoing(actor.who.0);
         if !knows {
-            let joining = match actor.versions.0 {
-                V1 => Joining::Refused,
-                _ => Joining::Added,
-            };
+            let version = actor.versions.0;
             let to = at(i32::try_from(partition).unwrap());
-            let synced = self.synced;
-            let records = self.txns.admit(claim, to, joining, synced, self.now)?;
-            self.keep(records);
+            let synced = self.desk.synced;
+            let txns = &self.desk.txns;
+            let records = txns.admit(claim, to, version, synced, self.desk.now)?;
+            if is_open && actor.who.1 != last {
+                return Err(ErrorCode::CONCURRENT_TRANSACTIONS);
+            }
+            self.desk.keep(records);
         }
         let what = What::Record {
             txn: actor.txn,
@@ -455,7 +448,7 @@ impl World {
         let log = &mut self.logs[partition].0;
         if !log.iter().any(|entry| entry.what == what) {
             log.push(Entry {
-                round: self.gathering,
+                round: self.desk.gathering,
                 who: actor.who,
                 what,
             });
@@ -487,13 +480,17 @@ impl World {
                 70..90 => self.sync(),
                 90..93 => self.cut(),
                 93..96 => self.time_out(IDS[index]),
+                96..98 => self.recover(),
                 _ => self.overtake(index),
             }
             self.finish();
         }
         self.sync();
+        self.recover();
+        self.sync();
         IDS.iter().for_each(|id| self.time_out(id));
         (0..4).for_each(|_| self.sync());
+        self.recover();
     }
 
     /// Answers how many transactions were seen as committed.

@@ -2,11 +2,10 @@
 
 use super::*;
 
-fn stray(partition: i32, (producer_id, epoch): (i64, i16)) -> Stray {
+fn stray(partition: i32, who: Who) -> Stray {
     Stray {
         at: at(partition),
-        producer_id,
-        epoch,
+        producer: producer(who),
     }
 }
 
@@ -20,7 +19,7 @@ fn an_open_transaction_goes_on_after_a_restart_with_what_it_has() {
     assert_eq!(desk.state(), TxnState::Ongoing);
     assert_eq!(desk.txn().partitions.len(), 2);
     assert!(desk.txn().groups.contains("g"));
-    assert_eq!(desk.write(who, 0, Joining::Refused), Ok(()));
+    assert_eq!(desk.write(who, 0, V1), Ok(()));
     assert_eq!(desk.end(who, true, V2), Ok((1000, 1)));
 }
 
@@ -46,7 +45,7 @@ fn partitions_that_have_their_marker_are_not_marked_again() {
     let who = desk.producer();
     desk.add(who, &[0, 1]).unwrap();
     desk.end(who, true, V2).unwrap();
-    let part = desk.txns.marked(&ID.into(), &[at(0)], desk.now);
+    let part = desk.txn().marked(&[at(0)], desk.now);
     desk.keep(part);
     desk.restart();
     desk.finish();
@@ -73,14 +72,14 @@ fn records_whose_transaction_was_cut_off_are_its_own_again() {
     let who = desk.producer();
     desk.restart();
     let adopted = desk.txns.adopt(&stray(4, who), desk.now);
-    let Adoption::Adopted(records) = adopted else {
+    let Adoption::Adopted(_, records) = adopted else {
         panic!("{adopted:?}");
     };
     assert_eq!(records.len(), 2, "it begins, and has the partition");
     desk.keep(records);
     assert_eq!(desk.state(), TxnState::Ongoing);
     let known = desk.txns.adopt(&stray(4, who), desk.now);
-    assert_eq!(known, Adoption::Adopted(Vec::new()));
+    assert_eq!(known, Adoption::Adopted(ID.into(), Vec::new()));
     desk.wait(TIMEOUT_MS.into());
     desk.sync();
     assert_eq!(desk.markers, [(at(4), 1000, 1, false)]);
@@ -108,5 +107,22 @@ fn records_behind_an_end_that_is_being_written_wait_for_it() {
     assert_eq!(desk.txns.adopt(&behind, desk.now), Adoption::Later);
     desk.finish();
     let told = desk.txns.adopt(&behind, desk.now);
-    assert!(matches!(told, Adoption::Adopted(records) if records.len() == 2));
+    assert!(matches!(told, Adoption::Adopted(_, records) if records.len() == 2));
+}
+
+#[test]
+fn records_of_the_producer_id_that_follows_an_end_wait_for_it_too() {
+    let mut desk = desk();
+    let mut who = desk.producer();
+    while who.1 < i16::MAX - 1 {
+        who = desk.init(None).unwrap();
+    }
+    desk.write(who, 0, V2).unwrap();
+    let next = desk.end(who, true, V2).unwrap();
+    assert_eq!(next, (1001, 0));
+    desk.restart();
+    assert_eq!(desk.txns.adopt(&stray(0, next), desk.now), Adoption::Later);
+    desk.finish();
+    let told = desk.txns.adopt(&stray(0, next), desk.now);
+    assert!(matches!(told, Adoption::Adopted(_, records) if records.len() == 2));
 }
