@@ -5,7 +5,7 @@
 //! and aborts, a second instance that fences the first, a timeout, offsets that move with the transaction, and a
 //! broker that is killed with a transaction open. What was committed is read by the client itself, read_committed,
 //! and by our own hands (`reader`).
-//! `commands` is Kafka's own tool for transactions, and `copier` its copier under fifty kills.
+//! `commands` is Kafka's own tool for transactions. `copying` has the copiers of `copier` at work under fifty kills.
 //!
 //! With `CHRONIKD_ORACLE=HOST:PORT` (on this machine) the suite runs against another broker, which is not killed: so
 //! that what is expected here is what Apache Kafka does.
@@ -16,6 +16,7 @@ mod common;
 mod client;
 mod commands;
 mod copier;
+mod copying;
 mod reader;
 mod stage;
 mod story;
@@ -54,6 +55,6 @@ fn kafkas_tool_lists_describes_and_aborts_transactions() {
 }
 
 #[test]
-fn kafkas_copier_copies_exactly_once_in_fifty_kills() {
-    copier::run();
+fn copiers_copy_exactly_once_in_fifty_kills() {
+    copying::run();
 }
