@@ -17,7 +17,7 @@ import random
 import signal
 import sys
 
-MOST_RECORDS = 20
+MOST_RECORDS = 40
 ABORTED = 0.25
 # A client may wait for ever for what a crash has taken away. Then the process ends.
 PATIENCE_S = 20
