@@ -5,7 +5,7 @@
 //! and aborts, a second instance that fences the first, a timeout, offsets that move with the transaction, and a
 //! broker that is killed with a transaction open. What was committed is read by the client itself, read_committed,
 //! and by our own hands (`reader`).
-//! `commands` is Kafka's own tool for transactions. `copying` has the copiers of `copier` at work under fifty kills.
+//! `commands` is Kafka's own tool for transactions, and `hanging` what it cannot find. `copying` has the copiers of `copier` at work under fifty kills.
 //!
 //! With `CHRONIKD_ORACLE=HOST:PORT` (on this machine) the suite runs against another broker, which is not killed: so
 //! that what is expected here is what Apache Kafka does.
@@ -17,6 +17,7 @@ mod client;
 mod commands;
 mod copier;
 mod copying;
+mod hanging;
 mod reader;
 mod stage;
 mod story;
@@ -52,6 +53,11 @@ stories! {
 #[test]
 fn kafkas_tool_lists_describes_and_aborts_transactions() {
     commands::run();
+}
+
+#[test]
+fn a_transaction_that_nobody_knows_is_ended_by_a_start() {
+    hanging::run();
 }
 
 #[test]
