@@ -2,8 +2,8 @@
 //!
 //! Each client is one small program in `programs/` (the Go ones are in `tests/clients/go`) that answers the lines of
 //! `client`. The table there says who they are; the table in `story` says what each of them goes through: commits
-//! and aborts, a second instance that fences the first, a timeout, offsets that move with the transaction, and a
-//! broker that is killed with a transaction open. What was committed is read by the client itself, read_committed,
+//! and aborts, a second instance that fences the first, a timeout, offsets that move with the transaction, those of a member
+//! that is none any more, and a broker that is killed with a transaction open. What was committed is read by the client itself, read_committed,
 //! and by our own hands (`reader`).
 //! `commands` is Kafka's own tool for transactions, and `hanging` what it cannot find. `copying` has the copiers of `copier` at work under fifty kills.
 //!
