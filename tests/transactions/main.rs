@@ -5,7 +5,8 @@
 //! and aborts, a second instance that fences the first, a timeout, offsets that move with the transaction, those of a member
 //! that is none any more, and a broker that is killed with a transaction open. What was committed is read by the client itself, read_committed,
 //! and by our own hands (`reader`).
-//! `commands` is Kafka's own tool for transactions, and `hanging` what it cannot find. `copying` has the copiers of `copier` at work under fifty kills.
+//! `commands` is Kafka's own tool for transactions, and `hanging` what that cannot find; `levels` has the version of
+//! transactions changed below a producer. `copying` has the copiers of `copier` at work under fifty kills.
 //!
 //! With `CHRONIKD_ORACLE=HOST:PORT` (on this machine) the suite runs against another broker, which is not killed: so
 //! that what is expected here is what Apache Kafka does.
@@ -18,6 +19,7 @@ mod commands;
 mod copier;
 mod copying;
 mod hanging;
+mod levels;
 mod reader;
 mod stage;
 mod story;
@@ -53,6 +55,11 @@ stories! {
 #[test]
 fn kafkas_tool_lists_describes_and_aborts_transactions() {
     commands::run();
+}
+
+#[test]
+fn a_producer_goes_on_at_every_level_of_transactions() {
+    levels::run();
 }
 
 #[test]

@@ -1,0 +1,112 @@
+//! The level of `transaction.version`, which Kafka's own `kafka-features` takes down and up again below a producer that
+//! goes on all the while.
+//!
+//! A producer hears of another level when it connects anew, so both versions meet: one that has not heard of it yet, with
+//! a transaction that is open across the change; and after a crash one that has.
+
+use crate::client;
+use crate::common::server::Server;
+use crate::common::skipped;
+use crate::common::tools::{Tools, table};
+use crate::stage::{END, Stage};
+
+/// Ways to levels, and the level.
+const WAYS: &[(&str, &str)] = &[
+    ("downgrade", "1"),
+    ("downgrade", "0"),
+    ("upgrade", "1"),
+    ("upgrade", "2"),
+];
+
+/// The whole test.
+pub(crate) fn run() {
+    let client = client::named("kafka_clients_4_3");
+    if let Err(why) = client.command("").map(drop).and(Tools::is_here()) {
+        return skipped("kafka-features", &why);
+    }
+    let mut bench = Bench {
+        tools: Tools::start(),
+        stage: Stage::new(client),
+    };
+    let topic = bench.stage.topic("levels");
+    bench.stage.play(&[&format!("init as=one id={topic}")]);
+    assert_eq!(bench.level(), "2");
+    let mut expected = Vec::new();
+    for (number, (way, level)) in WAYS.iter().enumerate() {
+        bench.goes_on_across(&topic, number, way, level);
+        expected.extend(["across", "at", "behind", "later"].map(|when| format!("{when}{number}")));
+    }
+    bench.stage.commit("one", &topic, 0, END);
+    assert_eq!(bench.stage.values(&topic, 0), expected);
+}
+
+struct Bench {
+    // In this order: who talks to the broker ends before it does.
+    tools: Tools,
+    stage: Stage,
+}
+
+impl Bench {
+    fn goes_on_across(&mut self, topic: &str, number: usize, way: &str, level: &str) {
+        self.stage.play(&[
+            "begin as=one",
+            &format!("send as=one topic={topic} partition=0 values=across{number}"),
+        ]);
+        self.change(way, level);
+        self.stage.play(&["commit as=one"]);
+        self.commits(topic, &format!("at{number}"));
+        self.stage.server.crash();
+        assert_eq!(self.level(), level);
+        self.commits(topic, &format!("behind{number}"));
+        let before = self.epoch(topic);
+        self.commits(topic, &format!("later{number}"));
+        // Ends of version 2 move the epoch, and the producer has heard of the level.
+        if let Server::Ours(_) = self.stage.server {
+            assert_eq!(self.epoch(topic) != before, level == "2", "level {level}");
+        }
+    }
+
+    fn commits(&mut self, topic: &str, value: &str) {
+        self.stage.commit("one", topic, 0, value);
+    }
+
+    fn change(&mut self, way: &str, level: &str) {
+        let address = self.stage.server.address();
+        let feature = format!("--feature transaction.version={level}");
+        let tried = self
+            .tools
+            .features(&address, &format!("{way} {feature} --dry-run"));
+        assert_eq!(
+            tried,
+            [format!("transaction.version can be {way}d to {level}.")]
+        );
+        let done = self.tools.features(&address, &format!("{way} {feature}"));
+        assert_eq!(
+            done,
+            [format!("transaction.version was {way}d to {level}.")]
+        );
+        assert_eq!(self.level(), level);
+    }
+
+    /// The finalized level, as the tool describes it.
+    fn level(&mut self) -> String {
+        let told = self
+            .tools
+            .features(&self.stage.server.address(), "describe");
+        let line = told
+            .iter()
+            .find(|line| line.contains(" transaction.version "));
+        let line = line.unwrap_or_else(|| panic!("{told:?}"));
+        let mut words = line.split_whitespace();
+        words.find(|word| *word == "FinalizedVersionLevel:");
+        words.next().expect("a level").to_owned()
+    }
+
+    fn epoch(&mut self, id: &str) -> String {
+        let describe = format!("describe --transactional-id {id}");
+        let told = self
+            .tools
+            .transactions(&self.stage.server.address(), &describe);
+        table(&told)[0].text("ProducerEpoch").to_owned()
+    }
+}
