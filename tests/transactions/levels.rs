@@ -2,10 +2,10 @@
 //! goes on all the while.
 //!
 //! A producer hears of another level when it connects anew, so both versions meet: one that has not heard of it yet, with
-//! a transaction that is open across the change; and after a crash one that has.
+//! a transaction that is open across the change; and after a crash one that has. Kafka itself cannot write down at level
+//! 0 how a transaction of version 2 ends (35): with an oracle this is left out.
 
 use crate::client;
-use crate::common::server::Server;
 use crate::common::skipped;
 use crate::common::tools::{Tools, table};
 use crate::stage::{END, Stage};
@@ -23,6 +23,9 @@ pub(crate) fn run() {
     let client = client::named("kafka_clients_4_3");
     if let Err(why) = client.command("").map(drop).and(Tools::is_here()) {
         return skipped("kafka-features", &why);
+    }
+    if std::env::var("CHRONIKD_ORACLE").is_ok() {
+        return skipped("kafka-features", "an oracle cannot do it");
     }
     let mut bench = Bench {
         tools: Tools::start(),
@@ -61,9 +64,7 @@ impl Bench {
         let before = self.epoch(topic);
         self.commits(topic, &format!("later{number}"));
         // Ends of version 2 move the epoch, and the producer has heard of the level.
-        if let Server::Ours(_) = self.stage.server {
-            assert_eq!(self.epoch(topic) != before, level == "2", "level {level}");
-        }
+        assert_eq!(self.epoch(topic) != before, level == "2", "level {level}");
     }
 
     fn commits(&mut self, topic: &str, value: &str) {
