@@ -7,6 +7,7 @@
 mod common;
 
 mod groups;
+mod transactions;
 
 use chronikd::proto::batch::BatchBuilder;
 use chronikd::proto::codec::Codec;
