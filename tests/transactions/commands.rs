@@ -1,18 +1,12 @@
 //! Kafka's own `kafka-transactions` on transactions of its own client.
 
-use crate::common::skipped;
-use crate::common::tools::{Row, Tools, table};
-use crate::stage::{END, Stage};
+use crate::stage::END;
+use crate::workbench::Workbench;
 
 /// The whole test.
 pub(crate) fn run() {
-    let client = crate::named("kafka_clients_4_3");
-    if let Err(why) = client.command("").map(drop).and(Tools::is_here()) {
-        return skipped("kafka-transactions", &why);
-    }
-    let mut bench = Bench {
-        tools: Tools::start(),
-        stage: Stage::new(client),
+    let Some(mut bench) = Workbench::start("kafka-transactions") else {
+        return;
     };
     let topic = bench.stage.topic("commands");
     bench.stage.play(&[&format!("init as=one id={topic}")]);
@@ -27,18 +21,7 @@ pub(crate) fn run() {
     bench.what_is_aborted_holds_nobody_back(&topic);
 }
 
-struct Bench {
-    // In this order: who talks to the broker ends before it does.
-    tools: Tools,
-    stage: Stage,
-}
-
-impl Bench {
-    fn rows(&mut self, arguments: &str) -> Vec<Row> {
-        let address = self.stage.server.address();
-        table(&self.tools.transactions(&address, arguments))
-    }
-
+impl Workbench {
     fn listed(&mut self, id: &str, filter: &str) -> Option<String> {
         let rows = self.rows(&format!("list {filter}"));
         let row = rows.iter().find(|row| row.text("TransactionalId") == id)?;

@@ -7,27 +7,25 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::client;
 use crate::common::broker::Broker;
 use crate::common::dir::Dir;
 use crate::common::server::Server;
 use crate::common::skipped;
-use crate::common::tools::{Tools, table};
+use crate::common::tools::Row;
 use crate::stage::{END, Stage};
+use crate::workbench::Workbench;
 
 /// The whole test.
 pub(crate) fn run() {
-    let client = client::named("kafka_clients_4_3");
-    if let Err(why) = client.command("").map(drop).and(Tools::is_here()) {
-        return skipped("hanging transactions", &why);
-    }
-    // In this order: who talks to the broker ends before it does.
-    let (mut tools, mut stage) = (Tools::start(), Stage::new(client));
+    let Some(mut bench) = Workbench::start("hanging transactions") else {
+        return;
+    };
+    let stage = &mut bench.stage;
     let topic = stage.topic("hanging");
     stage.play(&[&format!("init as=known id={topic}-known")]);
     stage.commit("known", &topic, 0, "first");
     let kept = Dir::new();
-    if !on_the_dead(&mut stage, |broker| copy(&journal(broker), kept.path())) {
+    if !on_the_dead(stage, |broker| copy(&journal(broker), kept.path())) {
         return skipped("hanging transactions", "an oracle is left as it is");
     }
     stage.play(&[
@@ -35,23 +33,20 @@ pub(crate) fn run() {
         "begin as=forgotten",
         &format!("send as=forgotten topic={topic} partition=0 values=lost"),
     ]);
-    on_the_dead(&mut stage, |broker| {
+    on_the_dead(stage, |broker| {
         fs::remove_dir_all(journal(broker)).expect("the journal of a broker");
         fs::create_dir(journal(broker)).expect("room for a journal");
         copy(kept.path(), &journal(broker));
     });
     stage.commit("known", &topic, 0, END);
     assert_eq!(stage.values(&topic, 0), ["first"]);
-    let address = stage.server.address();
-    let mut rows = |arguments: &str| table(&tools.transactions(&address, arguments));
     let every = "find-hanging --broker-id 1 --max-transaction-timeout 0";
-    assert_eq!(rows(every), []);
-    let rows = rows(&format!("describe-producers --topic {topic} --partition 0"));
-    let starts = rows
-        .iter()
-        .map(|row| row.text("CurrentTransactionStartOffset"));
-    assert_eq!(starts.collect::<Vec<_>>(), ["None", "None"]);
-    if let Server::Ours(broker) = &stage.server {
+    assert_eq!(bench.rows(every), []);
+    let rows = bench.rows(&format!("describe-producers --topic {topic} --partition 0"));
+    let start = |row: &Row| row.text("CurrentTransactionStartOffset").to_owned();
+    let starts: Vec<String> = rows.iter().map(start).collect();
+    assert_eq!(starts, ["None", "None"]);
+    if let Server::Ours(broker) = &bench.stage.server {
         assert!(broker.log().contains("belongs to no transactional id"));
     }
 }

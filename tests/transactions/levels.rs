@@ -1,14 +1,13 @@
 //! The level of `transaction.version`, which Kafka's own `kafka-features` takes down and up again below a producer that
 //! goes on all the while.
 //!
-//! A producer hears of another level when it connects anew, so both versions meet: one that has not heard of it yet, with
-//! a transaction that is open across the change; and after a crash one that has. Kafka itself cannot write down at level
-//! 0 how a transaction of version 2 ends (35): with an oracle this is left out.
+//! A producer hears of another level when it connects anew, so both kinds meet: one that has not heard of it yet, with a
+//! transaction that is open across the change; and after a crash one that has. Kafka itself cannot write down at level 0
+//! how a transaction of version 2 ends (35): with an oracle this is left out.
 
-use crate::client;
 use crate::common::skipped;
-use crate::common::tools::{Tools, table};
-use crate::stage::{END, Stage};
+use crate::stage::END;
+use crate::workbench::Workbench;
 
 /// Ways to levels, and the level.
 const WAYS: &[(&str, &str)] = &[
@@ -20,16 +19,11 @@ const WAYS: &[(&str, &str)] = &[
 
 /// The whole test.
 pub(crate) fn run() {
-    let client = client::named("kafka_clients_4_3");
-    if let Err(why) = client.command("").map(drop).and(Tools::is_here()) {
-        return skipped("kafka-features", &why);
-    }
     if std::env::var("CHRONIKD_ORACLE").is_ok() {
         return skipped("kafka-features", "an oracle cannot do it");
     }
-    let mut bench = Bench {
-        tools: Tools::start(),
-        stage: Stage::new(client),
+    let Some(mut bench) = Workbench::start("kafka-features") else {
+        return;
     };
     let topic = bench.stage.topic("levels");
     bench.stage.play(&[&format!("init as=one id={topic}")]);
@@ -43,13 +37,7 @@ pub(crate) fn run() {
     assert_eq!(bench.stage.values(&topic, 0), expected);
 }
 
-struct Bench {
-    // In this order: who talks to the broker ends before it does.
-    tools: Tools,
-    stage: Stage,
-}
-
-impl Bench {
+impl Workbench {
     fn goes_on_across(&mut self, topic: &str, number: usize, way: &str, level: &str) {
         self.stage.play(&[
             "begin as=one",
@@ -104,10 +92,7 @@ impl Bench {
     }
 
     fn epoch(&mut self, id: &str) -> String {
-        let describe = format!("describe --transactional-id {id}");
-        let told = self
-            .tools
-            .transactions(&self.stage.server.address(), &describe);
-        table(&told)[0].text("ProducerEpoch").to_owned()
+        let rows = self.rows(&format!("describe --transactional-id {id}"));
+        rows[0].text("ProducerEpoch").to_owned()
     }
 }

@@ -2,9 +2,9 @@
 //!
 //! Each client is one small program in `programs/` (the Go ones are in `tests/clients/go`) that answers the lines of
 //! `client`. The table there says who they are; the table in `story` says what each of them goes through: commits
-//! and aborts, a second instance that fences the first, a timeout, offsets that move with the transaction, those of a member
-//! that is none any more, and a broker that is killed with a transaction open. What was committed is read by the client itself, read_committed,
-//! and by our own hands (`reader`).
+//! and aborts, a second instance that fences the first, a timeout, offsets that move with the transaction, those of a
+//! member that is none any more, and a broker that is killed with a transaction open. What was committed is read by the
+//! client itself, read_committed, and by our own hands (`reader`).
 //! `commands` is Kafka's own tool for transactions, and `hanging` what that cannot find; `levels` has the version of
 //! transactions changed below a producer. `copying` has the copiers of `copier` at work under fifty kills.
 //!
@@ -23,6 +23,7 @@ mod levels;
 mod reader;
 mod stage;
 mod story;
+mod workbench;
 
 common::stories::stories! {
     kafka_clients_4_3
