@@ -6,7 +6,8 @@
 //! ```text
 //! init as=NAME id=TRANSACTIONAL_ID [timeout=MS]       a producer; it ends what its id has left open
 //! begin as=NAME
-//! send as=NAME topic= partition= values=A,B,..        sends, and waits until all are acknowledged
+//! send as=NAME topic= partition= values=A,B,.. [time=MS]
+//!                                                     sends, and waits until all are acknowledged; only Java knows times
 //! copy as=NAME group= from= into= count= end=commit|abort
 //!                                                     begins; a member of the group reads as many records of partition
 //!                                                     0, sends them to partition 0 of the other topic, and the

@@ -1,5 +1,6 @@
 //! Kafka's own `kafka-transactions` on transactions of its own client.
 
+use crate::common::now_ms;
 use crate::stage::END;
 use crate::workbench::Workbench;
 
@@ -11,12 +12,14 @@ pub(crate) fn run() {
     let topic = bench.stage.topic("commands");
     bench.stage.play(&[&format!("init as=one id={topic}")]);
     bench.stage.commit("one", &topic, 0, "first");
+    // Longer than any transaction may take.
+    let long_ago = now_ms() - 3_600_000;
     bench.what_has_ended_is_complete(&topic);
     bench.stage.play(&[
         "begin as=one",
-        &format!("send as=one topic={topic} partition=0 values=second"),
+        &format!("send as=one topic={topic} partition=0 values=second time={long_ago}"),
     ]);
-    bench.what_is_open_is_shown(&topic);
+    bench.what_is_open_is_shown(&topic, long_ago);
     bench.what_its_coordinator_knows_does_not_hang();
     bench.what_is_aborted_holds_nobody_back(&topic);
 }
@@ -39,7 +42,7 @@ impl Workbench {
         assert_eq!(rows[0].text("CurrentTransactionStartOffset"), "None");
     }
 
-    fn what_is_open_is_shown(&mut self, id: &str) {
+    fn what_is_open_is_shown(&mut self, id: &str, last_ms: i64) {
         let filters = [
             "",
             "--duration-filter 1",
@@ -64,12 +67,17 @@ impl Workbench {
         let rows = self.rows(&format!("describe-producers --topic {id} --partition 0"));
         // The first record and the end of its transaction are before it.
         assert_eq!(rows[0].text("CurrentTransactionStartOffset"), "2");
+        assert_eq!(rows[0].text("LastTimestamp"), last_ms.to_string());
     }
 
-    /// With a limit of no minutes every open transaction is looked up.
+    /// It is looked up, for its last record is old enough to hang.
     fn what_its_coordinator_knows_does_not_hang(&mut self) {
-        let rows = self.rows("find-hanging --broker-id 1 --max-transaction-timeout 0");
-        assert_eq!(rows, []);
+        for limit in ["", "--max-transaction-timeout 0"] {
+            assert_eq!(
+                self.rows(&format!("find-hanging --broker-id 1 {limit}")),
+                []
+            );
+        }
     }
 
     /// A hanging transaction is named by where it begins, or, for old brokers, by its producer.

@@ -65,9 +65,10 @@ public class Transactor {
 
     private void send(Map<String, String> line, List<String> facts) throws Exception {
         int partition = Integer.parseInt(line.get("partition"));
+        Long time = line.containsKey("time") ? Long.valueOf(line.get("time")) : null;
         List<Future<?>> sent = new ArrayList<>();
         for (String value : line.get("values").split(",")) {
-            sent.add(producer(line).send(new ProducerRecord<>(line.get("topic"), partition, null, value)));
+            sent.add(producer(line).send(new ProducerRecord<>(line.get("topic"), partition, time, null, value)));
         }
         await(sent);
     }
