@@ -7,7 +7,6 @@
 mod common;
 
 mod groups;
-mod transactions;
 
 use chronikd::proto::batch::BatchBuilder;
 use chronikd::proto::codec::Codec;
