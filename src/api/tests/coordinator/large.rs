@@ -63,7 +63,7 @@ fn a_large_end_leaves_turns_to_others() {
 
 #[test]
 fn a_large_end_is_carried_on_wherever_a_kill_has_stopped_it() {
-    for turns in [0, 1, 4] {
+    for turns in [1, 4] {
         let mut bench = ending(false);
         bench.sync();
         for _ in 0..turns {
