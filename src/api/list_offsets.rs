@@ -1,7 +1,7 @@
 //! ListOffsets (2), versions 0-11: offsets by time.
 //!
 //! * A time is answered with the first record at or after it, below the high watermark (isolation 0) or the
-//!   last stable offset (isolation 1); none: offset -1 without error.
+//!   last stable offset (isolation 1); none: offset -1 without error. Any other isolation is error -1 for every partition.
 //! * Below zero: -1 end, -2 start, -3 the record with the largest timestamp (v7+), -4 the start on the local disk
 //!   (v8+; the same as -2), -5 the end of remote storage (v9+; -1, there is none), -6 the first offset not yet
 //!   in remote storage (v11+; -1 too). Below their version, or unknown: error 35 for the partition.
@@ -50,6 +50,9 @@ pub(super) fn handle(
     call: &mut Call<'_, '_>,
     request: ListOffsetsRequest<'_>,
 ) -> Outcome {
+    if !matches!(request.isolation_level, 0 | 1) {
+        return fail(call, &request, ErrorCode::UNKNOWN_SERVER_ERROR);
+    }
     let named = request
         .topics
         .iter()
@@ -103,6 +106,27 @@ pub(super) fn handle(
         ..Default::default()
     };
     call.reply(&response)
+}
+
+/// Answers one error for all.
+fn fail(
+    call: &mut Call<'_, '_>,
+    request: &ListOffsetsRequest<'_>,
+    error_code: ErrorCode,
+) -> Outcome {
+    let failed = |partition: &ListOffsetsPartition| ListOffsetsPartitionResponse {
+        partition_index: partition.partition_index,
+        error_code,
+        ..Default::default()
+    };
+    let topics = request.topics.iter().map(|topic| ListOffsetsTopicResponse {
+        name: topic.name,
+        partitions: topic.partitions.iter().map(failed).collect(),
+    });
+    call.reply(&ListOffsetsResponse {
+        topics: topics.collect(),
+        ..Default::default()
+    })
 }
 
 fn repeated<'a>(topics: &[ListOffsetsTopic<'a>]) -> BTreeSet<(&'a str, i32)> {

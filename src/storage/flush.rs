@@ -179,7 +179,9 @@ impl Storage {
 
     /// The round in flight is durable: what it holds may be acknowledged and read.
     pub fn synced(&mut self, round: u64) {
-        for id in mem::take(&mut self.rounds.flying) {
+        let flying = mem::take(&mut self.rounds.flying);
+        self.shelf.synced(flying.len());
+        for id in flying {
             if let Ok(log) = self.log_mut(id) {
                 log.landed(round);
             }

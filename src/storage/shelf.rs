@@ -3,7 +3,8 @@
 //! A file that is open here is noted in a queue. When the queue is longer than the limit, the oldest is
 //! closed unless it was used since it came to the front or is not on disk yet, when it goes to the back
 //! (the "second chance" of page caches). So an idle partition has no descriptor, and the limit is passed
-//! only by files that the next round is about to sync.
+//! only by files that the next round is about to sync. How many files are looked at is bounded by how many were opened
+//! and synced, or each of many appends in one round would look at the files of all of them.
 //!
 //! Indexes that were read back from their files are noted too, and the oldest go when they pass a limit.
 
@@ -17,6 +18,8 @@ use std::sync::Arc;
 
 /// How many files stay open, as far as the rounds allow it.
 const MAX_OPEN: usize = 256;
+/// How many of the oldest files are looked at for each that was opened or synced: the first look takes note of its use.
+const CHANCES: usize = 2;
 /// How many bytes of index files are held in memory beside those that are still growing.
 const MAX_INDEX_BYTES: usize = 16 * 1024 * 1024;
 /// What an index counts for beside its entries, so that empty ones cannot make the queue long.
@@ -29,6 +32,8 @@ pub(super) struct Shelf {
     /// For walks.
     pub(super) buffer: Buffer,
     open: VecDeque<(PartitionId, i64)>,
+    /// How many may still be looked at.
+    chances: usize,
     /// Each with what it counts for. One that was forgotten and read again stands here twice, and may be
     /// forgotten a little early.
     indexes: VecDeque<(PartitionId, i64, usize)>,
@@ -42,6 +47,7 @@ impl Shelf {
             disk,
             buffer: Buffer::new(),
             open: VecDeque::new(),
+            chances: 0,
             indexes: VecDeque::new(),
             index_bytes: 0,
         }
@@ -56,7 +62,13 @@ impl Shelf {
     ) -> io::Result<FileRef> {
         let file = self.disk.open(path, mode)?;
         self.open.push_back((id, base));
+        self.chances += CHANCES;
         Ok(file)
+    }
+
+    /// So many files that had to stay open may be closed now.
+    pub(super) fn synced(&mut self, count: usize) {
+        self.chances += CHANCES * count;
     }
 
     /// Notes that an index of so many bytes was read.
@@ -78,16 +90,17 @@ impl Shelf {
 
     /// Closes what is too much. `close` is asked for each of the oldest, and says whether it went.
     pub(super) fn trim(&mut self, mut close: impl FnMut(PartitionId, i64) -> bool) {
-        let excess = self.open.len().saturating_sub(MAX_OPEN);
-        let mut chances = excess * 2;
-        while self.open.len() > MAX_OPEN && chances > 0 {
-            chances -= 1;
+        while self.open.len() > MAX_OPEN && self.chances > 0 {
+            self.chances -= 1;
             let Some((id, base)) = self.open.pop_front() else {
                 return;
             };
             if !close(id, base) {
                 self.open.push_back((id, base));
             }
+        }
+        if self.open.len() <= MAX_OPEN {
+            self.chances = 0;
         }
     }
 }
@@ -97,6 +110,32 @@ mod tests {
     use super::*;
     use crate::disk::sim::SimDisk;
     use crate::proto::Uuid;
+
+    #[test]
+    fn files_that_wait_for_their_round_cost_no_call_more_than_others_do() {
+        let disk = SimDisk::new(1, Path::new("/data"));
+        disk.create_dir(Path::new("/data/d")).expect("a directory");
+        let mut shelf = Shelf::new(Arc::new(disk));
+        let id = PartitionId {
+            topic: Uuid([1; 16]),
+            partition: 0,
+        };
+        for base in 0..2000 {
+            let path = Path::new("/data/d").join(base.to_string());
+            let opened = shelf.open((id, base), &path, Mode::Create);
+            drop(opened.expect("a new file"));
+            let mut asked = 0;
+            shelf.trim(|_, _| {
+                asked += 1;
+                false
+            });
+            assert!(asked <= CHANCES, "{asked}");
+        }
+        assert_eq!(shelf.open.len(), 2000);
+        shelf.synced(2000);
+        shelf.trim(|_, _| true);
+        assert_eq!(shelf.open.len(), MAX_OPEN);
+    }
 
     #[test]
     fn the_queue_of_indexes_ends_even_when_all_of_them_are_empty() {

@@ -10,6 +10,7 @@ use super::tests_dir;
 
 const PROGRAM: Program = Program::Java("Tools", "kafka-4.3");
 const GROUPS: &str = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand";
+const FEATURES: &str = "org.apache.kafka.tools.FeatureCommand";
 const TRANSACTIONS: &str = "org.apache.kafka.tools.TransactionsCommand";
 /// What the line of titles begins with.
 const TITLES: &[&str] = &[
@@ -72,6 +73,13 @@ impl Tools {
     pub fn transactions(&mut self, address: &str, arguments: &str) -> Vec<String> {
         self.run(&format!(
             "{TRANSACTIONS} --bootstrap-server {address} {arguments}"
+        ))
+    }
+
+    /// What kafka-features prints.
+    pub fn features(&mut self, address: &str, arguments: &str) -> Vec<String> {
+        self.run(&format!(
+            "{FEATURES} --bootstrap-server {address} {arguments}"
         ))
     }
 

@@ -6,11 +6,17 @@
 //! ```text
 //! init as=NAME id=TRANSACTIONAL_ID [timeout=MS]       a producer; it ends what its id has left open
 //! begin as=NAME
-//! send as=NAME topic= partition= values=A,B,..        sends, and waits until all are acknowledged
+//! send as=NAME topic= partition= values=A,B,.. [time=MS]
+//!                                                     sends, and waits until all are acknowledged; only Java knows times
 //! copy as=NAME group= from= into= count= end=commit|abort
 //!                                                     begins; a member of the group reads as many records of partition
 //!                                                     0, sends them to partition 0 of the other topic, and the
 //!                                                     offsets with them; ends; leaves the group
+//! join as=NAME group= topic= reads=0|1                 a member of the group, once it has a part of the topic, and has read
+//!                                                     something; who has joined before goes on reading meanwhile
+//! move as=NAME of=MEMBER                              sends the offset of that member, as the one that it was when it
+//!                                                     read its first record
+//! leave as=MEMBER
 //! commit as=NAME
 //! abort as=NAME
 //! read topic= partition= until=VALUE                  -> value OFFSET VALUE   (from the beginning, read_committed)
@@ -29,6 +35,9 @@ pub(crate) struct Client {
     pub(crate) program: Program,
     /// What its sentence says, one of these, when another instance has taken its transactional id.
     pub(crate) fenced: &'static [&'static str],
+    /// What its sentence says when the member whose offset it sends is of an old generation, and when there is no such
+    /// member any more; `None` where the program knows no members.
+    pub(crate) outdated: Option<[&'static str; 2]>,
     /// Ends a transaction in which nothing was sent without asking the broker, which would refuse to commit it behind one
     /// that was aborted.
     pub(crate) ends_empty: bool,
@@ -40,6 +49,7 @@ const NEW: Client = Client {
     name: "",
     program: Program::System("", ""),
     fenced: &[],
+    outdated: None,
     ends_empty: true,
     tells_aborts: true,
 };
@@ -51,6 +61,7 @@ pub(crate) const CLIENTS: &[Client] = &[
         name: "kafka_clients_4_3",
         program: Program::Java("Transactor", "kafka-clients-4.3"),
         fenced: &["ProducerFencedException", "InvalidProducerEpochException"],
+        outdated: Some(["CommitFailedException"; 2]),
         ..NEW
     },
     // It knows version 1 only.
@@ -58,12 +69,14 @@ pub(crate) const CLIENTS: &[Client] = &[
         name: "kafka_clients_3_9",
         program: Program::Java("Transactor", "kafka-clients-3.9"),
         fenced: &["ProducerFencedException", "InvalidProducerEpochException"],
+        outdated: Some(["CommitFailedException"; 2]),
         ..NEW
     },
     Client {
         name: "confluent_kafka_2",
         program: Program::Venv("confluent.py", "confluent-kafka-2"),
         fenced: &["_FENCED", "PRODUCER_FENCED"],
+        outdated: Some(["ILLEGAL_GENERATION", "UNKNOWN_MEMBER_ID"]),
         ..NEW
     },
     Client {
@@ -84,6 +97,7 @@ pub(crate) const CLIENTS: &[Client] = &[
         fenced: &["PRODUCER_FENCED", "INVALID_PRODUCER_EPOCH"],
         ends_empty: false,
         tells_aborts: false,
+        ..NEW
     },
     Client {
         name: "sarama",

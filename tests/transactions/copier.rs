@@ -1,175 +1,89 @@
-//! Kafka's own `TransactionalMessageCopier`, which aborts at random, while the broker is killed fifty times.
+//! The table of copiers: programs that read one topic and write another, exactly once, and what they are told.
 //!
-//! Two of them copy a topic that grows, one as the member of a group and one with a partition that it is given, each
-//! into a topic of its own. After each kill what is committed there is the beginning of what was to be copied, no
-//! record missing and none twice, and none of it is ever taken back; in the end it is all there.
+//! The name of a copier's output is also that of its group and its transactional id. All of them abort at random.
 
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
 
-use chronikd::proto::batch::BatchBuilder;
+use crate::common::program::Program;
+use crate::common::{on_path, tests_dir, toolchain};
 
-use crate::common::kafka::Kafka;
-use crate::common::server::Server;
-use crate::common::{now_ms, on_path, skipped, toolchain};
-use crate::reader::committed;
+const KAFKA: &str = "kafka-4.3";
 
-const TOOLCHAIN: &str = "kafka-4.3";
-const CYCLES: u64 = 50;
-/// Records that each partition grows by before each kill: more than a copier is ready with.
-const GROWTH: usize = 80;
-const PATIENCE: Duration = Duration::from_secs(120);
-
-/// The whole test.
-pub(crate) fn run() {
-    if let Err(why) = on_path("java").and(toolchain(TOOLCHAIN).map(drop)) {
-        return skipped("TransactionalMessageCopier", &why);
-    }
-    let mut server = Server::start(&[]);
-    let input = server.topic("input");
-    control(&server).create(&input, 2, &[]);
-    server.settle();
-    let mut written = [Vec::new(), Vec::new()];
-    write(&server, &input, &mut written);
-    let modes: [(&[&str], &[i32]); 2] = [
-        (&["--group-mode", "--use-group-metadata"], &[0, 1]),
-        (&["--input-partition", "1"], &[1]),
-    ];
-    let mut copiers = modes.map(|(mode, of)| Copier::start(&server, &input, mode, of));
-    for copier in &mut copiers {
-        copier.wait(|copied| !copied.contains(&0), &server, &written);
-    }
-    for cycle in 0..CYCLES {
-        // Between 150 and 646 ms, another one each time.
-        std::thread::sleep(Duration::from_millis(150 + cycle * 37 % 497));
-        server.crash();
-        for copier in &mut copiers {
-            copier.check(&server, &written);
-        }
-        write(&server, &input, &mut written);
-    }
-    for copier in &mut copiers {
-        let count: usize = copier.copied.iter().sum();
-        assert!(count > CYCLES as usize, "{count} were copied under kills");
-        let all = written[0].len();
-        copier.wait(
-            |copied| copied.iter().all(|count| *count == all),
-            &server,
-            &written,
-        );
-    }
+/// One kind of copier.
+pub(crate) struct Copier {
+    pub(crate) name: &'static str,
+    tool: Tool,
+    /// Those that it copies, out of two.
+    pub(crate) partitions: &'static [i32],
+    /// What it puts before every value.
+    pub(crate) mark: &'static str,
 }
 
-fn control(server: &Server) -> Kafka {
-    Kafka::connect(server.port()).expect("a connection")
+enum Tool {
+    /// Kafka's own `TransactionalMessageCopier`, with these options. It ends when it has copied what was there.
+    Kafkas(&'static [&'static str]),
+    /// A program of this suite, which ends when its client cannot go on.
+    Ours(Program),
 }
 
-/// Lets both partitions grow by records that say their offset.
-fn write(server: &Server, topic: &str, written: &mut [Vec<String>; 2]) {
-    let mut control = control(server);
-    for (partition, written) in (0..).zip(written) {
-        let from = written.len();
-        written.extend((from..from + GROWTH).map(|number| format!("{partition}/{number}")));
-        let mut builder = BatchBuilder::new(0);
-        for value in &written[from..] {
-            builder.push(now_ms(), None, Some(value.as_bytes()));
-        }
-        let batch = builder.build(None).expect("a small batch");
-        loop {
-            control.produce(topic, partition, -1, &batch).expect("sent");
-            let acked = control.acked().expect("an answer");
-            if acked.error.0 == 0 {
-                assert_eq!(acked.base_offset, from as i64);
-                break;
-            }
-            // It is being loaded.
-            std::thread::sleep(Duration::from_millis(5));
-        }
-    }
-}
-
-/// One copier, which is started again whenever it is ready with what there was.
-struct Copier {
-    process: Child,
-    address: String,
-    input: String,
-    output: String,
-    mode: &'static [&'static str],
-    partitions: &'static [i32],
-    /// How much of each of its partitions was there at the last look.
-    copied: Vec<usize>,
-}
+/// All of them.
+pub(crate) const COPIERS: &[Copier] = &[
+    Copier {
+        name: "kafka-member",
+        // The partition has to be there, and means nothing to the member of a group.
+        tool: Tool::Kafkas(&[
+            "--group-mode",
+            "--use-group-metadata",
+            "--input-partition=-1",
+        ]),
+        partitions: &[0, 1],
+        mark: "",
+    },
+    Copier {
+        name: "kafka-assigned",
+        tool: Tool::Kafkas(&["--input-partition=1"]),
+        partitions: &[1],
+        mark: "",
+    },
+    Copier {
+        name: "confluent-kafka-2",
+        tool: Tool::Ours(Program::Venv("confluent_copier.py", "confluent-kafka-2")),
+        partitions: &[0, 1],
+        mark: "copy of ",
+    },
+    Copier {
+        name: "kafka-python-3",
+        tool: Tool::Ours(Program::Venv("kafka_python_copier.py", "kafka-python-3.0")),
+        partitions: &[0, 1],
+        mark: "copy of ",
+    },
+];
 
 impl Copier {
-    fn start(
-        server: &Server,
+    /// The command that copies from one topic to the other, or what is missing on this machine.
+    pub(crate) fn command(
+        &self,
+        address: &str,
         input: &str,
-        mode: &'static [&'static str],
-        partitions: &'static [i32],
-    ) -> Copier {
-        let output = server.topic(&format!("output-of-{}", partitions.len()));
-        control(server).create(&output, 2, &[]);
-        server.settle();
-        Copier {
-            process: spawn(&server.address(), input, &output, mode),
-            address: server.address(),
-            input: input.to_owned(),
-            output,
-            mode,
-            partitions,
-            copied: vec![0; partitions.len()],
-        }
-    }
-
-    /// Nothing may be missing, twice, or no longer there.
-    fn check(&mut self, server: &Server, written: &[Vec<String>; 2]) {
-        let mut control = control(server);
-        for (partition, before) in self.partitions.iter().zip(&mut self.copied) {
-            let read = committed(&mut control, &self.output, *partition);
-            let read: Vec<String> = read.into_iter().map(|(_, value)| value).collect();
-            let written = &written[*partition as usize];
-            assert!(*before <= read.len(), "{}: taken back", self.output);
-            assert_eq!(read, written[..read.len()], "{}", self.output);
-            *before = read.len();
-        }
-        if self
-            .process
-            .try_wait()
-            .expect("a child of this test")
-            .is_some()
-        {
-            self.process = spawn(&self.address, &self.input, &self.output, self.mode);
-        }
-    }
-
-    /// Waits until so much of each of its partitions is copied.
-    fn wait(
-        &mut self,
-        is_so: impl Fn(&[usize]) -> bool,
-        server: &Server,
-        written: &[Vec<String>; 2],
-    ) {
-        let began = Instant::now();
-        while !is_so(&self.copied) {
-            let late = began.elapsed() > PATIENCE;
-            assert!(!late, "{:?} of {}", self.copied, self.output);
-            std::thread::sleep(Duration::from_millis(200));
-            self.check(server, written);
-        }
+        output: &str,
+    ) -> Result<Command, String> {
+        let mut command = match self.tool {
+            Tool::Kafkas(options) => kafkas(address, input, output, options)?,
+            Tool::Ours(program) => {
+                let folder = tests_dir().join("transactions/programs");
+                let mut command = program.command(&folder)?;
+                command.args([address, input, output]);
+                command
+            }
+        };
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        Ok(command)
     }
 }
 
-impl Drop for Copier {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-fn spawn(address: &str, input: &str, output: &str, mode: &[&str]) -> Child {
-    let jars = toolchain(TOOLCHAIN)
-        .expect("what run() has found")
-        .join("jars/*");
+fn kafkas(address: &str, input: &str, output: &str, options: &[&str]) -> Result<Command, String> {
+    on_path("java")?;
+    let jars = toolchain(KAFKA)?.join("jars/*");
     let mut command = Command::new("java");
     command
         .args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp"])
@@ -179,11 +93,6 @@ fn spawn(address: &str, input: &str, output: &str, mode: &[&str]) -> Child {
         .args(["--output-topic", output, "--consumer-group", output])
         .args(["--transactional-id", output, "--transaction-size", "7"])
         .arg("--enable-random-aborts")
-        .args(mode);
-    if !mode.contains(&"--input-partition") {
-        // It has to be there, and means nothing to the member of a group.
-        command.args(["--input-partition", "-1"]);
-    }
-    command.stdout(Stdio::null()).stderr(Stdio::null());
-    command.spawn().expect("java runs")
+        .args(options);
+    Ok(command)
 }

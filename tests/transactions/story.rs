@@ -13,6 +13,8 @@ const STORIES: &[(&str, Story)] = &[
     ("fence", a_second_instance_fences_the_first),
     ("timeout", a_transaction_that_takes_too_long_is_aborted),
     ("offsets", offsets_move_with_the_transaction),
+    ("generation", a_member_of_an_old_generation_moves_nothing),
+    ("member", a_member_that_has_left_moves_nothing),
     ("crash", a_transaction_outlives_the_broker),
 ];
 
@@ -107,6 +109,50 @@ fn offsets_move_with_the_transaction(stage: &mut Stage, name: &str) {
     stage.commit(name, &into, 0, END);
     let copied = stage.values(&into, 0);
     assert_eq!(copied, ["r0", "r1", "r2", "r3", "r4", "r5"]);
+}
+
+/// Whoever was in the group before its last rebalance copies in vain.
+fn a_member_of_an_old_generation_moves_nothing(stage: &mut Stage, name: &str) {
+    an_outdated_copy_counts_nothing(stage, name, false);
+}
+
+fn a_member_that_has_left_moves_nothing(stage: &mut Stage, name: &str) {
+    an_outdated_copy_counts_nothing(stage, name, true);
+}
+
+/// The first member leaves, or a second one joins, between what the first has read and the offset of that. Somebody else
+/// copies the record.
+fn an_outdated_copy_counts_nothing(stage: &mut Stage, name: &str, leaves: bool) {
+    let Some([old_generation, no_member]) = stage.client.outdated else {
+        return;
+    };
+    let [from, into] = ["from", "into"].map(|end| stage.topic(&format!("{name}-{end}")));
+    for producer in ["one", "two"] {
+        stage.play(&[&format!("init as={producer} id={from}-{producer}")]);
+    }
+    stage.commit("one", &from, 0, "record");
+    let join = |member, reads| format!("join as={member} group={from} topic={from} reads={reads}");
+    let send =
+        |producer, value| format!("send as={producer} topic={into} partition=0 values={value}");
+    stage.play(&[&join("first", 1), "begin as=one", &send("one", "vain")]);
+    let expected = if leaves {
+        stage.play(&["leave as=first"]);
+        no_member
+    } else {
+        stage.play(&[&join("second", 0)]);
+        old_generation
+    };
+    let said = stage.refused("move as=one of=first");
+    assert!(said.contains(expected), "{said}");
+    stage.play(&["abort as=one"]);
+    if !leaves {
+        stage.play(&["leave as=first", "leave as=second"]);
+    }
+    stage.play(&[&join("third", 1), "begin as=two", &send("two", "copied")]);
+    stage.play(&["move as=two of=third", "commit as=two", "leave as=third"]);
+    stage.commit("two", &into, 0, END);
+    assert_eq!(stage.values(&into, 0), ["copied"]);
+    assert_eq!(stage.stable_offset(&from, &from), 1);
 }
 
 /// What was open before the crash is committed behind it, with what was sent on both sides.

@@ -10,7 +10,8 @@
 //!   log has gone another way since, the answer is the diverging epoch, without records.
 //! * `replica_id` comes from the network and gives no rights: everybody reads as a consumer does, up to the
 //!   high watermark, or with isolation 1 (v4+) up to the last stable offset, with the aborted transactions among
-//!   what was read.
+//!   what was read. Any other isolation is error -1, once there is a partition to read: v7+ at the top, up to v12 for every
+//!   partition.
 //! * v11's rack id chooses among replicas; there is one. `max_bytes` is bounded by `fetch.max.bytes`, and by
 //!   `chronik.outbox.pinned.bytes`, so that a slow reader holds no more than that.
 
@@ -23,7 +24,8 @@ use crate::broker::wait::{Key, Outcome, Wait};
 use crate::clock::Mono;
 use crate::proto::error::ErrorCode;
 use crate::proto::schema::fetch::{
-    AbortedTransaction, FetchRequest, FetchResponse, FetchableTopicResponse, PartitionData,
+    AbortedTransaction, FetchPartition, FetchRequest, FetchResponse, FetchableTopicResponse,
+    PartitionData,
 };
 use crate::proto::{Records, Uuid};
 use crate::storage::{Aborted, PartitionId};
@@ -55,6 +57,9 @@ pub(super) fn handle(
     };
     let wanted = wanted(broker, &request, asked, plan);
     let at: Vec<_> = wanted.iter().map(|w| locate(broker, w)).collect();
+    if !matches!(request.isolation_level, 0 | 1) && at.iter().any(Result::is_ok) {
+        return fail(call, &request, ErrorCode::UNKNOWN_SERVER_ERROR);
+    }
     let limits = Limits::new(broker, call, &request);
     if let Some(wait) = wait(broker, call, &request, &wanted, &at, &limits) {
         return wait;
@@ -65,6 +70,26 @@ pub(super) fn handle(
         .fetch_sessions
         .commit(asked, plan, kept, call.cx.now.mono);
     respond(call, session_id, answered)
+}
+
+/// Answers one error for all; sessions stay as they are.
+fn fail(call: &mut Call<'_, '_>, request: &FetchRequest<'_>, error_code: ErrorCode) -> Outcome {
+    let failed = |p: &FetchPartition| partition_data(p.partition, &Read::absent(error_code));
+    let topics = request.topics.iter().map(|topic| FetchableTopicResponse {
+        topic: topic.topic,
+        topic_id: topic.topic_id,
+        partitions: topic.partitions.iter().map(failed).collect(),
+    });
+    let responses = match call.version() {
+        ..13 => topics.collect(),
+        _ => Vec::new(),
+    };
+    call.reply(&FetchResponse {
+        error_code,
+        session_id: request.session_id,
+        responses,
+        ..Default::default()
+    })
 }
 
 /// The partitions that this fetch is about.

@@ -1,6 +1,7 @@
 //! Transactions through handlers, coordinator and logs on a simulated disk: whole lives of both versions, kills
 //! between the steps, codes by version, and what is told about them.
 
+mod large;
 mod offsets;
 
 use super::*;

@@ -169,3 +169,36 @@ fn offsets_are_listed_below_what_is_decided() {
     assert_eq!(bench.listed(-1, true), end(6));
     assert_eq!(bench.listed(-3, true), (4, 4));
 }
+
+#[test]
+fn an_isolation_that_nobody_knows_is_an_error_of_everything_that_is_read() {
+    let mut bench = sample();
+    let mut request = committed(0, 0);
+    request.isolation_level = 2;
+    let body = bench.ask(ApiKey::Fetch, 12, &request).answer();
+    let answer: FetchResponse<'_> = proto::decode(&body, 12, true).expect("a response");
+    assert_eq!(answer.error_code, ErrorCode::UNKNOWN_SERVER_ERROR);
+    assert_eq!(fetched(&body), [ErrorCode::UNKNOWN_SERVER_ERROR]);
+    request.topics[0].partitions[0].partition = 7;
+    let body = bench.ask(ApiKey::Fetch, 12, &request).answer();
+    assert_eq!(fetched(&body), [ErrorCode::UNKNOWN_TOPIC_OR_PARTITION]);
+    request.topics[0].topic_id = bench.broker.topics().by_name("t").expect("there").id;
+    request.topics[0].partitions[0].partition = 0;
+    let body = bench.ask(ApiKey::Fetch, 13, &request).answer();
+    let answer: FetchResponse<'_> = proto::decode(&body, 13, true).expect("a response");
+    assert_eq!(answer.error_code, ErrorCode::UNKNOWN_SERVER_ERROR);
+    assert!(answer.responses.is_empty());
+    let request = ListOffsetsRequest {
+        isolation_level: -1,
+        topics: vec![ListOffsetsTopic {
+            name: "t",
+            partitions: vec![ListOffsetsPartition::default()],
+        }],
+        ..Default::default()
+    };
+    let body = bench.ask(ApiKey::ListOffsets, 7, &request).answer();
+    let answer: ListOffsetsResponse<'_> = proto::decode(&body, 7, true).expect("a response");
+    let found = &answer.topics[0].partitions[0];
+    assert_eq!(found.error_code, ErrorCode::UNKNOWN_SERVER_ERROR);
+    assert_eq!(found.offset, -1);
+}

@@ -14,7 +14,7 @@ use chronikd::proto::ApiKey;
 
 use crate::run::Run;
 use groups::{commits, joins, rebalances, sessions, shown, statics, syncs};
-use txns::{ends, inits, partitions, pending, reads, seen, writes};
+use txns::{ends, inits, partitions, pending, reads, seen, timeouts, writes};
 
 /// At which versions of its API a script is played.
 #[derive(Clone, Copy)]
@@ -133,6 +133,7 @@ pub(crate) const SCRIPTS: &[Script] = &[
     script("offsets go with their group", ApiKey::DeleteGroups, At::Three, commits::gone),
     script("offsets go with their topic", ApiKey::OffsetFetch, At::Every, commits::gone_with_their_topic),
     script("a producer of transactions begins", ApiKey::InitProducerId, At::Every, inits::begins),
+    script("transactional ids that are too long", ApiKey::InitProducerId, At::Three, inits::too_long),
     script("a producer of transactions begins again", ApiKey::InitProducerId, At::Every, inits::begins_again),
     script("a second producer shuts out the first", ApiKey::InitProducerId, At::Three, inits::shuts_out),
     script("partitions of transactions", ApiKey::AddPartitionsToTxn, At::Every, partitions::of_clients),
@@ -142,6 +143,7 @@ pub(crate) const SCRIPTS: &[Script] = &[
     script("ends of strangers", ApiKey::EndTxn, At::Every, ends::strangers),
     script("ends at a lower level", ApiKey::EndTxn, At::Every, ends::at_a_lower_level),
     script("markers from outside", ApiKey::WriteTxnMarkers, At::Every, ends::markers),
+    script("transactions that have had their time", ApiKey::EndTxn, At::Three, timeouts::expires),
     script("batches of transactions", ApiKey::Produce, At::Every, writes::batches),
     script("batches out of their time", ApiKey::Produce, At::Every, writes::out_of_time),
     script("batches of version 2", ApiKey::Produce, At::Every, writes::unasked),

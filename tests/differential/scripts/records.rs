@@ -271,12 +271,25 @@ fn limited(run: &mut Run<'_>) {
 pub(crate) fn isolation_and_epochs(run: &mut Run<'_>) {
     let conn = run.connect("consumer");
     let topic = two_batches(run, conn);
-    for isolation_level in [0, 1] {
-        run.ask_each(conn, |side| {
-            let mut request = fetch(side, &topic, &[at(0)]);
-            request.isolation_level = isolation_level;
-            request
-        });
+    for isolation_level in [0, 1, 2, -1, i8::MAX] {
+        // The partitions that are there, and one that is not.
+        for places in [
+            &[at(0)][..],
+            &[],
+            &[
+                at(4),
+                FetchPartition {
+                    partition: 9,
+                    ..at(0)
+                },
+            ],
+        ] {
+            run.ask_each(conn, |side| {
+                let mut request = fetch(side, &topic, places);
+                request.isolation_level = isolation_level;
+                request
+            });
+        }
     }
     for (current_leader_epoch, last_fetched_epoch) in [(0, -1), (7, -1), (-1, 0), (0, 5), (-7, -1)]
     {

@@ -6,6 +6,7 @@ import java.util.Map;
 import java.util.Properties;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Future;
+import org.apache.kafka.clients.consumer.ConsumerGroupMetadata;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
@@ -26,6 +27,7 @@ public class Transactor {
 
     private final String bootstrap;
     private final Map<String, KafkaProducer<String, String>> producers = new HashMap<>();
+    private final Map<String, Member> members = new HashMap<>();
 
     private Transactor(String bootstrap) {
         this.bootstrap = bootstrap;
@@ -40,6 +42,9 @@ public class Transactor {
             "copy", self::copy,
             "commit", (line, facts) -> self.producer(line).commitTransaction(),
             "abort", (line, facts) -> self.producer(line).abortTransaction(),
+            "join", self::join,
+            "move", (line, facts) -> self.members.get(line.get("of")).move(self.producer(line)),
+            "leave", (line, facts) -> self.members.get(line.get("as")).leave(),
             "read", self::read));
     }
 
@@ -60,9 +65,10 @@ public class Transactor {
 
     private void send(Map<String, String> line, List<String> facts) throws Exception {
         int partition = Integer.parseInt(line.get("partition"));
+        Long time = line.containsKey("time") ? Long.valueOf(line.get("time")) : null;
         List<Future<?>> sent = new ArrayList<>();
         for (String value : line.get("values").split(",")) {
-            sent.add(producer(line).send(new ProducerRecord<>(line.get("topic"), partition, null, value)));
+            sent.add(producer(line).send(new ProducerRecord<>(line.get("topic"), partition, time, null, value)));
         }
         await(sent);
     }
@@ -96,6 +102,54 @@ public class Transactor {
             } else {
                 producer.abortTransaction();
             }
+        }
+    }
+
+    /** One that keeps what it was when it read its first record. */
+    private static final class Member {
+        private final KafkaConsumer<String, String> consumer;
+        private Map<TopicPartition, OffsetAndMetadata> after;
+        private ConsumerGroupMetadata group;
+        private boolean hasLeft;
+
+        private Member(KafkaConsumer<String, String> consumer) {
+            this.consumer = consumer;
+        }
+
+        private void poll() {
+            if (hasLeft) {
+                return;
+            }
+            for (ConsumerRecord<String, String> record : consumer.poll(POLL)) {
+                if (group == null) {
+                    TopicPartition partition = new TopicPartition(record.topic(), record.partition());
+                    after = Map.of(partition, new OffsetAndMetadata(record.offset() + 1));
+                    group = consumer.groupMetadata();
+                }
+            }
+        }
+
+        private void move(KafkaProducer<String, String> producer) {
+            producer.sendOffsetsToTransaction(after, group);
+        }
+
+        private void leave() {
+            consumer.close();
+            hasLeft = true;
+        }
+    }
+
+    private void join(Map<String, String> line, List<String> facts) {
+        Member joining = new Member(consumer(line.get("group")));
+        joining.consumer.subscribe(List.of(line.get("topic")));
+        members.put(line.get("as"), joining);
+        boolean mustRead = line.get("reads").equals("1");
+        long deadline = System.currentTimeMillis() + PATIENCE_MS;
+        while (joining.consumer.assignment().isEmpty() || mustRead && joining.group == null) {
+            if (System.currentTimeMillis() > deadline) {
+                throw new IllegalStateException("the group has no place, or no record");
+            }
+            members.values().forEach(Member::poll);
         }
     }
 

@@ -13,6 +13,7 @@ class Transactor:
     def __init__(self, bootstrap):
         self.common = {"bootstrap.servers": bootstrap, "log_level": 0, "reconnect.backoff.max.ms": 200}
         self.producers = {}
+        self.members = {}
 
     def init(self, line):
         producer = Producer({
@@ -59,6 +60,24 @@ class Transactor:
         getattr(self, line["end"])(line)
         consumer.close()
 
+    def join(self, line):
+        joining = Member(self._consumer(line["group"]))
+        joining.consumer.subscribe([line["topic"]])
+        self.members[line["as"]] = joining
+        deadline = time.monotonic() + PATIENCE_S
+        while not joining.consumer.assignment() or line["reads"] == "1" and not joining.after:
+            if time.monotonic() > deadline:
+                raise TimeoutError("the group has no place, or no record")
+            for member in self.members.values():
+                member.poll()
+
+    def move(self, line):
+        member = self.members[line["of"]]
+        self.producers[line["as"]].send_offsets_to_transaction(member.after, member.group, PATIENCE_S)
+
+    def leave(self, line):
+        self.members[line["as"]].leave()
+
     def read(self, line):
         consumer = self._consumer("none")
         consumer.assign([TopicPartition(line["topic"], int(line["partition"]), OFFSET_BEGINNING)])
@@ -88,6 +107,26 @@ class Transactor:
                 raise RuntimeError(record.error())
             yield record
         raise TimeoutError("records are missing")
+
+
+class Member:
+    """One that keeps what it was when it read its first record."""
+
+    def __init__(self, consumer):
+        self.consumer = consumer
+        self.after = []
+        self.group = None
+        self.has_left = False
+
+    def leave(self):
+        self.consumer.close()
+        self.has_left = True
+
+    def poll(self):
+        record = None if self.has_left else self.consumer.poll(0.1)
+        if record is not None and not record.error() and not self.after:
+            self.after = [TopicPartition(record.topic(), record.partition(), record.offset() + 1)]
+            self.group = self.consumer.consumer_group_metadata()
 
 
 if __name__ == "__main__":

@@ -72,8 +72,19 @@ pub(crate) fn strangers(run: &mut Run<'_>) {
     let topic = topic(run, conn, 1, &[]);
     let producer = Producer::begins(run, conn, "producer");
     producer.opens(run, &topic, 0, 0);
+    let other = Producer::begins(run, conn, "other");
     let long = keep::<str>("x".repeat(32_000));
     for mut stranger in [
+        other.named(producer.name),
+        producer.named(other.name),
+        Producer {
+            epoch: -1,
+            ..producer
+        },
+        Producer {
+            epoch: i16::MIN,
+            ..producer
+        },
         producer.named("stranger"),
         producer.named(long),
         producer.with_id(987_654_321),

@@ -43,6 +43,31 @@ pub(crate) fn begins(run: &mut Run<'_>) {
     }
 }
 
+/// A string has at most 32,767 bytes, also where its length is a varint.
+pub(crate) fn too_long(run: &mut Run<'_>) {
+    let conn = run.connect("producer");
+    let longest = format!("{:x<32767}", run.name("long"));
+    run.ask(conn, init(keep::<str>(longest)));
+    let version = run.version(ApiKey::InitProducerId);
+    if !ApiKey::InitProducerId.info().is_flexible(version) {
+        return;
+    }
+    for bytes in [32_768, 40_000] {
+        let conn = run.connect("producer");
+        let name = [&varint(bytes + 1)[..], &vec![b'x'; bytes]].concat();
+        let what_follows = [0; 32];
+        run.send_raw(ApiKey::InitProducerId, version, conn, |_| {
+            [&name[..], &what_follows].concat()
+        });
+        run.closes(conn);
+    }
+}
+
+/// In three bytes.
+fn varint(number: usize) -> [u8; 3] {
+    [number | 0x80, number >> 7 | 0x80, number >> 14].map(|byte| byte as u8)
+}
+
 pub(crate) fn begins_again(run: &mut Run<'_>) {
     if run.version(ApiKey::InitProducerId) < 3 {
         return;

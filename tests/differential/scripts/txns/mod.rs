@@ -8,4 +8,5 @@ pub(super) mod pending;
 mod producer;
 pub(super) mod reads;
 pub(super) mod seen;
+pub(super) mod timeouts;
 pub(super) mod writes;

@@ -96,6 +96,7 @@ pub(crate) fn ends(run: &mut Run<'_>) {
         for (timestamp, isolation_level) in [-1, -2, -3, 0, 1 << 50]
             .into_iter()
             .flat_map(|timestamp| [(timestamp, 0), (timestamp, 1)])
+            .chain([(-1, 2), (-1, -1)])
         {
             let place = ListOffsetsPartition {
                 timestamp,

@@ -72,8 +72,11 @@ pub(crate) fn out_of_time(run: &mut Run<'_>) {
     let conn = run.connect("producer");
     let topic = topic(run, conn, 2, &[]);
     let mut producer = Producer::begins(run, conn, "producer");
+    let other = Producer::begins(run, conn, "other");
     let long = keep::<str>("x".repeat(32_000));
     for stranger in [
+        other.named(producer.name),
+        producer.named(other.name),
         producer.named("stranger"),
         producer.named(""),
         producer.named(long),
