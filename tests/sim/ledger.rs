@@ -136,6 +136,9 @@ impl Ledger {
         }
         self.lives = false;
         self.losses += u64::from(end == End::Power);
+        if end == End::Power {
+            self.txns.lost_power();
+        }
     }
 }
 

@@ -126,6 +126,11 @@ impl Machine {
         fork
     }
 
+    /// How the broker is configured.
+    pub fn config(&self) -> &BrokerConfig {
+        &self.config
+    }
+
     /// Cuts the power at this operation, counted from the last start.
     pub fn cut_at(&mut self, operation: u64) {
         self.disk.cut_at(operation);

@@ -19,7 +19,8 @@
 //! | the journal is bounded, becomes what is true, and then nothing is written | `journal`, `World::come_to_rest` |
 //!
 //! * `SIM_SEED=17 cargo test --test sim` runs that seed alone;
-//! * `SIM_SEEDS=100000 cargo test --test sim` runs so many of each kind, `SIM_FROM=5000` from there on.
+//! * `SIM_SEEDS=100000 cargo test --test sim` runs so many of each kind, `SIM_FROM=5000` from there on, and
+//!   `SIM_THREADS=8` on so many threads.
 
 // Everything here is seen by this one suite.
 #![allow(unreachable_pub)]
@@ -49,7 +50,8 @@ const RECORD_SEEDS: u64 = 1_000;
 const GROUP_SEEDS: u64 = 2_000;
 /// And of transactions.
 const TRANSACTION_SEEDS: u64 = 1_000;
-const THREADS: usize = 2;
+/// On so many threads.
+const THREADS: u64 = 2;
 
 fn number(variable: &str) -> Option<u64> {
     let text = std::env::var(variable).ok()?;
@@ -83,8 +85,9 @@ impl Drop for Running {
     }
 }
 
-/// Runs so many seeds, or those that the caller of the test wants.
-fn run_seeds(cast: world::Cast, usual: u64) {
+/// Runs so many seeds, or those that the caller of the test wants. Answers what has happened in them, and how many they
+/// were.
+fn run_seeds(cast: world::Cast, usual: u64) -> (txns::Tally, u64) {
     let alone = number("SIM_SEED");
     let from = alone.or(number("SIM_FROM")).unwrap_or(0);
     let count = if alone.is_some() {
@@ -97,20 +100,25 @@ fn run_seeds(cast: world::Cast, usual: u64) {
     }
     let next = AtomicU64::new(from);
     let run = || {
+        let mut tally = txns::Tally::default();
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
             if seed >= from + count {
-                return;
+                return tally;
             }
             let _running = Running(seed);
-            world::run(seed, cast);
+            tally.add(&world::run(seed, cast));
         }
     };
+    let threads = number("SIM_THREADS").unwrap_or(THREADS);
+    let mut tally = txns::Tally::default();
     std::thread::scope(|scope| {
-        for _ in 0..THREADS {
-            scope.spawn(run);
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(run)).collect();
+        for thread in threads {
+            tally.add(&thread.join().expect("seeds that pass"));
         }
     });
+    (tally, count)
 }
 
 #[test]
@@ -125,7 +133,8 @@ fn no_promise_to_a_group_is_broken_whenever_the_power_is_cut() {
 
 #[test]
 fn no_transaction_is_torn_whenever_the_power_is_cut() {
-    run_seeds(world::Cast::Transactions, TRANSACTION_SEEDS);
+    let (tally, seeds) = run_seeds(world::Cast::Transactions, TRANSACTION_SEEDS);
+    tally.check(seeds);
 }
 
 #[test]

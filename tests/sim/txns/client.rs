@@ -1,121 +1,46 @@
-//! A transactional producer: one request at a time, each repeated until it is answered.
+//! A transactional producer: it carries out one job after the other, and repeats each request until it is answered.
 //!
 //! A client of version 1 announces partitions and groups before it writes to them, and keeps its epoch. One of version 2
-//! writes at once, and gets the next epoch with the answer to EndTxn. Both are told that they are overtaken only when they
-//! may be: somebody else has asked for an epoch, or the time of the transaction was over.
+//! writes at once, and gets the next epoch with the answer to EndTxn. Batches fly side by side, everything else alone.
+//! Both are told that they are overtaken only when they may be: somebody else has asked for an epoch, the time of the
+//! transaction was over, or the transactional id is forgotten.
+//!
+//! When a connection is lost, whatever was not answered is sent again on the next one. What flew on the old one may be
+//! heard long after that: it is a **ghost**. Only those of version 2 leave any, for in version 1 nothing tells a ghost's
+//! EndTxn from that of the next transaction.
 
-use super::asks::{self, Speaker};
+use super::asks::{self, Ask, BATCHED, Identity, Speaker};
 use super::history::FIRST_MARK;
+use super::job::{self, Job, Write};
+use super::verdict::{self, Verdict};
+use super::versions::{Style, Versions};
 use crate::call::{Author, Reply};
-use crate::luck::Luck;
 use crate::side::Side;
 use chronikd::broker::wait::ConnId;
 use chronikd::proto::batch::BatchBuilder;
 use chronikd::proto::error::ErrorCode;
-use chronikd::proto::schema::add_offsets_to_txn::AddOffsetsToTxnResponse;
-use chronikd::proto::schema::add_partitions_to_txn::AddPartitionsToTxnResponse;
 use chronikd::proto::schema::end_txn::EndTxnResponse;
 use chronikd::proto::schema::init_producer_id::InitProducerIdResponse;
 use chronikd::proto::schema::produce::ProduceResponse;
-use chronikd::proto::schema::txn_offset_commit::TxnOffsetCommitResponse;
 use chronikd::storage::PartitionId;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-/// Producer id and epoch.
-pub type Identity = (i64, i16);
-
-/// What a client speaks.
-#[derive(Clone, Copy, Debug)]
-pub struct Versions {
-    pub init: i16,
-    pub add: i16,
-    pub produce: i16,
-    pub offsets: i16,
-    pub end: i16,
-}
-
-/// The version of transactions that a client knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Style {
-    /// Partitions are announced, and the epoch stays.
-    First,
-    /// The first write is the announcement, and the epoch moves.
-    Second,
-}
-
-impl Versions {
-    fn newest(style: Style) -> Versions {
-        match style {
-            Style::First => Versions {
-                init: 4,
-                add: 3,
-                produce: 11,
-                offsets: 4,
-                end: 4,
-            },
-            Style::Second => Versions {
-                init: 5,
-                add: 3,
-                produce: 13,
-                offsets: 5,
-                end: 5,
-            },
-        }
-    }
-
-    fn any(style: Style, luck: &mut Luck) -> Versions {
-        let mut of = |low, high| luck.between(low, high) as i16;
-        match style {
-            Style::First => Versions {
-                init: of(0, 5),
-                add: of(0, 3),
-                produce: of(3, 11),
-                offsets: of(0, 4),
-                end: of(0, 4),
-            },
-            Style::Second => Versions {
-                init: of(4, 5),
-                produce: of(12, 13),
-                ..Versions::newest(style)
-            },
-        }
-    }
-}
-
-/// A request, as it is repeated.
-#[derive(Clone, Debug)]
-pub enum Ask {
-    /// An epoch, please; as somebody new, or as who has one.
-    Init { believes: bool },
-    /// The partition joins.
-    Add(PartitionId),
-    /// A batch.
-    Produce {
-        at: PartitionId,
-        first: u64,
-        count: usize,
-        bytes: Vec<u8>,
-    },
-    /// The group joins.
-    AddGroup,
-    /// An offset.
-    Offset(PartitionId, i64),
-    /// Commit it, or do not.
-    End(bool),
-}
+/// Batches that fly side by side at most: as many as a log remembers of a producer.
+const FLYING: usize = 5;
 
 /// A transaction from this client's side.
 #[derive(Clone, Debug)]
-struct Work {
-    number: i64,
-    began_ms: i64,
-    batches_left: usize,
-    owes_offset: bool,
-    commits: bool,
+pub struct Work {
+    /// What is left of it.
+    pub job: Job,
+    /// When it was begun.
+    pub began_ms: i64,
     partitions: BTreeSet<PartitionId>,
     has_group: bool,
-    /// Its first request has left.
-    is_begun: bool,
+    /// Its partitions were looked at.
+    is_verified: bool,
+    /// A partition that it had announced was deleted.
+    shuns_extras: bool,
 }
 
 /// See the head of this file.
@@ -124,22 +49,42 @@ pub struct Client {
     number: u64,
     /// It has no whims.
     is_steady: bool,
-    /// Other clients have the transactional id too.
-    is_shared: bool,
-    speaker: Speaker,
+    /// Other clients have the transactional id too, or somebody meddles with it.
+    pub is_shared: bool,
+    /// Its jobs are given to it.
+    is_employed: bool,
+    /// Who it is.
+    pub speaker: Speaker,
     has_identity: bool,
     line: Option<ConnId>,
-    /// To be sent, or sent: then with its correlation id.
-    ask: Option<(Ask, Option<i32>)>,
-    /// An earlier sending of it may have been heard.
+    /// To be sent, the oldest first.
+    outbox: VecDeque<Ask>,
+    /// Sent, and not answered.
+    flying: VecDeque<(Ask, i32)>,
+    /// Refused for the moment: to be sent again when nothing flies.
+    again: VecDeque<Ask>,
+    /// An earlier sending of its EndTxn may have been heard.
     may_have_landed: bool,
-    work: Option<Work>,
+    /// What it is doing.
+    pub work: Option<Work>,
+    /// Whether its last job was acknowledged as committed.
+    pub has_committed: bool,
     sequences: BTreeMap<PartitionId, i32>,
+    /// Where a batch of this identity was acknowledged.
+    confirmed: BTreeSet<PartitionId>,
     next_mark: u64,
     /// Steps until it wakes up.
     pause: usize,
     /// How long it rests at most when it was overtaken.
     rest: usize,
+    /// When the first request left of those that fly, and of those that were heard last.
+    flight_ms: i64,
+    /// See there.
+    pub touched_ms: i64,
+    /// Losses of unsynced data, when it got its identity.
+    pub losses: u64,
+    /// Whether the member whose offsets fly was one when they left.
+    pub was_seated: bool,
     /// Transactions that are still to be begun.
     left: usize,
 }
@@ -154,12 +99,21 @@ impl Client {
             is_steady: false,
             speaker: Speaker {
                 versions: Versions::any(style, side.luck),
-                timeout_ms: side.luck.pick(&[300, 10_000, 60_000, 600_000]),
+                timeout_ms: side.luck.pick(&[300, 10_000, 60_000, 120_000]),
                 ..scripted.speaker
             },
             rest: side.luck.pick(&[5, 60, 300]),
             ..scripted
         }
+    }
+
+    /// One that waits for the jobs it is given, and speaks of members.
+    pub fn employed(mut self) -> Client {
+        const KNOWS_MEMBERS: i16 = 3;
+        (self.left, self.is_employed) = (0, true);
+        let versions = &mut self.speaker.versions;
+        versions.offsets = versions.offsets.max(KNOWS_MEMBERS);
+        self
     }
 
     /// One that has no whims, for so many transactions.
@@ -168,6 +122,7 @@ impl Client {
             number,
             is_shared: false,
             is_steady: true,
+            is_employed: false,
             speaker: Speaker {
                 id,
                 identity: (-1, -1),
@@ -176,13 +131,21 @@ impl Client {
             },
             has_identity: false,
             line: None,
-            ask: None,
+            outbox: VecDeque::new(),
+            flying: VecDeque::new(),
+            again: VecDeque::new(),
             may_have_landed: false,
             work: None,
+            has_committed: false,
             sequences: BTreeMap::new(),
+            confirmed: BTreeSet::new(),
             next_mark: FIRST_MARK + (number << 32) + 1,
             pause: 0,
             rest: 5,
+            flight_ms: 0,
+            touched_ms: 0,
+            losses: 0,
+            was_seated: false,
             left,
         }
     }
@@ -193,7 +156,13 @@ impl Client {
 
     /// Whether nothing is begun.
     pub fn is_idle(&self) -> bool {
-        self.work.is_none() && self.ask.is_none()
+        let is_silent = self.outbox.is_empty() && self.flying.is_empty() && self.again.is_empty();
+        self.work.is_none() && is_silent
+    }
+
+    /// Whether it has an identity and nothing to do.
+    pub fn is_ready(&self) -> bool {
+        self.has_identity && self.is_idle()
     }
 
     /// Whether it has begun everything that it is there for.
@@ -204,12 +173,20 @@ impl Client {
     /// The connection, or the whole broker, is gone.
     pub fn cut_off(&mut self) {
         self.line = None;
-        if let Some((_, flying)) = &mut self.ask {
-            self.may_have_landed |= flying.take().is_some();
+        let is_end = |(ask, _): &(Ask, i32)| matches!(ask, Ask::End(_));
+        self.may_have_landed |= self.flying.iter().any(is_end);
+        let flown = self.flying.drain(..).map(|(ask, _)| ask);
+        self.again.extend(flown);
+        self.send_again();
+    }
+
+    fn send_again(&mut self) {
+        while let Some(ask) = self.again.pop_back() {
+            self.outbox.push_front(ask);
         }
     }
 
-    /// Does one thing.
+    /// Does a few things.
     pub fn step(&mut self, side: &mut Side<'_>, finishing: bool) {
         if !finishing && self.pause > 0 {
             self.pause -= 1;
@@ -221,25 +198,58 @@ impl Client {
         };
         for reply in side.machine.take_replies(line) {
             self.take(side, &reply);
+            if self.line.is_none() {
+                return side.machine.drop_connection(line);
+            }
         }
         if !side.machine.is_open(line) {
-            assert!(
-                side.machine.is_idle(line),
-                "the broker has closed a connection"
-            );
-            return self.hang_up(side, line);
+            let is_idle = side.machine.is_idle(line);
+            assert!(is_idle, "the broker has closed a connection");
+            side.machine.drop_connection(line);
+            return self.cut_off();
         }
         if !finishing && !self.is_steady && self.has_whim(side, line) {
             return;
         }
-        if self.ask.is_none() {
-            self.ask = self.next(side, finishing).map(|ask| (ask, None));
-            self.may_have_landed = false;
+        for _ in 0..side.luck.between(1, 3) {
+            self.say(side, line, finishing);
         }
-        if let Some((ask, flying)) = &mut self.ask
-            && flying.is_none()
+    }
+
+    /// Says the next thing, if it is time for that.
+    fn say(&mut self, side: &mut Side<'_>, line: ConnId, finishing: bool) {
+        if !self.again.is_empty() {
+            return;
+        }
+        if self.outbox.is_empty() {
+            let planned = self.plan(side, finishing);
+            self.outbox.extend(planned);
+            if self.flying.is_empty() {
+                self.flight_ms = side.machine.now.wall_ms;
+            }
+        }
+        if self.outbox.front().is_some_and(|ask| self.may_fly(ask))
+            && let Some(ask) = self.outbox.pop_front()
         {
-            *flying = Some(asks::send(side, line, &self.speaker, ask));
+            if let Ask::Offset(moved) = &ask {
+                self.was_seated = moved.seat.is_current(side);
+            }
+            let correlation = asks::send(side, line, &self.speaker, &ask);
+            self.flying.push_back((ask, correlation));
+        }
+    }
+
+    /// Whether it may be sent beside what flies. A log that has no batch of a producer takes any for the first one, of
+    /// version 1.
+    fn may_fly(&self, ask: &Ask) -> bool {
+        let is_batch = |(ask, _): &(Ask, i32)| matches!(ask, Ask::Produce { .. });
+        let is_beside = self.flying.len() < FLYING && self.flying.iter().all(is_batch);
+        match ask {
+            _ if self.flying.is_empty() => true,
+            Ask::Produce { at, .. } => {
+                is_beside && (self.is_second() || self.confirmed.contains(at))
+            }
+            _ => false,
         }
     }
 
@@ -258,77 +268,124 @@ impl Client {
     }
 
     fn hang_up(&mut self, side: &mut Side<'_>, line: ConnId) {
-        side.machine.drop_connection(line);
+        if !self.flying.is_empty() {
+            side.ledger.txns.tally.note("lost answers");
+        }
+        let mut flying = self.flying.iter();
+        let is_bound = |(ask, _): &(Ask, i32)| {
+            matches!(ask, Ask::Produce { .. } | Ask::Offset(_) | Ask::End(_))
+        };
+        if !self.flying.is_empty() && self.is_second() && flying.all(is_bound) {
+            side.ledger.txns.tally.note("ghosts");
+            side.machine.finish(line);
+        } else {
+            side.machine.drop_connection(line);
+        }
         self.cut_off();
     }
 
     /// Whatever it had is over. What it asked for may still come true.
     fn give_up(&mut self) {
-        (self.work, self.ask, self.has_identity) = (None, None, false);
+        (self.work, self.has_identity, self.has_committed) = (None, false, false);
+        self.outbox.clear();
         self.sequences.clear();
+        self.confirmed.clear();
+        (self.line, self.flying, self.again) = Default::default();
     }
 
-    /// What it asks next.
-    fn next(&mut self, side: &mut Side<'_>, finishing: bool) -> Option<Ask> {
-        if self.work.is_none() {
-            if finishing || self.left == 0 {
-                return None;
-            }
-            if !self.has_identity {
-                return Some(Ask::Init { believes: false });
-            }
-            if self.speaker.versions.init >= 3 && side.luck.once_in(12) {
-                return Some(Ask::Init { believes: true });
-            }
-            self.begin(side);
-        }
-        let all = usable(side);
-        let is_second = self.is_second();
-        let work = self.work.as_mut()?;
-        if !work.is_begun {
-            work.is_begun = true;
-            work.began_ms = side.machine.now.wall_ms;
-        }
-        if work.owes_offset && side.luck.once_in(2) {
-            if !is_second && !work.has_group {
-                return Some(Ask::AddGroup);
-            }
-            side.ledger.txns.moving(work.number);
-            return Some(Ask::Offset(all[0], work.number));
-        }
-        if work.batches_left > 0 {
-            let at = side.luck.pick(&all);
-            if !is_second && !work.partitions.contains(&at) {
-                return Some(Ask::Add(at));
-            }
-            work.batches_left -= 1;
-            return Some(self.write(side, at));
-        }
-        if work.owes_offset {
-            return self.next(side, finishing);
-        }
-        if work.commits {
-            side.ledger.txns.committing(work.number);
-        }
-        Some(Ask::End(work.commits))
-    }
-
-    fn begin(&mut self, side: &mut Side<'_>) {
-        self.left -= 1;
+    /// Gives it a job.
+    pub fn employ(&mut self, job: Job, side: &Side<'_>) {
         self.work = Some(Work {
-            number: side.ledger.txns.begin(self.speaker.id),
-            began_ms: 0,
-            batches_left: side.luck.between(1, 5),
-            owes_offset: side.luck.once_in(2),
-            commits: side.luck.below(3) > 0,
+            job,
+            began_ms: side.machine.now.wall_ms,
             partitions: BTreeSet::new(),
             has_group: false,
-            is_begun: false,
+            is_verified: false,
+            shuns_extras: false,
         });
+        (self.may_have_landed, self.has_committed) = (false, false);
+    }
+}
+
+/// What it asks.
+impl Client {
+    fn plan(&mut self, side: &mut Side<'_>, finishing: bool) -> Option<Ask> {
+        if self.work.is_some() {
+            return self.go_on(side);
+        }
+        let is_wanted = self.is_employed || self.left > 0;
+        if finishing || !is_wanted || !self.flying.is_empty() {
+            return None;
+        }
+        if !self.has_identity {
+            return Some(Ask::Init { believes: false });
+        }
+        let believes = self.speaker.versions.init >= 3;
+        let rarely = if self.is_employed { 90 } else { 12 };
+        if believes && side.luck.once_in(rarely) {
+            return Some(Ask::Init { believes });
+        }
+        if self.left == 0 {
+            return None;
+        }
+        self.left -= 1;
+        let by_id = self.speaker.versions.produce >= crate::producer::FIRST_BY_ID;
+        let job = Job::any(side, self.speaker.id, by_id && !self.is_steady);
+        self.employ(job, side);
+        self.go_on(side)
     }
 
-    fn write(&mut self, side: &mut Side<'_>, at: PartitionId) -> Ask {
-        let count = side.luck.between(1, 4);
+    fn go_on(&mut self, side: &mut Side<'_>) -> Option<Ask> {
+        let is_second = self.is_second();
+        let is_alone = self.flying.is_empty();
+        let work = self.work.as_mut()?;
+        if work.job.is_time_to_move() {
+            let moved = work.job.moved.clone().filter(|_| is_alone)?;
+            if !is_second && !work.has_group {
+                return Some(Ask::AddGroup(moved.seat.group));
+            }
+            side.ledger.txns.moving(work.job.number);
+            return Some(Ask::Offset(moved));
+        }
+        if let Some(write) = work.job.writes.front() {
+            let at = write.at;
+            if !is_second && !work.partitions.contains(&at) {
+                return is_alone.then(|| self.announce(side, at));
+            }
+            let write = work.job.writes.pop_front()?;
+            return Some(self.write(side, write));
+        }
+        if !is_alone {
+            return None;
+        }
+        if !is_second && self.speaker.versions.add >= BATCHED && !work.is_verified {
+            work.is_verified = true;
+            let at = side.luck.pick(&job::usable(side));
+            return Some(Ask::Verify(at, work.partitions.contains(&at)));
+        }
+        if work.job.commits {
+            side.ledger.txns.committing(work.job.number);
+        }
+        Some(Ask::End(work.job.commits))
+    }
+
+    /// Partitions are announced one by one, or with others that nothing will be written to.
+    fn announce(&mut self, side: &mut Side<'_>, at: PartitionId) -> Ask {
+        let mut all = BTreeSet::from([at]);
+        let work = self.working();
+        let shuns_extras = work.shuns_extras;
+        all.extend(work.job.writes.iter().map(|write| write.at).take(2));
+        if !self.is_steady && side.luck.once_in(3) {
+            let mut others = side.ledger.partitions();
+            let is_extra = |at: &PartitionId| job::is_extra(&side.ledger.topic(at.topic).name);
+            others.retain(|at| !(shuns_extras && is_extra(at)));
+            all.insert(side.luck.pick(&others));
+        }
+        Ask::Add(all.into_iter().collect())
+    }
+
+    fn write(&mut self, side: &mut Side<'_>, write: Write) -> Ask {
+        let Write { at, count, sources } = write;
         let filler = side.luck.below(200);
         let first = self.next_mark;
         self.next_mark += count as u64;
@@ -339,8 +396,11 @@ impl Client {
             sequence: *sequence,
         };
         *sequence += count as i32;
-        let work = self.work.as_ref().expect("a transaction to write in");
-        side.ledger.txns.writing(work.number, first, count);
+        let number = self.working().job.number;
+        let topic = side.ledger.topic(at.topic);
+        let kind = (job::is_extra(&topic.name), topic.durable);
+        side.ledger.txns.writing(number, first, count, kind);
+        side.ledger.txns.copying(first, &sources);
         side.ledger.sending(at, first, count);
         Ask::Produce {
             at,
@@ -349,24 +409,37 @@ impl Client {
             bytes: batch(first, count, filler, side.machine.now.wall_ms, author),
         }
     }
+}
 
+/// What it is told.
+impl Client {
     fn take(&mut self, side: &mut Side<'_>, reply: &Reply) {
-        let Some((ask, Some(correlation))) = self.ask.take() else {
-            panic!("an answer to nothing")
-        };
+        let (ask, correlation) = self.flying.pop_front().expect("an answer to something");
         assert_eq!(correlation, reply.correlation);
-        let code = code_of(&ask, reply);
-        match code {
-            ErrorCode::NONE => self.succeed(side, ask, reply),
-            ErrorCode::CONCURRENT_TRANSACTIONS
-            | ErrorCode::COORDINATOR_LOAD_IN_PROGRESS
-            | ErrorCode::COORDINATOR_NOT_AVAILABLE
-            | ErrorCode::NOT_COORDINATOR
-            | ErrorCode::NOT_ENOUGH_REPLICAS
-            | ErrorCode::NOT_LEADER_OR_FOLLOWER => self.ask = Some((ask, None)),
-            ErrorCode::KAFKA_STORAGE_ERROR if side.ledger.faulty => self.ask = Some((ask, None)),
-            _ => self.fail(side, &ask, code),
+        let code = asks::code_of(&ask, reply);
+        match verdict::on(side, self, &ask, code) {
+            Verdict::Done => {
+                self.touched_ms = self.flight_ms;
+                self.succeed(side, ask, reply);
+            }
+            Verdict::Expected => {}
+            Verdict::Again => self.again.push_back(ask),
+            Verdict::Gone => self.working().shuns_extras = true,
+            Verdict::Replaced => self.working().job.give_up(),
+            Verdict::Overtaken => return self.fail(side, &ask),
         }
+        if self.flying.is_empty() {
+            self.send_again();
+        }
+    }
+
+    /// Whether a batch before this one was refused, and will come again.
+    pub fn follows_refused(&self, ask: &Ask) -> bool {
+        let at_of = |ask: &Ask| match ask {
+            Ask::Produce { at, .. } => Some(*at),
+            _ => None,
+        };
+        at_of(ask).is_some() && self.again.iter().any(|before| at_of(before) == at_of(ask))
     }
 
     fn succeed(&mut self, side: &mut Side<'_>, ask: Ask, reply: &Reply) {
@@ -375,24 +448,22 @@ impl Client {
                 let response: InitProducerIdResponse = reply.read();
                 self.adopt(side, (response.producer_id, response.producer_epoch));
             }
-            Ask::Add(at) => {
-                self.working().partitions.insert(at);
-            }
-            Ask::AddGroup => self.working().has_group = true,
-            Ask::Offset(..) => self.working().owes_offset = false,
+            Ask::Add(all) => self.working().partitions.extend(all),
+            Ask::Verify(at, is_in) => assert!(is_in, "{at:?} was never added"),
+            Ask::AddGroup(_) => self.working().has_group = true,
+            Ask::Offset(_) => self.working().job.moved = None,
             Ask::Produce {
                 at, first, count, ..
             } => {
                 let response: ProduceResponse<'_> = reply.read();
                 let partition = &response.responses[0].partition_responses[0];
                 side.ledger.acked(at, partition.base_offset, first, count);
+                self.confirmed.insert(at);
             }
             Ask::End(commits) => {
-                let number = self.working().number;
-                self.work = None;
-                if commits {
-                    side.ledger.txns.committed(number);
-                }
+                let number = self.working().job.number;
+                (self.work, self.has_committed) = (None, commits);
+                side.ledger.txns.ended(number, commits);
                 if self.is_second() {
                     let response: EndTxnResponse = reply.read();
                     self.adopt(side, (response.producer_id, response.producer_epoch));
@@ -406,56 +477,29 @@ impl Client {
     }
 
     fn adopt(&mut self, side: &mut Side<'_>, identity: Identity) {
-        let is_new = side
-            .ledger
-            .txns
-            .given(self.speaker.id, self.number, identity);
-        if is_new {
+        let id = self.speaker.id;
+        if side.ledger.txns.given(id, self.number, identity) {
             side.ledger.given(identity.0);
         }
         (self.speaker.identity, self.has_identity) = (identity, true);
+        self.losses = side.ledger.losses;
         self.sequences.clear();
+        self.confirmed.clear();
     }
 
     /// Somebody has overtaken this client, or its time is over.
-    fn fail(&mut self, side: &mut Side<'_>, ask: &Ask, code: ErrorCode) {
-        let is_overtaken = matches!(
-            code,
-            ErrorCode::PRODUCER_FENCED
-                | ErrorCode::INVALID_PRODUCER_EPOCH
-                | ErrorCode::INVALID_PRODUCER_ID_MAPPING
-                | ErrorCode::INVALID_TXN_STATE
-                | ErrorCode::TRANSACTION_ABORTABLE
-                | ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER
-        );
-        assert!(
-            is_overtaken && self.may_be_overtaken(side),
-            "{} to {ask:?} of {self:?}",
-            code.0
-        );
+    fn fail(&mut self, side: &mut Side<'_>, ask: &Ask) {
         if let (Some(work), Ask::End(true), false) = (&self.work, ask, self.may_have_landed) {
-            side.ledger.txns.refused(work.number);
+            side.ledger.txns.refused(work.job.number);
         }
         self.give_up();
         self.pause = side.luck.below(self.rest);
     }
 
-    fn may_be_overtaken(&self, side: &Side<'_>) -> bool {
-        let timeout_ms = i64::from(self.speaker.timeout_ms);
-        let now_ms = side.machine.now.wall_ms;
-        let is_late = |work: &Work| now_ms - work.began_ms >= timeout_ms;
-        self.work.as_ref().is_some_and(is_late) || self.is_shared
+    /// What has happened, for a panic.
+    pub fn describe(&self, ask: &Ask, code: ErrorCode) -> String {
+        format!("{} to {ask:?} of {self:?}", code.0)
     }
-}
-
-/// The partitions that transactions write to: those where acknowledgements wait for the disk, and that are not deleted.
-pub fn usable(side: &Side<'_>) -> Vec<PartitionId> {
-    let all = side.ledger.partitions().into_iter();
-    let usable = all.filter(|at| {
-        let topic = side.ledger.topic(at.topic);
-        topic.durable && !topic.name.starts_with("extra")
-    });
-    usable.collect()
 }
 
 fn batch(first: u64, count: usize, filler: usize, time_ms: i64, author: Author) -> Vec<u8> {
@@ -468,25 +512,4 @@ fn batch(first: u64, count: usize, filler: usize, time_ms: i64, author: Author) 
         builder.push(time_ms, None, Some(&value));
     }
     builder.build(None).expect("a batch")
-}
-
-fn code_of(ask: &Ask, reply: &Reply) -> ErrorCode {
-    match ask {
-        Ask::Init { .. } => reply.read::<InitProducerIdResponse>().error_code,
-        Ask::Add(_) => {
-            let response: AddPartitionsToTxnResponse<'_> = reply.read();
-            let topic = &response.results_by_topic_v3_and_below[0];
-            topic.results_by_partition[0].partition_error_code
-        }
-        Ask::Produce { .. } => {
-            let response: ProduceResponse<'_> = reply.read();
-            response.responses[0].partition_responses[0].error_code
-        }
-        Ask::AddGroup => reply.read::<AddOffsetsToTxnResponse>().error_code,
-        Ask::Offset(..) => {
-            let response: TxnOffsetCommitResponse<'_> = reply.read();
-            response.topics[0].partitions[0].error_code
-        }
-        Ask::End(_) => reply.read::<EndTxnResponse>().error_code,
-    }
 }

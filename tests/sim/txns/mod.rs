@@ -1,33 +1,51 @@
-//! Transactions: producers of both versions, readers of committed records, and the history that both are held against.
+//! Transactions: producers of both versions, copiers, readers of committed records, and the history that all are held
+//! against.
 //!
 //! Several clients share each transactional id, so most of them are zombies sooner or later: a client is overtaken by the
 //! next one's InitProducerId, or by the timeout of its transaction while it pauses. Clients stop in the middle and begin
-//! anew, and repeat every request whose answer was lost.
+//! anew, and repeat every request whose answer was lost. Copiers are zombies of their group, too.
 
 mod asks;
 mod client;
+mod copier;
+mod copies;
+mod follow;
 mod history;
+mod job;
+mod member;
 mod reader;
+mod tally;
+mod verdict;
+mod versions;
 
-pub use client::Style;
 pub use history::History;
+pub use tally::Tally;
+pub use versions::Style;
 
 use crate::side::Side;
 use client::Client;
+use copier::Copier;
+use history::PREY;
 use reader::Reader;
+use std::collections::BTreeMap;
 
-/// The transactional ids.
-const IDS: [&str; 3] = ["copy", "count", "merge"];
+/// The transactional ids of clients that write anywhere.
+const IDS: [&str; 4] = ["copy", "count", "merge", PREY];
+/// Those of copiers.
+const COPIERS: [&str; 3] = ["mirror0", "mirror1", "mirror2"];
+/// Their clients are numbered from here on.
+const FIRST_COPIER: u64 = 100;
 
-/// Whether the group is one whose offsets transactions move: each has the name of its transactional id.
+/// Whether the group is one whose offsets transactions move: of clients, each has the name of its transactional id.
 pub fn has_group(name: &str) -> bool {
-    IDS.contains(&name)
+    IDS.contains(&name) || name == member::GROUP
 }
 
 /// Everybody who has to do with transactions.
 #[derive(Clone, Debug, Default)]
 pub struct Troupe {
     clients: Vec<Client>,
+    copiers: Vec<Copier>,
     readers: Vec<Reader>,
 }
 
@@ -38,13 +56,16 @@ impl Troupe {
         let ids = side.luck.between(1, IDS.len());
         let client = |number: u64| {
             let place = number as usize % ids;
-            let is_shared = place + ids < count as usize || number as usize >= ids;
-            Client::any(number, (IDS[place], is_shared), side)
+            let has_twin = place + ids < count as usize || number as usize >= ids;
+            Client::any(number, (IDS[place], has_twin || IDS[place] == PREY), side)
         };
         let clients = (0..count).map(client).collect();
+        let count = side.luck.below(5);
+        let copiers = (0..count).map(|index| copier(index, count, side)).collect();
         let readers = (0..side.luck.between(1, 2)).map(|_| Reader::any(side));
         Troupe {
             clients,
+            copiers,
             readers: readers.collect(),
         }
     }
@@ -69,6 +90,7 @@ impl Troupe {
     /// The broker is gone.
     pub fn cut_off(&mut self) {
         self.clients.iter_mut().for_each(Client::cut_off);
+        self.copiers.iter_mut().for_each(Copier::cut_off);
         self.readers.iter_mut().for_each(Reader::cut_off);
     }
 
@@ -77,6 +99,11 @@ impl Troupe {
         for client in &mut self.clients {
             if finishing || side.luck.below(4) > 0 {
                 client.step(side, finishing);
+            }
+        }
+        for copier in &mut self.copiers {
+            if finishing || side.luck.below(4) > 0 {
+                copier.step(side, finishing);
             }
         }
         for reader in &mut self.readers {
@@ -92,6 +119,7 @@ impl Troupe {
         let is_over = transactions.iter().all(|txn| txn.state().is_idle());
         is_over
             && self.clients.iter().all(Client::is_idle)
+            && self.copiers.iter().all(Copier::is_idle)
             && self.readers.iter().all(|reader| reader.is_idle(side))
     }
 
@@ -110,11 +138,37 @@ impl Troupe {
         }
         side.ledger.txns.check_records(&auditor.marks());
         let broker = side.machine.broker();
-        for id in IDS {
+        for id in IDS.into_iter().filter(|id| *id != PREY) {
             let group = broker.groups().get(id);
             let offsets = group.iter().flat_map(|group| group.offsets.values());
             let offset = offsets.map(|committed| committed.offset).max();
             side.ledger.txns.check_offset(id, offset);
         }
+        check_copies(auditor, side);
+    }
+}
+
+/// One of so many copiers. From the fourth on they share transactional ids; two neighbours may share an instance id.
+fn copier(index: usize, count: usize, side: &mut Side<'_>) -> Copier {
+    let place = index % COPIERS.len();
+    let is_shared = index >= COPIERS.len() || place + COPIERS.len() < count;
+    let number = FIRST_COPIER + index as u64;
+    let client = Client::any(number, (COPIERS[place], is_shared), side);
+    let is_static = side.luck.once_in(3);
+    let instance = is_static.then(|| format!("static{}", index / 2));
+    Copier::any(client, instance, side)
+}
+
+fn check_copies(auditor: &Reader, side: &mut Side<'_>) {
+    let mut inputs = auditor.offsets();
+    let usable = job::inputs(side);
+    inputs.retain(|at, _| usable.contains(at));
+    let group = side.machine.broker().groups().get(member::GROUP);
+    let committed = group.into_iter().flat_map(|group| &group.offsets);
+    let offsets: BTreeMap<_, _> = committed.map(|(at, it)| (*at, it.offset)).collect();
+    let txns = &mut side.ledger.txns;
+    let count = txns.check_copies(&auditor.marks(), &inputs, &offsets);
+    for _ in 0..count {
+        txns.tally.note("copies");
     }
 }
