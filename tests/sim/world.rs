@@ -13,7 +13,7 @@ use crate::luck::Luck;
 use crate::machine::{Machine, Stopped};
 use crate::producer::{Kind, Producer};
 use crate::side::Side;
-use crate::txns::{Tally, Troupe};
+use crate::txns::{self, Tally, Troupe};
 use chronikd::config::BrokerConfig;
 use chronikd::disk::sim::Survives;
 use std::ops::ControlFlow;
@@ -73,7 +73,10 @@ pub fn run(seed: u64, cast: Cast) -> Tally {
 impl World {
     fn new(seed: u64, cast: Cast) -> World {
         let mut luck = Luck::new(seed);
-        let machine = Machine::new(luck.any(), config(cast, seed));
+        let machine = match cast == Cast::Transactions && seed % 3 == 2 {
+            true => Machine::with_disk(txns::aged_disk(luck.any()), config(cast, seed).into()),
+            false => Machine::new(luck.any(), config(cast, seed)),
+        };
         let plain = |luck: &mut Luck| Kind::Plain(luck.pick(&[0, 1, -1]));
         let producer = |number: u64| {
             let kind = if luck.once_in(2) {
@@ -404,7 +407,8 @@ impl World {
             operations = now;
             let journal = world.machine.journal();
             let has_producers = world.ledger.has_producers();
-            quiet > QUIET && journal.is_whole(world.machine.broker(), has_producers)
+            let has_features = world.ledger.txns.has_features;
+            quiet > QUIET && journal.is_whole(world.machine.broker(), has_producers, has_features)
         });
     }
 
@@ -470,6 +474,10 @@ fn config(cast: Cast, seed: u64) -> BrokerConfig {
     }
     if cast == Cast::Transactions {
         config.group_initial_rebalance_delay_ms = 0;
+        config.transaction_remove_expired_transaction_cleanup_interval_ms = 3_000;
+        if seed % 5 == 4 {
+            config.transactional_id_expiration_ms = 20_000;
+        }
     }
     config.chronik_journal_snapshot_entries = [2, 7, 30, 100_000][(seed / 4) as usize % 4];
     config.chronik_journal_snapshot_interval_ms = [900, 20_000][(seed / 16) as usize % 2];

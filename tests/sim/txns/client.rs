@@ -419,7 +419,10 @@ impl Client {
         let code = asks::code_of(&ask, reply);
         match verdict::on(side, self, &ask, code) {
             Verdict::Done => {
-                self.touched_ms = self.flight_ms;
+                // An EndTxn may repeat what a timeout has done before.
+                if !matches!(ask, Ask::End(_)) {
+                    self.touched_ms = self.flight_ms;
+                }
                 self.succeed(side, ask, reply);
             }
             Verdict::Expected => {}

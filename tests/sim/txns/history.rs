@@ -69,6 +69,10 @@ impl History {
         let holder = *self.holders.entry(identity).or_insert(client);
         assert_eq!(holder, client, "{identity:?} belongs to two clients");
         let is_new = !self.producer_ids.contains_key(&identity.0);
+        let is_second = self.producer_ids.values().any(|known| *known == id);
+        if is_new && is_second {
+            self.tally.note("producer ids used up");
+        }
         let owner = *self.producer_ids.entry(identity.0).or_insert(id);
         assert_eq!(owner, id, "{identity:?} belongs to two transactional ids");
         is_new
@@ -171,9 +175,13 @@ impl History {
         deed.fate = Fate::Dropped;
     }
 
+    /// The broker does not run any more: nobody is going to answer.
+    pub fn stopped(&mut self) {
+        self.condemned.clear();
+    }
+
     /// The power has failed: what was relaxed and is not known to be committed need not be there.
     pub fn lost_power(&mut self) {
-        self.condemned.clear();
         self.tally.note("cuts");
         for deed in self.deeds.values_mut() {
             deed.relaxed.clear();

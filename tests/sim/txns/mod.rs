@@ -5,6 +5,7 @@
 //! next one's InitProducerId, or by the timeout of its transaction while it pauses. Clients stop in the middle and begin
 //! anew, and repeat every request whose answer was lost. Copiers are zombies of their group, too.
 
+mod aged;
 mod asks;
 mod client;
 mod copier;
@@ -13,11 +14,13 @@ mod follow;
 mod history;
 mod job;
 mod member;
+mod operator;
 mod reader;
 mod tally;
 mod verdict;
 mod versions;
 
+pub use aged::disk as aged_disk;
 pub use history::History;
 pub use tally::Tally;
 pub use versions::Style;
@@ -26,6 +29,7 @@ use crate::side::Side;
 use client::Client;
 use copier::Copier;
 use history::PREY;
+use operator::Operator;
 use reader::Reader;
 use std::collections::BTreeMap;
 
@@ -47,6 +51,7 @@ pub struct Troupe {
     clients: Vec<Client>,
     copiers: Vec<Copier>,
     readers: Vec<Reader>,
+    operator: Option<Operator>,
 }
 
 impl Troupe {
@@ -67,6 +72,7 @@ impl Troupe {
             clients,
             copiers,
             readers: readers.collect(),
+            operator: side.luck.once_in(2).then(Operator::default),
         }
     }
 
@@ -92,6 +98,7 @@ impl Troupe {
         self.clients.iter_mut().for_each(Client::cut_off);
         self.copiers.iter_mut().for_each(Copier::cut_off);
         self.readers.iter_mut().for_each(Reader::cut_off);
+        self.operator.iter_mut().for_each(Operator::cut_off);
     }
 
     /// Some of them do something.
@@ -111,6 +118,11 @@ impl Troupe {
                 reader.step(side, finishing);
             }
         }
+        if let Some(operator) = &mut self.operator
+            && (finishing || side.luck.once_in(3))
+        {
+            operator.step(side, finishing);
+        }
     }
 
     /// Every transaction is over, and everything that is committed has been read.
@@ -120,6 +132,7 @@ impl Troupe {
         is_over
             && self.clients.iter().all(Client::is_idle)
             && self.copiers.iter().all(Copier::is_idle)
+            && self.operator.iter().all(Operator::is_idle)
             && self.readers.iter().all(|reader| reader.is_idle(side))
     }
 

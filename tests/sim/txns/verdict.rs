@@ -52,6 +52,7 @@ pub fn on(side: &mut Side<'_>, client: &Client, ask: &Ask, code: ErrorCode) -> V
                 _ => false,
             };
             assert!(is_known, "{}", client.describe(ask, code));
+            side.ledger.txns.tally.note("topics gone");
             Verdict::Gone
         }
         _ => overtaken(side, client, ask, code),
@@ -104,7 +105,6 @@ fn overtaken(side: &mut Side<'_>, client: &Client, ask: &Ask, code: ErrorCode) -
         | ErrorCode::INVALID_TXN_STATE
         | ErrorCode::TRANSACTION_ABORTABLE
         | ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER => true,
-        // The epochs of its producer id are used up.
         ErrorCode::UNKNOWN_SERVER_ERROR => matches!(ask, Ask::Init { believes: true }),
         _ => false,
     };
@@ -115,9 +115,14 @@ fn overtaken(side: &mut Side<'_>, client: &Client, ask: &Ask, code: ErrorCode) -
     let is_excused = client.is_shared
         || is_late
         || is_forgotten(side, client)
+        || code == ErrorCode::UNKNOWN_SERVER_ERROR && is_used_up(client)
         || has_lost(side, client, ask, code);
     assert!(is_known && is_excused, "{}", client.describe(ask, code));
-    let what = if is_late { "timed out" } else { "fenced" };
+    let what = match is_late {
+        true => "timed out",
+        false if is_forgotten(side, client) => "forgotten",
+        false => "fenced",
+    };
     side.ledger.txns.tally.note(what);
     Verdict::Overtaken
 }
@@ -125,6 +130,11 @@ fn overtaken(side: &mut Side<'_>, client: &Client, ask: &Ask, code: ErrorCode) -
 fn is_late(side: &Side<'_>, client: &Client, work: &Work) -> bool {
     let timeout_ms = i64::from(client.speaker.timeout_ms);
     side.machine.now.wall_ms - work.began_ms >= timeout_ms
+}
+
+/// It may have missed the answer that brought the last epoch of its producer id, and Kafka has none to bring again.
+fn is_used_up(client: &Client) -> bool {
+    client.speaker.identity.1 >= i16::MAX - 2
 }
 
 /// The transactional id was idle for so long that it is gone.
