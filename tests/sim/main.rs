@@ -49,7 +49,7 @@ const RECORD_SEEDS: u64 = 1_000;
 /// And of groups, where there is more that can happen.
 const GROUP_SEEDS: u64 = 2_000;
 /// And of transactions.
-const TRANSACTION_SEEDS: u64 = 1_000;
+const TRANSACTION_SEEDS: u64 = 5_000;
 /// On so many threads.
 const THREADS: u64 = 2;
 

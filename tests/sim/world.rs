@@ -479,8 +479,13 @@ fn config(cast: Cast, seed: u64) -> BrokerConfig {
             config.transactional_id_expiration_ms = 20_000;
         }
     }
-    config.chronik_journal_snapshot_entries = [2, 7, 30, 100_000][(seed / 4) as usize % 4];
-    config.chronik_journal_snapshot_interval_ms = [900, 20_000][(seed / 16) as usize % 2];
+    // Every transaction journals much, and every snapshot reads a whole file.
+    let (entries, intervals_ms) = match cast {
+        Cast::Transactions => ([8, 40, 200, 100_000], [5_000, 30_000]),
+        Cast::Logs | Cast::Groups => ([2, 7, 30, 100_000], [900, 20_000]),
+    };
+    config.chronik_journal_snapshot_entries = entries[(seed / 4) as usize % 4];
+    config.chronik_journal_snapshot_interval_ms = intervals_ms[(seed / 16) as usize % 2];
     config.chronik_journal_snapshot_bytes = 1 << 20;
     config
 }
