@@ -20,7 +20,8 @@
 //!
 //! * `SIM_SEED=17 cargo test --test sim` runs that seed alone;
 //! * `SIM_SEEDS=100000 cargo test --test sim` runs so many of each kind, `SIM_FROM=5000` from there on, and
-//!   `SIM_THREADS=8` on so many threads.
+//!   `SIM_THREADS=8` on so many threads;
+//! * `SIM_TRACE=version cargo test --test sim` runs the traces with that word in their names.
 
 // Everything here is seen by this one suite.
 #![allow(unreachable_pub)]

@@ -293,6 +293,15 @@ impl Client {
         (self.line, self.flying, self.again) = Default::default();
     }
 
+    /// It dies for good.
+    pub fn vanish(&mut self, side: &mut Side<'_>) {
+        if let Some(line) = self.line {
+            side.machine.drop_connection(line);
+        }
+        self.give_up();
+        self.left = 0;
+    }
+
     /// Gives it a job.
     pub fn employ(&mut self, job: Job, side: &Side<'_>) {
         self.work = Some(Work {

@@ -39,6 +39,8 @@ pub struct Copier {
     is_busy: bool,
     /// It says nothing to its group while it has a job.
     is_single: bool,
+    /// It has no whims.
+    is_steady: bool,
     fetch_version: i16,
     offsets_version: i16,
     /// Steps until it wakes up.
@@ -57,6 +59,7 @@ impl Copier {
             follows: Vec::new(),
             is_busy: false,
             is_single: side.luck.once_in(2),
+            is_steady: false,
             fetch_version: side.luck.pick(&[4, 7, 11, 12, 13, 16]),
             offsets_version: side.luck.between(7, 9) as i16,
             pause: 0,
@@ -67,6 +70,7 @@ impl Copier {
     pub fn scripted(client: Client, side: &mut Side<'_>) -> Copier {
         Copier {
             is_single: true,
+            is_steady: true,
             ..Copier::any(client, None, side)
         }
     }
@@ -74,6 +78,11 @@ impl Copier {
     /// Whether nothing is begun.
     pub fn is_idle(&self) -> bool {
         self.client.is_idle()
+    }
+
+    /// Whether its last transaction is committed.
+    pub fn has_copied(&self) -> bool {
+        self.client.has_committed
     }
 
     /// The broker is gone.
@@ -123,6 +132,7 @@ impl Copier {
     /// It sleeps, hangs up or dies.
     fn has_whim(&mut self, side: &mut Side<'_>) -> bool {
         match side.luck.below(300) {
+            _ if self.is_steady => {}
             0..=2 => self.pause = side.luck.between(5, 60),
             3 | 4 => return true,
             5 => {

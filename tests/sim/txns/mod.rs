@@ -76,11 +76,31 @@ impl Troupe {
         }
     }
 
-    /// One more client, without whims, for so many transactions.
+    /// One more client, without whims, for so many transactions. It overtakes who has the transactional id.
     pub fn enter(&mut self, id: &'static str, style: Style, count: usize) {
         let number = self.clients.len() as u64;
-        let client = Client::scripted(number, id, style, count);
-        self.clients.push(client);
+        self.clients
+            .push(Client::scripted(number, id, style, count));
+        let own = self.clients.iter_mut().filter(|it| it.speaker.id == id);
+        let all: Vec<&mut Client> = own.collect();
+        let is_shared = all.len() > 1;
+        all.into_iter().for_each(|it| it.is_shared = is_shared);
+    }
+
+    /// A copier without whims.
+    pub fn enter_copier(&mut self, style: Style, side: &mut Side<'_>) {
+        let client = Client::scripted(FIRST_COPIER, COPIERS[0], style, 0);
+        self.copiers.push(Copier::scripted(client, side));
+    }
+
+    /// Whether every copier has just copied something.
+    pub fn has_copied(&self) -> bool {
+        self.copiers.iter().all(Copier::has_copied)
+    }
+
+    /// Everybody is gone, without a word.
+    pub fn vanish(&mut self, side: &mut Side<'_>) {
+        self.clients.iter_mut().for_each(|it| it.vanish(side));
     }
 
     /// Whether everybody has begun everything.
@@ -90,7 +110,7 @@ impl Troupe {
 
     /// Whether nobody is there.
     pub fn is_empty(&self) -> bool {
-        self.clients.is_empty()
+        self.clients.is_empty() && self.copiers.is_empty()
     }
 
     /// The broker is gone.
