@@ -8,6 +8,8 @@ use crate::txns::{Style, Troupe};
 const BRISK_TURNS: usize = 60;
 /// What passes in each of the turns after these.
 const LONG_MS: i64 = 300;
+/// The timeout of every transaction in a script.
+const TIMEOUT_MS: i64 = 60_000;
 /// Turns in which transactions are begun and not ended.
 const FEW_TURNS: usize = 12;
 
@@ -46,6 +48,7 @@ impl Script {
         let mut troupe = std::mem::take(&mut self.troupe);
         troupe.vanish(&mut self.side());
         self.troupe = troupe;
+        self.pass_ms(TIMEOUT_MS)?;
         self.play(false, Troupe::is_calm)
     }
 
