@@ -3,7 +3,8 @@
 //! A **seed** is a run: several clients at once, bytes in random pieces, lanes in random order, power cuts between any
 //! two operations and in the middle of recoveries (`world`). There are seeds of records, with producers and fetchers,
 //! seeds of groups, with members of all sorts, consumers that are in no group and an operator (`groups`), and seeds of
-//! transactions, with producers that overtake each other and readers of committed records (`txns`). In all of them the journal is snapshotted often or hardly ever.
+//! transactions, with producers that overtake each other, copiers, readers of committed records and an operator
+//! (`txns`). In all of them the journal is snapshotted often or hardly ever.
 //!
 //! A **trace** is a short script without chance (`traces`, `script`). Its power is cut at every operation of the disk,
 //! each of them fails, and the disk is full from the beginning.
@@ -14,6 +15,9 @@
 //! | one generation at a time, with one plan of which everybody has its part; what was promised of it comes back | `groups::book` |
 //! | nobody of an old generation is obeyed; nobody is told to go without a reason | `groups::member` |
 //! | transactions are whole or not there, and the last stable offset never goes back | `txns::history` |
+//! | offsets and copies move together: what is committed was copied, once, and nothing else | `txns::copies` |
+//! | whoever is told to go was overtaken, late or forgotten, and a zombie of a group is told to | `txns::verdict` |
+//! | all of that happens often enough | `txns::tally` |
 //! | committed offsets never go back, and go only when there is a reason | `groups::offsets` |
 //! | every request is answered once and in order, or its connection is gone | `machine`, and `World::is_calm` |
 //! | the journal is bounded, becomes what is true, and then nothing is written | `journal`, `World::come_to_rest` |

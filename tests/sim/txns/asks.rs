@@ -148,7 +148,6 @@ fn produce(
                 records: Records::Here(Some(bytes)),
             }],
         }],
-        ..Default::default()
     };
     side.machine.ask(line, api, version, &request, true)
 }
