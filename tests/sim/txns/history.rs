@@ -71,7 +71,7 @@ impl History {
         let is_new = !self.producer_ids.contains_key(&identity.0);
         let is_second = self.producer_ids.values().any(|known| *known == id);
         if is_new && is_second {
-            self.tally.note("producer ids used up");
+            self.tally.note("further producer ids");
         }
         let owner = *self.producer_ids.entry(identity.0).or_insert(id);
         assert_eq!(owner, id, "{identity:?} belongs to two transactional ids");

@@ -14,12 +14,12 @@ const FLOORS: &[(&str, u64)] = &[
     ("51", 1_000),
     ("88", 60),
     ("zombies refused", 150),
-    ("forgotten", 1),
-    ("producer ids used up", 1),
-    ("groups deleted", 1),
-    ("levels settled", 1),
-    ("markers by hand", 1),
-    ("topics gone", 1),
+    ("forgotten", 60),
+    ("further producer ids", 200),
+    ("groups deleted", 1_000),
+    ("levels settled", 1_000),
+    ("markers by hand", 600),
+    ("topics gone", 10),
     ("copies", 8_000),
 ];
 
