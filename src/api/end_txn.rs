@@ -12,8 +12,9 @@
 
 use super::Call;
 use crate::broker::Broker;
-use crate::broker::txns::{BUMPING_VERSION, Claim, NO_EPOCH, NO_PRODUCER_ID};
+use crate::broker::txns::{BUMPING_VERSION, Claim};
 use crate::broker::wait::Outcome;
+use crate::proto::batch::{NO_PRODUCER_EPOCH, NO_PRODUCER_ID};
 use crate::proto::error::ErrorCode;
 use crate::proto::schema::end_txn::{EndTxnRequest, EndTxnResponse};
 
@@ -38,7 +39,7 @@ pub(super) fn handle(
     };
     let ended = broker.end_transaction(&claim, request.committed, version, call.cx.now);
     call.after(broker.transactions().round_of(request.transactional_id));
-    let (producer_id, producer_epoch) = ended.unwrap_or((NO_PRODUCER_ID, NO_EPOCH));
+    let (producer_id, producer_epoch) = ended.unwrap_or((NO_PRODUCER_ID, NO_PRODUCER_EPOCH));
     let code = ended.err().unwrap_or(ErrorCode::NONE);
     call.reply(&EndTxnResponse {
         error_code: call.fenced_as_old(code, KNOWS_FENCED),

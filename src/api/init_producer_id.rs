@@ -12,8 +12,9 @@
 
 use super::Call;
 use crate::broker::Broker;
-use crate::broker::txns::{Init, NO_EPOCH, NO_PRODUCER_ID};
+use crate::broker::txns::Init;
 use crate::broker::wait::Outcome;
+use crate::proto::batch::{NO_PRODUCER_EPOCH, NO_PRODUCER_ID};
 use crate::proto::error::ErrorCode;
 use crate::proto::schema::init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
 
@@ -26,7 +27,7 @@ pub(super) fn handle(
     request: InitProducerIdRequest<'_>,
 ) -> Outcome {
     let given = give(broker, call, &request);
-    let (producer_id, producer_epoch) = given.unwrap_or((NO_PRODUCER_ID, NO_EPOCH));
+    let (producer_id, producer_epoch) = given.unwrap_or((NO_PRODUCER_ID, NO_PRODUCER_EPOCH));
     let error_code = given.err().unwrap_or(ErrorCode::NONE);
     call.reply(&InitProducerIdResponse {
         error_code: call.fenced_as_old(error_code, KNOWS_FENCED),
@@ -42,8 +43,8 @@ fn give(
     request: &InitProducerIdRequest<'_>,
 ) -> Result<(i64, i16), ErrorCode> {
     let believed = match (request.producer_id, request.producer_epoch) {
-        (NO_PRODUCER_ID, NO_EPOCH) => None,
-        (NO_PRODUCER_ID, _) | (_, NO_EPOCH) => return Err(ErrorCode::INVALID_REQUEST),
+        (NO_PRODUCER_ID, NO_PRODUCER_EPOCH) => None,
+        (NO_PRODUCER_ID, _) | (_, NO_PRODUCER_EPOCH) => return Err(ErrorCode::INVALID_REQUEST),
         had => Some(had),
     };
     let Some(transactional_id) = request.transactional_id else {

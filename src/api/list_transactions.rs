@@ -11,7 +11,8 @@
 
 use super::Call;
 use crate::broker::Broker;
-use crate::broker::txns::{State, Transactions, Txn};
+use crate::broker::facts::TxnState;
+use crate::broker::txns::{Transactions, Txn};
 use crate::broker::wait::Outcome;
 use crate::proto::error::ErrorCode;
 use crate::proto::schema::list_transactions::{
@@ -46,7 +47,7 @@ pub(super) fn handle(
     let told = |txn: &&Txn| filter.passes(txn);
     let found = candidates(transactions, &request.producer_id_filters);
     let transaction_states = found.into_iter().filter(told).map(state).collect();
-    let unknown = |name: &&&str| !State::has_name(name);
+    let unknown = |name: &&&str| !TxnState::has_name(name);
     let unknown_state_filters = request.state_filters.iter().filter(unknown);
     call.reply(&ListTransactionsResponse {
         unknown_state_filters: unknown_state_filters.copied().collect(),

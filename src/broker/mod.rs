@@ -394,12 +394,21 @@ impl Broker {
     pub fn note_refused_append(&mut self, now: Mono, at: PartitionId, refusal: &storage::Refused) {
         self.refused_appends.count += 1;
         if let Some(left_out) = self.refused_appends.told.admit(now) {
-            let topic = self.state.topics.by_id(at.topic);
-            let (topic, partition) = (topic.map_or("?", |topic| &topic.name), at.partition);
+            let place = self.place(at);
             let why = refusal.message.as_deref();
             let why = why.unwrap_or("the partition is damaged, as the log of the start says");
-            log::warn!("records for {topic}-{partition} were refused: {why}; left_out={left_out}");
+            log::warn!("records for {place} were refused: {why}; left_out={left_out}");
         }
+    }
+
+    /// A partition as log lines name it.
+    fn place(&self, at: PartitionId) -> String {
+        let topic = self.state.topics.by_id(at.topic);
+        format!(
+            "{}-{}",
+            topic.map_or("?", |topic| &topic.name),
+            at.partition
+        )
     }
 
     /// Changes that parked requests may be waiting for, since the last call.
@@ -497,8 +506,10 @@ impl Broker {
         let partitions = self.state.topics.partition_count();
         let journal = self.journal.size();
         let groups = self.state.groups.iter().count();
+        let transactional_ids = self.state.transactions.iter().count();
         format!(
-            "report topics={topics} partitions={partitions} groups={groups} loading={} leader_epoch={} synced_round={} \
+            "report topics={topics} partitions={partitions} groups={groups} \
+             transactional_ids={transactional_ids} loading={} leader_epoch={} synced_round={} \
              refused_appends={} journal_bytes={} journal_entries={} snapshot_bytes={} snapshot_entries={}",
             self.storage.loading(),
             self.leader_epoch(),

@@ -174,14 +174,6 @@ pub(crate) const CLIENTS: &[Client] = &[
     },
 ];
 
-/// The client of a test.
-pub(crate) fn named(name: &str) -> &'static Client {
-    CLIENTS
-        .iter()
-        .find(|client| client.name == name)
-        .expect("a client of the table")
-}
-
 impl Client {
     /// The command that starts a session of it, or what is missing on this machine.
     pub(crate) fn command(&self, bootstrap: &str) -> Result<Command, String> {

@@ -4,7 +4,7 @@
 //! Every process is ended by its own id, also when a test fails; then the end of the broker's log is shown.
 
 // Each suite is a crate of its own and uses a part of this.
-#![allow(dead_code, unreachable_pub)]
+#![allow(dead_code, unreachable_pub, unused_imports, unused_macros)]
 
 pub mod apache;
 pub mod ask;
@@ -15,6 +15,7 @@ pub mod kafka;
 pub mod program;
 pub mod raw;
 pub mod server;
+pub mod stories;
 pub mod talk;
 pub mod tools;
 

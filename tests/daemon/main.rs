@@ -264,7 +264,11 @@ fn a_log_file_is_opened_again_when_it_has_been_moved() {
 fn a_report_is_logged_when_asked_for() {
     let mut run = Run::serving("-d @/data");
     let _client = std::net::TcpStream::connect(address(&run)).expect("a listener");
-    for parts in ["status connections=1 ", "report topics=0 "] {
+    for parts in [
+        "status connections=1 ",
+        "report topics=0 ",
+        " transactional_ids=0 ",
+    ] {
         run.wait_for(|run| {
             // The connection may not have been accepted yet when the first signal is heeded.
             run.signal(Signal::USR2);

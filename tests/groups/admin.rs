@@ -2,7 +2,6 @@
 //!
 //! The sessions are those of `tests/clients`, whose lines are described there.
 
-use crate::client;
 use crate::common::conversation::Conversation;
 use crate::common::kafka::Kafka;
 use crate::common::program::Program;
@@ -91,7 +90,7 @@ impl Bench {
             topic: &topic,
             partition_count: ENDS.len(),
         };
-        let client = client::named(admin.name);
+        let client = crate::named(admin.name);
         let group = Group::new(&topic, &place, vec![client], client.assignors[0]);
         Bench {
             admin,

@@ -107,14 +107,6 @@ pub(crate) const MIXED: &[&str] = &[
     "franz_go",
 ];
 
-/// The client of a test.
-pub(crate) fn named(name: &str) -> &'static Client {
-    CLIENTS
-        .iter()
-        .find(|client| client.name == name)
-        .expect("a client of the table")
-}
-
 impl Client {
     /// The command that starts a member, without its arguments, or what is missing on this machine.
     pub(crate) fn command(&self) -> Result<Command, String> {

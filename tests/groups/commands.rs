@@ -3,7 +3,7 @@
 //! The topic has two partitions of known ends, and records of known times: those in the first half of each
 //! partition are a minute apart from `THEN` on, and those in the second half an hour from `RECENT_MS` ago on.
 
-use crate::client::{self, Client};
+use crate::client::Client;
 use crate::common::kafka::Kafka;
 use crate::common::server::Server;
 use crate::common::tools::{Tools, by_partition, table};
@@ -44,7 +44,7 @@ const RESETS: &[(&str, [i64; 2])] = &[
 
 /// The whole test.
 pub(crate) fn run() {
-    let client = client::named("kafka_clients_4_3");
+    let client = crate::named("kafka_clients_4_3");
     if let Err(why) = client.command().map(drop).and(Tools::is_here()) {
         return skipped("kafka-consumer-groups", &why);
     }

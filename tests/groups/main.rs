@@ -22,24 +22,7 @@ mod member;
 mod story;
 mod verifiable;
 
-/// One test for each client, so that a failure names it.
-macro_rules! stories {
-    ($($name:ident)+) => {$(
-        #[test]
-        fn $name() {
-            story::run(client::named(stringify!($name)));
-        }
-    )+
-
-        #[test]
-        fn every_client_of_the_table_has_a_test() {
-            let names: Vec<&str> = client::CLIENTS.iter().map(|client| client.name).collect();
-            assert_eq!(names, [$(stringify!($name)),+]);
-        }
-    };
-}
-
-stories! {
+common::stories::stories! {
     kafka_python_3_0
     kafka_python_2_3
     kafka_python_2_0

@@ -38,7 +38,7 @@ pub(crate) fn run(client: &'static Client) {
 pub(crate) fn mixed() {
     let cast: Vec<&Client> = client::MIXED
         .iter()
-        .map(|name| client::named(name))
+        .map(|name| crate::named(name))
         .collect();
     let missing = cast
         .iter()

@@ -195,7 +195,7 @@ fn words(code: &str) -> impl Iterator<Item = &str> {
 const CODERS: &[&str] = &[
     "src/api/",
     "src/proto/",
-    "src/broker/record.rs",
+    "src/broker/record/values.rs",
     "src/broker/groups/subscription.rs",
 ];
 
@@ -421,7 +421,7 @@ mod tests {
         assert_eq!(said(wire, path, "fn f() { proto::encode(&x, 0) }").len(), 1);
         assert_clean(
             wire,
-            "src/broker/record.rs",
+            "src/broker/record/values.rs",
             "fn f() { proto::encode(&x, 0) }",
         );
         assert_clean(wire, "src/journal/mod.rs", "use super::writer::Writer;");

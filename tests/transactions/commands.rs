@@ -1,13 +1,12 @@
 //! Kafka's own `kafka-transactions` on transactions of its own client.
 
-use crate::client;
 use crate::common::skipped;
 use crate::common::tools::{Row, Tools, table};
 use crate::stage::{END, Stage};
 
 /// The whole test.
 pub(crate) fn run() {
-    let client = client::named("kafka_clients_4_3");
+    let client = crate::named("kafka_clients_4_3");
     if let Err(why) = client.command("").map(drop).and(Tools::is_here()) {
         return skipped("kafka-transactions", &why);
     }

@@ -20,24 +20,7 @@ mod reader;
 mod stage;
 mod story;
 
-/// One test for each client, so that a failure names it.
-macro_rules! stories {
-    ($($name:ident)+) => {$(
-        #[test]
-        fn $name() {
-            story::run(client::named(stringify!($name)));
-        }
-    )+
-
-        #[test]
-        fn every_client_of_the_table_has_a_test() {
-            let names: Vec<&str> = client::CLIENTS.iter().map(|client| client.name).collect();
-            assert_eq!(names, [$(stringify!($name)),+]);
-        }
-    };
-}
-
-stories! {
+common::stories::stories! {
     kafka_clients_4_3
     kafka_clients_3_9
     confluent_kafka_2

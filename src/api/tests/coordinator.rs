@@ -4,7 +4,7 @@
 mod offsets;
 
 use super::*;
-use crate::broker::txns::{NO_EPOCH, NO_PRODUCER_ID};
+use crate::proto::batch::{NO_PRODUCER_EPOCH, NO_PRODUCER_ID};
 use crate::proto::schema::add_offsets_to_txn::{AddOffsetsToTxnRequest, AddOffsetsToTxnResponse};
 use crate::proto::schema::add_partitions_to_txn::{
     AddPartitionsToTxnRequest, AddPartitionsToTxnResponse, AddPartitionsToTxnTopic,
@@ -55,7 +55,7 @@ impl Bench {
     }
 
     fn init(&mut self, version: i16, believed: Option<Producer>) -> Result<Producer, E> {
-        let (producer_id, producer_epoch) = believed.unwrap_or((NO_PRODUCER_ID, NO_EPOCH));
+        let (producer_id, producer_epoch) = believed.unwrap_or((NO_PRODUCER_ID, NO_PRODUCER_EPOCH));
         let request = InitProducerIdRequest {
             transactional_id: Some(ID),
             transaction_timeout_ms: TIMEOUT_MS,
@@ -646,7 +646,7 @@ fn who_is_shut_out_is_told_so_by_version() {
 #[test]
 fn an_init_with_half_of_what_a_producer_had_is_refused() {
     let mut bench = Bench::for_transactions();
-    for half in [(5, NO_EPOCH), (NO_PRODUCER_ID, 0)] {
+    for half in [(5, NO_PRODUCER_EPOCH), (NO_PRODUCER_ID, 0)] {
         assert_eq!(bench.init(3, Some(half)), Err(E::INVALID_REQUEST));
     }
     assert_eq!(bench.described(ID), Err(E::TRANSACTIONAL_ID_NOT_FOUND));
@@ -715,7 +715,7 @@ fn ids_are_listed_by_state_producer_duration_and_pattern() {
         transactional_id: Some("other"),
         transaction_timeout_ms: 1,
         producer_id: NO_PRODUCER_ID,
-        producer_epoch: NO_EPOCH,
+        producer_epoch: NO_PRODUCER_EPOCH,
     };
     bench.ask(ApiKey::InitProducerId, 5, &other).answer();
     let mut list = |request: ListTransactionsRequest<'_>| {

@@ -1,7 +1,8 @@
 //! Ends: markers behind decisions that are durable, some in each turn, and timeouts.
 
 use super::super::coordinator::STEADY_MS;
-use super::super::txns::{State, Txn};
+use super::super::facts::TxnState;
+use super::super::txns::Txn;
 use super::super::{Broker, Closing};
 use crate::clock::{Mono, Now};
 use crate::proto::error::ErrorCode;
@@ -96,13 +97,12 @@ impl Broker {
                 Marked::Done
             }
             code => {
-                let (topic, partition) = (at.topic, at.partition);
+                let place = self.place(at);
+                let why = code.name().unwrap_or_default();
                 self.complain(
                     now,
                     format_args!(
-                        "the end of a transaction cannot be written into partition {partition} of topic {topic} \
-                         yet: {}",
-                        code.name().unwrap_or_default()
+                        "the end of a transaction cannot be written into {place} yet: {why}"
                     ),
                 );
                 Marked::Later
@@ -176,7 +176,7 @@ fn marker_of(txn: &Txn, coordinator_epoch: i32) -> Marker {
         producer_id: txn.standing.producer_id,
         producer_epoch: txn.standing.epoch,
         coordinator_epoch,
-        commits: txn.state() == State::PrepareCommit,
+        commits: txn.state() == TxnState::PrepareCommit,
         transaction_version: txn.standing.version,
     }
 }

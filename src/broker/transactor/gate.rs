@@ -7,8 +7,9 @@
 //! Until then the answer is 14, and readers of committed records are kept back by what is open in the logs.
 
 use super::super::Broker;
+use super::super::facts::TxnState;
 use super::super::groups::offsets;
-use super::super::txns::{Adoption, State, Stray, Txn};
+use super::super::txns::{Adoption, Stray, Txn};
 use super::ends::{Marked, RETRY_MS};
 use crate::clock::{Mono, Now};
 use crate::proto::error::ErrorCode;
@@ -48,7 +49,7 @@ impl Broker {
             let Some(txn) = self.state.transactions.get(&id) else {
                 continue;
             };
-            let commits = txn.state() == State::PrepareCommit;
+            let commits = txn.state() == TxnState::PrepareCommit;
             let (groups, producer_id) = (&self.state.groups, txn.standing.producer_id);
             let mut records = offsets::ended(groups, producer_id, &txn.groups, commits);
             records.extend(self.state.transactions.groups_done(&id));
@@ -108,13 +109,12 @@ impl Broker {
 
     /// Aborts what nobody can end any more.
     fn abort_orphan(&mut self, stray: Stray, now: Now) {
-        let (topic, partition) = (stray.at.topic, stray.at.partition);
+        let (place, producer_id) = (self.place(stray.at), stray.producer_id);
         self.complain(
             now.mono,
             format_args!(
-                "producer {} has a transaction open in partition {partition} of topic {topic}, which belongs to no \
-                 transactional id: it is aborted",
-                stray.producer_id
+                "producer {producer_id} has a transaction open in {place}, which belongs to no transactional id: \
+                 it is aborted"
             ),
         );
         let marker = Marker {

@@ -11,9 +11,10 @@ mod ends;
 mod gate;
 
 use super::Broker;
+use super::facts::{Standing, TxnState};
 use super::groups::offsets;
 use super::record::Record;
-use super::txns::{Claim, Ended, Init, Initialized, Joining, Standing, State, Stray, Transactions};
+use super::txns::{Claim, Ended, Init, Initialized, Joining, Stray, Transactions};
 use crate::clock::{Mono, Now};
 use crate::config::BrokerConfig;
 use crate::proto::error::ErrorCode;
@@ -223,7 +224,7 @@ impl Broker {
         for &at in &txn.partitions {
             self.storage.flush(at);
         }
-        let commits = standing.state == State::PrepareCommit;
+        let commits = standing.state == TxnState::PrepareCommit;
         let groups = &self.state.groups;
         let offsets = offsets::ended(groups, standing.producer_id, &txn.groups, commits);
         self.step(id, standing, offsets);

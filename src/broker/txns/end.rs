@@ -24,9 +24,10 @@
 //! | CompleteCommit | done | its | its | decided |
 //! | CompleteAbort | its | its | done | decided |
 
-use super::standing::{NO_EPOCH, NO_PRODUCER_ID, Standing, State};
 use super::{BUMPING_VERSION, Claim, Transactions};
+use crate::broker::facts::{Standing, TxnState};
 use crate::clock::Now;
+use crate::proto::batch::{NO_PRODUCER_EPOCH, NO_PRODUCER_ID};
 use crate::proto::error::ErrorCode;
 
 /// What EndTxn leads to.
@@ -62,7 +63,9 @@ impl Transactions {
                 let prepared = standing.prepared(commits, version, fresh_id, now.wall_ms);
                 Ended::Decided(prepared)
             }
-            Verdict::Before if version < BUMPING_VERSION => Ended::Before(NO_PRODUCER_ID, NO_EPOCH),
+            Verdict::Before if version < BUMPING_VERSION => {
+                Ended::Before(NO_PRODUCER_ID, NO_PRODUCER_EPOCH)
+            }
             Verdict::Before => Ended::Before(standing.producer_id, standing.epoch),
         })
     }
@@ -82,16 +85,16 @@ fn classic(standing: &Standing, claim: &Claim<'_>, commits: bool) -> Result<Verd
         return Err(ErrorCode::PRODUCER_FENCED);
     }
     match standing.state {
-        State::Ongoing => Ok(Verdict::Decide),
+        TxnState::Ongoing => Ok(Verdict::Decide),
         state => repeated(state, commits),
     }
 }
 
 /// An EndTxn that says what was said before, or the opposite.
-fn repeated(state: State, commits: bool) -> Result<Verdict, ErrorCode> {
+fn repeated(state: TxnState, commits: bool) -> Result<Verdict, ErrorCode> {
     match (state, commits) {
-        (State::CompleteCommit, true) | (State::CompleteAbort, false) => Ok(Verdict::Before),
-        (State::PrepareCommit, true) | (State::PrepareAbort, false) => {
+        (TxnState::CompleteCommit, true) | (TxnState::CompleteAbort, false) => Ok(Verdict::Before),
+        (TxnState::PrepareCommit, true) | (TxnState::PrepareAbort, false) => {
             Err(ErrorCode::CONCURRENT_TRANSACTIONS)
         }
         _ => Err(ErrorCode::INVALID_TXN_STATE),
@@ -106,10 +109,12 @@ fn bumping(standing: &Standing, claim: &Claim<'_>, commits: bool) -> Result<Verd
     let again = claim.epoch.checked_add(1) == Some(standing.epoch);
     let is_current = claim.epoch == standing.epoch;
     match standing.state {
-        State::Empty | State::Ongoing if !is_current => Err(ErrorCode::PRODUCER_FENCED),
-        State::Ongoing => Ok(Verdict::Decide),
-        State::Empty => first(commits),
-        State::PrepareCommit | State::PrepareAbort if !again => Err(ErrorCode::PRODUCER_FENCED),
+        TxnState::Empty | TxnState::Ongoing if !is_current => Err(ErrorCode::PRODUCER_FENCED),
+        TxnState::Ongoing => Ok(Verdict::Decide),
+        TxnState::Empty => first(commits),
+        TxnState::PrepareCommit | TxnState::PrepareAbort if !again => {
+            Err(ErrorCode::PRODUCER_FENCED)
+        }
         state if again || crossed => repeated(state, commits),
         _ if is_current => first(commits),
         _ => Err(ErrorCode::PRODUCER_FENCED),

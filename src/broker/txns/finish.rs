@@ -2,7 +2,8 @@
 //! each turn, and are journaled as done. What cannot be written now is tried again later.
 
 use super::super::record::Record;
-use super::{Standing, State, Transactions, Txn};
+use super::{Transactions, Txn};
+use crate::broker::facts::{Standing, TxnState};
 use crate::clock::{Mono, Now};
 use crate::storage::PartitionId;
 use std::sync::Arc;
@@ -82,7 +83,7 @@ impl Transactions {
     pub fn overdue(&mut self, now: Mono) -> Option<Arc<str>> {
         while let Some(id) = self.timers.pop(now) {
             match self.get(&id).map(Txn::state) {
-                Some(State::Ongoing) => return Some(id),
+                Some(TxnState::Ongoing) => return Some(id),
                 Some(state) if state.is_prepared() => self.ending.push_back(id),
                 _ => {}
             }

@@ -1,9 +1,11 @@
 //! InitProducerId with a transactional id: the producer gets an id and an epoch that nobody has had with it, and whoever
 //! had it before is shut out. An open transaction is aborted first, and the producer asks again.
 
-use super::standing::{self, NO_EPOCH, Standing};
+use super::standing;
 use super::{Init, Transactions};
+use crate::broker::facts::Standing;
 use crate::clock::Now;
+use crate::proto::batch::NO_PRODUCER_EPOCH;
 use crate::proto::error::ErrorCode;
 
 /// What InitProducerId leads to; both are to be journaled.
@@ -55,5 +57,5 @@ impl Transactions {
 /// previous one and its last epoch.
 fn is_known(standing: &Standing, (producer_id, epoch): (i64, i16)) -> bool {
     let was_last = producer_id == standing.previous_producer_id && standing::is_exhausted(epoch);
-    standing.epoch == NO_EPOCH || producer_id == standing.producer_id || was_last
+    standing.epoch == NO_PRODUCER_EPOCH || producer_id == standing.producer_id || was_last
 }

@@ -59,9 +59,10 @@ pub use end::Ended;
 pub use init::Initialized;
 pub use requests::{Claim, Init, Joining};
 pub use restart::{Adoption, Stray};
-pub use standing::{BUMPING_VERSION, NO_EPOCH, NO_PRODUCER_ID, Standing, State};
+pub use standing::BUMPING_VERSION;
 pub use txn::Txn;
 
+use super::facts::{Standing, TxnState};
 use super::record::Record;
 use super::wait::Timers;
 use crate::clock;
@@ -109,7 +110,7 @@ impl Transactions {
     #[must_use]
     pub fn is_ongoing(&self, producer_id: i64) -> bool {
         let txn = self.of_producer(producer_id);
-        txn.is_some_and(|txn| txn.state() == State::Ongoing)
+        txn.is_some_and(|txn| txn.state() == TxnState::Ongoing)
     }
 
     /// The round of the newest record of that id; where there is no such id, of the newest one of any that is gone.
@@ -136,7 +137,7 @@ impl Transactions {
         }
         self.by_producer
             .insert(standing.producer_id, Arc::clone(id));
-        if standing.state != State::Ongoing {
+        if standing.state != TxnState::Ongoing {
             self.timers.cancel(id);
         }
         let is_live = round > 0;
@@ -203,7 +204,7 @@ impl Transactions {
             assert_eq!(owner, Some(id), "a producer id is one's own");
             let is_timed = self.timers.get(id).is_some();
             match txn.state() {
-                State::Ongoing => assert_eq!(is_timed, txn.timeout_ms().is_some()),
+                TxnState::Ongoing => assert_eq!(is_timed, txn.timeout_ms().is_some()),
                 state if state.is_prepared() => assert_ne!(is_timed, ending.contains(id)),
                 _ => assert!(!is_timed && !ending.contains(id)),
             }

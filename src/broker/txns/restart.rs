@@ -2,7 +2,8 @@
 //! a log find their transactional id again.
 
 use super::super::record::Record;
-use super::{BUMPING_VERSION, State, Transactions};
+use super::{BUMPING_VERSION, Transactions};
+use crate::broker::facts::TxnState;
 use crate::clock::Now;
 use crate::storage::PartitionId;
 use std::sync::Arc;
@@ -36,7 +37,7 @@ impl Transactions {
             if txn.state().is_prepared() {
                 self.ending.push_back(Arc::clone(id));
             }
-            if txn.state() == State::Ongoing
+            if txn.state() == TxnState::Ongoing
                 && let Some(left_ms) = txn.remaining_ms(now.wall_ms)
             {
                 self.timers.set(Arc::clone(id), now.mono.plus_ms(left_ms));

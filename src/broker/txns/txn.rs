@@ -1,7 +1,7 @@
 //! One transactional id: where it stands, what its transaction has touched, and what may be asked of it.
 
-use super::standing::{Standing, State};
 use super::{Claim, LOG};
+use crate::broker::facts::{Standing, TxnState};
 use crate::proto::error::ErrorCode;
 use crate::storage::PartitionId;
 use std::collections::BTreeSet;
@@ -42,7 +42,7 @@ impl Txn {
 
     /// What it is doing.
     #[must_use]
-    pub fn state(&self) -> State {
+    pub fn state(&self) -> TxnState {
         self.standing.state
     }
 
@@ -88,11 +88,11 @@ impl Txn {
     /// Takes a step over, and keeps the rule of rounds: see the header of this room.
     pub(super) fn apply(&mut self, standing: Standing, round: u64) {
         let tells_logs = match standing.state {
-            State::Empty | State::PrepareCommit | State::PrepareAbort => true,
-            State::CompleteCommit | State::CompleteAbort => {
+            TxnState::Empty | TxnState::PrepareCommit | TxnState::PrepareAbort => true,
+            TxnState::CompleteCommit | TxnState::CompleteAbort => {
                 standing.version < super::BUMPING_VERSION
             }
-            State::Ongoing => false,
+            TxnState::Ongoing => false,
         };
         if tells_logs {
             self.settled_round = round;
@@ -115,11 +115,11 @@ impl Txn {
         } = self.standing;
         assert!(epoch >= 0, "who is journaled has an epoch");
         assert!(self.settled_round <= self.round);
-        assert_eq!(state == State::Empty, started_ms < 0);
+        assert_eq!(state == TxnState::Empty, started_ms < 0);
         if state.is_idle() {
             assert!(self.partitions.is_empty(), "nothing is left to be marked");
         }
-        if state != State::Ongoing {
+        if state != TxnState::Ongoing {
             assert!(self.groups.is_empty(), "offsets go with the decision");
         }
         if state.is_prepared() && version >= super::BUMPING_VERSION {

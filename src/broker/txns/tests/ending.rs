@@ -4,18 +4,18 @@ use super::*;
 use ErrorCode as E;
 
 /// Brings an id into that state, with an epoch that is not the first. Answers its producer.
-fn in_state(state: State, version: i16) -> (Desk, (i64, i16)) {
+fn in_state(state: TxnState, version: i16) -> (Desk, (i64, i16)) {
     let mut desk = desk();
     desk.producer();
     let who = desk.init(None).unwrap();
-    let commits = matches!(state, State::PrepareCommit | State::CompleteCommit);
-    if state != State::Empty {
+    let commits = matches!(state, TxnState::PrepareCommit | TxnState::CompleteCommit);
+    if state != TxnState::Empty {
         desk.add(who, &[0]).unwrap();
     }
-    if !matches!(state, State::Empty | State::Ongoing) {
+    if !matches!(state, TxnState::Empty | TxnState::Ongoing) {
         desk.end(who, commits, version).unwrap();
     }
-    if matches!(state, State::CompleteCommit | State::CompleteAbort) {
+    if matches!(state, TxnState::CompleteCommit | TxnState::CompleteAbort) {
         desk.sync();
     }
     assert_eq!(desk.state(), state);
@@ -27,15 +27,15 @@ fn in_state(state: State, version: i16) -> (Desk, (i64, i16)) {
 
 #[test]
 fn the_table_of_version_one_holds() {
-    let done = Ok((NO_PRODUCER_ID, NO_EPOCH));
+    let done = Ok((NO_PRODUCER_ID, NO_PRODUCER_EPOCH));
     let its = Err(E::INVALID_TXN_STATE);
     let ct = Err(E::CONCURRENT_TRANSACTIONS);
     let table = [
-        (State::Empty, [its, its]),
-        (State::PrepareCommit, [ct, its]),
-        (State::PrepareAbort, [its, ct]),
-        (State::CompleteCommit, [done, its]),
-        (State::CompleteAbort, [its, done]),
+        (TxnState::Empty, [its, its]),
+        (TxnState::PrepareCommit, [ct, its]),
+        (TxnState::PrepareAbort, [its, ct]),
+        (TxnState::CompleteCommit, [done, its]),
+        (TxnState::CompleteAbort, [its, done]),
     ];
     for (state, verdicts) in table {
         for (commits, verdict) in [true, false].into_iter().zip(verdicts) {
@@ -59,12 +59,12 @@ fn the_table_of_version_two_holds() {
     let ct = Err(E::CONCURRENT_TRANSACTIONS);
     let pf = Err(E::PRODUCER_FENCED);
     let table = [
-        (State::Empty, [pf, its, pf, empty]),
-        (State::Ongoing, [pf, empty, pf, empty]),
-        (State::PrepareCommit, [ct, pf, its, pf]),
-        (State::PrepareAbort, [its, pf, ct, pf]),
-        (State::CompleteCommit, [again, its, its, bumped]),
-        (State::CompleteAbort, [its, its, again, bumped]),
+        (TxnState::Empty, [pf, its, pf, empty]),
+        (TxnState::Ongoing, [pf, empty, pf, empty]),
+        (TxnState::PrepareCommit, [ct, pf, its, pf]),
+        (TxnState::PrepareAbort, [its, pf, ct, pf]),
+        (TxnState::CompleteCommit, [again, its, its, bumped]),
+        (TxnState::CompleteAbort, [its, its, again, bumped]),
     ];
     for (state, verdicts) in table {
         let asked = [(true, 1), (true, 0), (false, 1), (false, 0)];
@@ -83,7 +83,7 @@ fn the_table_of_version_two_holds() {
 
 #[test]
 fn a_stranger_ends_nothing() {
-    let (mut desk, who) = in_state(State::Ongoing, V2);
+    let (mut desk, who) = in_state(TxnState::Ongoing, V2);
     for version in [V1, V2] {
         let told = desk.end((who.0 - 1, who.1), true, version);
         assert_eq!(told, Err(E::INVALID_PRODUCER_ID_MAPPING));
@@ -117,7 +117,7 @@ fn markers_follow_the_durable_decision_with_the_epoch_of_their_version() {
             desk.markers,
             [(at(0), 1000, epoch, true), (at(1), 1000, epoch, true)]
         );
-        assert_eq!(desk.state(), State::CompleteCommit);
+        assert_eq!(desk.state(), TxnState::CompleteCommit);
         assert_eq!(desk.txn().standing.version, version);
     }
 }
@@ -161,9 +161,9 @@ fn an_abort_where_there_is_nothing_moves_the_epoch_and_writes_no_marker() {
     let mut desk = desk();
     let who = desk.producer();
     assert_eq!(desk.end(who, false, V2), Ok((1000, 1)));
-    assert_eq!(desk.state(), State::PrepareAbort);
+    assert_eq!(desk.state(), TxnState::PrepareAbort);
     desk.sync();
-    assert_eq!(desk.state(), State::CompleteAbort);
+    assert_eq!(desk.state(), TxnState::CompleteAbort);
     assert!(desk.markers.is_empty());
     assert_eq!(desk.txn().standing.started_ms, desk.now.wall_ms);
 }
@@ -177,7 +177,7 @@ fn a_full_disk_puts_the_end_off_and_others_go_on() {
     desk.end(who, false, V1).unwrap();
     let other = desk.init_at_once("other", None).unwrap();
     desk.sync();
-    assert_eq!(desk.state(), State::PrepareAbort);
+    assert_eq!(desk.state(), TxnState::PrepareAbort);
     let idle = Claim {
         transactional_id: "other",
         ..claim(other)
@@ -188,12 +188,16 @@ fn a_full_disk_puts_the_end_off_and_others_go_on() {
     desk.decide("other", standing);
     desk.sync();
     let other = desk.txns.get("other").unwrap();
-    assert_eq!(other.state(), State::CompleteAbort, "it has no partition");
+    assert_eq!(
+        other.state(),
+        TxnState::CompleteAbort,
+        "it has no partition"
+    );
     desk.wait(1200);
     assert_eq!(desk.end(who, false, V1), Err(E::CONCURRENT_TRANSACTIONS));
     desk.full = false;
     desk.wait(300);
-    assert_eq!(desk.state(), State::CompleteAbort);
+    assert_eq!(desk.state(), TxnState::CompleteAbort);
     assert_eq!(desk.markers, [(at(0), 1000, 0, false)]);
 }
 
@@ -208,7 +212,7 @@ fn an_end_that_is_too_large_for_a_turn_is_complete_only_with_its_last_partition(
     let part = desk.txns.marked(&id, &[at(0), at(2)], desk.now);
     desk.txns.go_on(Arc::clone(&id));
     desk.keep(part);
-    assert_eq!(desk.state(), State::PrepareCommit);
+    assert_eq!(desk.state(), TxnState::PrepareCommit);
     assert_eq!(
         desk.txns.take_end(desk.synced),
         Some(id),
@@ -216,5 +220,5 @@ fn an_end_that_is_too_large_for_a_turn_is_complete_only_with_its_last_partition(
     );
     let rest = desk.txns.marked(&ID.into(), &[at(1)], desk.now);
     desk.keep(rest);
-    assert_eq!(desk.state(), State::CompleteCommit);
+    assert_eq!(desk.state(), TxnState::CompleteCommit);
 }

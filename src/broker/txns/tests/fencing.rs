@@ -4,16 +4,16 @@ use super::*;
 
 #[test]
 fn a_transaction_is_aborted_at_its_timeout_and_not_before() {
-    for (finalized, last_epoch) in [(V2, 0), (V1, NO_EPOCH)] {
+    for (finalized, last_epoch) in [(V2, 0), (V1, NO_PRODUCER_EPOCH)] {
         let mut desk = desk();
         desk.finalized = finalized;
         let who = desk.producer();
         desk.wait(1_000_000);
         desk.add(who, &[0]).unwrap();
         desk.wait(i64::from(TIMEOUT_MS) - 1);
-        assert_eq!(desk.state(), State::Ongoing);
+        assert_eq!(desk.state(), TxnState::Ongoing);
         desk.wait(1);
-        assert_eq!(desk.state(), State::PrepareAbort);
+        assert_eq!(desk.state(), TxnState::PrepareAbort);
         desk.sync();
         assert_eq!(desk.markers, [(at(0), 1000, 1, false)]);
         let standing = desk.txn().standing;
@@ -98,5 +98,5 @@ fn ending_in_time_stops_the_clock() {
     desk.wait(i64::from(TIMEOUT_MS) - 1);
     desk.ended(who, true, V2);
     desk.wait(10_000_000);
-    assert_eq!(desk.state(), State::CompleteCommit);
+    assert_eq!(desk.state(), TxnState::CompleteCommit);
 }

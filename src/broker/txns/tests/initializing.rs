@@ -6,7 +6,7 @@ use super::*;
 fn a_new_id_begins_with_epoch_zero_and_every_producer_gets_the_next() {
     let mut desk = desk();
     assert_eq!(desk.init(None), Ok((1000, 0)));
-    assert_eq!(desk.state(), State::Empty);
+    assert_eq!(desk.state(), TxnState::Empty);
     assert_eq!(desk.init(None), Ok((1000, 1)));
     assert_eq!(desk.init_at_once("others", None), Ok((1001, 0)));
 }
@@ -62,14 +62,14 @@ fn a_producer_that_comes_while_a_transaction_is_open_waits_for_its_abort() {
     desk.sync();
     let concurrent = Err(ErrorCode::CONCURRENT_TRANSACTIONS);
     assert_eq!(desk.init_at_once(ID, None), concurrent);
-    assert_eq!(desk.state(), State::PrepareAbort);
+    assert_eq!(desk.state(), TxnState::PrepareAbort);
     assert_eq!(desk.init_at_once(ID, None), concurrent);
     assert!(
         desk.markers.is_empty(),
         "not before the decision is durable"
     );
     desk.sync();
-    assert_eq!(desk.state(), State::CompleteAbort);
+    assert_eq!(desk.state(), TxnState::CompleteAbort);
     assert_eq!(
         desk.markers,
         [(at(0), 1000, 1, false), (at(1), 1000, 1, false)]

@@ -9,7 +9,7 @@ fn the_first_partition_begins_the_transaction_and_later_ones_join_it() {
     let mut desk = desk();
     let who = desk.producer();
     desk.add(who, &[3, 1]).unwrap();
-    assert_eq!(desk.state(), State::Ongoing);
+    assert_eq!(desk.state(), TxnState::Ongoing);
     let begun_ms = desk.txn().standing.started_ms;
     assert_eq!(begun_ms, desk.now.wall_ms);
     desk.wait(1000);
@@ -29,7 +29,7 @@ fn a_request_without_partitions_begins_a_transaction_too() {
     let mut desk = desk();
     let who = desk.producer();
     desk.add(who, &[]).unwrap();
-    assert_eq!(desk.state(), State::Ongoing);
+    assert_eq!(desk.state(), TxnState::Ongoing);
     assert_eq!(desk.end(who, true, V1), Ok(who));
 }
 
@@ -47,7 +47,7 @@ fn who_is_not_the_producer_joins_nothing() {
         assert_eq!(desk.add_group(stranger, "g"), fenced);
         assert_eq!(desk.write(stranger, 0, Joining::Added), fenced);
     }
-    assert_eq!(desk.state(), State::Empty);
+    assert_eq!(desk.state(), TxnState::Empty);
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn a_group_that_was_not_added_joins_by_version_two_alone() {
         .txns
         .admit_group(&claim(who), "g", Joining::Added, desk.now);
     desk.keep(joins.unwrap());
-    assert_eq!(desk.state(), State::Ongoing);
+    assert_eq!(desk.state(), TxnState::Ongoing);
     for joining in WAYS {
         let told = desk.txns.admit_group(&claim(who), "g", joining, desk.now);
         assert_eq!(told, Ok(Vec::new()));
@@ -135,7 +135,7 @@ fn a_transaction_of_version_one_is_written_to_only_when_the_one_before_is_durabl
         desk.add(who, &[0]).unwrap();
         desk.end(who, true, V1).unwrap();
         desk.sync();
-        assert_eq!(desk.state(), State::CompleteCommit);
+        assert_eq!(desk.state(), TxnState::CompleteCommit);
         desk.add(who, &[0]).unwrap();
         let concurrent = Err(ErrorCode::CONCURRENT_TRANSACTIONS);
         assert_eq!(desk.write(who, 0, joining), concurrent);
@@ -152,5 +152,5 @@ fn a_transaction_of_version_two_is_written_to_at_once() {
     let next = desk.end(who, true, V2).unwrap();
     desk.sync();
     assert_eq!(desk.write(next, 0, Joining::Added), Ok(()));
-    assert_eq!(desk.state(), State::Ongoing);
+    assert_eq!(desk.state(), TxnState::Ongoing);
 }

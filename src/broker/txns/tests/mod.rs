@@ -13,6 +13,7 @@ use super::*;
 use crate::clock::{Mono, Now};
 use crate::journal::Change;
 use crate::proto::Uuid;
+use crate::proto::batch::{NO_PRODUCER_EPOCH, NO_PRODUCER_ID};
 
 const ID: &str = "orders";
 const TIMEOUT_MS: i32 = 60_000;
@@ -176,7 +177,7 @@ impl Desk {
             let txn = &self.txns.get(&id).expect("it is there");
             assert!(txn.settled_round <= self.synced, "the decision is durable");
             let standing = txn.standing;
-            let commits = standing.state == State::PrepareCommit;
+            let commits = standing.state == TxnState::PrepareCommit;
             let all: Vec<_> = txn.partitions.iter().copied().collect();
             if self.full && !all.is_empty() {
                 self.txns.put_off(id, self.now.mono.plus_ms(500));
@@ -260,7 +261,7 @@ impl Desk {
         self.txns.get(ID).expect("the transactional id")
     }
 
-    fn state(&self) -> State {
+    fn state(&self) -> TxnState {
         self.txn().state()
     }
 }

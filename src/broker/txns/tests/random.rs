@@ -49,7 +49,9 @@ impl Log {
     fn known(&self, producer_id: i64) -> (i16, bool) {
         let last = self.0.iter().rev().find(|entry| entry.who.0 == producer_id);
         let is_open = |entry: &Entry| matches!(entry.what, What::Record { .. });
-        last.map_or((NO_EPOCH, false), |entry| (entry.who.1, is_open(entry)))
+        last.map_or((NO_PRODUCER_EPOCH, false), |entry| {
+            (entry.who.1, is_open(entry))
+        })
     }
 
     /// Takes a marker by Kafka's rules.
@@ -59,7 +61,7 @@ impl Log {
         if who.1 < last || (standing.version >= V2 && who.1 == last) {
             return;
         }
-        let commits = standing.state == State::PrepareCommit;
+        let commits = standing.state == TxnState::PrepareCommit;
         let what = What::End { commits };
         self.0.push(Entry { round, who, what });
     }
@@ -161,7 +163,7 @@ fn world(seed: u64) -> World {
         id: IDS[index],
         versions: versions[luck.index(4)],
         is_hasty: luck.is(3),
-        who: (NO_PRODUCER_ID, NO_EPOCH),
+        who: (NO_PRODUCER_ID, NO_PRODUCER_EPOCH),
         step: Step::Init,
         txn: 0,
         written: 0,
@@ -302,7 +304,7 @@ impl World {
 
     fn time_out(&mut self, id: &str) {
         if let Some(txn) = self.txns.get(id)
-            && txn.state() == State::Ongoing
+            && txn.state() == TxnState::Ongoing
         {
             let fenced = txn
                 .standing

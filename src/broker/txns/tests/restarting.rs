@@ -17,7 +17,7 @@ fn an_open_transaction_goes_on_after_a_restart_with_what_it_has() {
     desk.add(who, &[0, 1]).unwrap();
     desk.add_group(who, "g").unwrap();
     desk.restart();
-    assert_eq!(desk.state(), State::Ongoing);
+    assert_eq!(desk.state(), TxnState::Ongoing);
     assert_eq!(desk.txn().partitions.len(), 2);
     assert!(desk.txn().groups.contains("g"));
     assert_eq!(desk.write(who, 0, Joining::Refused), Ok(()));
@@ -78,7 +78,7 @@ fn records_whose_transaction_was_cut_off_are_its_own_again() {
     };
     assert_eq!(records.len(), 2, "it begins, and has the partition");
     desk.keep(records);
-    assert_eq!(desk.state(), State::Ongoing);
+    assert_eq!(desk.state(), TxnState::Ongoing);
     let known = desk.txns.adopt(&stray(4, who), desk.now);
     assert_eq!(known, Adoption::Adopted(Vec::new()));
     desk.wait(TIMEOUT_MS.into());

@@ -1,0 +1,384 @@
+//! The facts that the broker keeps in its journal, and how they are written.
+//!
+//! A record is absolute, never a delta: the newest record of a key is the whole truth about it, and a
+//! tombstone says that there is nothing more to know. A key is one byte of kind and what tells records
+//! of a kind apart; a value is a two-byte version and the fields of that version, flexible, so that a
+//! later version may add tagged fields which an older chronikd skips.
+//!
+//! ```text
+//! kind  key                 value
+//! 1     -                   Opened: boot, leader epoch
+//! 2     topic id (16)       Topic: name, partitions, settings; tombstone = deleted
+//! 3     -                   ProducerIds: the first producer id that has not been given away in a block
+//! 4     group id            Group: its generation; tombstone = deleted
+//! 5     group id, topic id  Offset: one committed offset; tombstone = expired or deleted
+//!       (16), partition (4)
+//! 6     transactional id    Transaction: where it stands; tombstone = expired
+//! 7     length (2) and      TransactionPartition: no fields; tombstone = its marker is written
+//!       transactional id,
+//!       topic id (16),
+//!       partition (4)
+//! 8     length (2) and      TransactionGroup: no fields; tombstone = its offsets are applied or dropped
+//!       transactional id,
+//!       group id
+//! 9     producer id (8),    PendingOffset: an offset that counts when the producer's transaction commits; tombstone =
+//!       group id, topic id  applied, dropped or deleted
+//!       (16), partition (4)
+//! 10    -                   Features: the levels that were settled, by name
+//! ```
+
+mod keys;
+#[cfg(test)]
+mod tests;
+#[expect(unreachable_pub, reason = "what wire! declares is public")]
+mod values;
+
+use super::facts::{Committed, Generation, Standing};
+use crate::journal::Change;
+use crate::proto::{self, Malformed, Uuid};
+use crate::storage::PartitionId;
+use keys::{
+    FEATURES, GROUP, OFFSET, OPENED, PENDING_OFFSET, PRODUCER_IDS, TOPIC, TRANSACTION,
+    TRANSACTION_GROUP, TRANSACTION_PARTITION, group_key, offset_id, offset_key, part_id, part_key,
+    pending_id, pending_key, text, topic_id, topic_key, transaction_group_id,
+    transaction_group_key, transaction_key,
+};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use values::{
+    NoValue, OpenedValue, ProducerIdsValue, bytes, committed, features, features_value, fields,
+    generation, group_value, offset_value, standing, standing_value, topic, topic_value,
+};
+
+/// A start of the broker.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Opened {
+    /// Counts starts, from 1; 0 before the first.
+    pub boot: i64,
+    /// Counts starts after a stop that was not clean: the leader epoch of every partition.
+    pub leader_epoch: i32,
+}
+
+/// One journaled fact.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Record {
+    /// The broker has started.
+    Opened(Opened),
+    /// A topic exists, as described.
+    Topic {
+        /// Its id, never zero.
+        id: Uuid,
+        /// Its name.
+        name: String,
+        /// How many partitions, numbered from 0.
+        partition_count: i32,
+        /// The settings of its own.
+        settings: BTreeMap<String, String>,
+    },
+    /// A topic does not exist any more.
+    TopicDeleted {
+        /// The id that it had.
+        id: Uuid,
+    },
+    /// Producer ids below `next` may have been given away.
+    ProducerIds {
+        /// The first id of the next block.
+        next: i64,
+    },
+    /// A generation of a group is settled.
+    Group {
+        /// The group's id.
+        id: Arc<str>,
+        /// Its members and their parts of the work.
+        generation: Generation,
+    },
+    /// A group does not exist any more.
+    GroupDeleted {
+        /// The id that it had.
+        id: Arc<str>,
+    },
+    /// A group has committed an offset.
+    Offset {
+        /// The group's id.
+        group: Arc<str>,
+        /// The partition.
+        at: PartitionId,
+        /// The offset.
+        committed: Committed,
+    },
+    /// A group has no offset of a partition any more.
+    OffsetForgotten {
+        /// The group's id.
+        group: Arc<str>,
+        /// The partition.
+        at: PartitionId,
+    },
+    /// A group has an offset when a transaction commits.
+    PendingOffset {
+        /// The producer of the transaction.
+        producer_id: i64,
+        /// The group's id.
+        group: Arc<str>,
+        /// The partition.
+        at: PartitionId,
+        /// The offset.
+        committed: Committed,
+    },
+    /// A transaction does not bring an offset of a partition any more.
+    PendingOffsetDone {
+        /// The producer of the transaction.
+        producer_id: i64,
+        /// The group's id.
+        group: Arc<str>,
+        /// The partition.
+        at: PartitionId,
+    },
+    /// A transactional id stands so.
+    Transaction {
+        /// The transactional id.
+        id: Arc<str>,
+        /// Its producer and the state of its transaction.
+        standing: Standing,
+    },
+    /// A transactional id is forgotten.
+    TransactionExpired {
+        /// The transactional id.
+        id: Arc<str>,
+    },
+    /// A partition is in a transaction.
+    TransactionPartition {
+        /// The transactional id.
+        id: Arc<str>,
+        /// The partition.
+        at: PartitionId,
+    },
+    /// A partition has the marker of the transaction's end.
+    TransactionPartitionDone {
+        /// The transactional id.
+        id: Arc<str>,
+        /// The partition.
+        at: PartitionId,
+    },
+    /// Offsets of a group are in a transaction.
+    TransactionGroup {
+        /// The transactional id.
+        id: Arc<str>,
+        /// The group's id.
+        group: Arc<str>,
+    },
+    /// What the transaction's end means for a group's offsets is journaled.
+    TransactionGroupDone {
+        /// The transactional id.
+        id: Arc<str>,
+        /// The group's id.
+        group: Arc<str>,
+    },
+    /// Levels of features have been settled, for the `changes`th time.
+    Features {
+        /// Every level that was ever settled, by the feature's name.
+        levels: BTreeMap<String, i16>,
+        /// Counts changes, from 1.
+        changes: i64,
+    },
+}
+
+/// A record as the journal takes it.
+#[derive(Debug, Default)]
+pub struct Encoded {
+    key: Vec<u8>,
+    value: Option<Vec<u8>>,
+}
+
+impl Encoded {
+    fn value<'a, T: proto::Wire<'a>>(key: Vec<u8>, fields: &T) -> Encoded {
+        let value = Some(bytes(fields));
+        Encoded { key, value }
+    }
+
+    fn tombstone(key: Vec<u8>) -> Encoded {
+        Encoded { key, value: None }
+    }
+
+    /// Bytes of key and value.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.key.len() + self.value.as_ref().map_or(0, Vec::len)
+    }
+
+    /// The journal's view of it.
+    #[must_use]
+    pub fn change(&self) -> Change<'_> {
+        Change {
+            key: &self.key,
+            value: self.value.as_deref(),
+        }
+    }
+}
+
+impl Record {
+    /// Key and value, ready for the journal.
+    #[must_use]
+    pub fn encode(&self) -> Encoded {
+        match self {
+            Record::Opened(opened) => Encoded::value(
+                vec![OPENED],
+                &OpenedValue {
+                    boot: opened.boot,
+                    leader_epoch: opened.leader_epoch,
+                },
+            ),
+            Record::Topic {
+                id,
+                name,
+                partition_count,
+                settings,
+            } => Encoded::value(
+                topic_key(*id),
+                &topic_value(name, *partition_count, settings),
+            ),
+            Record::TopicDeleted { id } => Encoded::tombstone(topic_key(*id)),
+            Record::ProducerIds { next } => {
+                Encoded::value(vec![PRODUCER_IDS], &ProducerIdsValue { next: *next })
+            }
+            Record::Group { id, generation } => {
+                Encoded::value(group_key(id), &group_value(generation))
+            }
+            Record::GroupDeleted { id } => Encoded::tombstone(group_key(id)),
+            Record::Offset {
+                group,
+                at,
+                committed,
+            } => Encoded::value(offset_key(group, *at), &offset_value(committed)),
+            Record::OffsetForgotten { group, at } => Encoded::tombstone(offset_key(group, *at)),
+            Record::PendingOffset {
+                producer_id,
+                group,
+                at,
+                committed,
+            } => Encoded::value(
+                pending_key(*producer_id, group, *at),
+                &offset_value(committed),
+            ),
+            Record::PendingOffsetDone {
+                producer_id,
+                group,
+                at,
+            } => Encoded::tombstone(pending_key(*producer_id, group, *at)),
+            Record::Transaction { id, standing } => {
+                Encoded::value(transaction_key(id), &standing_value(standing))
+            }
+            Record::TransactionExpired { id } => Encoded::tombstone(transaction_key(id)),
+            Record::TransactionPartition { id, at } => {
+                Encoded::value(part_key(id, *at), &NoValue {})
+            }
+            Record::TransactionPartitionDone { id, at } => Encoded::tombstone(part_key(id, *at)),
+            Record::TransactionGroup { id, group } => {
+                Encoded::value(transaction_group_key(id, group), &NoValue {})
+            }
+            Record::TransactionGroupDone { id, group } => {
+                Encoded::tombstone(transaction_group_key(id, group))
+            }
+            Record::Features { levels, changes } => {
+                Encoded::value(vec![FEATURES], &features_value(levels, *changes))
+            }
+        }
+    }
+
+    /// Reads what `encode` wrote; `None` for a tombstone of a kind that is only ever replaced.
+    ///
+    /// # Errors
+    /// When the bytes are of no kind or version that this chronikd knows.
+    pub fn decode(change: &Change<'_>) -> Result<Option<Record>, Malformed> {
+        let (kind, key) = change
+            .key
+            .split_first()
+            .ok_or(Malformed("journal key is empty"))?;
+        let Some(bytes) = change.value else {
+            return Record::gone(*kind, key);
+        };
+        let record = match *kind {
+            OPENED => {
+                let OpenedValue { boot, leader_epoch } = fields(bytes)?;
+                Record::Opened(Opened { boot, leader_epoch })
+            }
+            TOPIC => topic(topic_id(key)?, &fields(bytes)?),
+            PRODUCER_IDS => {
+                let ProducerIdsValue { next } = fields(bytes)?;
+                Record::ProducerIds { next }
+            }
+            GROUP => Record::Group {
+                id: text(key)?.into(),
+                generation: generation(&fields(bytes)?),
+            },
+            OFFSET => {
+                let (group, at) = offset_id(key)?;
+                let committed = committed(&fields(bytes)?);
+                Record::Offset {
+                    group,
+                    at,
+                    committed,
+                }
+            }
+            PENDING_OFFSET => {
+                let (producer_id, group, at) = pending_id(key)?;
+                let committed = committed(&fields(bytes)?);
+                Record::PendingOffset {
+                    producer_id,
+                    group,
+                    at,
+                    committed,
+                }
+            }
+            TRANSACTION => Record::Transaction {
+                id: text(key)?.into(),
+                standing: standing(&fields(bytes)?)?,
+            },
+            TRANSACTION_PARTITION => {
+                let NoValue {} = fields(bytes)?;
+                let (id, at) = part_id(key)?;
+                Record::TransactionPartition { id, at }
+            }
+            TRANSACTION_GROUP => {
+                let NoValue {} = fields(bytes)?;
+                let (id, group) = transaction_group_id(key)?;
+                Record::TransactionGroup { id, group }
+            }
+            FEATURES => features(&fields(bytes)?),
+            _ => return Err(Malformed("journal record of an unknown kind")),
+        };
+        Ok(Some(record))
+    }
+
+    fn gone(kind: u8, key: &[u8]) -> Result<Option<Record>, Malformed> {
+        Ok(match kind {
+            TOPIC => Some(Record::TopicDeleted { id: topic_id(key)? }),
+            GROUP => Some(Record::GroupDeleted {
+                id: text(key)?.into(),
+            }),
+            OFFSET => {
+                let (group, at) = offset_id(key)?;
+                Some(Record::OffsetForgotten { group, at })
+            }
+            PENDING_OFFSET => {
+                let (producer_id, group, at) = pending_id(key)?;
+                Some(Record::PendingOffsetDone {
+                    producer_id,
+                    group,
+                    at,
+                })
+            }
+            TRANSACTION => Some(Record::TransactionExpired {
+                id: text(key)?.into(),
+            }),
+            TRANSACTION_PARTITION => {
+                let (id, at) = part_id(key)?;
+                Some(Record::TransactionPartitionDone { id, at })
+            }
+            TRANSACTION_GROUP => {
+                let (id, group) = transaction_group_id(key)?;
+                Some(Record::TransactionGroupDone { id, group })
+            }
+            _ => None,
+        })
+    }
+}
