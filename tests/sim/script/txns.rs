@@ -25,10 +25,15 @@ impl Script {
         })
     }
 
-    /// As `transact`, while the lanes take one step in a turn: requests overtake the rounds of those before them.
+    /// As `transact`, while the lanes take one step in a turn: requests overtake the rounds of those before
+    /// them, and batches the announcement of their partitions.
     pub fn transact_slowly(&mut self, cast: Cast<'_>, count: usize) -> Step {
         self.is_slow = true;
-        self.transact(cast, count)?;
+        self.enter(cast, count);
+        self.troupe.hurry();
+        self.play(false, |troupe, side| {
+            troupe.is_through() && troupe.is_calm(side)
+        })?;
         self.is_slow = false;
         Ok(())
     }

@@ -33,7 +33,7 @@ pub fn on(side: &mut Side<'_>, client: &Client, ask: &Ask, code: ErrorCode) -> V
             side.ledger.txns.tally.note("51");
             Verdict::Again
         }
-        _ if is_passing(side, code) || is_behind(client, ask, code) => Verdict::Again,
+        _ if is_passing(side, code) || client.follows_refused(ask, code) => Verdict::Again,
         (Ask::Verify(_, false), ErrorCode::TRANSACTION_ABORTABLE) => Verdict::Expected,
         (
             Ask::Offset(_),
@@ -70,10 +70,6 @@ fn is_passing(side: &Side<'_>, code: ErrorCode) -> bool {
         ErrorCode::KAFKA_STORAGE_ERROR => side.ledger.faulty,
         _ => false,
     }
-}
-
-fn is_behind(client: &Client, ask: &Ask, code: ErrorCode) -> bool {
-    code == ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER && client.follows_refused(ask)
 }
 
 fn accepted(client: &Client, ask: &Ask) -> Verdict {
@@ -115,7 +111,7 @@ fn overtaken(side: &mut Side<'_>, client: &Client, ask: &Ask, code: ErrorCode) -
     let is_excused = client.is_shared
         || is_late
         || is_forgotten(side, client)
-        || code == ErrorCode::UNKNOWN_SERVER_ERROR && is_used_up(client)
+        || matches!(ask, Ask::Init { .. }) && is_used_up(client)
         || has_lost(side, client, ask, code);
     assert!(is_known && is_excused, "{}", client.describe(ask, code));
     let what = match is_late {
@@ -132,7 +128,8 @@ fn is_late(side: &Side<'_>, client: &Client, work: &Work) -> bool {
     side.machine.now.wall_ms - work.began_ms >= timeout_ms
 }
 
-/// It may have missed the answer that brought the last epoch of its producer id, and Kafka has none to bring again.
+/// It may have missed the answer that brought the last epoch of its producer id, and Kafka has none to bring again; or,
+/// twice, the one that brought the next producer id, which Kafka brings again once.
 fn is_used_up(client: &Client) -> bool {
     client.speaker.identity.1 >= i16::MAX - 2
 }

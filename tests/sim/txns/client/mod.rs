@@ -17,6 +17,7 @@ use super::job::Job;
 use super::verdict::{self, Verdict};
 use super::versions::{Style, Versions};
 use crate::call::Reply;
+use crate::ledger::State;
 use crate::side::Side;
 use chronikd::broker::wait::ConnId;
 use chronikd::proto::error::ErrorCode;
@@ -52,6 +53,8 @@ pub struct Client {
     is_steady: bool,
     /// Other clients have the transactional id too, or somebody meddles with it.
     pub is_shared: bool,
+    /// Of version 1: its first batch flies beside the announcement of the partition.
+    pub is_hasty: bool,
     /// Its jobs are given to it.
     is_employed: bool,
     /// Who it is.
@@ -98,6 +101,7 @@ impl Client {
         Client {
             is_shared,
             is_steady: false,
+            is_hasty: style == Style::First && side.luck.once_in(2),
             speaker: Speaker {
                 versions: Versions::any(style, side.luck),
                 timeout_ms: side.luck.pick(&[300, 10_000, 60_000, 120_000]),
@@ -112,6 +116,7 @@ impl Client {
     pub fn employed(mut self) -> Client {
         const KNOWS_MEMBERS: i16 = 3;
         (self.left, self.is_employed) = (0, true);
+        self.speaker.timeout_ms = self.speaker.timeout_ms.max(10_000);
         let versions = &mut self.speaker.versions;
         versions.offsets = versions.offsets.max(KNOWS_MEMBERS);
         self
@@ -123,6 +128,7 @@ impl Client {
             number,
             is_shared: false,
             is_steady: true,
+            is_hasty: false,
             is_employed: false,
             speaker: Speaker {
                 id,
@@ -243,15 +249,17 @@ impl Client {
     /// Whether it may be sent beside what flies. A log that has no batch of a producer takes any for the first one, of
     /// version 1.
     fn may_fly(&self, ask: &Ask) -> bool {
-        let is_batch = |(ask, _): &(Ask, i32)| matches!(ask, Ask::Produce { .. });
-        let is_beside = self.flying.len() < FLYING && self.flying.iter().all(is_batch);
-        match ask {
-            _ if self.flying.is_empty() => true,
-            Ask::Produce { at, .. } => {
-                is_beside && (self.is_second() || self.confirmed.contains(at))
+        let Ask::Produce { at, .. } = ask else {
+            return self.flying.is_empty();
+        };
+        let goes_with = |(before, _): &(Ask, i32)| match before {
+            Ask::Produce { at: there, .. } => {
+                self.is_second() || there != at || self.confirmed.contains(at)
             }
+            Ask::Add(_) => self.is_hasty,
             _ => false,
-        }
+        };
+        self.flying.len() < FLYING && self.flying.iter().all(goes_with)
     }
 
     /// It hangs up, falls asleep, or dies and begins anew.
@@ -333,7 +341,7 @@ impl Client {
             }
             Verdict::Expected => {}
             Verdict::Again => self.again.push_back(ask),
-            Verdict::Gone => self.working().shuns_extras = true,
+            Verdict::Gone => self.go_without(side, ask),
             Verdict::Replaced => self.working().job.give_up(),
             Verdict::Overtaken => return self.fail(side, &ask),
         }
@@ -342,13 +350,31 @@ impl Client {
         }
     }
 
-    /// Whether a batch before this one was refused, and will come again.
-    pub fn follows_refused(&self, ask: &Ask) -> bool {
-        let at_of = |ask: &Ask| match ask {
-            Ask::Produce { at, .. } => Some(*at),
-            _ => None,
+    /// Announces the others again. A batch of a topic that is deleted is no loss.
+    fn go_without(&mut self, side: &Side<'_>, ask: Ask) {
+        self.working().shuns_extras = true;
+        if let Ask::Add(mut all) = ask {
+            all.retain(|at| side.ledger.topic(at.topic).state == State::Exists);
+            self.again.push_back(Ask::Add(all));
+        }
+    }
+
+    /// Whether something before this batch was refused that it cannot be taken without, and that will come again.
+    pub fn follows_refused(&self, ask: &Ask, code: ErrorCode) -> bool {
+        let Ask::Produce { at, .. } = ask else {
+            return false;
         };
-        at_of(ask).is_some() && self.again.iter().any(|before| at_of(before) == at_of(ask))
+        let is_needed = |before: &Ask| match before {
+            Ask::Produce { at: there, .. } => {
+                there == at && code == ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER
+            }
+            Ask::Add(_) => matches!(
+                code,
+                ErrorCode::INVALID_TXN_STATE | ErrorCode::TRANSACTION_ABORTABLE
+            ),
+            _ => false,
+        };
+        self.again.iter().any(is_needed)
     }
 
     fn succeed(&mut self, side: &mut Side<'_>, ask: Ask, reply: &Reply) {
@@ -360,7 +386,12 @@ impl Client {
             Ask::Add(all) => self.working().partitions.extend(all),
             Ask::Verify(at, is_in) => assert!(is_in, "{at:?} was never added"),
             Ask::AddGroup(_) => self.working().has_group = true,
-            Ask::Offset(_) => self.working().job.moved = None,
+            Ask::Offset(_) => {
+                self.working().job.moved = None;
+                if self.is_employed && !self.is_steady && side.luck.once_in(4) {
+                    self.pause = side.luck.between(10, 120);
+                }
+            }
             Ask::Produce {
                 at, first, count, ..
             } => {

@@ -84,6 +84,9 @@ impl Client {
             others.retain(|at| !(shuns_extras && is_extra(at)));
             all.insert(side.luck.pick(&others));
         }
+        if self.is_hasty {
+            self.working().partitions.extend(&all);
+        }
         Ask::Add(all.into_iter().collect())
     }
 
