@@ -23,12 +23,12 @@ pub const TRACES: &[Trace] = &[
     eager(warm(
         "transactions of version 1 while the disk is slow",
         with_topics,
-        |s| s.transact_slowly(&[("copy", FIRST)], 2),
+        |s| s.transact_slowly(&[("copy", FIRST)], 5),
     )),
     eager(warm(
         "transactions of version 2 while the disk is slow",
         with_topics,
-        |s| s.transact_slowly(&[("copy", SECOND)], 2),
+        |s| s.transact_slowly(&[("copy", SECOND)], 5),
     )),
     eager(warm(
         "transactions whose producers are gone time out",

@@ -39,6 +39,8 @@ pub struct Member {
     pub seat: Seat,
     stage: Stage,
     session_ms: i32,
+    /// How long a rebalance waits for it.
+    rebalance_ms: i32,
     join_version: i16,
     /// When it says next that it lives.
     beats_at: Mono,
@@ -53,7 +55,8 @@ impl Member {
                 ..Seat::nobody(GROUP)
             },
             stage: Stage::Out,
-            session_ms: side.luck.pick(&[6_000, 15_000, 45_000]),
+            session_ms: side.luck.pick(&[6_000, 6_000, 15_000, 45_000]),
+            rebalance_ms: side.luck.pick(&[1_000, 5_000]),
             join_version: side.luck.between(5, 9) as i16,
             beats_at: Mono(0),
         }
@@ -100,7 +103,7 @@ impl Member {
         let request = JoinGroupRequest {
             group_id: GROUP,
             session_timeout_ms: self.session_ms,
-            rebalance_timeout_ms: self.session_ms,
+            rebalance_timeout_ms: self.rebalance_ms,
             member_id: &self.seat.member,
             group_instance_id: self.seat.instance.as_deref(),
             protocol_type: KIND,

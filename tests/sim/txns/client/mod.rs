@@ -116,7 +116,7 @@ impl Client {
     pub fn employed(mut self) -> Client {
         const KNOWS_MEMBERS: i16 = 3;
         (self.left, self.is_employed) = (0, true);
-        self.speaker.timeout_ms = self.speaker.timeout_ms.max(10_000);
+        self.speaker.timeout_ms = self.speaker.timeout_ms.max(60_000);
         let versions = &mut self.speaker.versions;
         versions.offsets = versions.offsets.max(KNOWS_MEMBERS);
         self
@@ -388,8 +388,8 @@ impl Client {
             Ask::AddGroup(_) => self.working().has_group = true,
             Ask::Offset(_) => {
                 self.working().job.moved = None;
-                if self.is_employed && !self.is_steady && side.luck.once_in(4) {
-                    self.pause = side.luck.between(10, 120);
+                if self.is_employed && !self.is_steady && side.luck.once_in(3) {
+                    self.pause = side.luck.between(20, 150);
                 }
             }
             Ask::Produce {
