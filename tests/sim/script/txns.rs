@@ -6,6 +6,8 @@ use crate::txns::{Style, Troupe};
 
 /// Turns after which a disk is whole again, and time passes faster.
 const BRISK_TURNS: usize = 60;
+/// The same where the lanes take one step in a turn.
+const SLOW_TURNS: usize = 600;
 /// What passes in each of the turns after these.
 const LONG_MS: i64 = 300;
 /// The timeout of every transaction in a script.
@@ -79,9 +81,13 @@ impl Script {
         mut done: impl FnMut(&Troupe, &mut Side<'_>) -> bool,
     ) -> Step {
         let mut turns = 0;
+        let brisk_turns = match self.is_slow {
+            true => SLOW_TURNS,
+            false => BRISK_TURNS,
+        };
         self.until(|script| {
             turns += 1;
-            if turns > BRISK_TURNS {
+            if turns > brisk_turns {
                 script.machine.pass_ms(LONG_MS);
                 script.machine.disk.heal();
                 script.machine.disk.set_capacity(None);

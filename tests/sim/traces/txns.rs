@@ -28,7 +28,7 @@ pub const TRACES: &[Trace] = &[
     eager(warm(
         "transactions of version 2 while the disk is slow",
         with_topics,
-        |s| s.transact_slowly(&[("copy", SECOND)], 5),
+        |s| s.transact_slowly(&[("copy", SECOND)], 2),
     )),
     eager(warm(
         "transactions whose producers are gone time out",
