@@ -55,12 +55,12 @@ impl Footprint {
         assert!(self.all_bytes <= most, "{self:?}");
     }
 
-    /// Whether the snapshot has as many keys as there are. That of the producer ids is there if any was given; it may
-    /// be there if the answer was lost.
-    pub fn is_whole(&self, broker: &Broker, has_producers: bool) -> bool {
-        let keys = keys(broker) + u64::from(has_producers);
-        let may_be_unknown = !has_producers && self.snapshot_entries == keys + 1;
-        self.snapshot_entries == keys || may_be_unknown
+    /// Whether the snapshot has as many keys as there are. That of the producer ids is there if any was given, and may
+    /// be there if the answer was lost; that of the features if anybody has asked for another level, perhaps.
+    pub fn is_whole(&self, broker: &Broker, has_producers: bool, has_features: bool) -> bool {
+        let least = keys(broker) + u64::from(has_producers);
+        let most = keys(broker) + 1 + u64::from(has_features);
+        (least..=most).contains(&self.snapshot_entries)
     }
 }
 

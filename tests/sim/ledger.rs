@@ -136,6 +136,10 @@ impl Ledger {
         }
         self.lives = false;
         self.losses += u64::from(end == End::Power);
+        self.txns.stopped();
+        if end == End::Power {
+            self.txns.lost_power();
+        }
     }
 }
 

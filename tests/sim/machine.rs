@@ -9,6 +9,7 @@ use crate::journal::Footprint;
 use crate::ledger::Ledger;
 use crate::traced::Traced;
 use chronikd::api::Peer;
+use chronikd::broker::txns::Init;
 use chronikd::broker::wait::ConnId;
 use chronikd::broker::{Broker, OpenError, Seeds, Worked, home};
 use chronikd::clock::{Mono, Now};
@@ -102,7 +103,8 @@ impl Machine {
         Machine::with_disk(SimDisk::new(seed, Path::new(ROOT)), Arc::new(config))
     }
 
-    fn with_disk(disk: SimDisk, config: Arc<BrokerConfig>) -> Machine {
+    /// A machine that is off, with that disk.
+    pub fn with_disk(disk: SimDisk, config: Arc<BrokerConfig>) -> Machine {
         Machine {
             traced: Arc::new(Traced::new(disk.clone())),
             disk,
@@ -124,6 +126,11 @@ impl Machine {
         fork.now.wall_ms = self.now.wall_ms;
         fork.boots = self.boots;
         fork
+    }
+
+    /// How the broker is configured.
+    pub fn config(&self) -> &BrokerConfig {
+        &self.config
     }
 
     /// Cuts the power at this operation, counted from the last start.
@@ -293,6 +300,14 @@ impl Machine {
     pub fn pass_ms(&mut self, ms: i64) {
         self.now.mono = self.now.mono.plus_ms(ms);
         self.now.wall_ms += ms;
+    }
+
+    /// A transactional producer is initialized so many times, past the network. Answers the last epoch.
+    pub fn initialize(&mut self, ask: &Init<'_>, count: i16) -> i16 {
+        let now = self.now;
+        let broker = &mut self.running_mut().exchange.core;
+        let mut given = || broker.init_transactions(ask, now).expect("an epoch").1;
+        (0..count).map(|_| given()).last().expect("a first time")
     }
 
     /// Begins the clean stop.

@@ -3,7 +3,8 @@
 //! A **seed** is a run: several clients at once, bytes in random pieces, lanes in random order, power cuts between any
 //! two operations and in the middle of recoveries (`world`). There are seeds of records, with producers and fetchers,
 //! seeds of groups, with members of all sorts, consumers that are in no group and an operator (`groups`), and seeds of
-//! transactions, with producers that overtake each other and readers of committed records (`txns`). In all of them the journal is snapshotted often or hardly ever.
+//! transactions, with producers that overtake each other, copiers, readers of committed records and an operator
+//! (`txns`). In all of them the journal is snapshotted often or hardly ever.
 //!
 //! A **trace** is a short script without chance (`traces`, `script`). Its power is cut at every operation of the disk,
 //! each of them fails, and the disk is full from the beginning.
@@ -14,12 +15,17 @@
 //! | one generation at a time, with one plan of which everybody has its part; what was promised of it comes back | `groups::book` |
 //! | nobody of an old generation is obeyed; nobody is told to go without a reason | `groups::member` |
 //! | transactions are whole or not there, and the last stable offset never goes back | `txns::history` |
+//! | offsets and copies move together: what is committed was copied, once, and nothing else | `txns::copies` |
+//! | whoever is told to go was overtaken, late or forgotten, and a zombie of a group is told to | `txns::verdict` |
+//! | all of that happens often enough | `txns::tally` |
 //! | committed offsets never go back, and go only when there is a reason | `groups::offsets` |
 //! | every request is answered once and in order, or its connection is gone | `machine`, and `World::is_calm` |
 //! | the journal is bounded, becomes what is true, and then nothing is written | `journal`, `World::come_to_rest` |
 //!
 //! * `SIM_SEED=17 cargo test --test sim` runs that seed alone;
-//! * `SIM_SEEDS=100000 cargo test --test sim` runs so many of each kind, `SIM_FROM=5000` from there on.
+//! * `SIM_SEEDS=100000 cargo test --test sim` runs so many of each kind, `SIM_FROM=5000` from there on, and
+//!   `SIM_THREADS=8` on so many threads;
+//! * `SIM_TRACE=version cargo test --test sim` runs the traces with that word in their names.
 
 // Everything here is seen by this one suite.
 #![allow(unreachable_pub)]
@@ -48,8 +54,9 @@ const RECORD_SEEDS: u64 = 1_000;
 /// And of groups, where there is more that can happen.
 const GROUP_SEEDS: u64 = 2_000;
 /// And of transactions.
-const TRANSACTION_SEEDS: u64 = 1_000;
-const THREADS: usize = 2;
+const TRANSACTION_SEEDS: u64 = 5_000;
+/// On so many threads.
+const THREADS: u64 = 2;
 
 fn number(variable: &str) -> Option<u64> {
     let text = std::env::var(variable).ok()?;
@@ -83,8 +90,9 @@ impl Drop for Running {
     }
 }
 
-/// Runs so many seeds, or those that the caller of the test wants.
-fn run_seeds(cast: world::Cast, usual: u64) {
+/// Runs so many seeds, or those that the caller of the test wants. Answers what has happened in them, and how many they
+/// were.
+fn run_seeds(cast: world::Cast, usual: u64) -> (txns::Tally, u64) {
     let alone = number("SIM_SEED");
     let from = alone.or(number("SIM_FROM")).unwrap_or(0);
     let count = if alone.is_some() {
@@ -97,20 +105,25 @@ fn run_seeds(cast: world::Cast, usual: u64) {
     }
     let next = AtomicU64::new(from);
     let run = || {
+        let mut tally = txns::Tally::default();
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
             if seed >= from + count {
-                return;
+                return tally;
             }
             let _running = Running(seed);
-            world::run(seed, cast);
+            tally.add(&world::run(seed, cast));
         }
     };
+    let threads = number("SIM_THREADS").unwrap_or(THREADS);
+    let mut tally = txns::Tally::default();
     std::thread::scope(|scope| {
-        for _ in 0..THREADS {
-            scope.spawn(run);
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(run)).collect();
+        for thread in threads {
+            tally.add(&thread.join().expect("seeds that pass"));
         }
     });
+    (tally, count)
 }
 
 #[test]
@@ -125,7 +138,8 @@ fn no_promise_to_a_group_is_broken_whenever_the_power_is_cut() {
 
 #[test]
 fn no_transaction_is_torn_whenever_the_power_is_cut() {
-    run_seeds(world::Cast::Transactions, TRANSACTION_SEEDS);
+    let (tally, seeds) = run_seeds(world::Cast::Transactions, TRANSACTION_SEEDS);
+    tally.check(seeds);
 }
 
 #[test]

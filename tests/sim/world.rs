@@ -5,7 +5,7 @@
 //! the recovery of the life before. The last life is calm: clients finish what they began, everybody reads
 //! everything, the whole log is audited, and a clean stop must be worth as much as any sync.
 
-use crate::admin::{Admin, FLAVOURS};
+use crate::admin::{Admin, FLAVOURS, Flavour};
 use crate::fetcher::Fetcher;
 use crate::groups::Crowd;
 use crate::ledger::{End, Ledger};
@@ -13,7 +13,7 @@ use crate::luck::Luck;
 use crate::machine::{Machine, Stopped};
 use crate::producer::{Kind, Producer};
 use crate::side::Side;
-use crate::txns::Troupe;
+use crate::txns::{self, Tally, Troupe};
 use chronikd::config::BrokerConfig;
 use chronikd::disk::sim::Survives;
 use std::ops::ControlFlow;
@@ -45,15 +45,15 @@ pub struct World {
     finishing: bool,
 }
 
-/// Runs a seed from its first start to its audit.
-pub fn run(seed: u64, cast: Cast) {
+/// Runs a seed from its first start to its audit. Answers what has happened to its transactions.
+pub fn run(seed: u64, cast: Cast) -> Tally {
     let mut world = World::new(seed, cast);
     world.boot();
     world.create_main_topics();
     match cast {
         Cast::Logs => {}
         Cast::Groups => world.gather(),
-        Cast::Transactions => world.troupe = Some(Troupe::any(&mut world.side())),
+        Cast::Transactions => world.raise_curtain(),
     }
     let lives = world.luck.between(1, 3);
     for _ in 0..lives {
@@ -67,12 +67,16 @@ pub fn run(seed: u64, cast: Cast) {
     if world.crowd.is_some() {
         world.go_on_and_disperse();
     }
+    world.ledger.txns.tally.clone()
 }
 
 impl World {
     fn new(seed: u64, cast: Cast) -> World {
         let mut luck = Luck::new(seed);
-        let machine = Machine::new(luck.any(), config(cast, seed));
+        let machine = match cast == Cast::Transactions && seed % 3 == 2 {
+            true => Machine::with_disk(txns::aged_disk(luck.any()), config(cast, seed).into()),
+            false => Machine::new(luck.any(), config(cast, seed)),
+        };
         let plain = |luck: &mut Luck| Kind::Plain(luck.pick(&[0, 1, -1]));
         let producer = |number: u64| {
             let kind = if luck.once_in(2) {
@@ -156,18 +160,29 @@ impl World {
             if index > 0 && self.luck.once_in(3) {
                 continue;
             }
-            let mut side = Side {
-                machine: &mut self.machine,
-                ledger: &mut self.ledger,
-                luck: &mut self.luck,
-            };
-            let partitions = side.luck.between(1, 2) as i32;
-            self.admin
-                .create(&mut side, &format!("main{index}"), partitions, flavour);
-            self.finishing = true;
-            self.settle(|world| world.admin.is_idle());
-            self.finishing = false;
+            self.create(&format!("main{index}"), flavour);
         }
+    }
+
+    fn create(&mut self, name: &str, flavour: Flavour) {
+        let mut side = Side {
+            machine: &mut self.machine,
+            ledger: &mut self.ledger,
+            luck: &mut self.luck,
+        };
+        let partitions = side.luck.between(1, 2) as i32;
+        self.admin.create(&mut side, name, partitions, flavour);
+        self.finishing = true;
+        self.settle(|world| world.admin.is_idle());
+        self.finishing = false;
+    }
+
+    /// Copies are written to a topic of any kind where acknowledgements wait for the disk.
+    fn raise_curtain(&mut self) {
+        let flavour = self.luck.pick(&FLAVOURS[..3]);
+        self.create("output", flavour);
+        let troupe = Troupe::any(&mut self.side());
+        self.troupe = Some(troupe);
     }
 
     /// A life, up to its end.
@@ -365,15 +380,20 @@ impl World {
             self.crowd = Some(crowd);
             self.settle(World::is_calm);
         }
-        if let Some(mut troupe) = self.troupe.take() {
+        while let Some(mut troupe) = self.troupe.take() {
             troupe.audit(&mut self.side());
             self.troupe = Some(troupe);
+            let boots = self.machine.boots;
             self.settle(World::is_calm);
+            if self.machine.boots > boots {
+                continue;
+            }
             let troupe = self.troupe.take();
             troupe
                 .iter()
                 .for_each(|troupe| troupe.check(&mut self.side()));
             self.troupe = troupe;
+            break;
         }
     }
 
@@ -387,7 +407,8 @@ impl World {
             operations = now;
             let journal = world.machine.journal();
             let has_producers = world.ledger.has_producers();
-            quiet > QUIET && journal.is_whole(world.machine.broker(), has_producers)
+            let has_features = world.ledger.txns.has_features;
+            quiet > QUIET && journal.is_whole(world.machine.broker(), has_producers, has_features)
         });
     }
 
@@ -451,8 +472,20 @@ fn config(cast: Cast, seed: u64) -> BrokerConfig {
         config.group_initial_rebalance_delay_ms = [0, 0, 300, 3_000][seed as usize % 4];
         config.offsets_retention_check_interval_ms = 10_000;
     }
-    config.chronik_journal_snapshot_entries = [2, 7, 30, 100_000][(seed / 4) as usize % 4];
-    config.chronik_journal_snapshot_interval_ms = [900, 20_000][(seed / 16) as usize % 2];
+    if cast == Cast::Transactions {
+        config.group_initial_rebalance_delay_ms = 0;
+        config.transaction_remove_expired_transaction_cleanup_interval_ms = 3_000;
+        if seed % 5 == 4 {
+            config.transactional_id_expiration_ms = 20_000;
+        }
+    }
+    // Every transaction journals much, and every snapshot reads a whole file.
+    let (entries, intervals_ms) = match cast {
+        Cast::Transactions => ([8, 40, 200, 100_000], [5_000, 30_000]),
+        Cast::Logs | Cast::Groups => ([2, 7, 30, 100_000], [900, 20_000]),
+    };
+    config.chronik_journal_snapshot_entries = entries[(seed / 4) as usize % 4];
+    config.chronik_journal_snapshot_interval_ms = intervals_ms[(seed / 16) as usize % 2];
     config.chronik_journal_snapshot_bytes = 1 << 20;
     config
 }

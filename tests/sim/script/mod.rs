@@ -58,6 +58,8 @@ pub struct Script {
     unanswered: VecDeque<Unanswered>,
     crowd: Crowd,
     troupe: Troupe,
+    /// The lanes take one step in a turn.
+    is_slow: bool,
 }
 
 impl Script {
@@ -77,6 +79,7 @@ impl Script {
             unanswered: VecDeque::new(),
             crowd: Crowd::default(),
             troupe: Troupe::default(),
+            is_slow: false,
         }
     }
 
@@ -137,8 +140,8 @@ impl Script {
             if done(self) {
                 return Ok(());
             }
-            while self.machine.step_sync()? {}
-            while self.machine.run_work()? {}
+            while self.machine.step_sync()? && !self.is_slow {}
+            while self.machine.run_work()? && !self.is_slow {}
             self.machine.pass_ms(1);
         }
         panic!("nothing comes of it");

@@ -3,13 +3,20 @@
 //! A transaction is known by its number, and a record by its mark. Whoever has seen one record of a transaction has seen
 //! that it is committed; so the marks alone, without the broker's help, tell whether a commit was lost, a record of an
 //! abort read, a transaction torn or a record written twice.
+//!
+//! Not held to be whole are: records of topics that may be deleted; those of relaxed topics when the power has failed
+//! before the commit was acknowledged; and whatever is written under the transactional id that an operator meddles with.
 
+use super::copies::Copies;
+use super::tally::Tally;
 use chronikd::broker::Broker;
 use chronikd::storage::PartitionId;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Marks from here on are those of transactions.
 pub const FIRST_MARK: u64 = 1_000 << 32;
+/// The transactional id whose markers an operator writes by hand.
+pub const PREY: &str = "prey";
 
 /// What is known of a transaction's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,8 +33,13 @@ enum Fate {
 #[derive(Clone, Debug)]
 struct Deed {
     id: &'static str,
+    /// Those that are there all together or not at all.
     marks: BTreeSet<u64>,
+    /// Those that a power failure may take before the commit is acknowledged.
+    relaxed: BTreeSet<u64>,
     has_offset: bool,
+    /// The group of its offset may have been deleted since.
+    may_be_forgotten: bool,
     fate: Fate,
     /// Somebody has read a record of it.
     is_seen: bool,
@@ -42,6 +54,13 @@ pub struct History {
     holders: BTreeMap<(i64, i16), u64>,
     producer_ids: BTreeMap<i64, &'static str>,
     stable: BTreeMap<PartitionId, i64>,
+    /// Groups whose deletion was asked for, without an answer.
+    condemned: BTreeSet<&'static str>,
+    copies: Copies,
+    /// Somebody has asked for another level of a feature.
+    pub has_features: bool,
+    /// How often what has happened.
+    pub tally: Tally,
 }
 
 impl History {
@@ -50,9 +69,20 @@ impl History {
         let holder = *self.holders.entry(identity).or_insert(client);
         assert_eq!(holder, client, "{identity:?} belongs to two clients");
         let is_new = !self.producer_ids.contains_key(&identity.0);
+        let is_second = self.producer_ids.values().any(|known| *known == id);
+        if is_new && is_second {
+            self.tally.note("further producer ids");
+        }
         let owner = *self.producer_ids.entry(identity.0).or_insert(id);
         assert_eq!(owner, id, "{identity:?} belongs to two transactional ids");
         is_new
+    }
+
+    /// The newest producer id of that transactional id, and its newest epoch, that a client knows.
+    pub fn newest_of(&self, id: &str) -> Option<(i64, i16)> {
+        let mut all = self.holders.keys().rev();
+        all.find(|(producer_id, _)| self.producer_ids.get(producer_id) == Some(&id))
+            .copied()
     }
 
     /// A transaction begins. Answers its number.
@@ -61,7 +91,9 @@ impl History {
         let deed = Deed {
             id,
             marks: BTreeSet::new(),
+            relaxed: BTreeSet::new(),
             has_offset: false,
+            may_be_forgotten: false,
             fate: Fate::Dropped,
             is_seen: false,
         };
@@ -74,17 +106,50 @@ impl History {
         deed.expect("a transaction that was begun")
     }
 
-    /// Records of a transaction are on their way.
-    pub fn writing(&mut self, number: i64, first: u64, count: usize) {
+    /// Records of a transaction are on their way, to a topic that may be deleted or where acknowledgements wait for the
+    /// disk.
+    pub fn writing(
+        &mut self,
+        number: i64,
+        first: u64,
+        count: usize,
+        (is_extra, is_durable): (bool, bool),
+    ) {
         for mark in first..first + count as u64 {
             self.owners.insert(mark, number);
-            self.deed(number).marks.insert(mark);
+            let deed = self.deed(number);
+            match (is_extra || deed.id == PREY, is_durable) {
+                (true, _) => {}
+                (false, true) => _ = deed.marks.insert(mark),
+                (false, false) => _ = deed.relaxed.insert(mark),
+            }
         }
+    }
+
+    /// The records from `first` on are copies of these.
+    pub fn copying(&mut self, first: u64, sources: &[(PartitionId, i64)]) {
+        self.copies.begin(first, sources);
     }
 
     /// An offset of a transaction is on its way: its number.
     pub fn moving(&mut self, number: i64) {
-        self.deed(number).has_offset = true;
+        let id = self.deed(number).id;
+        let is_condemned = self.condemned.contains(id);
+        let deed = self.deed(number);
+        deed.has_offset = true;
+        deed.may_be_forgotten |= is_condemned;
+    }
+
+    /// The group of that id is to be deleted.
+    pub fn condemning(&mut self, id: &'static str) {
+        self.condemned.insert(id);
+        let own = self.deeds.values_mut().filter(|deed| deed.id == id);
+        own.for_each(|deed| deed.may_be_forgotten |= deed.has_offset);
+    }
+
+    /// That was answered, or nobody will answer any more.
+    pub fn judged(&mut self, id: &'static str) {
+        self.condemned.remove(id);
     }
 
     /// Its commit is asked for.
@@ -92,9 +157,15 @@ impl History {
         self.deed(number).fate = Fate::Asked;
     }
 
-    /// Its commit was acknowledged.
-    pub fn committed(&mut self, number: i64) {
-        self.deed(number).fate = Fate::Committed;
+    /// Its end was acknowledged.
+    pub fn ended(&mut self, number: i64, commits: bool) {
+        let deed = self.deed(number);
+        if commits {
+            deed.fate = Fate::Committed;
+            deed.marks.append(&mut deed.relaxed);
+        }
+        let what = if commits { "commits" } else { "aborts" };
+        self.tally.note(what);
     }
 
     /// Its commit was refused, and no other request for it can have been heard.
@@ -104,6 +175,19 @@ impl History {
         deed.fate = Fate::Dropped;
     }
 
+    /// The broker does not run any more: nobody is going to answer.
+    pub fn stopped(&mut self) {
+        self.condemned.clear();
+    }
+
+    /// The power has failed: what was relaxed and is not known to be committed need not be there.
+    pub fn lost_power(&mut self) {
+        self.tally.note("cuts");
+        for deed in self.deeds.values_mut() {
+            deed.relaxed.clear();
+        }
+    }
+
     /// A reader of committed records has read this one.
     pub fn read(&mut self, mark: u64) {
         if mark < FIRST_MARK {
@@ -111,9 +195,8 @@ impl History {
         }
         let number = *self.owners.get(&mark).expect("a record that was sent");
         let deed = self.deed(number);
-        assert_ne!(
-            deed.fate,
-            Fate::Dropped,
+        assert!(
+            deed.fate != Fate::Dropped || deed.id == PREY,
             "{mark:#x} of transaction {number} is read, and was never committed: {deed:?}"
         );
         deed.is_seen = true;
@@ -139,25 +222,30 @@ impl History {
     pub fn stable(&self, at: PartitionId) -> i64 {
         self.stable.get(&at).copied().unwrap_or(0)
     }
+}
 
+/// The audit.
+impl History {
     /// Everything that is committed, once no transaction is open: each is there as a whole, or not at all.
     pub fn check_records(&mut self, visible: &[u64]) {
         let found: BTreeSet<u64> = visible.iter().copied().collect();
         assert_eq!(found.len(), visible.len(), "a record is there twice");
         for (number, deed) in &mut self.deeds {
             let count = deed.marks.intersection(&found).count();
-            let is_whole = count == deed.marks.len();
+            let relaxed = deed.relaxed.intersection(&found).count();
+            let all = count + relaxed;
+            let is_whole = all == deed.marks.len() + deed.relaxed.len();
             let fits = match deed.fate {
-                Fate::Dropped => count == 0,
+                Fate::Dropped => all == 0,
                 Fate::Asked if deed.is_seen => is_whole,
-                Fate::Asked => count == 0 || is_whole,
+                Fate::Asked => all == 0 || is_whole,
                 Fate::Committed => is_whole,
             };
             assert!(
                 fits,
-                "{count} records of transaction {number} are there: {deed:?}"
+                "{all} records of transaction {number} are there: {deed:?}"
             );
-            deed.fate = match is_whole && count > 0 {
+            deed.fate = match is_whole && all > 0 {
                 true => Fate::Committed,
                 false => deed.fate,
             };
@@ -173,6 +261,26 @@ impl History {
             .map(|(number, deed)| (*number, deed))
             .collect();
         let newest = moved.last().map(|(number, _)| *number);
-        assert_eq!(offset, newest, "the offset of {id:?}; {:?}", moved.last());
+        let may_be_forgotten = moved.last().is_some_and(|(_, deed)| deed.may_be_forgotten);
+        let is_forgotten = may_be_forgotten && offset.is_none();
+        let is_unknown =
+            |deed: &Deed| deed.has_offset && deed.fate == Fate::Asked && deed.marks.is_empty();
+        let of = offset.and_then(|number| self.deeds.get(&number));
+        let is_newer = offset > newest && of.is_some_and(is_unknown);
+        assert!(
+            offset == newest || is_forgotten || is_newer,
+            "the offset of {id:?} is {offset:?}; {:?}",
+            moved.last()
+        );
+    }
+
+    /// Behind them: what copiers have made of these records up to these offsets. Answers how many copies there are.
+    pub fn check_copies(
+        &self,
+        visible: &[u64],
+        inputs: &BTreeMap<PartitionId, Vec<i64>>,
+        offsets: &BTreeMap<PartitionId, i64>,
+    ) -> u64 {
+        self.copies.check(visible, inputs, offsets)
     }
 }

@@ -1,0 +1,61 @@
+//! How often things have happened over many seeds: a test that never comes to what it is about must fail.
+
+use std::collections::BTreeMap;
+
+/// What is counted, and how often it must happen in a thousand seeds at least.
+const FLOORS: &[(&str, u64)] = &[
+    ("commits", 4_000),
+    ("aborts", 2_000),
+    ("fenced", 2_000),
+    ("timed out", 1_000),
+    ("lost answers", 1_500),
+    ("ghosts", 500),
+    ("cuts", 1_200),
+    ("51", 1_000),
+    ("88", 1_000),
+    ("zombies refused", 200),
+    ("forgotten", 60),
+    ("further producer ids", 200),
+    ("groups deleted", 1_000),
+    ("levels settled", 1_000),
+    ("markers by hand", 600),
+    ("topics gone", 10),
+    ("copies", 8_000),
+];
+
+/// Below so many seeds nothing is asked for.
+const ENOUGH_SEEDS: u64 = 500;
+
+/// See the head of this file.
+#[derive(Clone, Debug, Default)]
+pub struct Tally(BTreeMap<&'static str, u64>);
+
+impl Tally {
+    /// It has happened.
+    pub fn note(&mut self, what: &'static str) {
+        debug_assert!(FLOORS.iter().any(|(known, _)| *known == what), "{what}");
+        *self.0.entry(what).or_default() += 1;
+    }
+
+    /// That of another seed is added.
+    pub fn add(&mut self, other: &Tally) {
+        for (what, count) in &other.0 {
+            *self.0.entry(what).or_default() += count;
+        }
+    }
+
+    /// Everything has happened often enough for so many seeds.
+    pub fn check(&self, seeds: u64) {
+        println!("in {seeds} seeds: {:?}", self.0);
+        if seeds < ENOUGH_SEEDS {
+            return;
+        }
+        for (what, floor) in FLOORS {
+            let count = self.0.get(what).copied().unwrap_or(0);
+            assert!(
+                count * 1_000 >= floor * seeds,
+                "{what}: {count} times in {seeds} seeds are too few; {self:?}"
+            );
+        }
+    }
+}
