@@ -138,7 +138,7 @@ impl Ledger {
         self.losses += u64::from(end == End::Power);
         self.txns.stopped();
         if end == End::Power {
-            self.txns.lost_power();
+            self.txns.tally.note("cuts");
         }
     }
 }

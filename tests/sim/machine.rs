@@ -306,8 +306,8 @@ impl Machine {
     pub fn initialize(&mut self, ask: &Init<'_>, count: i16) -> i16 {
         let now = self.now;
         let broker = &mut self.running_mut().exchange.core;
-        let mut given = || broker.init_transactions(ask, now).expect("an epoch").1;
-        (0..count).map(|_| given()).last().expect("a first time")
+        let given = (0..count).map(|_| broker.init_transactions(ask, now).answer);
+        given.last().expect("a first time").expect("an epoch").epoch
     }
 
     /// Begins the clean stop.

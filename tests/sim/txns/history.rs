@@ -4,8 +4,8 @@
 //! that it is committed; so the marks alone, without the broker's help, tell whether a commit was lost, a record of an
 //! abort read, a transaction torn or a record written twice.
 //!
-//! Not held to be whole are: records of topics that may be deleted; those of relaxed topics when the power has failed
-//! before the commit was acknowledged; and whatever is written under the transactional id that an operator meddles with.
+//! Not held to be whole are: records of topics that may be deleted, and whatever is written under the transactional id
+//! that an operator meddles with.
 
 use super::copies::Copies;
 use super::tally::Tally;
@@ -35,8 +35,6 @@ struct Deed {
     id: &'static str,
     /// Those that are there all together or not at all.
     marks: BTreeSet<u64>,
-    /// Those that a power failure may take before the commit is acknowledged.
-    relaxed: BTreeSet<u64>,
     has_offset: bool,
     /// The group of its offset may have been deleted since.
     may_be_forgotten: bool,
@@ -91,7 +89,6 @@ impl History {
         let deed = Deed {
             id,
             marks: BTreeSet::new(),
-            relaxed: BTreeSet::new(),
             has_offset: false,
             may_be_forgotten: false,
             fate: Fate::Dropped,
@@ -106,22 +103,13 @@ impl History {
         deed.expect("a transaction that was begun")
     }
 
-    /// Records of a transaction are on their way, to a topic that may be deleted or where acknowledgements wait for the
-    /// disk.
-    pub fn writing(
-        &mut self,
-        number: i64,
-        first: u64,
-        count: usize,
-        (is_extra, is_durable): (bool, bool),
-    ) {
+    /// Records of a transaction are on their way, maybe to a topic that may be deleted (`is_extra`).
+    pub fn writing(&mut self, number: i64, first: u64, count: usize, is_extra: bool) {
         for mark in first..first + count as u64 {
             self.owners.insert(mark, number);
             let deed = self.deed(number);
-            match (is_extra || deed.id == PREY, is_durable) {
-                (true, _) => {}
-                (false, true) => _ = deed.marks.insert(mark),
-                (false, false) => _ = deed.relaxed.insert(mark),
+            if !is_extra && deed.id != PREY {
+                deed.marks.insert(mark);
             }
         }
     }
@@ -162,7 +150,6 @@ impl History {
         let deed = self.deed(number);
         if commits {
             deed.fate = Fate::Committed;
-            deed.marks.append(&mut deed.relaxed);
         }
         let what = if commits { "commits" } else { "aborts" };
         self.tally.note(what);
@@ -178,14 +165,6 @@ impl History {
     /// The broker does not run any more: nobody is going to answer.
     pub fn stopped(&mut self) {
         self.condemned.clear();
-    }
-
-    /// The power has failed: what was relaxed and is not known to be committed need not be there.
-    pub fn lost_power(&mut self) {
-        self.tally.note("cuts");
-        for deed in self.deeds.values_mut() {
-            deed.relaxed.clear();
-        }
     }
 
     /// A reader of committed records has read this one.
@@ -232,20 +211,18 @@ impl History {
         assert_eq!(found.len(), visible.len(), "a record is there twice");
         for (number, deed) in &mut self.deeds {
             let count = deed.marks.intersection(&found).count();
-            let relaxed = deed.relaxed.intersection(&found).count();
-            let all = count + relaxed;
-            let is_whole = all == deed.marks.len() + deed.relaxed.len();
+            let is_whole = count == deed.marks.len();
             let fits = match deed.fate {
-                Fate::Dropped => all == 0,
+                Fate::Dropped => count == 0,
                 Fate::Asked if deed.is_seen => is_whole,
-                Fate::Asked => all == 0 || is_whole,
+                Fate::Asked => count == 0 || is_whole,
                 Fate::Committed => is_whole,
             };
             assert!(
                 fits,
-                "{all} records of transaction {number} are there: {deed:?}"
+                "{count} records of transaction {number} are there: {deed:?}"
             );
-            deed.fate = match is_whole && all > 0 {
+            deed.fate = match is_whole && count > 0 {
                 true => Fate::Committed,
                 false => deed.fate,
             };

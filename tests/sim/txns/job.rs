@@ -164,8 +164,3 @@ pub fn is_extra(name: &str) -> bool {
 fn is_output(name: &str) -> bool {
     name.starts_with("output")
 }
-
-/// Whether acknowledgements there do not wait for the disk.
-pub fn is_relaxed(side: &Side<'_>, at: PartitionId) -> bool {
-    !side.ledger.topic(at.topic).durable
-}

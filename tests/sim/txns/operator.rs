@@ -106,7 +106,8 @@ impl Operator {
 /// Settles on another level.
 fn settle(side: &mut Side<'_>, line: ConnId) -> bool {
     let level = side.luck.between(0, 2) as i16;
-    let now = side.machine.broker().features().transaction_version();
+    let features = side.machine.broker().features();
+    let now = features.transaction_version().level();
     side.ledger.txns.has_features = true;
     let request = UpdateFeaturesRequest {
         feature_updates: vec![FeatureUpdateKey {

@@ -2,7 +2,6 @@
 
 use super::asks::Ask;
 use super::client::{Client, Work};
-use super::job;
 use crate::ledger::State;
 use crate::side::Side;
 use chronikd::proto::error::ErrorCode;
@@ -111,8 +110,7 @@ fn overtaken(side: &mut Side<'_>, client: &Client, ask: &Ask, code: ErrorCode) -
     let is_excused = client.is_shared
         || is_late
         || is_forgotten(side, client)
-        || matches!(ask, Ask::Init { .. }) && is_used_up(client)
-        || has_lost(side, client, ask, code);
+        || matches!(ask, Ask::Init { .. }) && is_used_up(client);
     assert!(is_known && is_excused, "{}", client.describe(ask, code));
     let what = match is_late {
         true => "timed out",
@@ -138,12 +136,4 @@ fn is_used_up(client: &Client) -> bool {
 fn is_forgotten(side: &Side<'_>, client: &Client) -> bool {
     let expiration_ms = side.machine.config().transactional_id_expiration_ms;
     side.machine.now.wall_ms - client.touched_ms >= expiration_ms
-}
-
-/// What was acknowledged before a power failure need not be there where flush is relaxed.
-fn has_lost(side: &Side<'_>, client: &Client, ask: &Ask, code: ErrorCode) -> bool {
-    let is_gap = code == ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER;
-    let is_after_loss = client.losses < side.ledger.losses;
-    let is_relaxed = matches!(ask, Ask::Produce { at, .. } if job::is_relaxed(side, *at));
-    is_gap && is_after_loss && is_relaxed
 }

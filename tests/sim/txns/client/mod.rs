@@ -85,8 +85,6 @@ pub struct Client {
     flight_ms: i64,
     /// See there.
     pub touched_ms: i64,
-    /// Losses of unsynced data, when it got its identity.
-    pub losses: u64,
     /// Whether the member whose offsets fly was one when they left.
     pub was_seated: bool,
     /// Transactions that are still to be begun.
@@ -151,7 +149,6 @@ impl Client {
             rest: 5,
             flight_ms: 0,
             touched_ms: 0,
-            losses: 0,
             was_seated: false,
             left,
         }
@@ -422,7 +419,6 @@ impl Client {
             side.ledger.given(identity.0);
         }
         (self.speaker.identity, self.has_identity) = (identity, true);
-        self.losses = side.ledger.losses;
         self.sequences.clear();
         self.confirmed.clear();
     }

@@ -104,8 +104,8 @@ impl Client {
         *sequence += count as i32;
         let number = self.working().job.number;
         let topic = side.ledger.topic(at.topic);
-        let kind = (job::is_extra(&topic.name), topic.durable);
-        side.ledger.txns.writing(number, first, count, kind);
+        let is_extra = job::is_extra(&topic.name);
+        side.ledger.txns.writing(number, first, count, is_extra);
         side.ledger.txns.copying(first, &sources);
         side.ledger.sending(at, first, count);
         Ask::Produce {
