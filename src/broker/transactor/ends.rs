@@ -115,10 +115,12 @@ impl Broker {
     /// Fires what is due, and goes on with ends that were too large for a turn.
     pub(in crate::broker) fn tick_transactions(&mut self, now: Now) {
         self.leave_loading();
+        self.finish_transactions(now);
         if self.check_transactions().is_ok() {
             self.time_out_overdue(now);
+            // Ends that were put off and are due again.
+            self.finish_transactions(now);
         }
-        self.finish_transactions(now);
         if self.transactor.expiry_check <= now.mono {
             let every_ms = self
                 .config
