@@ -107,13 +107,18 @@ pub enum TxnFact {
     Stands(Standing),
     /// It is forgotten.
     Expired,
-    /// A partition is in its transaction.
+}
+
+/// What the journal says of a producer's transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TxnTouch {
+    /// A partition is in it.
     Partition(PartitionId),
-    /// A partition has the marker of the transaction's end.
+    /// A partition has the marker of its end.
     PartitionDone(PartitionId),
-    /// Offsets of a group are in its transaction.
+    /// Offsets of a group are in it.
     Group(Arc<str>),
-    /// What the transaction's end means for a group's offsets is journaled.
+    /// What its end means for a group's offsets is journaled.
     GroupDone(Arc<str>),
 }
 

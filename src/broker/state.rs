@@ -89,6 +89,9 @@ impl State {
                 }
                 self.transactions.apply(&id, fact, round);
             }
+            Record::Touched { producer_id, touch } => {
+                self.transactions.touched(producer_id, touch, round);
+            }
             Record::Features { levels, changes } => self.features.settled(levels, changes, round),
         }
         None

@@ -51,48 +51,45 @@ pub(super) fn pending_key(producer_id: i64, group: &str, at: PartitionId) -> Vec
 }
 
 pub(super) fn pending_id(key: &[u8]) -> Result<(i64, Arc<str>, PartitionId), Malformed> {
-    let (producer_id, rest) = key.split_first_chunk().ok_or(SHORT_KEY)?;
+    let (producer_id, rest) = producer(key)?;
     let (group, at) = offset_id(rest)?;
-    Ok((i64::from_be_bytes(*producer_id), group, at))
+    Ok((producer_id, group, at))
 }
 
 pub(super) fn transaction_key(id: &str) -> Vec<u8> {
     [&[TRANSACTION], id.as_bytes()].concat()
 }
 
-pub(super) fn transaction_partition_key(id: &str, at: PartitionId) -> Vec<u8> {
-    let prefix = transaction_prefix(TRANSACTION_PARTITION, id);
-    [prefix.as_slice(), &place(at)].concat()
+pub(super) fn transaction_partition_key(producer_id: i64, at: PartitionId) -> Vec<u8> {
+    let producer_id = producer_id.to_be_bytes();
+    [&[TRANSACTION_PARTITION], producer_id.as_slice(), &place(at)].concat()
 }
 
-pub(super) fn transaction_partition_id(key: &[u8]) -> Result<(Arc<str>, PartitionId), Malformed> {
-    let (id, rest) = split_transaction(key)?;
+pub(super) fn transaction_partition_id(key: &[u8]) -> Result<(i64, PartitionId), Malformed> {
+    let (producer_id, rest) = producer(key)?;
     let place = rest.try_into().map_err(|_| SHORT_KEY)?;
-    Ok((id, at(place)))
+    Ok((producer_id, at(place)))
 }
 
-pub(super) fn transaction_group_key(id: &str, group: &str) -> Vec<u8> {
-    let prefix = transaction_prefix(TRANSACTION_GROUP, id);
-    [prefix.as_slice(), group.as_bytes()].concat()
+pub(super) fn transaction_group_key(producer_id: i64, group: &str) -> Vec<u8> {
+    let producer_id = producer_id.to_be_bytes();
+    [
+        &[TRANSACTION_GROUP],
+        producer_id.as_slice(),
+        group.as_bytes(),
+    ]
+    .concat()
 }
 
-pub(super) fn transaction_group_id(key: &[u8]) -> Result<(Arc<str>, Arc<str>), Malformed> {
-    let (id, group) = split_transaction(key)?;
-    Ok((id, text(group)?.into()))
+pub(super) fn transaction_group_id(key: &[u8]) -> Result<(i64, Arc<str>), Malformed> {
+    let (producer_id, rest) = producer(key)?;
+    Ok((producer_id, text(rest)?.into()))
 }
 
-/// Kind, length and id: what stands before what a transaction has touched.
-fn transaction_prefix(kind: u8, id: &str) -> Vec<u8> {
-    let length =
-        u16::try_from(id.len()).expect("a string of the protocol has at most 32,767 bytes");
-    [&[kind], length.to_be_bytes().as_slice(), id.as_bytes()].concat()
-}
-
-fn split_transaction(key: &[u8]) -> Result<(Arc<str>, &[u8]), Malformed> {
-    let (length, rest) = key.split_first_chunk().ok_or(SHORT_KEY)?;
-    let length = usize::from(u16::from_be_bytes(*length));
-    let (id, rest) = rest.split_at_checked(length).ok_or(SHORT_KEY)?;
-    Ok((text(id)?.into(), rest))
+/// A producer id, and what follows it.
+fn producer(key: &[u8]) -> Result<(i64, &[u8]), Malformed> {
+    let (producer_id, rest) = key.split_first_chunk().ok_or(SHORT_KEY)?;
+    Ok((i64::from_be_bytes(*producer_id), rest))
 }
 
 const SHORT_KEY: Malformed = Malformed("journal key ends early");

@@ -14,12 +14,10 @@
 //! 5     group id, topic id  Offset: one committed offset; tombstone = expired or deleted
 //!       (16), partition (4)
 //! 6     transactional id    Transaction: where it stands; tombstone = expired
-//! 7     length (2) and      TransactionPartition: no fields; tombstone = its marker is written
-//!       transactional id,
+//! 7     producer id (8),    TransactionPartition: no fields; tombstone = its marker is written
 //!       topic id (16),
 //!       partition (4)
-//! 8     length (2) and      TransactionGroup: no fields; tombstone = its offsets are applied or dropped
-//!       transactional id,
+//! 8     producer id (8),    TransactionGroup: no fields; tombstone = its offsets are applied or dropped
 //!       group id
 //! 9     producer id (8),    PendingOffset: an offset that counts when the producer's transaction commits; tombstone =
 //!       group id, topic id  applied, dropped or deleted
@@ -33,7 +31,7 @@ mod tests;
 #[expect(unreachable_pub, reason = "what wire! declares is public")]
 mod values;
 
-use super::facts::{Committed, Generation, TxnFact};
+use super::facts::{Committed, Generation, TxnFact, TxnTouch};
 use crate::journal::Change;
 use crate::proto::{self, Malformed, Uuid};
 use crate::storage::PartitionId;
@@ -140,6 +138,13 @@ pub enum Record {
         /// What is so.
         fact: TxnFact,
     },
+    /// What a producer's transaction touches.
+    Touched {
+        /// The producer id that goes with the transactional id now.
+        producer_id: i64,
+        /// What it is.
+        touch: TxnTouch,
+    },
     /// Levels of features have been settled, for the `changes`th time.
     Features {
         /// Every level that was ever settled, by the feature's name.
@@ -232,6 +237,7 @@ impl Record {
                 at,
             } => Encoded::tombstone(pending_key(*producer_id, group, *at)),
             Record::Transaction { id, fact } => encode_of_transaction(id, fact),
+            Record::Touched { producer_id, touch } => encode_of_touch(*producer_id, touch),
             Record::Features { levels, changes } => {
                 Encoded::value(vec![FEATURES], &features_value(levels, *changes))
             }
@@ -289,15 +295,15 @@ impl Record {
             },
             TRANSACTION_PARTITION => {
                 let NoValue {} = fields(bytes)?;
-                let (id, at) = transaction_partition_id(key)?;
-                let fact = TxnFact::Partition(at);
-                Record::Transaction { id, fact }
+                let (producer_id, at) = transaction_partition_id(key)?;
+                let touch = TxnTouch::Partition(at);
+                Record::Touched { producer_id, touch }
             }
             TRANSACTION_GROUP => {
                 let NoValue {} = fields(bytes)?;
-                let (id, group) = transaction_group_id(key)?;
-                let fact = TxnFact::Group(group);
-                Record::Transaction { id, fact }
+                let (producer_id, group) = transaction_group_id(key)?;
+                let touch = TxnTouch::Group(group);
+                Record::Touched { producer_id, touch }
             }
             FEATURES => features(&fields(bytes)?),
             _ => return Err(Malformed("journal record of an unknown kind")),
@@ -328,14 +334,14 @@ impl Record {
                 fact: TxnFact::Expired,
             }),
             TRANSACTION_PARTITION => {
-                let (id, at) = transaction_partition_id(key)?;
-                let fact = TxnFact::PartitionDone(at);
-                Some(Record::Transaction { id, fact })
+                let (producer_id, at) = transaction_partition_id(key)?;
+                let touch = TxnTouch::PartitionDone(at);
+                Some(Record::Touched { producer_id, touch })
             }
             TRANSACTION_GROUP => {
-                let (id, group) = transaction_group_id(key)?;
-                let fact = TxnFact::GroupDone(group);
-                Some(Record::Transaction { id, fact })
+                let (producer_id, group) = transaction_group_id(key)?;
+                let touch = TxnTouch::GroupDone(group);
+                Some(Record::Touched { producer_id, touch })
             }
             _ => None,
         })
@@ -343,12 +349,20 @@ impl Record {
 }
 
 fn encode_of_transaction(id: &str, fact: &TxnFact) -> Encoded {
+    let key = transaction_key(id);
     match fact {
-        TxnFact::Stands(standing) => Encoded::value(transaction_key(id), &standing_value(standing)),
-        TxnFact::Expired => Encoded::tombstone(transaction_key(id)),
-        TxnFact::Partition(at) => Encoded::value(transaction_partition_key(id, *at), &NoValue {}),
-        TxnFact::PartitionDone(at) => Encoded::tombstone(transaction_partition_key(id, *at)),
-        TxnFact::Group(group) => Encoded::value(transaction_group_key(id, group), &NoValue {}),
-        TxnFact::GroupDone(group) => Encoded::tombstone(transaction_group_key(id, group)),
+        TxnFact::Stands(standing) => Encoded::value(key, &standing_value(standing)),
+        TxnFact::Expired => Encoded::tombstone(key),
+    }
+}
+
+fn encode_of_touch(producer_id: i64, touch: &TxnTouch) -> Encoded {
+    let partition = |at| transaction_partition_key(producer_id, at);
+    let group = |group: &str| transaction_group_key(producer_id, group);
+    match touch {
+        TxnTouch::Partition(at) => Encoded::value(partition(*at), &NoValue {}),
+        TxnTouch::PartitionDone(at) => Encoded::tombstone(partition(*at)),
+        TxnTouch::Group(id) => Encoded::value(group(id), &NoValue {}),
+        TxnTouch::GroupDone(id) => Encoded::tombstone(group(id)),
     }
 }

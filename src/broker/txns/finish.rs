@@ -3,7 +3,7 @@
 
 use super::super::record::Record;
 use super::{Transactions, Txn};
-use crate::broker::facts::{TxnFact, TxnState};
+use crate::broker::facts::{TxnFact, TxnState, TxnTouch};
 use crate::clock::{Mono, Now};
 use crate::storage::PartitionId;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ impl Txn {
     /// Tombstones of its groups, which are done with when the end is decided.
     pub fn groups_done(&self) -> impl Iterator<Item = Record> {
         let groups = self.groups.iter().cloned();
-        groups.map(|group| self.record(TxnFact::GroupDone(group)))
+        groups.map(|group| self.touch(TxnTouch::GroupDone(group)))
     }
 
     /// What is to be journaled when these partitions of an end have their markers: that they have, and that the
@@ -20,10 +20,10 @@ impl Txn {
     #[must_use]
     pub fn marked(&self, done: &[PartitionId], now: Now) -> Vec<Record> {
         let is_complete = self.partitions.len() == done.len();
+        let marked = done.iter().map(|&at| TxnTouch::PartitionDone(at));
         let step = is_complete.then(|| TxnFact::Stands(self.standing.completed(now.wall_ms)));
-        let marked = done.iter().map(|&at| TxnFact::PartitionDone(at));
-        let facts = marked.chain(step);
-        facts.map(|fact| self.record(fact)).collect()
+        let marked = marked.map(|touch| self.touch(touch));
+        marked.chain(step.map(|step| self.record(step))).collect()
     }
 }
 

@@ -5,7 +5,7 @@
 
 use super::super::record::Record;
 use super::{Claim, Transactions, Txn};
-use crate::broker::facts::{TxnFact, TxnVersion};
+use crate::broker::facts::{TxnFact, TxnTouch, TxnVersion};
 use crate::clock::Now;
 use crate::proto::error::ErrorCode;
 use crate::storage::PartitionId;
@@ -24,8 +24,8 @@ impl Transactions {
     ) -> Result<Vec<Record>, ErrorCode> {
         let txn = self.open(claim)?;
         let missing = partitions.iter().filter(|at| !txn.partitions.contains(at));
-        let facts = missing.map(|&at| TxnFact::Partition(at));
-        Ok(txn.joined_by(facts, version, now))
+        let touches = missing.map(|&at| TxnTouch::Partition(at));
+        Ok(txn.joined_by(touches, version, now))
     }
 
     /// Adds a group to the transaction of that producer, and begins it.
@@ -41,8 +41,8 @@ impl Transactions {
     ) -> Result<Vec<Record>, ErrorCode> {
         let txn = self.open(claim)?;
         let is_missing = !txn.groups.contains(group);
-        let fact = is_missing.then(|| TxnFact::Group(group.into()));
-        Ok(txn.joined_by(fact, version, now))
+        let touch = is_missing.then(|| TxnTouch::Group(group.into()));
+        Ok(txn.joined_by(touch, version, now))
     }
 
     /// Whether the transaction of that producer has the partition.
@@ -115,13 +115,14 @@ impl Txn {
     /// The records by which these join the transaction, behind the step into it unless it is open.
     pub(super) fn joined_by(
         &self,
-        facts: impl IntoIterator<Item = TxnFact>,
+        touches: impl IntoIterator<Item = TxnTouch>,
         version: TxnVersion,
         now: Now,
     ) -> Vec<Record> {
         let begins = self.state().is_idle();
         let step = begins.then(|| TxnFact::Stands(self.standing.begun(version, now.wall_ms)));
-        let facts = step.into_iter().chain(facts);
-        facts.map(|fact| self.record(fact)).collect()
+        let touches = touches.into_iter().map(|touch| self.touch(touch));
+        let step = step.map(|step| self.record(step));
+        step.into_iter().chain(touches).collect()
     }
 }

@@ -78,7 +78,7 @@ pub use requests::{Claim, Init};
 pub use restart::{Adoption, Stray};
 pub use txn::Txn;
 
-use super::facts::{Standing, TxnFact, TxnState};
+use super::facts::{Standing, TxnFact, TxnState, TxnTouch};
 use super::record::Record;
 use super::wait::Timers;
 use crate::clock::{self, Now};
@@ -147,11 +147,22 @@ impl Transactions {
         match fact {
             TxnFact::Stands(standing) => self.stepped(id, standing, round),
             TxnFact::Expired => self.expired(id, round),
-            TxnFact::Partition(at) => self.touched(id, round, |txn| txn.partitions.insert(at)),
-            TxnFact::PartitionDone(at) => self.touched(id, round, |txn| txn.partitions.remove(&at)),
-            TxnFact::Group(group) => self.touched(id, round, |txn| txn.groups.insert(group)),
-            TxnFact::GroupDone(group) => self.touched(id, round, |txn| txn.groups.remove(&group)),
         }
+    }
+
+    /// Applies a record of what the producer's transaction touches.
+    pub fn touched(&mut self, producer_id: i64, touch: TxnTouch, round: u64) {
+        let id = self.by_producer.get(&producer_id);
+        let Some(txn) = id.and_then(|id| self.by_id.get_mut(id)) else {
+            return;
+        };
+        txn.round = round;
+        match touch {
+            TxnTouch::Partition(at) => txn.partitions.insert(at),
+            TxnTouch::PartitionDone(at) => txn.partitions.remove(&at),
+            TxnTouch::Group(group) => txn.groups.insert(group),
+            TxnTouch::GroupDone(group) => txn.groups.remove(&group),
+        };
     }
 
     /// A decided end waits for its round from this step on.
@@ -183,13 +194,6 @@ impl Transactions {
             self.timers.cancel(id);
         }
         self.gone_round = self.gone_round.max(round);
-    }
-
-    fn touched(&mut self, id: &str, round: u64, change: impl FnOnce(&mut Txn) -> bool) {
-        if let Some(txn) = self.by_id.get_mut(id) {
-            txn.round = round;
-            change(txn);
-        }
     }
 
     /// Starts the clock of an open transaction that has none yet.

@@ -3,7 +3,7 @@
 
 use super::super::record::Record;
 use super::Transactions;
-use crate::broker::facts::{Producer, TxnFact, TxnVersion};
+use crate::broker::facts::{Producer, TxnTouch, TxnVersion};
 use crate::clock::Now;
 use crate::storage::PartitionId;
 use std::sync::Arc;
@@ -57,7 +57,7 @@ impl Transactions {
         }
         let records = match txn.partitions.contains(&stray.at) {
             true => Vec::new(),
-            false => txn.joined_by([TxnFact::Partition(stray.at)], TxnVersion::V2, now),
+            false => txn.joined_by([TxnTouch::Partition(stray.at)], TxnVersion::V2, now),
         };
         Adoption::Adopted(Arc::clone(&txn.id), records)
     }

@@ -2,7 +2,7 @@
 
 use super::super::record::Record;
 use super::LOG;
-use crate::broker::facts::{Producer, Standing, TxnFact, TxnState, TxnVersion};
+use crate::broker::facts::{Producer, Standing, TxnFact, TxnState, TxnTouch, TxnVersion};
 use crate::storage::PartitionId;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -51,6 +51,13 @@ impl Txn {
     pub fn record(&self, fact: TxnFact) -> Record {
         let id = Arc::clone(&self.id);
         Record::Transaction { id, fact }
+    }
+
+    /// The record of what its transaction touches.
+    #[must_use]
+    pub(super) fn touch(&self, touch: TxnTouch) -> Record {
+        let producer_id = self.standing.producer.id;
+        Record::Touched { producer_id, touch }
     }
 
     /// After how long its transaction is aborted, if ever.

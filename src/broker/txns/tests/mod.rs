@@ -259,15 +259,20 @@ impl Desk {
     }
 
     fn apply(&mut self, record: Record) {
-        let Record::Transaction { id, fact } = record.clone() else {
-            panic!("not of this room");
-        };
-        if let TxnFact::Stands(standing) = &fact
-            && standing.producer_ids().any(|id| id == self.next_id)
-        {
-            self.next_id += 1;
+        match record.clone() {
+            Record::Transaction { id, fact } => {
+                if let TxnFact::Stands(standing) = &fact
+                    && standing.producer_ids().any(|id| id == self.next_id)
+                {
+                    self.next_id += 1;
+                }
+                self.txns.apply(&id, fact, self.gathering);
+            }
+            Record::Touched { producer_id, touch } => {
+                self.txns.touched(producer_id, touch, self.gathering);
+            }
+            _ => panic!("not of this room"),
         }
-        self.txns.apply(&id, fact, self.gathering);
         self.journal.push((self.gathering, record));
     }
 
