@@ -1,5 +1,6 @@
 //! Time, as the core sees it: a value that is passed in. Nobody else reads a clock.
 
+use std::ops::RangeInclusive;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// A moment of the monotonic clock: microseconds since the process started. Timers use only this.
@@ -37,6 +38,16 @@ pub struct Now {
 
 /// The first of January 2020, in milliseconds since 1970: a clock that shows less has not been set yet.
 pub const PLAUSIBLE_MS: i64 = 1_577_836_800_000;
+
+/// How far ahead of the clock a time may lie that is believed.
+const AHEAD_MS: i64 = 86_400_000;
+
+/// Times that may be believed by a clock that shows so much: neither from before clocks were set, nor more than a day
+/// ahead.
+#[must_use]
+pub fn believable(wall_ms: i64) -> RangeInclusive<i64> {
+    PLAUSIBLE_MS..=wall_ms.saturating_add(AHEAD_MS)
+}
 
 /// Wall clock and monotonic clock are in step if they have moved alike, but for this much, between two looks.
 const STEP_MS: i64 = 60_000;

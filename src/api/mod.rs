@@ -151,11 +151,16 @@ impl Call<'_, '_> {
 
     /// Waits for partitions that are still being loaded, unless it has waited long enough.
     fn wait_for_loading(&self, loading: Vec<PartitionId>, timeout_ms: i32) -> Option<Outcome> {
-        if loading.is_empty() || self.cx.last_call || timeout_ms <= 0 {
+        let on = loading.into_iter().map(Key::Partition);
+        self.wait_for(on.collect(), timeout_ms)
+    }
+
+    /// Waits until one of these is so, unless there is none or it has waited long enough.
+    fn wait_for(&self, on: Vec<Key>, timeout_ms: i32) -> Option<Outcome> {
+        if on.is_empty() || self.cx.last_call || timeout_ms <= 0 {
             return None;
         }
         let until = self.cx.arrived.plus_ms(i64::from(timeout_ms));
-        let on = loading.into_iter().map(Key::Partition).collect();
         Some(Outcome::Retry(Wait {
             until,
             on,

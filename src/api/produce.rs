@@ -13,7 +13,9 @@
 //!   (else 48, at v11 120); from v12 on it joins by that. An epoch that is not the producer's own is 47, another producer
 //!   id 49. While the last end is being written the answer is 51, which up to v11 is told as 19; so is 14, at every
 //!   version, because producers do not know it (KIP-890).
-//! * Partitions that are being loaded are waited for, at most the request's timeout, also without acks.
+//! * Partitions that are being loaded are waited for, at most the request's timeout, also without acks; so are, for
+//!   transactional batches, the transactions. Batches of one producer that are sent ahead of each other keep their order
+//!   that way: the first, refused, would come behind the second.
 //! * A partition that stands twice in a request is appended to twice: Apache Kafka drops one of them.
 
 use super::{Call, legacy_code};
@@ -21,7 +23,7 @@ use crate::broker::Broker;
 use crate::broker::facts::{Producer, TxnVersion};
 use crate::broker::topics::Topic;
 use crate::broker::txns::Claim;
-use crate::broker::wait::Outcome;
+use crate::broker::wait::{Key, Outcome};
 use crate::proto::batch::{self, Batch, BatchHeader};
 use crate::proto::codec::Codec;
 use crate::proto::error::ErrorCode;
@@ -71,9 +73,8 @@ pub(super) fn handle(
         let answers = answers.collect();
         return respond(call, &request, answers);
     }
-    let places = parts.iter().filter_map(|part| part.at.ok());
-    let loading = broker.loading_of(places);
-    if let Some(wait) = call.wait_for_loading(loading, request.timeout_ms) {
+    let awaited = awaited(broker, &parts);
+    if let Some(wait) = call.wait_for(awaited, request.timeout_ms) {
         return wait;
     }
     let mut answers = Vec::with_capacity(parts.len());
@@ -115,6 +116,21 @@ fn parts<'r>(broker: &Broker, version: i16, request: &ProduceRequest<'r>) -> Vec
         }
     }
     parts
+}
+
+/// What a start has still to bring before these parts can be judged.
+fn awaited(broker: &Broker, parts: &[Part<'_>]) -> Vec<Key> {
+    let places = parts.iter().filter_map(|part| part.at.ok());
+    let mut awaited: Vec<Key> = broker
+        .loading_of(places)
+        .into_iter()
+        .map(Key::Partition)
+        .collect();
+    let is_transactional = parts.iter().any(|part| part.transactional().is_some());
+    if is_transactional && broker.check_transactions().is_err() {
+        awaited.push(Key::Transactions);
+    }
+    awaited
 }
 
 /// What is wrong with the whole request.

@@ -33,6 +33,8 @@ pub struct Ticket {
 pub enum Key {
     /// A partition's high watermark, last stable offset, log start, deletion, loading or config.
     Partition(PartitionId),
+    /// Whether transactions may go on after a start.
+    Transactions,
 }
 
 /// A watched thing has changed.

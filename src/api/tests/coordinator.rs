@@ -114,13 +114,7 @@ impl Bench {
         results.map(|result| result.partition_error_code).collect()
     }
 
-    /// The code and the message of each batch of a produce.
-    fn send_all(
-        &mut self,
-        version: i16,
-        id: Option<&str>,
-        batches: &[(i32, &[u8])],
-    ) -> Vec<(E, Option<String>)> {
+    fn produces(&mut self, version: i16, id: Option<&str>, batches: &[(i32, &[u8])]) -> Said {
         let data = |&(index, bytes)| PartitionProduceData {
             index,
             records: Records::Here(Some(bytes)),
@@ -135,7 +129,17 @@ impl Bench {
                 ..Default::default()
             }],
         };
-        let body = self.ask(ApiKey::Produce, version, &request).answer();
+        self.ask(ApiKey::Produce, version, &request)
+    }
+
+    /// The code and the message of each batch of a produce.
+    fn send_all(
+        &mut self,
+        version: i16,
+        id: Option<&str>,
+        batches: &[(i32, &[u8])],
+    ) -> Vec<(E, Option<String>)> {
+        let body = self.produces(version, id, batches).answer();
         let told: ProduceResponse<'_> = decoded(ApiKey::Produce, version, &body);
         let told = told.responses[0].partition_responses.iter();
         told.map(|it| {
@@ -371,6 +375,8 @@ fn records_that_the_journal_does_not_know_are_their_producers_again() {
     assert_eq!(bench.send(12, who, 1, 0), E::NONE);
     let mut bench = bench.restart();
     assert_eq!(bench.init(5, None), Err(E::COORDINATOR_LOAD_IN_PROGRESS));
+    let said = bench.produces(12, Some(ID), &[(1, &batch(who, 1))]);
+    assert!(said.wait().on.contains(&Key::Transactions));
     bench.quiet();
     assert_eq!(bench.described(ID), Ok(("Ongoing".to_owned(), 0, vec![1])));
     assert_eq!(bench.send(12, who, 1, 0), E::NONE, "a retry is known");

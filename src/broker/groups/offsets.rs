@@ -30,9 +30,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeBounds;
 use std::sync::Arc;
 
-/// So far ahead a time may lie that age counts from.
-const DAY_MS: i64 = 24 * 3_600_000;
-
 impl Committed {
     /// The same, committed at another time and kept for as long.
     fn moved_to(&self, wall_ms: i64) -> Committed {
@@ -161,7 +158,7 @@ pub fn aged(
 
 /// The group's records with times that make sense, as far as they had none.
 fn righted(group: &Group, wall_ms: i64) -> Vec<Record> {
-    let sensible = clock::PLAUSIBLE_MS..=wall_ms.saturating_add(DAY_MS);
+    let sensible = clock::believable(wall_ms);
     let is_empty = group.phase == Phase::Empty && group.protocol_type.is_some();
     let generation = (is_empty && !sensible.contains(&group.since_ms)).then(|| Record::Group {
         id: Arc::clone(&group.id),

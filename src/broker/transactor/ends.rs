@@ -27,10 +27,14 @@ impl Broker {
     /// Writes the ends that are durably decided, as many markers as fit into a turn. Behind a clean stop's last
     /// checkpoints nothing may follow: the next start goes on.
     pub(in crate::broker) fn finish_transactions(&mut self, now: Now) {
+        self.finish_some(MARKERS_A_TURN, now);
+    }
+
+    /// Writes at most so many markers, and answers how many more may be written.
+    fn finish_some(&mut self, mut left: usize, now: Now) -> usize {
         if self.is_loading_transactions() || self.closing != Closing::No {
-            return;
+            return left;
         }
-        let mut left = MARKERS_A_TURN;
         while left > 0
             && let Some(id) = self.state.transactions.take_end(self.rounds.synced)
         {
@@ -38,6 +42,7 @@ impl Broker {
         }
         self.advance_gate();
         self.settle_strays(now);
+        left
     }
 
     /// Writes at most so many markers of an end, and answers how many it has tried.
@@ -115,11 +120,11 @@ impl Broker {
     /// Fires what is due, and goes on with ends that were too large for a turn.
     pub(in crate::broker) fn tick_transactions(&mut self, now: Now) {
         self.leave_loading();
-        self.finish_transactions(now);
+        let left = self.finish_some(MARKERS_A_TURN, now);
         if self.check_transactions().is_ok() {
             self.time_out_overdue(now);
             // Ends that were put off and are due again.
-            self.finish_transactions(now);
+            self.finish_some(left, now);
         }
         if self.transactor.expiry_check <= now.mono {
             let every_ms = self
@@ -145,9 +150,9 @@ impl Broker {
     fn expire_transactions(&mut self, now: Now) {
         let expiration_ms = self.config.transactional_id_expiration_ms;
         if self.steadiness.is_steady_for(expiration_ms, now) {
-            let idle = self.state.transactions.idle(now.wall_ms, expiration_ms);
+            let aged = self.state.transactions.aged(now.wall_ms, expiration_ms);
             // The next check finds what a cut leaves of them.
-            self.commit_in_parts(idle);
+            self.commit_in_parts(aged);
         }
     }
 

@@ -9,6 +9,7 @@
 use super::super::Broker;
 use super::super::facts::{Producer, TxnVersion};
 use super::super::txns::{Adoption, Stray, Txn};
+use super::super::wait::{Key, Signal};
 use super::ends::{Marked, RETRY_MS};
 use super::fate_of_offsets;
 use crate::clock::{Mono, Now};
@@ -66,8 +67,14 @@ impl Broker {
 
     /// When every decided end has been carried on as far as it can be, transactions go on.
     pub(super) fn advance_gate(&mut self) {
-        if !self.state.transactions.has_end(self.rounds.synced) {
-            self.transactor.gate = Gate::Open;
+        if self.state.transactions.has_end(self.rounds.synced) {
+            return;
+        }
+        if std::mem::replace(&mut self.transactor.gate, Gate::Open) != Gate::Open {
+            self.signals.push(Signal {
+                key: Key::Transactions,
+                bytes: usize::MAX,
+            });
         }
     }
 

@@ -152,7 +152,7 @@ impl Broker {
             let transactions = &broker.state.transactions;
             let open = known.filter(|known| known.transaction_start.is_some());
             let is_open = open.is_some_and(|open| open.producer_epoch == epoch);
-            if is_open && transactions.is_ongoing(id) {
+            if is_open && transactions.is_ongoing(claim.producer) {
                 return Ok(());
             }
             let records = transactions.admit(claim, at, version, broker.rounds.synced, now)?;
@@ -270,14 +270,10 @@ impl Broker {
         }
     }
 
-    /// Journals a decision with what it means for offsets, and forces the logs of the transaction into its round. The
-    /// decision is the first, so that no part of the list is without it, and a start finishes what a cut leaves.
+    /// Journals a decision with what it means for offsets. The decision is the first, so that no part of the list is without it, and a start finishes what a cut leaves.
     fn decide(&mut self, id: &str, standing: Standing) {
         let txn = self.state.transactions.get(id);
         let txn = txn.expect("only what has begun can end");
-        for &at in &txn.partitions {
-            self.storage.flush(at);
-        }
         let mut records = vec![txn.record(TxnFact::Stands(standing))];
         records.extend(fate_of_offsets(&self.state.groups, txn, standing.state));
         self.commit_in_parts(records);

@@ -9,6 +9,7 @@ use crate::broker::facts::{TxnFact, TxnTouch, TxnVersion};
 use crate::clock::Now;
 use crate::proto::error::ErrorCode;
 use crate::storage::PartitionId;
+use std::collections::BTreeSet;
 
 impl Transactions {
     /// Adds partitions to the transaction of that producer, and begins it. Also without any partition, as in Kafka.
@@ -23,7 +24,8 @@ impl Transactions {
         now: Now,
     ) -> Result<Vec<Record>, ErrorCode> {
         let txn = self.open(claim)?;
-        let missing = partitions.iter().filter(|at| !txn.partitions.contains(at));
+        let named: BTreeSet<PartitionId> = partitions.iter().copied().collect();
+        let missing = named.difference(&txn.partitions);
         let touches = missing.map(|&at| TxnTouch::Partition(at));
         Ok(txn.joined_by(touches, version, now))
     }

@@ -24,7 +24,7 @@
 //! 1. `api::end_txn`: `handle` asks
 //! 2. `transactor`: `Broker::end_transaction`, and that
 //! 3. `txns::end`: `Transactions::end`, which answers where the id stands then;
-//! 4. `transactor`: `Broker::decide` forces the logs, and journals that. When it is durable, the client is answered, and
+//! 4. `transactor`: `Broker::decide` journals that. When it is durable, the client is answered, and
 //! 5. `transactor::ends`: `finish_transactions` takes the end (`txns::finish`); `finish` and `mark` write the markers, and
 //!    what `Txn::marked` says of them is journaled.
 //!
@@ -40,13 +40,13 @@
 //! less safe than the decision. Transactions rest on that and on one rule: **logs hear of a transactional id only what
 //! its journal has for good** (`Txn::settled_round`).
 //!
-//! 1. A partition joins in the same round as its first batch. After a cut between the two the log has an open
-//!    transaction that the journal does not know. The log is believed: the partition is *adopted* (`adopt`).
-//! 2. The decision is journaled together with the fate of the groups' offsets, and the logs of all partitions are forced
-//!    into its round, whatever their flush settings. The producer is answered when that round is durable. Of a topic
-//!    whose flush is relaxed this forces what the log still has, not what it has lost: a power cut while the transaction
-//!    goes on may take acknowledged batches along, which the commit then lacks. Where there are more offsets than fit
-//!    into a group of the journal the decision is the first, and a start finishes what is left.
+//! 1. A batch is in the next round, and is acknowledged when that is durable, however relaxed its topic's flush is
+//!    (`Storage::append`); a partition joins, at the latest, in the same round as its first batch. After a cut between
+//!    the two the log has an open transaction that the journal does not know. The log is believed: the partition is
+//!    *adopted* (`adopt`).
+//! 2. The decision is journaled together with the fate of the groups' offsets, in the round of the last batch or a later
+//!    one. The producer is answered when that round is durable. Where there are more offsets than fit into a group of the
+//!    journal the decision is the first, and a start finishes what is left.
 //! 3. Only when the decision is durable do markers follow, a bounded number in a turn; that a partition has its marker is
 //!    journaled in the round of the marker, and that all have it too. A full disk puts the end off, and nothing else.
 //! 4. After a cut between a marker and that record the marker comes a second time. Behind the first one there may be
@@ -78,7 +78,7 @@ pub use requests::{Claim, Init};
 pub use restart::{Adoption, Stray};
 pub use txn::Txn;
 
-use super::facts::{Standing, TxnFact, TxnState, TxnTouch};
+use super::facts::{Producer, Standing, TxnFact, TxnState, TxnTouch};
 use super::record::Record;
 use super::wait::Timers;
 use crate::clock::{self, Now};
@@ -122,11 +122,11 @@ impl Transactions {
         self.get(self.by_producer.get(&producer_id)?)
     }
 
-    /// Whether the producer has a transaction whose end is not decided.
+    /// Whether the producer, in this very epoch, has a transaction whose end is not decided.
     #[must_use]
-    pub fn is_ongoing(&self, producer_id: i64) -> bool {
-        let txn = self.of_producer(producer_id);
-        txn.is_some_and(|txn| txn.state() == TxnState::Ongoing)
+    pub fn is_ongoing(&self, producer: Producer) -> bool {
+        let txn = self.of_producer(producer.id);
+        txn.is_some_and(|txn| txn.state() == TxnState::Ongoing && txn.standing.producer == producer)
     }
 
     /// The round of the newest record of that id; where there is no such id, of the newest one of any that is gone.
@@ -208,18 +208,27 @@ impl Transactions {
         }
     }
 
-    /// Tombstones of the ids that have been idle for so long. While the clock is implausible, none goes by age.
+    /// Tombstones of the ids that have been idle for so long. While the clock is implausible, none goes by age; an id
+    /// that was last changed by a clock that nobody can believe counts as changed now.
     #[must_use]
-    pub fn idle(&self, wall_ms: i64, expiration_ms: i64) -> Vec<Record> {
+    pub fn aged(&self, wall_ms: i64, expiration_ms: i64) -> Vec<Record> {
         if wall_ms < clock::PLAUSIBLE_MS {
             return Vec::new();
         }
-        let is_old = |txn: &&Txn| {
-            let idle_ms = wall_ms.saturating_sub(txn.standing.updated_ms);
-            txn.state().is_idle() && idle_ms >= expiration_ms
-        };
-        let old = self.iter().filter(is_old);
-        old.map(|txn| txn.record(TxnFact::Expired)).collect()
+        let idle = self.iter().filter(|txn| txn.state().is_idle());
+        let aged = idle.filter_map(|txn| {
+            let updated_ms = txn.standing.updated_ms;
+            let fact = match clock::believable(wall_ms).contains(&updated_ms) {
+                true if wall_ms.saturating_sub(updated_ms) < expiration_ms => return None,
+                true => TxnFact::Expired,
+                false => TxnFact::Stands(Standing {
+                    updated_ms: wall_ms,
+                    ..txn.standing
+                }),
+            };
+            Some(txn.record(fact))
+        });
+        aged.collect()
     }
 
     /// What must hold between turns.

@@ -3,6 +3,7 @@
 use super::super::record::Record;
 use super::LOG;
 use crate::broker::facts::{Producer, Standing, TxnFact, TxnState, TxnTouch, TxnVersion};
+use crate::clock::PLAUSIBLE_MS;
 use crate::storage::PartitionId;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -66,11 +67,15 @@ impl Txn {
         (timeout_ms != NEVER_MS).then_some(timeout_ms.into())
     }
 
-    /// What is left of the timeout of its open transaction. A clock that has jumped can make it short, and never longer than it is.
+    /// What is left of the timeout of its open transaction. A clock that has jumped can make it short, and never longer
+    /// than it is; one that had not been set when it began does not count.
     pub(super) fn remaining_ms(&self, wall_ms: i64) -> Option<i64> {
         let timeout_ms = self.timeout_ms()?;
         let started_ms = self.standing.started_ms;
         let started_ms = started_ms.expect("who has a transaction has begun it");
+        if started_ms < PLAUSIBLE_MS {
+            return Some(timeout_ms);
+        }
         let until_ms = started_ms.saturating_add(timeout_ms);
         Some(until_ms.saturating_sub(wall_ms).clamp(0, timeout_ms))
     }

@@ -124,17 +124,32 @@ fn an_idle_id_is_forgotten_in_time_and_an_open_one_never() {
     let mut desk = desk();
     let who = desk.producer();
     desk.now.wall_ms += 1000;
-    assert_eq!(desk.txns.idle(desk.now.wall_ms, 1001), []);
+    assert_eq!(desk.txns.aged(desk.now.wall_ms, 1001), []);
     let gone = vec![desk.txn().record(TxnFact::Expired)];
-    assert_eq!(desk.txns.idle(desk.now.wall_ms, 1000), gone);
-    assert_eq!(desk.txns.idle(1000, -1000), [], "an implausible clock");
+    assert_eq!(desk.txns.aged(desk.now.wall_ms, 1000), gone);
+    assert_eq!(desk.txns.aged(1000, -1000), [], "an implausible clock");
     desk.add(who, &[0]).unwrap();
-    assert_eq!(desk.txns.idle(i64::MAX, 1000), []);
+    assert_eq!(desk.txns.aged(i64::MAX, 1000), []);
     desk.ended(who, true, V1);
-    let gone = desk.txns.idle(desk.now.wall_ms + 1000, 1000);
+    let gone = desk.txns.aged(desk.now.wall_ms + 1000, 1000);
     desk.keep(gone);
     let unknown = Err(ErrorCode::INVALID_PRODUCER_ID_MAPPING);
     assert_eq!(desk.add(who, &[0]), unknown);
     assert_eq!(desk.txns.round_of(ID), desk.gathering);
     assert_eq!(desk.init(Some(who)), Ok((1001, 0)));
+}
+
+#[test]
+fn an_id_of_a_clock_that_was_not_set_counts_from_when_that_is_seen() {
+    for wrong_ms in [0, clock::PLAUSIBLE_MS * 2] {
+        let mut desk = desk();
+        let wall_ms = std::mem::replace(&mut desk.now.wall_ms, wrong_ms);
+        desk.producer();
+        desk.now.wall_ms = wall_ms;
+        let righted = desk.txns.aged(wall_ms, 1000);
+        desk.keep(righted);
+        assert_eq!(desk.txn().standing.updated_ms, wall_ms);
+        assert_eq!(desk.txns.aged(wall_ms + 999, 1000), []);
+        assert_eq!(desk.txns.aged(wall_ms + 1000, 1000).len(), 1);
+    }
 }

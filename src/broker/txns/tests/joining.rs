@@ -8,12 +8,18 @@ const WAYS: [TxnVersion; 2] = [V1, V2];
 fn the_first_partition_begins_the_transaction_and_later_ones_join_it() {
     let mut desk = desk();
     let who = desk.producer();
-    desk.add(who, &[3, 1]).unwrap();
+    desk.add(who, &[3, 1, 3]).unwrap();
     assert_eq!(desk.state(), TxnState::Ongoing);
+    let begun = desk.journal.len();
     let begun_ms = desk.txn().standing.started_ms;
     assert_eq!(begun_ms, Some(desk.now.wall_ms));
     desk.wait(1000);
-    desk.add(who, &[1, 2]).unwrap();
+    desk.add(who, &[1, 2, 2]).unwrap();
+    assert_eq!(
+        desk.journal.len(),
+        begun + 1,
+        "once, however often it is named"
+    );
     desk.add_group(who, "readers").unwrap();
     assert_eq!(desk.txn().standing.started_ms, begun_ms);
     assert!(desk.txn().partitions.iter().eq([&at(1), &at(2), &at(3)]));
@@ -93,7 +99,7 @@ fn nothing_joins_while_an_end_is_being_written() {
         for version in WAYS {
             assert_eq!(desk.write(next, 0, version), concurrent);
         }
-        assert!(!desk.txns.is_ongoing(who.0));
+        assert!(!desk.txns.is_ongoing(producer(who)));
     }
 }
 

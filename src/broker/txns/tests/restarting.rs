@@ -67,6 +67,18 @@ fn a_timeout_goes_on_after_a_restart_and_is_never_longer_than_it_is() {
 }
 
 #[test]
+fn a_timeout_that_began_before_the_clock_was_set_is_whole_after_a_restart() {
+    let mut desk = desk();
+    let wall_ms = std::mem::replace(&mut desk.now.wall_ms, 1000);
+    let who = desk.producer();
+    desk.add(who, &[0]).unwrap();
+    desk.now.wall_ms = wall_ms;
+    desk.restart();
+    let whole = desk.now.mono.plus_ms(TIMEOUT_MS.into());
+    assert_eq!(desk.txns.next_deadline(), Some(whole));
+}
+
+#[test]
 fn records_whose_transaction_was_cut_off_are_its_own_again() {
     let mut desk = desk();
     let who = desk.producer();
