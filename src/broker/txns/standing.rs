@@ -68,10 +68,13 @@ impl Standing {
     }
 
     /// Whether this was its producer before the last end of version 2, be it that this end has used up the epochs of the
-    /// id.
+    /// id. The very last epoch stays with an idle id only when it has shut a producer out: nobody goes on with that, as
+    /// would be possible in Kafka.
     pub(super) fn was(&self, producer: Producer) -> bool {
         let Producer { id, epoch } = self.producer;
-        let is_before = producer.id == id && producer.epoch.checked_add(1) == Some(epoch);
+        let shuts_out = epoch == i16::MAX && self.state.is_idle();
+        let is_next = producer.epoch.checked_add(1) == Some(epoch);
+        let is_before = producer.id == id && is_next && !shuts_out;
         let was_last = self.previous_producer_id == Some(producer.id)
             && producer.epoch == LAST_EPOCH
             && epoch == 0;

@@ -67,6 +67,10 @@ fn a_timeout_that_uses_up_the_epochs_leaves_a_way_on() {
         desk.sync();
         assert_eq!(desk.markers, [(at(0), 1000, i16::MAX, false)]);
         assert_eq!(pair(desk.txn().standing.producer), standing);
+        if finalized == V1 {
+            let fenced = Err(ErrorCode::PRODUCER_FENCED);
+            assert_eq!(desk.end(last, false, V2), fenced, "nobody gets that epoch");
+        }
         let next = desk.init(None).unwrap();
         assert_eq!(next.0, 1001);
     }
