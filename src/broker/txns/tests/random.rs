@@ -430,7 +430,8 @@ impl World {
         if actor.who.1 < last {
             return Err(ErrorCode::INVALID_PRODUCER_EPOCH);
         }
-        let knows = is_open && actor.who.1 == last && self.desk.txns.is_ongoing(producer(actor.who));
+        let knows =
+            is_open && actor.who.1 == last && self.desk.txns.is_ongoing(producer(actor.who));
         if !knows {
             let version = actor.versions.0;
             let to = at(i32::try_from(partition).unwrap());
