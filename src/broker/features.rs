@@ -137,7 +137,9 @@ impl Features {
     }
 }
 
-fn find(name: &str) -> Option<&'static Feature> {
+/// The feature of that name.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Feature> {
     FEATURES.iter().find(|feature| feature.name == name)
 }
 

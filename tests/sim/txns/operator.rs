@@ -5,7 +5,7 @@ use super::history::PREY;
 use super::{IDS, job};
 use crate::call::Reply;
 use crate::side::Side;
-use chronikd::broker::features::TRANSACTION_VERSION;
+use chronikd::broker::features::{TRANSACTION_VERSION, find};
 use chronikd::broker::wait::ConnId;
 use chronikd::proto::ApiKey;
 use chronikd::proto::error::ErrorCode;
@@ -106,8 +106,8 @@ impl Operator {
 /// Settles on another level.
 fn settle(side: &mut Side<'_>, line: ConnId) -> bool {
     let level = side.luck.between(0, 2) as i16;
-    let features = side.machine.broker().features();
-    let now = features.transaction_version().level();
+    let feature = find(TRANSACTION_VERSION).expect("a feature of the table");
+    let now = side.machine.broker().features().level(feature);
     side.ledger.txns.has_features = true;
     let request = UpdateFeaturesRequest {
         feature_updates: vec![FeatureUpdateKey {
