@@ -1,7 +1,7 @@
 //! The bare loop: what a broker cannot avoid, and nothing else. It is the denominator of every ratio.
 //!
-//! **Frozen** since commit ebf2f4c: ratios of different days compare only while this file stays as it is. Whoever must change it takes
-//! the whole table anew, before and after.
+//! **Frozen** since commit ebf2f4c: ratios of different days compare only while this file stays as it is. Whoever must
+//! change it takes the whole table anew, before and after.
 //!
 //! One thread, one epoll. It finds frames by their length and knows by count where the records stand in them; it
 //! decodes nothing, checks nothing, keeps no index and no state but the end of its file. Each system call

@@ -1,7 +1,8 @@
 //! Producers of transactions at work: each has one request under way and runs one transaction after the other.
 //!
-//! Half of them share a connection, so that what they wait for are syncs and not a wake-up each; and two connections are
-//! two files of the bare loop, which so syncs as many files in a round as a broker: there these are log and journal.
+//! Half of them share a connection, so that what they wait for are syncs and not a wake-up each; and two connections
+//! are two files of the bare loop, which so syncs as many files in a round as a broker: there these are log and
+//! journal.
 
 use crate::client::{Client, bad};
 use crate::histogram::Histogram;

@@ -1,4 +1,5 @@
-//! The rows of groups: joining (G1), being idle (G2), and what a large journal costs (G4). Commits (G3) are a row of load.
+//! The rows of groups: joining (G1), being idle (G2), and what a large journal costs (G4). Commits (G3) are a row of
+//! load.
 
 use crate::client::Client;
 use crate::histogram::Histogram;
@@ -287,7 +288,8 @@ fn wait_for_snapshot(home: &Path) -> io::Result<()> {
     })
 }
 
-/// One group commits as fast as it can, another one says at a steady pace that it lives: its longest wait, in milliseconds.
+/// One group commits as fast as it can, another one says at a steady pace that it lives: its longest wait, in
+/// milliseconds.
 fn worst_heartbeat(
     server: &Server,
     places: &[Place],

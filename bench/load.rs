@@ -1,11 +1,11 @@
 //! The load generator. It cannot tell a bare loop from a broker: the same requests, the same checks.
 //!
-//! *Closed loop*: a window of requests is in flight, and an answer makes room for the next. *Open loop*: requests are due
-//! at fixed moments, and a latency counts from when a request was due, not from when it could be sent: a broker
+//! *Closed loop*: a window of requests is in flight, and an answer makes room for the next. *Open loop*: requests are
+//! due at fixed moments, and a latency counts from when a request was due, not from when it could be sent: a broker
 //! that stalls cannot hide the requests that had to wait.
 //!
-//! Requests are made beforehand, a few hundred different ones that take turns; only the correlation id is patched in. Every
-//! answer is decoded, and the offset that it bears must be the one that counting gives.
+//! Requests are made beforehand, a few hundred different ones that take turns; only the correlation id is patched in.
+//! Every answer is decoded, and the offset that it bears must be the one that counting gives.
 
 use crate::client::{self, Client, Isolation, Shape};
 use crate::histogram::Histogram;

@@ -1,4 +1,5 @@
-//! Benchmarks: chronikd beside a bare loop and, in the full form, beside a real Kafka. `README.md` says how to read them.
+//! Benchmarks: chronikd beside a bare loop and, in the full form, beside a real Kafka. `README.md` says how to read
+//! them.
 //!
 //! ```text
 //! cargo bench                      the short form

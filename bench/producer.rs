@@ -1,10 +1,11 @@
-//! The client's side of transactions: what transactional producers send, request by request, and what is in the answers.
+//! The client's side of transactions: what transactional producers send, request by request, and what is in the
+//! answers.
 //!
 //! Version 2 (KIP-890) is Produce 13, by which the partition joins, and EndTxn 5, which moves the epoch. Version 1 is
 //! AddPartitionsToTxn 3, Produce 11 and EndTxn 4. A producer has one request under way.
 //!
-//! The bare loop knows no transactions. For it a producer sends as many requests as to a broker, one after the other: its
-//! records, and a few bytes in the place of each request that a broker journals.
+//! The bare loop knows no transactions. For it a producer sends as many requests as to a broker, one after the other:
+//! its records, and a few bytes in the place of each request that a broker journals.
 
 use crate::client::{self, Client, Shape, bad, body_as, body_of, check_code};
 use chronikd::proto::batch::BatchBuilder;

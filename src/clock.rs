@@ -52,7 +52,8 @@ pub fn believable(wall_ms: i64) -> RangeInclusive<i64> {
 /// Wall clock and monotonic clock are in step if they have moved alike, but for this much, between two looks.
 const STEP_MS: i64 = 60_000;
 
-/// For so long, or for the age in question if that is less, the clocks must have been in step before anything goes by age.
+/// For so long, or for the age in question if that is less, the clocks must have been in step before anything goes by
+/// age.
 const STEADY_MS: i64 = 3_600_000;
 
 /// For how long the wall clock has run in step with the monotonic one, at a plausible time. Whoever deletes by age asks

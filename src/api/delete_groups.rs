@@ -1,4 +1,5 @@
-//! DeleteGroups (42), versions 0-2: forget groups without members, with all their offsets, those of open transactions too.
+//! DeleteGroups (42), versions 0-2: forget groups without members, with all their offsets, those of open transactions
+//! too.
 //!
 //! * An unknown group is error 69, one with members 68. A group that is named twice is answered once.
 

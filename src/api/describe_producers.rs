@@ -1,7 +1,7 @@
 //! DescribeProducers (61), version 0: who writes to a partition, and whether a transaction is open there (KIP-664).
 //!
-//! * Asked with an illegal topic name, a partition is error 17 with a sentence; without such a topic 3 with one, without
-//!   such a partition 3 without.
+//! * Asked with an illegal topic name, a partition is error 17 with a sentence; without such a topic 3 with one,
+//!   without such a partition 3 without.
 //! * Every producer that the log remembers is listed by its id, idempotent ones too, until `producer.id.expiration.ms`
 //!   forgets it.
 //! * `coordinator_epoch` is that of the last marker, -1 before one; `current_txn_start_offset` is -1 without an open

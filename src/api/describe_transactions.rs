@@ -1,7 +1,7 @@
 //! DescribeTransactions (65), version 0: the state of transactional ids (KIP-664).
 //!
-//! * An empty transactional id is error 42, an unknown one 105, and soon after a start every one 14; the other fields are
-//!   then 0 and empty.
+//! * An empty transactional id is error 42, an unknown one 105, and soon after a start every one 14; the other fields
+//!   are then 0 and empty.
 //! * The answers come in the order of the ids, a repeated one as often as it was asked for.
 //! * `topics` are the partitions of the open transaction; while it is being ended, those whose marker is not yet
 //!   written, without those of deleted topics. Groups that bring offsets are not shown: Kafka shows the partitions of

@@ -6,7 +6,8 @@
 //! * An empty transactional id is 42, a timeout that is not positive or above `transaction.max.timeout.ms` 50.
 //! * A transactional id keeps its producer id, and every producer gets the next epoch, which shuts out those before
 //!   it. When no epoch is left there is a new producer id.
-//! * While a transaction is open it is aborted and the answer is 51, as it is until that is done: the client asks again.
+//! * While a transaction is open it is aborted and the answer is 51, as it is until that is done: the client asks
+//!   again.
 //! * A producer that names an id or epoch which is not its own any more is 90, which versions 0-2 know as 47.
 //! * The answer leaves when the block that the id is from, and the epoch, are durable.
 

@@ -1,7 +1,8 @@
 //! ListOffsets (2), versions 0-11: offsets by time.
 //!
 //! * A time is answered with the first record at or after it, below the high watermark (isolation 0) or the
-//!   last stable offset (isolation 1); none: offset -1 without error. Any other isolation is error -1 for every partition.
+//!   last stable offset (isolation 1); none: offset -1 without error. Any other isolation is error -1 for every
+//!   partition.
 //! * Below zero: -1 end, -2 start, -3 the record with the largest timestamp (v7+), -4 the start on the local disk
 //!   (v8+; the same as -2), -5 the end of remote storage (v9+; -1, there is none), -6 the first offset not yet
 //!   in remote storage (v11+; -1 too). Below their version, or unknown: error 35 for the partition.

@@ -169,8 +169,8 @@ impl Call<'_, '_> {
     }
 }
 
-/// What the rows of an answer may still take. A request may name one thing again and again, and each time get all of it:
-/// rows that together take more memory than the largest answer are not made.
+/// What the rows of an answer may still take. A request may name one thing again and again, and each time get all of
+/// it: rows that together take more memory than the largest answer are not made.
 struct Room(usize);
 
 impl Room {

@@ -2,14 +2,14 @@
 //!
 //! * A member commits under its id and generation, a consumer that is no member with generation -1; an empty group id
 //!   is accepted. What is wrong with the member (22, 25, 27, 69, 82) is the answer for every partition that there is.
-//! * v0 once meant ZooKeeper and is treated as v1. v1 brings the time of the commit, v2-4 for how long it is to be kept;
-//!   later ones are kept as `offsets.retention.minutes` says (KIP-211).
-//! * v10 names topics by id alone: an unknown one is 100. An unknown partition is 3, a text that is too long 12. When there
-//!   is nothing else, the member is not looked at, as in Kafka.
-//! * A topic of no partitions is not in the answer, unless it is unknown. A partition that is named twice is kept as it is
-//!   named last.
-//! * What is larger than `message.max.bytes` is error -1 for every partition that would be kept: Kafka writes a commit as
-//!   one batch.
+//! * v0 once meant ZooKeeper and is treated as v1. v1 brings the time of the commit, v2-4 for how long it is to be
+//!   kept; later ones are kept as `offsets.retention.minutes` says (KIP-211).
+//! * v10 names topics by id alone: an unknown one is 100. An unknown partition is 3, a text that is too long 12. When
+//!   there is nothing else, the member is not looked at, as in Kafka.
+//! * A topic of no partitions is not in the answer, unless it is unknown. A partition that is named twice is kept as it
+//!   is named last.
+//! * What is larger than `message.max.bytes` is error -1 for every partition that would be kept: Kafka writes a commit
+//!   as one batch.
 //! * While the disk is full, an offset that would be the group's first of its partition is refused (15); others go on.
 //! * The answer leaves when the commit is on disk.
 

@@ -2,7 +2,8 @@
 //!
 //! * For the whole request: an empty group id is error 24, an unknown group 69, and 68 when the group has members that
 //!   are no consumers, because nobody knows what they read.
-//! * An unknown partition is error 3; a topic that a member subscribes to 86. Forgetting what was never committed is fine.
+//! * An unknown partition is error 3; a topic that a member subscribes to 86. Forgetting what was never committed is
+//!   fine.
 //! * What open transactions bring for the partitions is forgotten too.
 
 use super::Call;

@@ -6,8 +6,8 @@
 //! * v8+ asks for several groups (KIP-709); v9+ may name a member and its epoch, which mean nothing to classic groups;
 //!   v10 names topics by id alone: an unknown one is 100.
 //! * With `require_stable` (v7+) a partition that an open transaction brings an offset for is answered with 88 and no
-//!   offset, so that a consumer does not begin behind what another is about to commit. Without topics that goes for what
-//!   is committed: a partition that has nothing but such an offset is not in the answer.
+//!   offset, so that a consumer does not begin behind what another is about to commit. Without topics that goes for
+//!   what is committed: a partition that has nothing but such an offset is not in the answer.
 //! * The answer leaves when what it shows is on disk.
 
 use super::{Call, Room};

@@ -7,15 +7,15 @@
 //!   the answer leaves when the records are as safe as the topic's flush settings promise.
 //! * acks=0 is never answered; when a partition fails, the connection is closed, which is the signal.
 //! * zstd below v7: error 76.
-//! * A transactional batch in a request without a transactional id: error 53 for all. Batches of more than one producer,
-//!   or of one in several epochs: 49 for all. A transactional id alone says nothing.
+//! * A transactional batch in a request without a transactional id: error 53 for all. Batches of more than one
+//!   producer, or of one in several epochs: 49 for all. A transactional id alone says nothing.
 //! * A transactional batch is appended where its transaction is open. Up to v11 its partition must have been added
-//!   (else 48, at v11 120); from v12 on it joins by that. An epoch that is not the producer's own is 47, another producer
-//!   id 49. While the last end is being written the answer is 51, which up to v11 is told as 19; so is 14, at every
-//!   version, because producers do not know it (KIP-890).
+//!   (else 48, at v11 120); from v12 on it joins by that. An epoch that is not the producer's own is 47, another
+//!   producer id 49. While the last end is being written the answer is 51, which up to v11 is told as 19; so is 14, at
+//!   every version, because producers do not know it (KIP-890).
 //! * Partitions that are being loaded are waited for, at most the request's timeout, also without acks; so are, for
-//!   transactional batches, the transactions. Batches of one producer that are sent ahead of each other keep their order
-//!   that way: the first, refused, would come behind the second.
+//!   transactional batches, the transactions. Batches of one producer that are sent ahead of each other keep their
+//!   order that way: the first, refused, would come behind the second.
 //! * A partition that stands twice in a request is appended to twice: Apache Kafka drops one of them.
 
 use super::{Call, legacy_code};

@@ -9,8 +9,8 @@
 //!   the generation is negative, else 22.
 //! * Text beside an offset above `offset.metadata.max.bytes` is 12, by itself. What is larger than `message.max.bytes`
 //!   is error -1 for every partition, as OffsetCommit says.
-//! * A topic of no partitions is not in the answer, unless it is unknown; where nothing else is, neither the transaction
-//!   nor the group is looked at. Of a partition that is named twice the last offset counts.
+//! * A topic of no partitions is not in the answer, unless it is unknown; where nothing else is, neither the
+//!   transaction nor the group is looked at. Of a partition that is named twice the last offset counts.
 //! * While the disk is full it is refused (15).
 //! * v0 and v1 know 14 (still loading) as 15.
 //! * The answer leaves when the offsets are on disk, and what the transaction and the group were judged by.

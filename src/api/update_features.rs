@@ -7,7 +7,8 @@
 //! * Version 0 has no type but `allow_downgrade`, which Kafka does not look at; neither do we: it only goes up.
 //! * A feature that is named twice goes to the last level. v0 and v1 have a result for each that was named, whose
 //!   message is `NONE`.
-//! * `timeout_ms` means nothing: the answer leaves when the levels are durable, and a refusal when those are that it was judged by.
+//! * `timeout_ms` means nothing: the answer leaves when the levels are durable, and a refusal when those are that it
+//!   was judged by.
 
 use super::Call;
 use crate::broker::Broker;

@@ -70,8 +70,8 @@ pub struct Producer {
     pub epoch: i16,
 }
 
-/// How transactions are ended and joined (KIP-890). It goes by the version of each request, and where nobody has asked by
-/// the finalized `transaction.version`.
+/// How transactions are ended and joined (KIP-890). It goes by the version of each request, and where nobody has asked
+/// by the finalized `transaction.version`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TxnVersion {
     /// An end leaves the epoch as it is, and what is written to has to be added before.
@@ -207,7 +207,8 @@ pub struct Standing {
     pub state: TxnState,
     /// The version of transactions that the last change of its transaction came with.
     pub version: TxnVersion,
-    /// When the last transaction began, in milliseconds since 1970, if there was one since the producer was initialized.
+    /// When the last transaction began, in milliseconds since 1970, if there was one since the producer was
+    /// initialized.
     pub started_ms: Option<i64>,
     /// When it was changed last, in milliseconds since 1970.
     pub updated_ms: i64,

@@ -1,7 +1,7 @@
 //! What a data directory is, before anything in it is touched.
 //!
-//! A directory is ours if its journal holds something, and nothing else makes it ours. The identity and the partitions come
-//! after the first round of the journal is durable, so that no crash of ours leaves them without one: a directory
+//! A directory is ours if its journal holds something, and nothing else makes it ours. The identity and the partitions
+//! come after the first round of the journal is durable, so that no crash of ours leaves them without one: a directory
 //! that has them alone is another program's, above all Apache Kafka's, or one of ours whose journal was lost. To serve
 //! from it as a new broker would move everything in it out of the way. It is refused, and so is every other directory
 //! that holds something: whoever names the wrong one by mistake finds it as it was.

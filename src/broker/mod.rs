@@ -10,10 +10,10 @@
 //! being gathered; a reply is tagged with the highest round among what it wrote and what it read, and leaves
 //! when that round is durable.
 
-mod coordinator;
 pub mod facts;
 pub mod features;
 pub mod fetch_sessions;
+mod group_coordinator;
 pub mod groups;
 pub mod home;
 pub mod identity;
@@ -24,7 +24,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 pub mod topics;
-mod transactor;
+mod txn_coordinator;
 pub mod txns;
 pub mod wait;
 
@@ -46,8 +46,8 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 use topics::{Topic, Topics};
-pub use transactor::Told;
-use transactor::Transactor;
+pub use txn_coordinator::Told;
+use txn_coordinator::TxnCoordinator;
 use wait::{Key, Signal, Ticket};
 
 /// What a job of the work lane brings back.
@@ -76,7 +76,7 @@ pub struct Broker {
     /// When offsets that have been kept long enough are looked for again.
     offsets_check: Mono,
     steadiness: Steadiness,
-    transactor: Transactor,
+    txn_coordinator: TxnCoordinator,
     journal: Journal,
     rounds: Rounds,
     /// Partitions of deleted topics, whose files go when that round is durable.

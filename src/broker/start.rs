@@ -13,7 +13,7 @@ use super::home;
 use super::identity::Identity;
 use super::record::{Opened, Record};
 use super::state::State;
-use super::transactor::Transactor;
+use super::txn_coordinator::TxnCoordinator;
 use super::{Broker, Closing, Fatal, IdSource, RefusedAppends, Rounds};
 use crate::clock::{Now, Rate, Steadiness};
 use crate::config::BrokerConfig;
@@ -121,7 +121,7 @@ impl Broker {
             fetch_sessions: FetchSessions::new(slots, FETCH_SESSION_EVICTION_MS, seeds.ids),
             offsets_check: now.mono.plus_ms(config.offsets_retention_check_interval_ms),
             steadiness: Steadiness::from(now),
-            transactor: Transactor::new(now.mono, &config),
+            txn_coordinator: TxnCoordinator::new(now.mono, &config),
             config,
             identity,
             storage,

@@ -4,8 +4,8 @@
 //! closure after the result can be taken. A panic in a lane goes on in the loop, at `completed`, unless a hook ends the
 //! process where it happens, as the daemon's does.
 //!
-//! Both lanes stop for good when a round has failed, before anybody is told of it, and when they are abandoned: what is queued
-//! then never begins. So no checkpoint is written after a failed sync.
+//! Both lanes stop for good when a round has failed, before anybody is told of it, and when they are abandoned: what is
+//! queued then never begins. So no checkpoint is written after a failed sync.
 
 use super::Disk;
 use super::lanes::{Completion, Job, Lanes, Round, SYNC_STACK_BYTES, run};
@@ -26,8 +26,8 @@ const WORK_STACK_BYTES: usize = 2 * 1024 * 1024;
 /// What a lane's thread sends back: a completion, or the panic that took its place.
 type Done<T> = thread::Result<Completion<T>>;
 
-/// One thread and the queue before it. Dropping it lets the queue run empty and waits for the thread; a stopped lane is not
-/// waited for.
+/// One thread and the queue before it. Dropping it lets the queue run empty and waits for the thread; a stopped lane is
+/// not waited for.
 struct Lane<J> {
     queue: Option<Sender<J>>,
     thread: Option<thread::JoinHandle<()>>,
@@ -244,7 +244,8 @@ mod tests {
         assert_eq!(panic.downcast_ref(), Some(&"from the job"));
     }
 
-    /// Keeps the work lane busy until something is sent, with a job behind it. The receiver hears of that job only if it runs.
+    /// Keeps the work lane busy until something is sent, with a job behind it. The receiver hears of that job only if
+    /// it runs.
     fn busy(lanes: &mut Threads<u32>) -> (Sender<()>, Receiver<()>) {
         let ((go, gone), (tell, told)) = (channel(), channel());
         let begun = tell.clone();

@@ -50,9 +50,9 @@
 //! A larger file is cut when it is used again.
 //!
 //! The reserve and the snapshot's file both have blocks for the snapshot as it is **and all that the other files
-//! hold**. With S the bytes of the last snapshot, which is the live state as the last merge found it, and F those of journal
-//! files and blanks, the directory has at most `2 * S + 3 * F + 2 MiB`. A new broker has F = 2 MiB. F does not grow
-//! beyond `Limits::bytes` + 3 MiB and the largest rounds: what would need more waits for a merge.
+//! hold**. With S the bytes of the last snapshot, which is the live state as the last merge found it, and F those of
+//! journal files and blanks, the directory has at most `2 * S + 3 * F + 2 MiB`. A new broker has F = 2 MiB. F does not
+//! grow beyond `Limits::bytes` + 3 MiB and the largest rounds: what would need more waits for a merge.
 //!
 //! # A full disk
 //! 1. `is_short` says that a blank, or a block of a reserve, could not be had. From then on what makes the state grow

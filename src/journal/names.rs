@@ -110,8 +110,8 @@ impl Listing {
     }
 }
 
-/// See `journal::look`. A snapshot, a second file, or a record in the only one says that it was begun: a file without any
-/// record is what a first start had made when it was cut off.
+/// See `journal::look`. A snapshot, a second file, or a record in the only one says that it was begun: a file without
+/// any record is what a first start had made when it was cut off.
 pub(super) fn look(disk: &dyn Disk, dir: &Path) -> io::Result<Found> {
     let entries = match disk.list(dir) {
         Ok(entries) => entries,

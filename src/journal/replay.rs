@@ -304,8 +304,8 @@ impl<'a> Replay<'a> {
 }
 
 impl Leftover {
-    /// Copies the bytes to `<root>/quarantine/`, durably, under a name that is not yet taken. On a full disk they go into
-    /// a wiped file, whose blocks are there; without one they are given up, because they were promised to nobody.
+    /// Copies the bytes to `<root>/quarantine/`, durably, under a name that is not yet taken. On a full disk they go
+    /// into a wiped file, whose blocks are there; without one they are given up, because they were promised to nobody.
     fn keep(&self, disk: &dyn Disk, root: &Path, blanks: &mut Vec<PathBuf>) -> io::Result<()> {
         let mut kept = self.copy(disk, root, None);
         if kept.as_ref().is_err_and(Upkeep::is_full)

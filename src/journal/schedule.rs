@@ -94,8 +94,8 @@ impl Journal {
     }
 
     /// Whether the state may grow by so many bytes of changes. What is withheld and all of that have to fit into the
-    /// files there are, whose contents the reserved blocks have room for, or the disk has to have free bytes for them: in
-    /// files, and in a snapshot and its successor. Where the answer is no, a short journal looks for room again.
+    /// files there are, whose contents the reserved blocks have room for, or the disk has to have free bytes for them:
+    /// in files, and in a snapshot and its successor. Where the answer is no, a short journal looks for room again.
     pub fn may_grow(&mut self, bytes: usize) -> bool {
         if self.is_short() {
             self.schedule.wanted = true;

@@ -5,8 +5,8 @@
 //! 1  write    last snapshot + closed files, newest values only  -> a reserve; sync
 //! 2  decide   rename the reserve to <last file>.snapshot; sync the directory
 //! 3  recycle  the old snapshot becomes a reserve; closed files are wiped, synced, and become blanks
-//! 4  provide  a blank if there is none, if need be by 1 to 3, and in both reserves, and no more, the blocks that the next two
-//!             snapshots may need
+//! 4  provide  a blank if there is none, if need be by 1 to 3, and in both reserves, and no more, the blocks that the
+//!             next two snapshots may need
 //! 5  sync the directory, whatever has failed before
 //! ```
 //!

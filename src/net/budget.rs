@@ -1,10 +1,10 @@
 //! The budget of memory for request bytes that all connections hold together.
 //!
-//! An inbox is charged with its memory as bytes arrive, and released as their frames are handled. At the limit nobody is
-//! read from but one connection, the favoured: the one whose incomplete frame is the oldest. So something always becomes
-//! complete, and beyond the limit there is at most the inbox of one frame (which doubles as it grows, to less than twice the
-//! frame and what came with it) and the few spare ones. A favoured peer that does not complete its frame in time is closed:
-//! otherwise a handful of them, silent, would keep everybody waiting.
+//! An inbox is charged with its memory as bytes arrive, and released as their frames are handled. At the limit nobody
+//! is read from but one connection, the favoured: the one whose incomplete frame is the oldest. So something always
+//! becomes complete, and beyond the limit there is at most the inbox of one frame (which doubles as it grows, to less
+//! than twice the frame and what came with it) and the few spare ones. A favoured peer that does not complete its frame
+//! in time is closed: otherwise a handful of them, silent, would keep everybody waiting.
 
 use super::conn::{Conn, Conns, Phase};
 use crate::broker::wait::ConnId;
@@ -70,8 +70,8 @@ impl Budget {
         !self.starved.is_empty() && (self.favoured.is_none() || !self.is_spent())
     }
 
-    /// Answers who may be read from again: everybody while there is room, else the favoured, newly chosen where the last one has
-    /// completed its frame or gone.
+    /// Answers who may be read from again: everybody while there is room, else the favoured, newly chosen where the
+    /// last one has completed its frame or gone.
     pub(super) fn relieve(&mut self, conns: &mut Conns, now: Mono) -> Vec<ConnId> {
         if !self.is_spent() {
             self.favoured = None;

@@ -21,8 +21,8 @@ pub(super) enum Phase {
     Owed,
     /// Nothing is handled any more; once the outbox is empty the peer is told so.
     Closing,
-    /// Our half is closed; what still comes is thrown away until the peer closes too, or loses our patience. Closing at once
-    /// would answer unread bytes with a reset, which destroys replies that the peer has not read yet.
+    /// Our half is closed; what still comes is thrown away until the peer closes too, or loses our patience. Closing at
+    /// once would answer unread bytes with a reset, which destroys replies that the peer has not read yet.
     Lingering,
     /// The socket is to be closed now.
     Dead,
@@ -100,8 +100,8 @@ impl Conn {
     }
 }
 
-/// Empty inboxes with memory to read into. Who reads is lent one, still warm, and keeps it only if a good part of it is used: what
-/// is less moves to an inbox of its own size, so that a thousand connections with a few bytes each cost
+/// Empty inboxes with memory to read into. Who reads is lent one, still warm, and keeps it only if a good part of it is
+/// used: what is less moves to an inbox of its own size, so that a thousand connections with a few bytes each cost
 /// a few bytes each.
 #[derive(Debug, Default)]
 pub(super) struct Spare {

@@ -4,20 +4,21 @@
 //!
 //! ```text
 //! Absorb   what the lanes have finished; replies that waited for a round may leave
-//! Run      ready connections in turn, each up to its allowance, all up to that of the turn; who has more stays in line,
-//!          last, and who was not come to stays first
+//! Run      ready connections in turn, each up to its allowance, all up to that of the turn; who has more stays in
+//!          line, last, and who was not come to stays first
 //! Expire   waits whose deadline has come (last call), idle and overdue connections
 //! Tick     the broker's own timers
 //! Settle   woken waits and paid tickets, until there are none
 //! Sync     a failure of the turn ends it here; a round, if anything needs one and none is in flight; jobs
 //! ```
 //!
-//! Afterwards whoever owns the sockets looks at each of `take_touched`: it flushes (`gather`, `sent`), reads on (`may_read`,
-//! `space`, `filled`) and closes (`fate`).
+//! Afterwards whoever owns the sockets looks at each of `take_touched`: it flushes (`gather`, `sent`), reads on
+//! (`may_read`, `space`, `filled`) and closes (`fate`).
 //!
-//! Invariants: requests of a connection are handled in order, at most one of them waits or is owed, and its replies leave in
-//! that order. A ready connection with a whole frame and room in its outbox stands on `ready`, and no other does: whatever
-//! else stops a connection brings it back when it ends. Nothing is asked of a connection that has been closed.
+//! Invariants: requests of a connection are handled in order, at most one of them waits or is owed, and its replies
+//! leave in that order. A ready connection with a whole frame and room in its outbox stands on `ready`, and no other
+//! does: whatever else stops a connection brings it back when it ends. Nothing is asked of a connection that has been
+//! closed.
 
 mod ports;
 mod requests;

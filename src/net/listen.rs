@@ -1,8 +1,8 @@
 //! Listening sockets, and when not to accept.
 //!
-//! At the connection limit, and when the system has no descriptor or memory for another connection, accepting pauses: one log
-//! line a minute, and peers wait in the backlog. It resumes when a connection closes, and for the system's sake after a
-//! second too. A listener with peers in its backlog is remembered, since its edge is not reported again.
+//! At the connection limit, and when the system has no descriptor or memory for another connection, accepting pauses:
+//! one log line a minute, and peers wait in the backlog. It resumes when a connection closes, and for the system's sake
+//! after a second too. A listener with peers in its backlog is remembered, since its edge is not reported again.
 
 use super::transport::canonical;
 use crate::clock::{Mono, Rate};

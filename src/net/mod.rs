@@ -36,7 +36,8 @@ use crate::clock::Mono;
 /// What connections may take. Each is a key of chronikd.conf(5).
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// `max.connections`: at most so many; further ones wait to be accepted. The caller keeps it below the limit of descriptors.
+    /// `max.connections`: at most so many; further ones wait to be accepted. The caller keeps it below the limit of
+    /// descriptors.
     pub connections: usize,
     /// `connections.max.idle.ms`: a connection on which nothing moves for so long is closed; never, if negative.
     pub idle_ms: i64,

@@ -6,8 +6,8 @@
 //!           `------ may leave now ----------------'   `- waits for round 7
 //! ```
 //!
-//! Invariants: the lengths of the `Own` pieces add up to `own.len() - head`; no piece is empty; `pinned_bytes` is what the
-//! `File` pieces still have to send. A piece leaves only when its round is durable, and nothing overtakes it.
+//! Invariants: the lengths of the `Own` pieces add up to `own.len() - head`; no piece is empty; `pinned_bytes` is what
+//! the `File` pieces still have to send. A piece leaves only when its round is durable, and nothing overtakes it.
 //! An outbox that has been emptied holds next to no memory.
 
 use super::Limits;
@@ -81,8 +81,8 @@ impl Outbox {
         }
     }
 
-    /// Lends the own bytes to `out`, so that a handler writes where the socket will read. Ends with `seal` or `discard`,
-    /// which want the start that is returned.
+    /// Lends the own bytes to `out`, so that a handler writes where the socket will read. Ends with `seal` or
+    /// `discard`, which want the start that is returned.
     pub(super) fn open(&mut self, out: &mut Out) -> usize {
         self.compact();
         std::mem::swap(&mut self.own, &mut out.bytes);

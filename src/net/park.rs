@@ -1,7 +1,8 @@
 //! Requests that wait in place: who watches which key, and until when.
 //!
-//! Invariants: a connection is in phase `Waiting` exactly while it has a deadline here; it stands under `watchers` for each key
-//! it waits on and for no other; a request keeps the deadline of its first wait however often it is asked again.
+//! Invariants: a connection is in phase `Waiting` exactly while it has a deadline here; it stands under `watchers` for
+//! each key it waits on and for no other; a request keeps the deadline of its first wait however often it is asked
+//! again.
 
 use super::conn::{Conn, Conns, Parked, Phase};
 use crate::broker::wait::{ConnId, Key, Signal, Timers, Wait};

@@ -4,9 +4,9 @@
 //! poll -> note events -> signals -> accept -> read -> one turn of the exchange -> attend (flush, read again, close)
 //! ```
 //!
-//! mio is edge-triggered: what a socket once reported is remembered in its [`Socket`] until a call has found the contrary. A
-//! socket that is readable but not wanted now is no reason to poll without sleeping; the exchange names it again when
-//! it is. Events are only noted while they are walked through, so that no slot changes its owner among them.
+//! mio is edge-triggered: what a socket once reported is remembered in its [`Socket`] until a call has found the
+//! contrary. A socket that is readable but not wanted now is no reason to poll without sleeping; the exchange names it
+//! again when it is. Events are only noted while they are walked through, so that no slot changes its owner among them.
 
 mod incoming;
 mod outgoing;
@@ -136,8 +136,8 @@ impl<C: Core> Server<C> {
         &mut self.exchange
     }
 
-    /// Runs until something ends it. `notice` is told of signals that are not about stopping. After an end that is not clean,
-    /// the lanes begin nothing more and may still be at work: the process is to end.
+    /// Runs until something ends it. `notice` is told of signals that are not about stopping. After an end that is not
+    /// clean, the lanes begin nothing more and may still be at work: the process is to end.
     pub fn run(mut self, clock: &Clock, notice: &mut dyn FnMut(Notice, &mut C)) -> Exit {
         let exit = loop {
             if let Some(exit) = self.step(clock, notice) {
@@ -172,8 +172,8 @@ impl<C: Core> Server<C> {
         self.is_over(now.mono).then_some(Exit::Clean)
     }
 
-    /// TERM or INT. Answers whether the process is to stop at once: asked again, it does not wait for what the clean stop
-    /// still has to do. If that is done, and only peers have not closed yet, the stop is clean all the same.
+    /// TERM or INT. Answers whether the process is to stop at once: asked again, it does not wait for what the clean
+    /// stop still has to do. If that is done, and only peers have not closed yet, the stop is clean all the same.
     fn asked_to_stop(&mut self, now: Mono) -> bool {
         match self.stopping {
             None => {

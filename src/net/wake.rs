@@ -64,8 +64,8 @@ impl Poller {
         self.poll.registry()
     }
 
-    /// Sleeps until something happens or the time is over; a bell that rang before ends the sleep at once. An interruption is
-    /// a wake-up without events.
+    /// Sleeps until something happens or the time is over; a bell that rang before ends the sleep at once. An
+    /// interruption is a wake-up without events.
     pub(super) fn wait(
         &mut self,
         events: &mut Events,

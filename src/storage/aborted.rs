@@ -12,8 +12,8 @@
 //!
 //! New entries live in memory and reach the file at checkpoints, like those of the other indexes; what the
 //! file holds stays there and is read in blocks. A reader goes on where it has been, so a look-up tries the
-//! neighbourhood of the one before first, and mostly reads one block. A segment without aborted transactions has no file. Unlike
-//! the other indexes this one is the only witness of what it says, once recovery does not read its segment
+//! neighbourhood of the one before first, and mostly reads one block. A segment without aborted transactions has no
+//! file. Unlike the other indexes this one is the only witness of what it says, once recovery does not read its segment
 //! any more: one that cannot be understood fails the read, for else aborted records would be shown as committed.
 
 use super::ReadError;

@@ -1,8 +1,8 @@
 //! What record number `i` of a topic holds, and how a client that reads it has to tell it.
 //!
-//! Every fifth key is null and every seventh value, but never both (kafka-python refuses that); values are 1 to 3,000 bytes long unless a size is
-//! asked for, hold a NUL, a byte that is no UTF-8 and a line feed, and compress well. `session.py` and
-//! `Client.java` say the same in their languages.
+//! Every fifth key is null and every seventh value, but never both (kafka-python refuses that); values are 1 to 3,000
+//! bytes long unless a size is asked for, hold a NUL, a byte that is no UTF-8 and a line feed, and compress well.
+//! `session.py` and `Client.java` say the same in their languages.
 
 use crate::client::{Client, Stamps};
 

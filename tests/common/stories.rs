@@ -1,4 +1,5 @@
-//! The frame of a suite that has a table of clients (`client::CLIENTS`) and stories that each goes through (`story::run`).
+//! The frame of a suite that has a table of clients (`client::CLIENTS`) and stories that each goes through
+//! (`story::run`).
 
 /// One test for each client, so that a failure names it, and the look-up of a client by its test's name.
 macro_rules! stories {

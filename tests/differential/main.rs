@@ -6,8 +6,8 @@
 //! are then asked in versions as far up. Messages are the structs of `proto::schema`, which the golden vectors hold
 //! to Kafka's bytes.
 //!
-//! `DIFFERENTIAL=word,another` plays only the scripts whose name has one of the words. Whoever writes a script first sees whether
-//! Kafka agrees with itself about it: `cargo test --test differential -- --ignored`.
+//! `DIFFERENTIAL=word,another` plays only the scripts whose name has one of the words. Whoever writes a script first
+//! sees whether Kafka agrees with itself about it: `cargo test --test differential -- --ignored`.
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -243,6 +243,8 @@ fn header(source: &Source) -> Vec<String> {
 const FILE_LINES: usize = 1_000;
 /// The cap of a function, in lines.
 const FUNCTION_LINES: usize = 70;
+/// The cap of a line of a comment, in characters. Code is the formatter's, and a row of a table is as long as it is.
+const COMMENT_CHARS: usize = 120;
 
 fn lengths(source: &Source) -> Vec<String> {
     let mut complaints = Vec::new();
@@ -254,6 +256,16 @@ fn lengths(source: &Source) -> Vec<String> {
         if function.line_count > FUNCTION_LINES {
             let (line, name, count) = (function.line, function.name, function.line_count);
             complaints.push(format!("{line}: {name} has {count} lines"));
+        }
+    }
+    for (index, line) in source.text.lines().enumerate() {
+        let text = line.trim_start();
+        let is_row = text.trim_start_matches(['/', '!']).starts_with(" |");
+        if text.starts_with("//") && !is_row && line.chars().count() > COMMENT_CHARS {
+            complaints.push(format!(
+                "{}: more than {COMMENT_CHARS} characters",
+                index + 1
+            ));
         }
     }
     complaints
@@ -449,6 +461,12 @@ mod tests {
         );
         assert_clean(lengths, "src/a.rs", &function(70));
         assert_eq!(said(lengths, "tests/a.rs", &"\n".repeat(1001)).len(), 1);
+        let comment = |chars: usize| format!("    /// {}\n", "x".repeat(chars - 8));
+        assert_clean(lengths, "src/a.rs", &comment(120));
+        let long = "1: more than 120 characters";
+        assert_eq!(said(lengths, "src/a.rs", &comment(121)), [long]);
+        let row = format!("//! | {} |\n", "x".repeat(200));
+        assert_clean(lengths, "src/a.rs", &row);
     }
 
     #[test]

@@ -7,13 +7,15 @@
 //! init as=NAME id=TRANSACTIONAL_ID [timeout=MS]       a producer; it ends what its id has left open
 //! begin as=NAME
 //! send as=NAME topic= partition= values=A,B,.. [time=MS]
-//!                                                     sends, and waits until all are acknowledged; only Java knows times
+//!                                                     sends, and waits until all are acknowledged; only Java
+//!                                                     knows times
 //! copy as=NAME group= from= into= count= end=commit|abort
 //!                                                     begins; a member of the group reads as many records of partition
 //!                                                     0, sends them to partition 0 of the other topic, and the
 //!                                                     offsets with them; ends; leaves the group
-//! join as=NAME group= topic= reads=0|1                 a member of the group, once it has a part of the topic, and has read
-//!                                                     something; who has joined before goes on reading meanwhile
+//! join as=NAME group= topic= reads=0|1                a member of the group, once it has a part of the topic, and has
+//!                                                     read something; who has joined before goes on reading
+//!                                                     meanwhile
 //! move as=NAME of=MEMBER                              sends the offset of that member, as the one that it was when it
 //!                                                     read its first record
 //! leave as=MEMBER
@@ -38,8 +40,8 @@ pub(crate) struct Client {
     /// What its sentence says when the member whose offset it sends is of an old generation, and when there is no such
     /// member any more; `None` where the program knows no members.
     pub(crate) outdated: Option<[&'static str; 2]>,
-    /// Ends a transaction in which nothing was sent without asking the broker, which would refuse to commit it behind one
-    /// that was aborted.
+    /// Ends a transaction in which nothing was sent without asking the broker, which would refuse to commit it behind
+    /// one that was aborted.
     pub(crate) ends_empty: bool,
     /// Leaves out every aborted transaction: of those of one producer in one answer, another one knows only the last.
     pub(crate) tells_aborts: bool,

@@ -3,8 +3,8 @@
 //! At a checkpoint the sink keeps the transactional id, the producer id and the epoch of what it has written; whoever
 //! comes next ends that transaction with nothing else in hand: a producer on a connection of its own, which has never
 //! asked for a producer id, sends the end alone, and more than once. What nobody has kept is found and aborted, either
-//! through DescribeProducers and ListTransactions (LISTING) or by trying one id after the other until one of them is new
-//! (PROBING).
+//! through DescribeProducers and ListTransactions (LISTING) or by trying one id after the other until one of them is
+//! new (PROBING).
 //!
 //! The program knows these lines:
 //!
@@ -224,8 +224,8 @@ fn what_the_writer_has_committed_stays(job: &mut Job) {
     job.shows(&["a"]);
 }
 
-/// Its transaction was committed for it; it says so once more, takes the next id, and leaves the first one alone. In version
-/// 2 it may not say so (the end by version 1 has not moved the epoch), and Flink takes a new one.
+/// Its transaction was committed for it; it says so once more, takes the next id, and leaves the first one alone. In
+/// version 2 it may not say so (the end by version 1 has not moved the epoch), and Flink takes a new one.
 fn a_writer_goes_on_under_another_id(job: &mut Job) {
     let first = job.write("writer", "0-1", "a");
     job.recover(&first, "commit");

@@ -1,9 +1,9 @@
 //! The level of `transaction.version`, which Kafka's own `kafka-features` takes down and up again below a producer that
 //! goes on all the while.
 //!
-//! A producer hears of another level when it connects anew, so both kinds meet: one that has not heard of it yet, with a
-//! transaction that is open across the change; and after a crash one that has. Kafka itself cannot write down at level 0
-//! how a transaction of version 2 ends (35): with an oracle this is left out.
+//! A producer hears of another level when it connects anew, so both kinds meet: one that has not heard of it yet, with
+//! a transaction that is open across the change; and after a crash one that has. Kafka itself cannot write down at
+//! level 0 how a transaction of version 2 ends (35): with an oracle this is left out.
 
 use crate::common::skipped;
 use crate::stage::END;

@@ -8,8 +8,8 @@
 //! `commands` is Kafka's own tool for transactions, and `hanging` what that cannot find; `levels` has the version of
 //! transactions changed below a producer. `copying` has the copiers of `copier` at work under fifty kills.
 //!
-//! Kafka Streams with exactly_once_v2 runs as programs that are killed (`app`): a word count of ours (`word_count`), and
-//! Kafka's own test programs (`streams`, `smoke`, `eos`). `flink` is what Flink's sink and source ask, and
+//! Kafka Streams with exactly_once_v2 runs as programs that are killed (`app`): a word count of ours (`word_count`),
+//! and Kafka's own test programs (`streams`, `smoke`, `eos`). `flink` is what Flink's sink and source ask, and
 //! `ksql` what ksqlDB asks.
 //!
 //! With `CHRONIKD_ORACLE=HOST:PORT` (on this machine) the suite runs against another broker, which is not killed: so

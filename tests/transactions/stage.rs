@@ -75,8 +75,8 @@ impl Stage {
         ]);
     }
 
-    /// What is committed in a partition before `END`: pairs of offset and value. The client waits for that and reads the
-    /// same.
+    /// What is committed in a partition before `END`: pairs of offset and value. The client waits for that and reads
+    /// the same.
     pub(crate) fn committed(&mut self, topic: &str, partition: i32) -> Vec<(i64, String)> {
         let line = format!("read topic={topic} partition={partition} until={END}");
         let facts = self.conversation.ask(&line);

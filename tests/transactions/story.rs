@@ -120,8 +120,8 @@ fn a_member_that_has_left_moves_nothing(stage: &mut Stage, name: &str) {
     an_outdated_copy_counts_nothing(stage, name, true);
 }
 
-/// The first member leaves, or a second one joins, between what the first has read and the offset of that. Somebody else
-/// copies the record.
+/// The first member leaves, or a second one joins, between what the first has read and the offset of that. Somebody
+/// else copies the record.
 fn an_outdated_copy_counts_nothing(stage: &mut Stage, name: &str, leaves: bool) {
     let Some([old_generation, no_member]) = stage.client.outdated else {
         return;

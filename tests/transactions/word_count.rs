@@ -1,11 +1,11 @@
 //! Kafka Streams with exactly_once_v2: two instances count words while both, and the broker, are killed.
 //!
-//! A feeder writes lines all the while. Every count that is committed is one record; after each kill the counts of every
-//! word are 1, 2, 3 and so on, none missing, none twice, and none taken back. In the end they are the counts of what
-//! the input holds.
+//! A feeder writes lines all the while. Every count that is committed is one record; after each kill the counts of
+//! every word are 1, 2, 3 and so on, none missing, none twice, and none taken back. In the end they are the counts of
+//! what the input holds.
 //!
-//! Streams wants DeleteRecords for its repartition topic, which the broker does not serve: the client does not even send
-//! it (UnsupportedVersionException), Streams says so at the level of debugging, goes on, and tries again after its
+//! Streams wants DeleteRecords for its repartition topic, which the broker does not serve: the client does not even
+//! send it (UnsupportedVersionException), Streams says so at the level of debugging, goes on, and tries again after its
 //! interval. So the topic keeps what it has.
 
 use std::collections::BTreeMap;

@@ -2,7 +2,8 @@
 //!
 //! * The answer waits up to `max_wait_ms` for `min_bytes`, unless a partition has an error or nothing is
 //!   asked. Partitions that are not there do not end the wait for those that are, or a consumer of a deleted
-//!   topic would ask without a pause; one that goes away meanwhile does. v7+ may have a session (see `broker::fetch_sessions`): then only partitions with news are answered.
+//!   topic would ask without a pause; one that goes away meanwhile does. v7+ may have a session (see
+//!   `broker::fetch_sessions`): then only partitions with news are answered.
 //! * Up to v12 topics are named, v13+ carries ids: an unknown one is error 100, an unknown name 3.
 //! * v0-v1 are answered in message format 0, v2-v3 in format 1 (see `read`); v4+ get the batches as they lie
 //!   in the log, without a copy.
@@ -10,8 +11,8 @@
 //!   log has gone another way since, the answer is the diverging epoch, without records.
 //! * `replica_id` comes from the network and gives no rights: everybody reads as a consumer does, up to the
 //!   high watermark, or with isolation 1 (v4+) up to the last stable offset, with the aborted transactions among
-//!   what was read. Any other isolation is error -1, once there is a partition to read: v7+ at the top, up to v12 for every
-//!   partition.
+//!   what was read. Any other isolation is error -1, once there is a partition to read: v7+ at the top, up to v12 for
+//!   every partition.
 //! * v11's rack id chooses among replicas; there is one. `max_bytes` is bounded by `fetch.max.bytes`, and by
 //!   `chronik.outbox.pinned.bytes`, so that a slow reader holds no more than that.
 

@@ -91,7 +91,8 @@ impl Read {
         }
     }
 
-    /// There is no such partition, or none is read. Apache Kafka lists aborted transactions here whatever the isolation.
+    /// There is no such partition, or none is read. Apache Kafka lists aborted transactions here whatever the
+    /// isolation.
     pub(super) fn absent(error_code: ErrorCode) -> Read {
         Read {
             aborted: Some(Vec::new()),

@@ -8,7 +8,8 @@ use crate::proto::error::ErrorCode;
 /// From this version on OffsetCommit knows error 69.
 const COMMIT_KNOWS_MISSING_GROUPS: i16 = 9;
 
-/// Whether offsets may be committed to a group that does not exist: then it is made, unless the claim names a generation.
+/// Whether offsets may be committed to a group that does not exist: then it is made, unless the claim names a
+/// generation.
 pub(super) fn check_first_commit(claim: &Claim<'_>, version: i16) -> Result<(), ErrorCode> {
     match claim.generation_id {
         ..0 => Ok(()),
@@ -40,8 +41,8 @@ impl Group {
 }
 
 impl Work<'_> {
-    /// Whether offsets may be committed under this claim. While the leader shares out the work they may not: a member that
-    /// knows the new generation has no partitions in it yet.
+    /// Whether offsets may be committed under this claim. While the leader shares out the work they may not: a member
+    /// that knows the new generation has no partitions in it yet.
     pub(super) fn check_commit(&mut self, claim: &Claim<'_>) -> Result<(), ErrorCode> {
         let is_empty = self.group.phase == Phase::Empty;
         if claim.generation_id < 0 && is_empty {

@@ -13,7 +13,8 @@ use std::sync::Arc;
 /// A generation is never larger than this, whatever `message.max.bytes` says: it is one record of the journal.
 const MAX_GENERATION_BYTES: usize = 32 << 20;
 
-/// On a full disk a generation of up to this size may still be larger than the last: who goes must be able to come back.
+/// On a full disk a generation of up to this size may still be larger than the last: who goes must be able to come
+/// back.
 const SMALL_GENERATION_BYTES: usize = 4096;
 
 impl Work<'_> {

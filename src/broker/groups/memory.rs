@@ -22,7 +22,8 @@ const PROTOCOL_BYTES: usize = 128;
 /// A new member's id is the client's name, or the instance id, and this.
 const FRESH_ID_BYTES: usize = 37;
 
-/// The members of one group have no more, whatever the limit of all is: their leader is told of all of them in one answer.
+/// The members of one group have no more, whatever the limit of all is: their leader is told of all of them in one
+/// answer.
 const MAX_GROUP_BYTES: usize = 32 << 20;
 
 impl Groups {

@@ -15,14 +15,14 @@
 //! ```
 //!
 //! Whatever a call wants to be journaled it returns as a record, at most one for a group, which the broker commits and
-//! applies at once. Answers that are owed are paid while a call runs or a record is applied; each carries the round that
-//! its group's newest record has when the answers are taken.
+//! applies at once. Answers that are owed are paid while a call runs or a record is applied; each carries the round
+//! that its group's newest record has when the answers are taken.
 //!
 //! The rules are those of Kafka 4.3's coordinator (`GroupMetadataManager`, `ClassicGroup`), with these exceptions: a
-//! group that nothing was ever journaled of goes as soon as nobody is left to come back to it; a request that another one
-//! of the same member overtakes is answered (27) and not left hanging; a member that is removed while it waits for
-//! its assignment is told so (25); and who would take more memory than there is for groups (`memory`), or more of a full
-//! disk, is told to come again (15).
+//! group that nothing was ever journaled of goes as soon as nobody is left to come back to it; a request that another
+//! one of the same member overtakes is answered (27) and not left hanging; a member that is removed while it waits for
+//! its assignment is told so (25); and who would take more memory than there is for groups (`memory`), or more of a
+//! full disk, is told to come again (15).
 
 mod answers;
 mod commit;
@@ -111,7 +111,8 @@ impl Groups {
         self.by_id.values()
     }
 
-    /// The round of the newest record of that group; where there is no such group, of the newest one of any that is gone.
+    /// The round of the newest record of that group; where there is no such group, of the newest one of any that is
+    /// gone.
     #[must_use]
     pub fn round_of(&self, id: &str) -> u64 {
         self.get(id).map_or(self.gone_round, |group| group.round)
@@ -173,8 +174,8 @@ impl Groups {
         }
     }
 
-    /// Whether the disk is full. Then nobody begins a group that is not in the journal, and a generation is replaced only
-    /// by one that takes no more there.
+    /// Whether the disk is full. Then nobody begins a group that is not in the journal, and a generation is replaced
+    /// only by one that takes no more there.
     pub fn set_short(&mut self, is_short: bool) {
         self.is_short = is_short;
     }
@@ -194,8 +195,8 @@ impl Groups {
         self.with(&id, now, |work| work.join(&join, ticket))
     }
 
-    /// A member asks for its assignment. The ticket is paid with `Answer::Synced`, now or when the leader has shared out
-    /// the work.
+    /// A member asks for its assignment. The ticket is paid with `Answer::Synced`, now or when the leader has shared
+    /// out the work.
     #[must_use]
     pub fn sync(&mut self, sync: Sync<'_>, ticket: Ticket, now: Now) -> Option<Record> {
         match self.known(sync.claim.group_id) {

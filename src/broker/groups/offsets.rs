@@ -1,7 +1,8 @@
 //! The offsets that a group has committed, and when they go.
 //!
 //! They are kept under the topic's id, so that a topic of the same name that is created later begins without any; they
-//! go with their topic, with their group, on request, and by age (`offsets.retention.minutes`). Age counts, as in Kafka:
+//! go with their topic, with their group, on request, and by age (`offsets.retention.minutes`). Age counts, as in
+//! Kafka:
 //!
 //! | group | from | which offsets |
 //! |---|---|---|
@@ -13,10 +14,10 @@
 //! None goes by age that a transaction is about to replace, nor its group (`pending_offsets`).
 //! A commit that brought a time of its own (OffsetCommit 2-4) goes at that time, wherever an offset may go at all.
 //!
-//! A wrong clock deletes nothing (not Kafka's rule, but ours). Nothing goes by age before the wall clock has run in step
-//! with the monotonic one for the time of retention, or for an hour ([`clock::Steadiness`]). A time from which age counts
-//! that lies before 2020, or a day or more ahead, was told by a clock or a client that did not know better: it becomes the
-//! time of the check, and is journaled as that.
+//! A wrong clock deletes nothing (not Kafka's rule, but ours). Nothing goes by age before the wall clock has run in
+//! step with the monotonic one for the time of retention, or for an hour ([`clock::Steadiness`]). A time from which age
+//! counts that lies before 2020, or a day or more ahead, was told by a clock or a client that did not know better: it
+//! becomes the time of the check, and is journaled as that.
 
 pub use super::super::facts::Committed;
 use super::super::record::Record;
@@ -68,7 +69,8 @@ impl Groups {
         self.touched(id, round).offsets.insert(at, offset);
     }
 
-    /// Applies the tombstone of an offset. With its last one goes a group that has nothing else, as a replay would have it.
+    /// Applies the tombstone of an offset. With its last one goes a group that has nothing else, as a replay would have
+    /// it.
     pub fn forgotten(&mut self, id: &Arc<str>, at: PartitionId, round: u64) {
         if self.get(id).is_some() {
             self.touched(id, round).offsets.remove(&at);
@@ -130,8 +132,8 @@ fn partitions(
     own.chain(group.pending_offsets.partitions(range)).collect()
 }
 
-/// Tombstones of a group and of all its offsets. The group's own is the last, so that a part of them leaves a group with
-/// fewer offsets and never offsets without their group.
+/// Tombstones of a group and of all its offsets. The group's own is the last, so that a part of them leaves a group
+/// with fewer offsets and never offsets without their group.
 #[must_use]
 pub fn all_of(group: &Group) -> Vec<Record> {
     let gone = Record::GroupDeleted {
@@ -141,8 +143,8 @@ pub fn all_of(group: &Group) -> Vec<Record> {
     tombstones(group, doomed).chain([gone]).collect()
 }
 
-/// What age makes of a group: times that make no sense are put right; else tombstones of what has been kept long enough,
-/// and of the group too, when it has neither members nor offsets left. The clock has to be steady.
+/// What age makes of a group: times that make no sense are put right; else tombstones of what has been kept long
+/// enough, and of the group too, when it has neither members nor offsets left. The clock has to be steady.
 pub fn aged(
     group: &Group,
     wall_ms: i64,

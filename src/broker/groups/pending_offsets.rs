@@ -1,9 +1,9 @@
 //! Offsets that transactions bring: they become the group's own when the transaction commits, and else go.
 //!
-//! Until then they belong to the transaction's producer. Nobody reads them; who asks for stable offsets is told of their
-//! partitions that they are not (88). While a partition has any, the offset that the group has of it does not go by age,
-//! and neither does the group. They go early with their topic, with their group, and by OffsetDelete, and nothing is left
-//! for the end of the transaction then.
+//! Until then they belong to the transaction's producer. Nobody reads them; who asks for stable offsets is told of
+//! their partitions that they are not (88). While a partition has any, the offset that the group has of it does not go
+//! by age, and neither does the group. They go early with their topic, with their group, and by OffsetDelete, and
+//! nothing is left for the end of the transaction then.
 //!
 //! As in Kafka the newest commit stays, and a commit is as new as its request, not as the end of its transaction.
 //! `Committed::order` tells that, by partition; it is journaled, so that it holds after a restart:
@@ -190,8 +190,8 @@ impl Group {
 }
 
 /// What the end of a producer's transaction means for the offsets that it has brought for these groups: they become
-/// the groups' own where they have not been overtaken, or go. Wherever the list is cut, what is left of it comes out again
-/// when this is asked once more.
+/// the groups' own where they have not been overtaken, or go. Wherever the list is cut, what is left of it comes out
+/// again when this is asked once more.
 #[must_use]
 pub fn ended(
     groups: &Groups,

@@ -1,8 +1,8 @@
 //! A static member that comes back without its id: it takes the place of its predecessor (KIP-345).
 //!
 //! In a stable group nothing needs to be shared out anew, as long as the protocol stays: the newcomer has the
-//! predecessor's assignment, and the group is journaled with its new id. Its client's name and address stay those of the
-//! predecessor, as in Kafka.
+//! predecessor's assignment, and the group is journaled with its new id. Its client's name and address stay those of
+//! the predecessor, as in Kafka.
 
 use super::super::facts::Generation;
 use super::super::record::Record;
@@ -64,8 +64,8 @@ impl Work<'_> {
         }
     }
 
-    /// The newcomer is in the stable group and is told so. A leader that does not know that it may skip the assignment is
-    /// not told that it is the leader.
+    /// The newcomer is in the stable group and is told so. A leader that does not know that it may skip the assignment
+    /// is not told that it is the leader.
     fn take_place(
         &mut self,
         join: &Join<'_>,

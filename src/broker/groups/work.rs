@@ -61,8 +61,8 @@ impl Work<'_> {
         None
     }
 
-    /// Takes a member out, or an id that waits for its member. If it waits for an answer it hears that it is unknown, so
-    /// that it comes again if it is still there. The leader's place goes to anybody.
+    /// Takes a member out, or an id that waits for its member. If it waits for an answer it hears that it is unknown,
+    /// so that it comes again if it is still there. The leader's place goes to anybody.
     pub(super) fn remove(&mut self, member_id: &str) {
         self.group.pending.remove(member_id);
         let Some(member) = self.group.members.remove(member_id) else {

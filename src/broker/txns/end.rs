@@ -12,8 +12,9 @@
 //! | CompleteCommit | done | its |
 //! | CompleteAbort | its | done |
 //!
-//! Version 2 ends move the epoch. With the epoch before (*again*) a producer repeats its EndTxn; with the current one it
-//! speaks of the next transaction, of which it may not know whether it has begun, and so may abort it wherever it is:
+//! Version 2 ends move the epoch. With the epoch before (*again*) a producer repeats its EndTxn; with the current one
+//! it speaks of the next transaction, of which it may not know whether it has begun, and so may abort it wherever it
+//! is:
 //!
 //! | state | commit again | commit | abort again | abort |
 //! |---|---|---|---|---|
@@ -39,8 +40,8 @@ pub enum Ended {
 }
 
 impl Transactions {
-    /// Decides about an EndTxn of that version of transactions. `fresh_id` is a producer id that nobody has; it is taken
-    /// if it is in the answer.
+    /// Decides about an EndTxn of that version of transactions. `fresh_id` is a producer id that nobody has; it is
+    /// taken if it is in the answer.
     ///
     /// # Errors
     /// 49, 90, 51 and 48 as the tables say.

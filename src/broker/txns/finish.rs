@@ -37,8 +37,8 @@ impl Transactions {
         }
     }
 
-    /// Whether there is an end that may be written when that round is durable. The first one tells: those behind it were
-    /// decided later, or were put off before and wait for one round more at most.
+    /// Whether there is an end that may be written when that round is durable. The first one tells: those behind it
+    /// were decided later, or were put off before and wait for one round more at most.
     #[must_use]
     pub fn has_end(&self, synced_round: u64) -> bool {
         let txn = self.ending.front().and_then(|id| self.get(id));

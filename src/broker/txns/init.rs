@@ -1,5 +1,5 @@
-//! InitProducerId with a transactional id: the producer gets an id and an epoch that nobody has had with it, and whoever
-//! had it before is shut out. An open transaction is aborted first, and the producer asks again.
+//! InitProducerId with a transactional id: the producer gets an id and an epoch that nobody has had with it, and
+//! whoever had it before is shut out. An open transaction is aborted first, and the producer asks again.
 
 use super::standing;
 use super::{Init, Transactions};
@@ -17,7 +17,8 @@ pub enum Initialized {
 }
 
 impl Transactions {
-    /// Decides about an InitProducerId. `fresh_id` is a producer id that nobody has; it is taken if it is in the answer.
+    /// Decides about an InitProducerId. `fresh_id` is a producer id that nobody has; it is taken if it is in the
+    /// answer.
     ///
     /// # Errors
     /// 90 for a producer that somebody has overtaken, 51 while an end is being written, -1 see `Standing::initialized`.

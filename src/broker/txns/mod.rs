@@ -15,24 +15,24 @@
 //! The way of a Produce in a transaction:
 //!
 //! 1. `api::produce`: `admit` asks
-//! 2. `transactor`: `Broker::admit_produce` asks the log whether it has the transaction open, and if not
+//! 2. `txn_coordinator`: `Broker::admit_produce` asks the log whether it has the transaction open, and if not
 //! 3. `txns::join`: `Transactions::admit` answers the records by which the partition joins;
-//! 4. `transactor`: `Broker::join` journals them. Then the batch is appended.
+//! 4. `txn_coordinator`: `Broker::join` journals them. Then the batch is appended.
 //!
 //! The way of an EndTxn:
 //!
 //! 1. `api::end_txn`: `handle` asks
-//! 2. `transactor`: `Broker::end_transaction`, and that
+//! 2. `txn_coordinator`: `Broker::end_transaction`, and that
 //! 3. `txns::end`: `Transactions::end`, which answers where the id stands then;
-//! 4. `transactor`: `Broker::decide` journals that. When it is durable, the client is answered, and
-//! 5. `transactor::ends`: `finish_transactions` takes the end (`txns::finish`); `finish` and `mark` write the markers, and
-//!    what `Txn::marked` says of them is journaled.
+//! 4. `txn_coordinator`: `Broker::decide` journals that. When it is durable, the client is answered, and
+//! 5. `txn_coordinator::ends`: `finish_transactions` takes the end (`txns::finish`); `finish` and `mark` write the
+//!    markers, and what `Txn::marked` says of them is journaled.
 //!
-//! Everything lasting is journaled: where a transactional id stands (`standing`), its partitions, its groups. It changes
-//! only by what is applied here, in live operation and in replay. Transient are the timers and the list of transactions
-//! whose end is decided. No state is "pending" as in Kafka, for a turn is atomic. Decisions are pure: they answer records,
-//! and what follows from a record is done where it is applied. The rules are those of Kafka 4.3, by the version of the
-//! *request*; ends that nobody has asked for follow the finalized `transaction.version`.
+//! Everything lasting is journaled: where a transactional id stands (`standing`), its partitions, its groups. It
+//! changes only by what is applied here, in live operation and in replay. Transient are the timers and the list of
+//! transactions whose end is decided. No state is "pending" as in Kafka, for a turn is atomic. Decisions are pure: they
+//! answer records, and what follows from a record is done where it is applied. The rules are those of Kafka 4.3, by the
+//! version of the *request*; ends that nobody has asked for follow the finalized `transaction.version`.
 //!
 //! # The order of durability
 //!
@@ -44,16 +44,17 @@
 //!    (`Storage::append`); a partition joins, at the latest, in the same round as its first batch. After a cut between
 //!    the two the log has an open transaction that the journal does not know. The log is believed: the partition is
 //!    *adopted* (`adopt`).
-//! 2. The decision is journaled together with the fate of the groups' offsets, in the round of the last batch or a later
-//!    one. The producer is answered when that round is durable. Where there are more offsets than fit into a group of the
-//!    journal the decision is the first, and a start finishes what is left.
-//! 3. Only when the decision is durable do markers follow, a bounded number in a turn; that a partition has its marker is
-//!    journaled in the round of the marker, and that all have it too. A full disk puts the end off, and nothing else.
+//! 2. The decision is journaled together with the fate of the groups' offsets, in the round of the last batch or a
+//!    later one. The producer is answered when that round is durable. Where there are more offsets than fit into a
+//!    group of the journal the decision is the first, and a start finishes what is left.
+//! 3. Only when the decision is durable do markers follow, a bounded number in a turn; that a partition has its marker
+//!    is journaled in the round of the marker, and that all have it too. A full disk puts the end off, and nothing
+//!    else.
 //! 4. After a cut between a marker and that record the marker comes a second time. Behind the first one there may be
 //!    records of the producer's next transaction by then. In version 2 they carry the epoch of the marker, by which a
-//!    log knows that it has had the marker, and refuses it. In version 1 nothing tells the two transactions apart, so the
-//!    next one may write only when the completion of this one is durable. Likewise nobody may write with an epoch from
-//!    InitProducerId before that is durable.
+//!    log knows that it has had the marker, and refuses it. In version 1 nothing tells the two transactions apart, so
+//!    the next one may write only when the completion of this one is durable. Likewise nobody may write with an epoch
+//!    from InitProducerId before that is durable.
 //! 5. After a start, no transaction goes on before every log is loaded, every decided end has been carried on, and what
 //!    logs have open has its transaction again or is aborted. Readers of committed records wait all the while for the
 //!    transactions that are open in the logs.
@@ -97,8 +98,8 @@ pub struct Transactions {
     by_producer: BTreeMap<i64, Arc<str>>,
     /// When an open transaction is aborted, or an end is tried again.
     timers: Timers<Arc<str>>,
-    /// Whose end is decided and to be written, in the order of the decisions; those of before a start are the first, and
-    /// those that were put off come to the end of the list when their time has come. Until then they are not in it.
+    /// Whose end is decided and to be written, in the order of the decisions; those of before a start are the first,
+    /// and those that were put off come to the end of the list when their time has come. Until then they are not in it.
     ending: VecDeque<Arc<str>>,
     /// The newest round of an id that is gone.
     gone_round: u64,

@@ -1,5 +1,5 @@
-//! What a start makes of what it finds: timers begin anew, decided ends are carried on, and transactions that are open in
-//! a log find their transactional id again.
+//! What a start makes of what it finds: timers begin anew, decided ends are carried on, and transactions that are open
+//! in a log find their transactional id again.
 
 use super::super::record::Record;
 use super::Transactions;
@@ -20,11 +20,11 @@ pub struct Stray {
 /// What becomes of a stray.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Adoption {
-    /// It belongs to the transaction of that id, which is open or begins; these are to be journaled, if it was not known
-    /// there.
+    /// It belongs to the transaction of that id, which is open or begins; these are to be journaled, if it was not
+    /// known there.
     Adopted(Arc<str>, Vec<Record>),
-    /// Its transactional id has an end to be written first, by which it may go, or be the transaction behind it: that of
-    /// the same producer id, or of the one that is to follow.
+    /// Its transactional id has an end to be written first, by which it may go, or be the transaction behind it: that
+    /// of the same producer id, or of the one that is to follow.
     Later,
     /// Nobody can end it any more: it is to be aborted.
     Orphan,
@@ -42,8 +42,8 @@ impl Transactions {
         }
     }
 
-    /// What becomes of a transaction that is open in a log. Whoever has its producer id and epoch now owns it: the records
-    /// were written in the round in which the partition joined, and the journal's part of that round was lost.
+    /// What becomes of a transaction that is open in a log. Whoever has its producer id and epoch now owns it: the
+    /// records were written in the round in which the partition joined, and the journal's part of that round was lost.
     #[must_use]
     pub fn adopt(&self, stray: &Stray, now: Now) -> Adoption {
         let Some(txn) = self.of_producer(stray.producer.id) else {

@@ -67,9 +67,9 @@ impl Standing {
         Ok(())
     }
 
-    /// Whether this was its producer before the last end of version 2, be it that this end has used up the epochs of the
-    /// id. The very last epoch stays with an idle id only when it has shut a producer out: nobody goes on with that, as
-    /// would be possible in Kafka.
+    /// Whether this was its producer before the last end of version 2, be it that this end has used up the epochs of
+    /// the id. The very last epoch stays with an idle id only when it has shut a producer out: nobody goes on with
+    /// that, as would be possible in Kafka.
     pub(super) fn was(&self, producer: Producer) -> bool {
         let Producer { id, epoch } = self.producer;
         let shuts_out = epoch == i16::MAX && self.state.is_idle();
@@ -90,8 +90,8 @@ impl Standing {
     /// the last such step gets the same again.
     ///
     /// # Errors
-    /// 90 when it has another epoch. -1 when no epoch is left, as in Kafka: then only a producer without an epoch, or with
-    /// the last one, gets on.
+    /// 90 when it has another epoch. -1 when no epoch is left, as in Kafka: then only a producer without an epoch, or
+    /// with the last one, gets on.
     pub(super) fn initialized(
         self,
         timeout_ms: i32,
@@ -144,8 +144,8 @@ impl Standing {
         }
     }
 
-    /// The end of the transaction is decided. Version 2 may abort where there is none. `fresh_id` is taken where this end
-    /// uses up the epochs.
+    /// The end of the transaction is decided. Version 2 may abort where there is none. `fresh_id` is taken where this
+    /// end uses up the epochs.
     pub(super) fn prepared(
         self,
         commits: bool,

@@ -57,7 +57,8 @@ impl<C: Core> Exchange<C> {
             .is_none_or(|conn| matches!(conn.phase, Phase::Lingering))
     }
 
-    /// Where arriving bytes are to be put; empty for a connection that is not there. Every call is followed by `filled`.
+    /// Where arriving bytes are to be put; empty for a connection that is not there. Every call is followed by
+    /// `filled`.
     pub fn space(&mut self, id: ConnId) -> &mut [u8] {
         let Some(conn) = self.conns.get_mut(id) else {
             return &mut [];
@@ -169,8 +170,8 @@ impl<C: Core> Exchange<C> {
         }
     }
 
-    /// Starts the clean stop: requests that have not been handled never will be, parked ones get their last call in the next turn,
-    /// then the core closes.
+    /// Starts the clean stop: requests that have not been handled never will be, parked ones get their last call in the
+    /// next turn, then the core closes.
     pub fn begin_stop(&mut self, now: Mono) {
         if self.stop == Stop::No {
             self.stop = Stop::Asked;

@@ -34,7 +34,8 @@ impl<C: Core> Exchange<C> {
         spent
     }
 
-    /// Asks the handler for the connection's first frame. Answers the frame's length if the next one may follow at once.
+    /// Asks the handler for the connection's first frame. Answers the frame's length if the next one may follow at
+    /// once.
     fn ask(
         &mut self,
         now: Now,

@@ -586,8 +586,8 @@ struct Client {
     got: Vec<u8>,
 }
 
-/// Random requests in pieces, closes, rounds that take their time and clock steps: between turns the invariants hold, and at the end
-/// every request of every open connection has been answered, once and in order.
+/// Random requests in pieces, closes, rounds that take their time and clock steps: between turns the invariants hold,
+/// and at the end every request of every open connection has been answered, once and in order.
 fn simulate(seed: u64) {
     let mut dice = Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
     let mut b = slow();

@@ -165,7 +165,8 @@ impl<C: Core> Server<C> {
     }
 }
 
-/// Reads until the socket would block, the exchange has enough, or the turn's share is spent. A read that does not fill its space has emptied the socket, unless the peer's end is still to come.
+/// Reads until the socket would block, the exchange has enough, or the turn's share is spent. A read that does not fill
+/// its space has emptied the socket, unless the peer's end is still to come.
 fn drain<C: Core>(
     socket: &mut Socket,
     exchange: &mut Exchange<C>,

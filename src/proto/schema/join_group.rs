@@ -4,7 +4,8 @@ use crate::proto::error::ErrorCode;
 use crate::proto::wire::wire;
 
 wire! {
-    /// Let me in; an empty member id asks for a new one. Without a rebalance timeout (version 0) the session timeout counts.
+    /// Let me in; an empty member id asks for a new one. Without a rebalance timeout (version 0) the session timeout
+    /// counts.
     struct JoinGroupRequest<'a> {
         group_id:             &'a str,
         session_timeout_ms:   i32,
@@ -16,7 +17,8 @@ wire! {
         reason:               Option<&'a str> [8..],
     }
 
-    /// One way of sharing out the work that the member knows, in order of its preference, and what it says to the leader.
+    /// One way of sharing out the work that the member knows, in order of its preference, and what it says to the
+    /// leader.
     struct JoinGroupRequestProtocol<'a> {
         name:     &'a str,
         metadata: &'a [u8],

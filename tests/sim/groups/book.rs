@@ -511,8 +511,8 @@ impl Book {
         }
     }
 
-    /// Whether the member has been thrown out with reason: its session, or the time to join again, has passed since it was
-    /// heard (`heard` in the present life, or none), or somebody has asked for it.
+    /// Whether the member has been thrown out with reason: its session, or the time to join again, has passed since it
+    /// was heard (`heard` in the present life, or none), or somebody has asked for it.
     pub fn may_be_out(
         &mut self,
         group: &str,

@@ -1,8 +1,8 @@
 //! What a group has committed.
 //!
-//! Every commit has an offset that no other has, so an offset tells which commit it is: who sent it, with what text, and
-//! whether it was refused. A committed offset is a [`Register`]: an acknowledged one never goes back, and what was once
-//! shown stays. It goes for one of four reasons: its topic, its group, a request, or its age.
+//! Every commit has an offset that no other has, so an offset tells which commit it is: who sent it, with what text,
+//! and whether it was refused. A committed offset is a [`Register`]: an acknowledged one never goes back, and what was
+//! once shown stays. It goes for one of four reasons: its topic, its group, a request, or its age.
 
 use super::register::Register;
 use crate::ledger::State;

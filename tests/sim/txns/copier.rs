@@ -1,5 +1,5 @@
-//! Copiers: each reads the committed records of its partitions, and writes copies of them and the offsets up to which it
-//! has read in one transaction.
+//! Copiers: each reads the committed records of its partitions, and writes copies of them and the offsets up to which
+//! it has read in one transaction.
 //!
 //! It begins where its group has committed, once no transaction is undecided about that. Its seat may be taken while it
 //! copies, because it was silent for too long, or another process has its instance id: then it is a zombie, whose

@@ -16,8 +16,8 @@ impl Copies {
         self.0.extend((first..).zip(sources.iter().copied()));
     }
 
-    /// Of the committed copies each record below the committed offset of its partition has exactly one, and no other has
-    /// any. `inputs` are the offsets of committed records. Answers how many copies there are.
+    /// Of the committed copies each record below the committed offset of its partition has exactly one, and no other
+    /// has any. `inputs` are the offsets of committed records. Answers how many copies there are.
     pub fn check(
         &self,
         visible: &[u64],

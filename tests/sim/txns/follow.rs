@@ -1,7 +1,9 @@
-//! One partition, followed by a reader of committed records: what an answer hides is found as Kafka's Java client finds it.
+//! One partition, followed by a reader of committed records: what an answer hides is found as Kafka's Java client finds
+//! it.
 //!
-//! An answer brings whole batches up to the last stable offset, and a list of aborted transactions. Where a batch reaches
-//! the first offset of one of these, its producer's records do not count from there to that producer's abort marker.
+//! An answer brings whole batches up to the last stable offset, and a list of aborted transactions. Where a batch
+//! reaches the first offset of one of these, its producer's records do not count from there to that producer's abort
+//! marker.
 
 use crate::call::{self, Read};
 use crate::side::Side;

@@ -1,8 +1,8 @@
 //! What transactions were to do, what became of them, and what may therefore be read.
 //!
-//! A transaction is known by its number, and a record by its mark. Whoever has seen one record of a transaction has seen
-//! that it is committed; so the marks alone, without the broker's help, tell whether a commit was lost, a record of an
-//! abort read, a transaction torn or a record written twice.
+//! A transaction is known by its number, and a record by its mark. Whoever has seen one record of a transaction has
+//! seen that it is committed; so the marks alone, without the broker's help, tell whether a commit was lost, a record
+//! of an abort read, a transaction torn or a record written twice.
 //!
 //! Not held to be whole are: records of topics that may be deleted, and whatever is written under the transactional id
 //! that an operator meddles with.

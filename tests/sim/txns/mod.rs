@@ -1,9 +1,9 @@
 //! Transactions: producers of both versions, copiers, readers of committed records, and the history that all are held
 //! against.
 //!
-//! Several clients share each transactional id, so most of them are zombies sooner or later: a client is overtaken by the
-//! next one's InitProducerId, or by the timeout of its transaction while it pauses. Clients stop in the middle and begin
-//! anew, and repeat every request whose answer was lost. Copiers are zombies of their group, too.
+//! Several clients share each transactional id, so most of them are zombies sooner or later: a client is overtaken by
+//! the next one's InitProducerId, or by the timeout of its transaction while it pauses. Clients stop in the middle and
+//! begin anew, and repeat every request whose answer was lost. Copiers are zombies of their group, too.
 
 mod aged;
 mod asks;

@@ -1,5 +1,6 @@
 //! The coordinator under a simulated clock. After every step what it wants is journaled as the broker does it, the
-//! invariants are checked, and answers are collected: each ticket is paid once, and no ticket is paid that was not given.
+//! invariants are checked, and answers are collected: each ticket is paid once, and no ticket is paid that was not
+//! given.
 
 mod joining;
 mod leaving;

@@ -1,5 +1,5 @@
-//! Offsets that transactions bring. What is true is told after a replay of the whole journal, and after one of the newest
-//! value of every key alone.
+//! Offsets that transactions bring. What is true is told after a replay of the whole journal, and after one of the
+//! newest value of every key alone.
 
 use super::super::offsets::{self, Committed, Offsets};
 use super::*;

@@ -1,6 +1,6 @@
-//! The coordinator under a simulated clock. Logs are lists of markers; those that keep what Kafka's producer state keeps
-//! are in `random`. Rounds end when the test says so. Everything that is decided is applied as the broker does it, and
-//! read back from what the journal would have; the invariants are checked after every step.
+//! The coordinator under a simulated clock. Logs are lists of markers; those that keep what Kafka's producer state
+//! keeps are in `random`. Rounds end when the test says so. Everything that is decided is applied as the broker does
+//! it, and read back from what the journal would have; the invariants are checked after every step.
 
 mod ending;
 mod fencing;

@@ -1,6 +1,7 @@
-//! Random producers of both versions, cuts of the power, starts on a full disk, timeouts and zombies, over logs that keep
-//! what Kafka's producer state keeps. Some worlds begin where the epochs are nearly used up. A cut loses any tail of each log that no round has made durable; only where it loses none of that may the
-//! journal keep a part of what it has withheld, for a round makes logs durable first.
+//! Random producers of both versions, cuts of the power, starts on a full disk, timeouts and zombies, over logs that
+//! keep what Kafka's producer state keeps. Some worlds begin where the epochs are nearly used up. A cut loses any tail
+//! of each log that no round has made durable; only where it loses none of that may the journal keep a part of what it
+//! has withheld, for a round makes logs durable first.
 //!
 //! In the end every log must say the same of every transaction: committed where its producer was told so, aborted where
 //! it was told so or has never asked for more, and where it does not know, all or nothing. No record comes twice, and
@@ -104,8 +105,8 @@ enum Step {
     End(bool),
 }
 
-/// A producer: one request at a time, each repeated until its answer is there. A hasty one does not wait for answers, and
-/// knows what they will tell.
+/// A producer: one request at a time, each repeated until its answer is there. A hasty one does not wait for answers,
+/// and knows what they will tell.
 #[derive(Clone)]
 struct Actor {
     id: &'static str,

@@ -13,8 +13,8 @@ use crate::scripts::kit::{Topic, named_topic, topic};
 use crate::scripts::txns::producer::{OLD_END, Producer, init, is_second};
 use crate::scripts::txns::seen;
 
-/// How a transaction comes to the state in which its end is asked for; true commits. In the last one the end of an earlier
-/// one is asked for while another is open.
+/// How a transaction comes to the state in which its end is asked for; true commits. In the last one the end of an
+/// earlier one is asked for while another is open.
 const WAYS: [&[Option<bool>]; 5] = [
     &[],
     &[None],

@@ -1,13 +1,13 @@
 //! A transactional producer: it carries out one job after the other, and repeats each request until it is answered.
 //!
-//! A client of version 1 announces partitions and groups before it writes to them, and keeps its epoch. One of version 2
-//! writes at once, and gets the next epoch with the answer to EndTxn. Batches fly side by side, everything else alone.
-//! Both are told that they are overtaken only when they may be: somebody else has asked for an epoch, the time of the
-//! transaction was over, or the transactional id is forgotten.
+//! A client of version 1 announces partitions and groups before it writes to them, and keeps its epoch. One of version
+//! 2 writes at once, and gets the next epoch with the answer to EndTxn. Batches fly side by side, everything else
+//! alone. Both are told that they are overtaken only when they may be: somebody else has asked for an epoch, the time
+//! of the transaction was over, or the transactional id is forgotten.
 //!
 //! When a connection is lost, whatever was not answered is sent again on the next one. What flew on the old one may be
-//! heard long after that: it is a **ghost**. Only those of version 2 leave any, for in version 1 nothing tells a ghost's
-//! EndTxn from that of the next transaction.
+//! heard long after that: it is a **ghost**. Only those of version 2 leave any, for in version 1 nothing tells a
+//! ghost's EndTxn from that of the next transaction.
 
 mod plan;
 

@@ -126,11 +126,11 @@ impl Broker {
             // Ends that were put off and are due again.
             self.finish_some(left, now);
         }
-        if self.transactor.expiry_check <= now.mono {
+        if self.txn_coordinator.expiry_check <= now.mono {
             let every_ms = self
                 .config
                 .transaction_remove_expired_transaction_cleanup_interval_ms;
-            self.transactor.expiry_check = now.mono.plus_ms(every_ms);
+            self.txn_coordinator.expiry_check = now.mono.plus_ms(every_ms);
             self.expire_transactions(now);
         }
     }
@@ -170,7 +170,7 @@ impl Broker {
         let timers = timers.filter(|_| is_open).into_iter();
         timers
             .chain(self.next_look_at_strays())
-            .chain([self.transactor.expiry_check])
+            .chain([self.txn_coordinator.expiry_check])
             .min()
     }
 

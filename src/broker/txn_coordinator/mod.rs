@@ -35,7 +35,7 @@ pub struct Told<T, E = ErrorCode> {
 
 /// What the broker keeps beside the transactions themselves. It is transient.
 #[derive(Debug)]
-pub(super) struct Transactor {
+pub(super) struct TxnCoordinator {
     gate: Gate,
     /// Transactions that are open in logs, whose transactional id has to be found.
     strays: Vec<Stray>,
@@ -45,11 +45,11 @@ pub(super) struct Transactor {
     expiry_check: Mono,
 }
 
-impl Transactor {
+impl TxnCoordinator {
     /// That of a broker that has just started.
-    pub(super) fn new(now: Mono, config: &BrokerConfig) -> Transactor {
+    pub(super) fn new(now: Mono, config: &BrokerConfig) -> TxnCoordinator {
         let every_ms = config.transaction_remove_expired_transaction_cleanup_interval_ms;
-        Transactor {
+        TxnCoordinator {
             gate: Gate::Loading,
             strays: Vec::new(),
             strays_check: now,
@@ -67,8 +67,8 @@ impl Broker {
 
     /// Gives a transactional producer its id and epoch.
     ///
-    /// Errors: 42, 50, 14, 90; 51 while an end is being written, also one that this call has begun; 15 for a new id while
-    /// the journal is short; -1 see `Standing::initialized`.
+    /// Errors: 42, 50, 14, 90; 51 while an end is being written, also one that this call has begun; 15 for a new id
+    /// while the journal is short; -1 see `Standing::initialized`.
     pub fn init_transactions(&mut self, ask: &Init<'_>, now: Now) -> Told<Producer> {
         self.tell(ask.transactional_id, |broker| {
             ask.check(broker.config.transaction_max_timeout_ms)?;
@@ -132,8 +132,8 @@ impl Broker {
     /// is decided; else the partition has to be in the transaction, or joins it. Where the log has an older transaction
     /// of the producer open, which a start has found there and could not end yet, nothing follows it (51).
     ///
-    /// Errors: what the log says where it is not available; 47, 42, 14, 49, 90, 51; 120 when the partition is not in the
-    /// transaction; 15 while the journal is short.
+    /// Errors: what the log says where it is not available; 47, 42, 14, 49, 90, 51; 120 when the partition is not in
+    /// the transaction; 15 while the journal is short.
     pub fn admit_produce(
         &mut self,
         claim: &Claim<'_>,
@@ -163,8 +163,8 @@ impl Broker {
         })
     }
 
-    /// Whether offsets of the group may be committed in the transaction (TxnOffsetCommit): the group has to be in it, or
-    /// joins it.
+    /// Whether offsets of the group may be committed in the transaction (TxnOffsetCommit): the group has to be in it,
+    /// or joins it.
     ///
     /// Errors: 42, 14, 49, 90, 51; 120 when the group is not in the transaction; 15 while the journal is short.
     pub fn admit_offsets(
@@ -182,7 +182,8 @@ impl Broker {
         })
     }
 
-    /// Decides the end of a transaction, at the request of a client of that version. Answers as whom the producer goes on.
+    /// Decides the end of a transaction, at the request of a client of that version. Answers as whom the producer goes
+    /// on.
     ///
     /// Errors: 42, 14, 49, 90, 51, 48.
     pub fn end_transaction(
@@ -206,8 +207,8 @@ impl Broker {
         })
     }
 
-    /// Writes a marker that a client has sent (WriteTxnMarkers), and what the log says. A refusal is judged by all that is
-    /// there.
+    /// Writes a marker that a client has sent (WriteTxnMarkers), and what the log says. A refusal is judged by all that
+    /// is there.
     pub fn write_marker(
         &mut self,
         at: PartitionId,
@@ -261,8 +262,8 @@ impl Broker {
         Ok(())
     }
 
-    /// Journals what joins a transaction, whose clock runs from then on. Where a cut leaves a beginning of it, whoever was
-    /// not answered asks again, or the timeout ends what has begun.
+    /// Journals what joins a transaction, whose clock runs from then on. Where a cut leaves a beginning of it, whoever
+    /// was not answered asks again, or the timeout ends what has begun.
     fn joined(&mut self, id: &str, records: Vec<Record>, now: Now) {
         if !records.is_empty() {
             self.commit_in_parts(records);
@@ -270,7 +271,8 @@ impl Broker {
         }
     }
 
-    /// Journals a decision with what it means for offsets. The decision is the first, so that no part of the list is without it, and a start finishes what a cut leaves.
+    /// Journals a decision with what it means for offsets. The decision is the first, so that no part of the list is
+    /// without it, and a start finishes what a cut leaves.
     fn decide(&mut self, id: &str, standing: Standing) {
         let txn = self.state.transactions.get(id);
         let txn = txn.expect("only what has begun can end");

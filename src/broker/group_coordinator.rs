@@ -70,8 +70,8 @@ impl Broker {
         self.state.groups.check_commit(claim, version, now)
     }
 
-    /// Whether the group may have an offset of that partition, and so many others of the same request: while the disk is
-    /// full, only one that takes the place of another (else 15).
+    /// Whether the group may have an offset of that partition, and so many others of the same request: while the disk
+    /// is full, only one that takes the place of another (else 15).
     ///
     /// # Errors
     /// Why not.
@@ -132,8 +132,8 @@ impl Broker {
         self.commit_in_parts(doomed.unwrap_or_default())
     }
 
-    /// Deletes a group without members, and all its offsets. Answers the round that this belongs to. A cut may leave the
-    /// group, with fewer offsets: it is deleted when that is asked again.
+    /// Deletes a group without members, and all its offsets. Answers the round that this belongs to. A cut may leave
+    /// the group, with fewer offsets: it is deleted when that is asked again.
     ///
     /// # Errors
     /// 69 when there is no such group, 68 when it has members.
@@ -143,8 +143,8 @@ impl Broker {
         Ok(self.commit_in_parts(records))
     }
 
-    /// After the replay: sessions begin anew, and offsets of topics that are not there any more go. A deletion of a topic
-    /// that was cut off leaves such offsets.
+    /// After the replay: sessions begin anew, and offsets of topics that are not there any more go. A deletion of a
+    /// topic that was cut off leaves such offsets.
     pub(super) fn resume_groups(&mut self, now: Now) {
         let topics = &self.state.topics;
         let orphans = self.state.groups.offsets_where(|at| !topics.has(at.topic));

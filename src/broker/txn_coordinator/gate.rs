@@ -33,7 +33,7 @@ impl Broker {
     /// # Errors
     /// 14 until then.
     pub fn check_transactions(&self) -> Result<(), ErrorCode> {
-        match self.transactor.gate {
+        match self.txn_coordinator.gate {
             Gate::Open => Ok(()),
             _ => Err(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS),
         }
@@ -53,7 +53,7 @@ impl Broker {
     }
 
     pub(super) fn is_loading_transactions(&self) -> bool {
-        self.transactor.gate == Gate::Loading
+        self.txn_coordinator.gate == Gate::Loading
     }
 
     /// When every log is loaded, what is open in them is noted, and ends may be written.
@@ -61,8 +61,8 @@ impl Broker {
         if !self.is_loading_transactions() || self.storage.loading() > 0 {
             return;
         }
-        self.transactor.gate = Gate::Finishing;
-        self.transactor.strays = self.storage.logs().flat_map(open_in).collect();
+        self.txn_coordinator.gate = Gate::Finishing;
+        self.txn_coordinator.strays = self.storage.logs().flat_map(open_in).collect();
     }
 
     /// When every decided end has been carried on as far as it can be, transactions go on.
@@ -70,7 +70,7 @@ impl Broker {
         if self.state.transactions.has_end(self.rounds.synced) {
             return;
         }
-        if std::mem::replace(&mut self.transactor.gate, Gate::Open) != Gate::Open {
+        if std::mem::replace(&mut self.txn_coordinator.gate, Gate::Open) != Gate::Open {
             self.signals.push(Signal {
                 key: Key::Transactions,
                 bytes: usize::MAX,
@@ -82,18 +82,18 @@ impl Broker {
     /// settled now is looked at again later.
     pub(super) fn settle_strays(&mut self, now: Now) {
         let is_due = self.next_look_at_strays().is_some_and(|at| at <= now.mono);
-        if self.transactor.gate != Gate::Open || !is_due {
+        if self.txn_coordinator.gate != Gate::Open || !is_due {
             return;
         }
-        self.transactor.strays_check = now.mono.plus_ms(RETRY_MS);
-        for stray in std::mem::take(&mut self.transactor.strays) {
+        self.txn_coordinator.strays_check = now.mono.plus_ms(RETRY_MS);
+        for stray in std::mem::take(&mut self.txn_coordinator.strays) {
             self.settle_stray(stray, now);
         }
     }
 
     pub(super) fn next_look_at_strays(&self) -> Option<Mono> {
-        let at = self.transactor.strays_check;
-        (!self.transactor.strays.is_empty()).then_some(at)
+        let at = self.txn_coordinator.strays_check;
+        (!self.txn_coordinator.strays.is_empty()).then_some(at)
     }
 
     fn settle_stray(&mut self, stray: Stray, now: Now) {
@@ -105,7 +105,7 @@ impl Broker {
         }
         match self.state.transactions.adopt(&stray, now) {
             Adoption::Adopted(id, records) => self.joined(&id, records, now),
-            Adoption::Later => self.transactor.strays.push(stray),
+            Adoption::Later => self.txn_coordinator.strays.push(stray),
             Adoption::Orphan => self.abort_orphan(stray, now),
         }
     }
@@ -128,20 +128,20 @@ impl Broker {
             transaction_version: TxnVersion::V1.level(),
         };
         if self.mark(stray.at, marker, now) == Marked::Later {
-            self.transactor.strays.push(stray);
+            self.txn_coordinator.strays.push(stray);
         }
     }
 
     /// What must hold between turns.
     pub(in crate::broker) fn check_transaction_invariants(&self) {
         self.state.transactions.check_invariants();
-        if self.transactor.gate != Gate::Open {
+        if self.txn_coordinator.gate != Gate::Open {
             return;
         }
         for open in self.storage.logs().flat_map(open_in) {
             let txn = self.state.transactions.of_producer(open.producer.id);
             let is_known = txn.is_some_and(|txn| txn.partitions.contains(&open.at));
-            let is_stray = self.transactor.strays.contains(&open);
+            let is_stray = self.txn_coordinator.strays.contains(&open);
             assert!(is_known || is_stray, "{open:?} is in its transaction");
         }
     }
