@@ -9,6 +9,7 @@
 pub mod apache;
 pub mod ask;
 pub mod broker;
+pub mod committed;
 pub mod conversation;
 pub mod dir;
 pub mod feeder;

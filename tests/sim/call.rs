@@ -96,8 +96,8 @@ pub struct Read {
     pub header: BatchHeader,
     /// The marks of its records, in order; none in the end of a transaction.
     pub marks: Vec<u64>,
-    /// Of the end of a transaction: whether it commits.
-    pub commits: Option<bool>,
+    /// The end of a transaction, if it is one.
+    pub marker: Option<EndMarker>,
 }
 
 /// The batches of a fetch, each of which must be whole and right.
@@ -106,14 +106,14 @@ pub fn batches(mut bytes: &[u8]) -> Vec<Read> {
     while !bytes.is_empty() {
         let (batch, rest) = Batch::split_first(bytes).expect("whole batches");
         batch.check_crc().expect("the checksum of a batch");
-        let commits = EndMarker::of(&batch).map(|end| end.commits);
+        let marker = EndMarker::of(&batch);
         let records = batch.records(batch.payload());
-        let records = records.filter(|_| commits.is_none());
+        let records = records.filter(|_| marker.is_none());
         let marks = records.map(|record| mark(record.expect("a record").value));
         found.push(Read {
             header: *batch.header(),
             marks: marks.collect(),
-            commits,
+            marker,
         });
         bytes = rest;
     }

@@ -534,7 +534,7 @@ impl Ledger {
         let mut newest: BTreeMap<u64, u64> = BTreeMap::new();
         let mut sequences: BTreeMap<(i64, i16), i32> = BTreeMap::new();
         let mut epoch = 0;
-        for Read { header, marks, .. } in batches.iter().filter(|batch| batch.commits.is_none()) {
+        for Read { header, marks, .. } in batches.iter().filter(|batch| batch.marker.is_none()) {
             assert!(
                 header.partition_leader_epoch >= epoch,
                 "{title}: a leader epoch went back"

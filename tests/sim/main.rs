@@ -32,6 +32,8 @@
 
 mod admin;
 mod call;
+#[path = "../common/committed.rs"]
+mod committed;
 mod fetcher;
 mod groups;
 mod journal;

@@ -2,7 +2,6 @@
 //! the records of the transactions that Fetch lists as aborted, and with what that list promises checked. And what a
 //! group has committed.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use chronikd::proto::batch::{Batch, EndMarker};
@@ -15,6 +14,7 @@ use chronikd::proto::schema::offset_fetch::{
 };
 use chronikd::proto::{ApiKey, Records};
 
+use crate::common::committed::Committed;
 use crate::common::kafka::{Kafka, read_body};
 use crate::common::server::Server;
 
@@ -89,30 +89,18 @@ fn kept(found: &PartitionData<'_>, next: &mut i64) -> Vec<(i64, String)> {
         return Vec::new();
     };
     let from = *next;
-    let mut aborted = found.aborted_transactions.clone().expect("a list");
+    let aborted = found.aborted_transactions.clone().expect("a list");
     // Apache Kafka has them in the order of their ends.
     assert!(
         aborted.is_sorted_by_key(|one| one.first_offset) || Server::is_oracle(),
         "by offset"
     );
-    aborted.sort_by_key(|one| one.first_offset);
-    let mut aborted = aborted.iter().peekable();
-    let mut aborting = BTreeSet::new();
+    let mut committed = Committed::new(&aborted);
     let mut kept = Vec::new();
     while let Ok((batch, rest)) = Batch::split_first(bytes) {
         bytes = rest;
-        let header = *batch.header();
-        let last_offset = header.base_offset + i64::from(header.last_offset_delta);
-        *next = last_offset + 1;
-        while let Some(one) = aborted.next_if(|one| one.first_offset <= last_offset) {
-            aborting.insert(one.producer_id);
-        }
-        if header.attributes.is_control() {
-            if EndMarker::of(&batch).is_some_and(|marker| !marker.commits) {
-                aborting.remove(&header.producer_id);
-            }
-        } else if !(header.attributes.is_transactional() && aborting.contains(&header.producer_id))
-        {
+        *next = batch.header().next_offset();
+        if committed.counts(batch.header(), EndMarker::of(&batch)) {
             kept.extend(values(&batch).into_iter().filter(|(at, _)| *at >= from));
         }
     }

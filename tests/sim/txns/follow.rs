@@ -1,20 +1,15 @@
-//! One partition, followed by a reader of committed records: what an answer hides is found as Kafka's Java client finds
-//! it.
-//!
-//! An answer brings whole batches up to the last stable offset, and a list of aborted transactions. Where a batch
-//! reaches the first offset of one of these, its producer's records do not count from there to that producer's abort
-//! marker.
+//! One partition, followed by a reader of committed records (`committed`).
 
 use crate::call::{self, Read};
+use crate::committed::Committed;
 use crate::side::Side;
 use chronikd::broker::wait::ConnId;
 use chronikd::proto::ApiKey;
 use chronikd::proto::error::ErrorCode;
 use chronikd::proto::schema::fetch::{
-    AbortedTransaction, FetchPartition, FetchRequest, FetchResponse, FetchTopic, PartitionData,
+    FetchPartition, FetchRequest, FetchResponse, FetchTopic, PartitionData,
 };
 use chronikd::storage::PartitionId;
-use std::collections::BTreeSet;
 
 /// Before it, partitions are named.
 const FIRST_BY_ID: i16 = 13;
@@ -108,12 +103,14 @@ impl Follow {
         assert!(stable >= self.floor, "the last stable offset went back");
         assert!(stable <= data.high_watermark);
         let aborted = data.aborted_transactions.as_deref();
-        let mut filter = Filter::new(aborted.expect("a list, for it was asked for"));
+        let aborted = aborted.expect("a list, for it was asked for");
+        assert!(aborted.is_sorted_by_key(|it| it.first_offset));
+        let mut committed = Committed::new(aborted);
         for batch in call::batches(data.records.bytes().unwrap_or_default()) {
             let next = batch.header.next_offset();
             assert!(next <= stable, "read beyond the last stable offset");
             side.ledger.saw(self.at, &batch, self.position);
-            if filter.counts(&batch) {
+            if committed.counts(&batch.header, batch.marker) {
                 self.count(side, &batch);
             }
             self.position = next;
@@ -127,43 +124,5 @@ impl Follow {
                 self.counted.push((offset, *mark));
             }
         }
-    }
-}
-
-/// What hides aborted records in one answer.
-struct Filter {
-    /// First offsets and producer ids, the nearest last.
-    ahead: Vec<(i64, i64)>,
-    aborting: BTreeSet<i64>,
-}
-
-impl Filter {
-    fn new(aborted: &[AbortedTransaction]) -> Filter {
-        let pairs = aborted.iter().map(|it| (it.first_offset, it.producer_id));
-        let mut ahead: Vec<(i64, i64)> = pairs.collect();
-        assert!(ahead.is_sorted_by_key(|(first, _)| *first));
-        ahead.reverse();
-        Filter {
-            ahead,
-            aborting: BTreeSet::new(),
-        }
-    }
-
-    /// Whether the records of the next batch count.
-    fn counts(&mut self, batch: &Read) -> bool {
-        let header = &batch.header;
-        while let Some((_, id)) = self
-            .ahead
-            .pop_if(|(first, _)| *first <= header.last_offset())
-        {
-            self.aborting.insert(id);
-        }
-        if let Some(commits) = batch.commits {
-            if !commits {
-                self.aborting.remove(&header.producer_id);
-            }
-            return false;
-        }
-        !header.attributes.is_transactional() || !self.aborting.contains(&header.producer_id)
     }
 }
