@@ -30,7 +30,8 @@ impl Committed {
         }
     }
 
-    /// Whether the records of the next batch count. A control batch has none; `marker` is the end that it holds, if any.
+    /// Whether the records of the next batch count. A control batch has none; `marker` is the end that it holds, if
+    /// any.
     pub fn counts(&mut self, header: &BatchHeader, marker: Option<EndMarker>) -> bool {
         let reached = |(first, _): &mut (i64, i64)| *first <= header.last_offset();
         while let Some((_, producer_id)) = self.ahead.pop_if(reached) {
