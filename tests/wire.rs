@@ -77,6 +77,7 @@ messages! {
     EndTxn: end_txn EndTxnRequest EndTxnResponse;
     WriteTxnMarkers: write_txn_markers WriteTxnMarkersRequest WriteTxnMarkersResponse;
     TxnOffsetCommit: txn_offset_commit TxnOffsetCommitRequest TxnOffsetCommitResponse;
+    CreatePartitions: create_partitions CreatePartitionsRequest CreatePartitionsResponse;
     DeleteGroups: delete_groups DeleteGroupsRequest DeleteGroupsResponse;
     OffsetDelete: offset_delete OffsetDeleteRequest OffsetDeleteResponse;
     UpdateFeatures: update_features UpdateFeaturesRequest UpdateFeaturesResponse;

@@ -170,7 +170,7 @@ fn assigned_count(broker: &Broker, topic: &CreatableTopic<'_>) -> Result<i32, Re
                 "Found multiple manual partition assignments for partition {partition_index}"
             ));
         }
-        check_replicas(broker.identity.node_id, broker_ids)?;
+        topic_creation::check_replicas(broker.identity.node_id, broker_ids)?;
     }
     let consecutive = assigned
         .iter()
@@ -180,25 +180,6 @@ fn assigned_count(broker: &Broker, topic: &CreatableTopic<'_>) -> Result<i32, Re
         return refusal("partitions should be a consecutive 0-based integer sequence".to_owned());
     }
     Ok(i32::try_from(assigned.len()).unwrap_or(i32::MAX))
-}
-
-fn check_replicas(node_id: i32, replicas: &[i32]) -> Result<(), Refusal> {
-    let what = match replicas {
-        [] => "an empty replica list".to_owned(),
-        [id] if *id == node_id => return Ok(()),
-        _ => match replicas.iter().filter(|&&id| id != node_id).min() {
-            Some(&id) if id < node_id || !has_twice(replicas, node_id) => {
-                format!("broker {id}, but no such broker is registered")
-            }
-            _ => format!("the broker {node_id} more than once"),
-        },
-    };
-    let message = format!("The manual partition assignment includes {what}.");
-    Err(Refusal::new(ErrorCode::INVALID_REPLICA_ASSIGNMENT, message))
-}
-
-fn has_twice(replicas: &[i32], id: i32) -> bool {
-    replicas.iter().filter(|&&replica| replica == id).count() > 1
 }
 
 fn effective<'a>(
@@ -223,7 +204,7 @@ fn refused(name: &str, refusal: Refusal) -> CreatableTopicResult<'_> {
         name,
         topic_id: Uuid::ZERO,
         error_code: refusal.code,
-        error_message: Some(refusal.message.into()),
+        error_message: refusal.message.map(Into::into),
         configs: Some(Vec::new()),
         ..Default::default()
     }

@@ -149,6 +149,6 @@ fn row(verdict: &Verdict) -> DeletableTopicResult<'_> {
         name: verdict.name.as_deref(),
         topic_id: verdict.topic_id,
         error_code: refusal.map_or(ErrorCode::NONE, |refusal| refusal.code),
-        error_message: refusal.map(|refusal| (*refusal.message).into()),
+        error_message: refusal.and_then(|refusal| Some(refusal.message.as_deref()?.into())),
     }
 }

@@ -8,6 +8,7 @@ mod add_offsets_to_txn;
 mod add_partitions_to_txn;
 mod api_versions;
 mod codes;
+mod create_partitions;
 mod create_topics;
 mod delete_groups;
 mod delete_topics;
@@ -262,6 +263,7 @@ fn dispatch(
         ApiKey::EndTxn => to!(end_txn::handle),
         ApiKey::WriteTxnMarkers => to!(write_txn_markers::handle),
         ApiKey::TxnOffsetCommit => to!(txn_offset_commit::handle),
+        ApiKey::CreatePartitions => to!(create_partitions::handle),
         ApiKey::DeleteGroups => to!(delete_groups::handle),
         ApiKey::OffsetDelete => to!(offset_delete::handle),
         ApiKey::UpdateFeatures => to!(update_features::handle),

@@ -1,5 +1,5 @@
-//! The rules of creating a topic, for CreateTopics and for Metadata with auto-creation. The messages are
-//! Kafka's, for people search for them.
+//! The rules of creating topics and partitions, for CreateTopics, for Metadata with auto-creation and for requests
+//! that assign replicas. The messages are Kafka's, for people search for them.
 
 use crate::broker::Broker;
 use crate::broker::topics::name_problem;
@@ -25,14 +25,24 @@ pub(super) struct Creation<'a> {
 #[derive(Debug)]
 pub(super) struct Refusal {
     pub(super) code: ErrorCode,
-    pub(super) message: String,
+    /// `None` where Kafka leaves it to the client to explain the code.
+    pub(super) message: Option<String>,
 }
 
 impl Refusal {
     pub(super) fn new(code: ErrorCode, message: impl Into<String>) -> Refusal {
         Refusal {
             code,
-            message: message.into(),
+            message: Some(message.into()),
+        }
+    }
+}
+
+impl From<ErrorCode> for Refusal {
+    fn from(code: ErrorCode) -> Refusal {
+        Refusal {
+            code,
+            message: None,
         }
     }
 }
@@ -99,6 +109,26 @@ pub(super) fn check_room(broker: &Broker, partition_count: i32) -> Result<(), Re
     ))
 }
 
+/// Whether the replicas that are assigned to a partition are this broker, once, and no other.
+pub(super) fn check_replicas(node_id: i32, replicas: &[i32]) -> Result<(), Refusal> {
+    let what = match replicas {
+        [] => "an empty replica list".to_owned(),
+        [id] if *id == node_id => return Ok(()),
+        _ => match replicas.iter().filter(|&&id| id != node_id).min() {
+            Some(&id) if id < node_id || !has_twice(replicas, node_id) => {
+                format!("broker {id}, but no such broker is registered")
+            }
+            _ => format!("the broker {node_id} more than once"),
+        },
+    };
+    let message = format!("The manual partition assignment includes {what}.");
+    Err(Refusal::new(ErrorCode::INVALID_REPLICA_ASSIGNMENT, message))
+}
+
+fn has_twice(replicas: &[i32], id: i32) -> bool {
+    replicas.iter().filter(|&&replica| replica == id).count() > 1
+}
+
 /// Creates a checked topic. Answers its id.
 pub(super) fn create(
     broker: &mut Broker,
@@ -113,21 +143,29 @@ pub(super) fn create(
     } = creation;
     match broker.create_topic(id, name, partition_count, settings, now) {
         Ok(_) => Ok(id),
-        Err(e) => {
-            broker.complain(
-                now.mono,
-                format_args!("topic {name} could not be created: {e}"),
-            );
-            let what = match e.kind() {
-                _ if disk::is_full(&e) => "The disk is full.",
-                io::ErrorKind::ResourceBusy => {
-                    "A topic of that name was just deleted, and its files are still in use: try again."
-                }
-                _ => "The disk refused; the log says why.",
-            };
-            Err(Refusal::new(ErrorCode::KAFKA_STORAGE_ERROR, what))
-        }
+        Err(e) => Err(refused_by_disk(broker, name, &e, now)),
     }
+}
+
+/// What a client is told when the disk has not taken its partitions.
+pub(super) fn refused_by_disk(
+    broker: &mut Broker,
+    name: &str,
+    error: &io::Error,
+    now: Now,
+) -> Refusal {
+    broker.complain(
+        now.mono,
+        format_args!("partitions of topic {name} could not be created: {error}"),
+    );
+    let what = match error.kind() {
+        _ if disk::is_full(error) => "The disk is full.",
+        io::ErrorKind::ResourceBusy => {
+            "A topic of that name was just deleted, and its files are still in use: try again."
+        }
+        _ => "The disk refused; the log says why.",
+    };
+    Refusal::new(ErrorCode::KAFKA_STORAGE_ERROR, what)
 }
 
 /// What a client is told of a topic that does not exist and is not created.

@@ -44,6 +44,7 @@ use state::State;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 use topics::{Topic, Topics};
 pub use txn_coordinator::Told;
@@ -198,31 +199,12 @@ impl Broker {
         settings: BTreeMap<String, String>,
         now: Now,
     ) -> io::Result<u64> {
-        let bytes = settings
-            .iter()
-            .map(|(name, value)| name.len() + value.len());
-        if !self.may_grow(name.len() + bytes.sum::<usize>()) {
+        if !self.may_grow(name.len() + settings_bytes(&settings)) {
             return Err(io::ErrorKind::StorageFull.into());
         }
         let name: Arc<str> = name.into();
         let config = Arc::new(LogConfig::new(&self.config, &settings));
-        for partition in 0..partition_count {
-            let at = PartitionId {
-                topic: id,
-                partition,
-            };
-            if let Err(e) = self.storage.create(at, &name, &config, now) {
-                for partition in 0..=partition {
-                    let at = PartitionId {
-                        topic: id,
-                        partition,
-                    };
-                    self.storage.forget(at);
-                    self.storage.delete_files(at, now);
-                }
-                return Err(e);
-            }
-        }
+        self.create_partitions(id, &name, &config, 0..partition_count, now)?;
         let name = name.to_string();
         Ok(self.commit(vec![Record::Topic {
             id,
@@ -230,6 +212,50 @@ impl Broker {
             partition_count,
             settings,
         }]))
+    }
+
+    /// Gives a topic more partitions, so that it has `partition_count`: their directories first, then the topic's
+    /// record as it is from now on. Answers its round. What a cut leaves of the directories goes with the next start.
+    ///
+    /// # Errors
+    /// What the disk says; then nothing has changed. `NotFound` when there is no such topic, `StorageFull` also where
+    /// the journal has no room for the record.
+    pub fn grow_topic(&mut self, id: Uuid, partition_count: i32, now: Now) -> io::Result<u64> {
+        let topic = self.state.topics.by_id(id);
+        let topic = topic.ok_or(io::ErrorKind::NotFound)?.clone();
+        let bytes = settings_bytes(&topic.settings);
+        if !self.may_grow(topic.name.len() + bytes) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        let numbers = topic.partition_count..partition_count;
+        self.create_partitions(id, &topic.name, &topic.config, numbers, now)?;
+        Ok(self.commit(vec![Record::Topic {
+            id,
+            name: topic.name.to_string(),
+            partition_count,
+            settings: topic.settings,
+        }]))
+    }
+
+    /// Makes the directories of partitions, all or none.
+    fn create_partitions(
+        &mut self,
+        topic: Uuid,
+        name: &Arc<str>,
+        config: &Arc<LogConfig>,
+        numbers: Range<i32>,
+        now: Now,
+    ) -> io::Result<()> {
+        let at = |partition| PartitionId { topic, partition };
+        for partition in numbers.clone() {
+            if let Err(e) = self.storage.create(at(partition), name, config, now) {
+                for partition in numbers.start..=partition {
+                    self.storage.undo_create(at(partition));
+                }
+                return Err(e);
+            }
+        }
+        Ok(())
     }
 
     /// Deletes a topic, and the offsets that groups have committed for it. It is gone at once; its files follow when
@@ -576,6 +602,13 @@ const PART_BYTES: usize = 64 << 10;
 
 /// What a fact takes in the journal besides its texts, at most.
 const FACT_BYTES: usize = 128;
+
+fn settings_bytes(settings: &BTreeMap<String, String>) -> usize {
+    let bytes = settings
+        .iter()
+        .map(|(name, value)| name.len() + value.len());
+    bytes.sum()
+}
 
 fn encoded(record: Record) -> (Record, Encoded) {
     let encoded = record.encode();

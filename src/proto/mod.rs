@@ -112,6 +112,7 @@ apis! {
     26 => EndTxn,                  0..=5,  3;
     27 => WriteTxnMarkers,         1..=2,  1;
     28 => TxnOffsetCommit,         0..=5,  3;
+    37 => CreatePartitions,        0..=3,  2;
     42 => DeleteGroups,            0..=2,  2;
     47 => OffsetDelete,            0..=0,  1;
     57 => UpdateFeatures,          0..=2,  0;

@@ -7,7 +7,8 @@
 //! | there, of this topic id | known | loaded, in the work lane |
 //! | renamed to `-delete` | known | renamed back: the record of the deletion was lost, the rename was not |
 //! | gone | known | created, or error 56 if a checkpoint says that it once was there |
-//! | `-delete`, of a topic that is noted as deleted, or without a record | not known | removed |
+//! | `-delete`, or of a topic that is noted as deleted | not known | removed |
+//! | there, without a record | not known, be its topic or not | removed at once: more partitions may be asked for again |
 //! | there, with files of a partition | not known, or of another topic id | moved to quarantine/, with a warning |
 //! | there, with other files | not known | left alone; moved to quarantine/ when a partition needs the name |
 //!
@@ -152,7 +153,7 @@ impl Storage {
                 self.strangers.insert(name.to_owned());
                 Ok(())
             }
-            (Some(id), _) if deleted.contains(&id) || self.holds_nothing(&dir)? => {
+            (Some(id), _) if deleted.contains(&id) => {
                 let away = self.root.join(names::deleted_dir(
                     topic,
                     PartitionId {
@@ -160,12 +161,15 @@ impl Storage {
                         partition,
                     },
                 ));
-                log::info!(
-                    "{name}: its creation was never acknowledged, or its deletion was; removed"
-                );
+                log::info!("{name}: its deletion was acknowledged; removed");
                 self.rename(name, &away)?;
                 self.removals.insert((now.mono, away));
                 Ok(())
+            }
+            (Some(_), _) if self.holds_nothing(&dir)? => {
+                log::info!("{name}: its creation was never acknowledged; removed");
+                self.rounds.dirs.insert(self.root.clone());
+                disk::remove_tree(&*self.disk, &dir)
             }
             _ => self.quarantine(name),
         }
@@ -290,7 +294,7 @@ impl Storage {
     /// round.
     ///
     /// # Errors
-    /// What the disk says. `forget` and `delete_files` take away what is there of it.
+    /// What the disk says. `undo_create` takes away what is there of it.
     pub fn create(
         &mut self,
         id: PartitionId,
@@ -332,6 +336,23 @@ impl Storage {
             slot.state = State::Ready(Box::new(log));
         }
         Ok(())
+    }
+
+    /// Takes back a creation of this turn, of which nobody has heard: its files hold nothing and go at once. A name
+    /// that ends with `-delete` would be in the way of the next attempt, which has the same topic id where a topic is
+    /// given more partitions. What the disk does not let go of is found there by that attempt, or by a start.
+    pub fn undo_create(&mut self, id: PartitionId) {
+        let Some(slot) = self.slots.remove(&id) else {
+            return;
+        };
+        let dir = self.root.join(names::dir(&slot.topic, id.partition));
+        self.rounds.dirs.remove(&dir);
+        match disk::remove_tree(&*self.disk, &dir) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                log::warn!("a partition that was not created is left over: {error}");
+            }
+            _ => {}
+        }
     }
 
     /// A partition of the same name that has just been deleted gives its name up, even before its

@@ -56,6 +56,7 @@ asks! {
     ListTransactions: list_transactions::ListTransactionsRequest<'static> => ListTransactionsResponse<'static>;
     UpdateFeatures: update_features::UpdateFeaturesRequest<'static> => UpdateFeaturesResponse<'static>;
     DescribeTopicPartitions: describe_topic_partitions::DescribeTopicPartitionsRequest<'static> => DescribeTopicPartitionsResponse<'static>;
+    CreatePartitions: create_partitions::CreatePartitionsRequest<'static> => CreatePartitionsResponse<'static>;
 }
 
 /// Keeps something until the suite ends.

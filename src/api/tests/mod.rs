@@ -4,6 +4,7 @@
 mod committed;
 mod features;
 mod offsets;
+mod partitions;
 mod producers;
 mod transactions;
 

@@ -1,5 +1,6 @@
 //! What is said to both brokers. A script makes its own topics and groups, with names that no other run uses.
 
+mod admin;
 mod features;
 mod groups;
 mod kit;
@@ -77,6 +78,8 @@ pub(crate) const SCRIPTS: &[Script] = &[
     script("ways to create", ApiKey::CreateTopics, At::Every, topics::ways_to_create),
     script("refusals to create", ApiKey::CreateTopics, At::Every, topics::refusals_to_create),
     script("ways to delete", ApiKey::DeleteTopics, At::Every, topics::ways_to_delete),
+    script("more partitions", ApiKey::CreatePartitions, At::Every, admin::more_partitions),
+    script("refusals of more partitions", ApiKey::CreatePartitions, At::Every, admin::refusals_of_partitions),
     script("pages of partitions", ApiKey::DescribeTopicPartitions, At::Every, topics::pages_of_partitions),
     script("acks", ApiKey::Produce, At::Every, records::acks),
     script("bad batches", ApiKey::Produce, At::Every, records::bad_batches),
