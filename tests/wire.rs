@@ -79,6 +79,9 @@ messages! {
     TxnOffsetCommit: txn_offset_commit TxnOffsetCommitRequest TxnOffsetCommitResponse;
     CreatePartitions: create_partitions CreatePartitionsRequest CreatePartitionsResponse;
     DeleteGroups: delete_groups DeleteGroupsRequest DeleteGroupsResponse;
+    ElectLeaders: elect_leaders ElectLeadersRequest ElectLeadersResponse;
+    AlterPartitionReassignments: alter_partition_reassignments AlterPartitionReassignmentsRequest AlterPartitionReassignmentsResponse;
+    ListPartitionReassignments: list_partition_reassignments ListPartitionReassignmentsRequest ListPartitionReassignmentsResponse;
     OffsetDelete: offset_delete OffsetDeleteRequest OffsetDeleteResponse;
     UpdateFeatures: update_features UpdateFeaturesRequest UpdateFeaturesResponse;
     DescribeCluster: describe_cluster DescribeClusterRequest DescribeClusterResponse;

@@ -6,6 +6,7 @@
 
 mod add_offsets_to_txn;
 mod add_partitions_to_txn;
+mod alter_partition_reassignments;
 mod api_versions;
 mod codes;
 mod create_partitions;
@@ -17,6 +18,7 @@ mod describe_groups;
 mod describe_producers;
 mod describe_topic_partitions;
 mod describe_transactions;
+mod elect_leaders;
 mod end_txn;
 mod fetch;
 mod find_coordinator;
@@ -26,6 +28,7 @@ mod join_group;
 mod leave_group;
 mod list_groups;
 mod list_offsets;
+mod list_partition_reassignments;
 mod list_transactions;
 mod metadata;
 mod offset_commit;
@@ -265,6 +268,9 @@ fn dispatch(
         ApiKey::TxnOffsetCommit => to!(txn_offset_commit::handle),
         ApiKey::CreatePartitions => to!(create_partitions::handle),
         ApiKey::DeleteGroups => to!(delete_groups::handle),
+        ApiKey::ElectLeaders => to!(elect_leaders::handle),
+        ApiKey::AlterPartitionReassignments => to!(alter_partition_reassignments::handle),
+        ApiKey::ListPartitionReassignments => to!(list_partition_reassignments::handle),
         ApiKey::OffsetDelete => to!(offset_delete::handle),
         ApiKey::UpdateFeatures => to!(update_features::handle),
         ApiKey::DescribeCluster => to!(describe_cluster::handle),

@@ -114,6 +114,9 @@ apis! {
     28 => TxnOffsetCommit,         0..=5,  3;
     37 => CreatePartitions,        0..=3,  2;
     42 => DeleteGroups,            0..=2,  2;
+    43 => ElectLeaders,            0..=2,  2;
+    45 => AlterPartitionReassignments,0..=1,  0;
+    46 => ListPartitionReassignments,0..=0,  0;
     47 => OffsetDelete,            0..=0,  1;
     57 => UpdateFeatures,          0..=2,  0;
     60 => DescribeCluster,         0..=2,  0;

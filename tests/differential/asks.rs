@@ -56,6 +56,9 @@ asks! {
     ListTransactions: list_transactions::ListTransactionsRequest<'static> => ListTransactionsResponse<'static>;
     UpdateFeatures: update_features::UpdateFeaturesRequest<'static> => UpdateFeaturesResponse<'static>;
     DescribeTopicPartitions: describe_topic_partitions::DescribeTopicPartitionsRequest<'static> => DescribeTopicPartitionsResponse<'static>;
+    ListPartitionReassignments: list_partition_reassignments::ListPartitionReassignmentsRequest<'static> => ListPartitionReassignmentsResponse<'static>;
+    AlterPartitionReassignments: alter_partition_reassignments::AlterPartitionReassignmentsRequest<'static> => AlterPartitionReassignmentsResponse<'static>;
+    ElectLeaders: elect_leaders::ElectLeadersRequest<'static> => ElectLeadersResponse<'static>;
     CreatePartitions: create_partitions::CreatePartitionsRequest<'static> => CreatePartitionsResponse<'static>;
 }
 

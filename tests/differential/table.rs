@@ -95,6 +95,8 @@ const ROWS: &[Row] = &[
     row("Metadata", "topics", May::Order("name"), "Kafka's order is that of a hash map"),
     row("Metadata", "topics[].partitions", May::Order("partition_index"), "Kafka's order is that of a hash map"),
     row("CreatePartitions", "results", May::Order("name"), "Kafka's order is that of a hash set"),
+    row("ElectLeaders", "replica_election_results", May::Lack(&["__consumer_offsets", "__transaction_state"]), "Kafka keeps its own state in topics"),
+    row("ElectLeaders", "replica_election_results", May::Order("topic"), "Kafka's order is that of a hash map"),
     row("DeleteTopics", "responses", May::Order("name"), "Kafka's order is that of a hash map"),
     row("CreateTopics", "topics[].configs[].value", May::Be("\"1\"", "\"9223372036854775807\""), "flush.messages: an acknowledgement waits for the disk"),
     row("CreateTopics", "topics[].configs[].config_source", May::Be("5", "3"), "Kafka 4 sets its own default of min.insync.replicas for the cluster"),

@@ -1,6 +1,7 @@
 //! Handlers without sockets, on a simulated disk whose lanes stand still until the test lets them run: what waits,
 //! on what, and what is answered when partitions are being loaded or the disk is full.
 
+mod cluster;
 mod committed;
 mod features;
 mod offsets;

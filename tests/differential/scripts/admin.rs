@@ -1,7 +1,15 @@
-//! CreatePartitions, and what is asked about where partitions lie and who leads them.
+//! CreatePartitions, and what one broker can say of elections, of moves and of its quorum.
 
+use chronikd::proto::ApiKey;
+use chronikd::proto::schema::alter_partition_reassignments::{
+    AlterPartitionReassignmentsRequest, ReassignablePartition, ReassignableTopic,
+};
 use chronikd::proto::schema::create_partitions::{
     CreatePartitionsAssignment, CreatePartitionsRequest, CreatePartitionsTopic,
+};
+use chronikd::proto::schema::elect_leaders::{ElectLeadersRequest, TopicPartitions};
+use chronikd::proto::schema::list_partition_reassignments::{
+    ListPartitionReassignmentsRequest, ListPartitionReassignmentsTopics,
 };
 
 use crate::run::Run;
@@ -90,4 +98,121 @@ pub(crate) fn refusals_of_partitions(run: &mut Run<'_>) {
     ];
     run.ask(conn, request(twice));
     run.ask_at(8, conn, metadata(vec![by_name(name)]));
+}
+
+/// An election in partitions of topics; `None` means all there are.
+fn election(
+    election_type: i8,
+    topics: Option<&[(&'static str, &[i32])]>,
+) -> ElectLeadersRequest<'static> {
+    let of = |&(topic, partitions): &(_, &[i32])| TopicPartitions {
+        topic,
+        partitions: partitions.to_vec(),
+    };
+    ElectLeadersRequest {
+        election_type,
+        topic_partitions: topics.map(|topics| topics.iter().map(of).collect()),
+        timeout_ms: 10_000,
+    }
+}
+
+pub(crate) fn elections(run: &mut Run<'_>) {
+    let conn = run.connect("admin");
+    let name = topic(run, conn, 2, &[]).name;
+    // Version 0 has no type but the first.
+    let types: &[i8] = match run.version(ApiKey::ElectLeaders) {
+        0 => &[0],
+        _ => &[0, 1, 2, -1],
+    };
+    for &election_type in types {
+        run.ask(conn, election(election_type, Some(&[(name, &[0, 1])])));
+        run.ask(
+            conn,
+            election(
+                election_type,
+                Some(&[(name, &[2, 0, -1]), ("absent", &[0]), ("", &[])]),
+            ),
+        );
+        run.ask(conn, election(election_type, Some(&[])));
+        run.ask(conn, election(election_type, None));
+    }
+}
+
+/// Moves of partitions of one topic, each to brokers.
+fn moves_of(
+    name: &'static str,
+    moves: &[(i32, Option<&[i32]>)],
+) -> AlterPartitionReassignmentsRequest<'static> {
+    let partition = |&(partition_index, replicas): &(_, Option<&[i32]>)| ReassignablePartition {
+        partition_index,
+        replicas: replicas.map(<[i32]>::to_vec),
+    };
+    AlterPartitionReassignmentsRequest {
+        timeout_ms: 10_000,
+        topics: vec![ReassignableTopic {
+            name,
+            partitions: moves.iter().map(partition).collect(),
+        }],
+        ..AlterPartitionReassignmentsRequest::default()
+    }
+}
+
+pub(crate) fn moves(run: &mut Run<'_>) {
+    let conn = run.connect("admin");
+    let name = topic(run, conn, 2, &[]).name;
+    run.ask(conn, moves_of(name, &[(0, Some(&[1])), (1, Some(&[1]))]));
+    run.ask(
+        conn,
+        moves_of(name, &[(0, None), (7, None), (-1, Some(&[1]))]),
+    );
+    let bad: [&[i32]; 5] = [&[], &[2], &[1, 1], &[1, 2], &[-1, 1]];
+    for replicas in bad {
+        run.ask(conn, moves_of(name, &[(0, Some(replicas))]));
+    }
+    run.ask(
+        conn,
+        moves_of(name, &[(0, Some(&[1])), (0, Some(&[2])), (0, None)]),
+    );
+    run.ask(conn, moves_of("absent", &[(0, Some(&[1]))]));
+    run.ask(conn, moves_of(name, &[]));
+    let nothing = |allow_replication_factor_change| AlterPartitionReassignmentsRequest {
+        allow_replication_factor_change,
+        ..AlterPartitionReassignmentsRequest::default()
+    };
+    run.ask(conn, nothing(true));
+    if run.version(ApiKey::AlterPartitionReassignments) > 0 {
+        run.ask(conn, nothing(false));
+        for replicas in [&[1][..], &[1, 2], &[]] {
+            let fixed = AlterPartitionReassignmentsRequest {
+                allow_replication_factor_change: false,
+                ..moves_of(name, &[(0, Some(replicas))])
+            };
+            run.ask(conn, fixed);
+        }
+    }
+    await_topic(run, conn, name, 2);
+    run.ask_at(8, conn, metadata(vec![by_name(name)]));
+}
+
+pub(crate) fn being_moved(run: &mut Run<'_>) {
+    let conn = run.connect("admin");
+    let name = topic(run, conn, 2, &[]).name;
+    let of = |name, partitions: &[i32]| ListPartitionReassignmentsTopics {
+        name,
+        partition_indexes: partitions.to_vec(),
+    };
+    for topics in [
+        None,
+        Some(Vec::new()),
+        Some(vec![of(name, &[0, 1])]),
+        Some(vec![of(name, &[7]), of("absent", &[0]), of(name, &[])]),
+    ] {
+        run.ask(
+            conn,
+            ListPartitionReassignmentsRequest {
+                timeout_ms: 10_000,
+                topics,
+            },
+        );
+    }
 }
