@@ -7,6 +7,7 @@
 mod add_offsets_to_txn;
 mod add_partitions_to_txn;
 mod alter_partition_reassignments;
+mod alter_replica_log_dirs;
 mod api_versions;
 mod codes;
 mod create_partitions;
@@ -15,7 +16,9 @@ mod delete_groups;
 mod delete_topics;
 mod describe_cluster;
 mod describe_groups;
+mod describe_log_dirs;
 mod describe_producers;
+mod describe_quorum;
 mod describe_topic_partitions;
 mod describe_transactions;
 mod elect_leaders;
@@ -42,6 +45,7 @@ mod sync_group;
 mod tests;
 mod topic_creation;
 mod txn_offset_commit;
+mod unregister_broker;
 mod update_features;
 mod write_txn_markers;
 
@@ -266,15 +270,19 @@ fn dispatch(
         ApiKey::EndTxn => to!(end_txn::handle),
         ApiKey::WriteTxnMarkers => to!(write_txn_markers::handle),
         ApiKey::TxnOffsetCommit => to!(txn_offset_commit::handle),
+        ApiKey::AlterReplicaLogDirs => to!(alter_replica_log_dirs::handle),
+        ApiKey::DescribeLogDirs => to!(describe_log_dirs::handle),
         ApiKey::CreatePartitions => to!(create_partitions::handle),
         ApiKey::DeleteGroups => to!(delete_groups::handle),
         ApiKey::ElectLeaders => to!(elect_leaders::handle),
         ApiKey::AlterPartitionReassignments => to!(alter_partition_reassignments::handle),
         ApiKey::ListPartitionReassignments => to!(list_partition_reassignments::handle),
         ApiKey::OffsetDelete => to!(offset_delete::handle),
+        ApiKey::DescribeQuorum => to!(describe_quorum::handle),
         ApiKey::UpdateFeatures => to!(update_features::handle),
         ApiKey::DescribeCluster => to!(describe_cluster::handle),
         ApiKey::DescribeProducers => to!(describe_producers::handle),
+        ApiKey::UnregisterBroker => to!(unregister_broker::handle),
         ApiKey::DescribeTransactions => to!(describe_transactions::handle),
         ApiKey::ListTransactions => to!(list_transactions::handle),
         ApiKey::DescribeTopicPartitions => to!(describe_topic_partitions::handle),

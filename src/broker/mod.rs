@@ -115,6 +115,20 @@ struct Rounds {
     in_flight: Option<u64>,
     /// The newest durable round. The next has begun if it is not the one being gathered.
     synced: u64,
+    /// The one of the newest fact.
+    journaled: u64,
+}
+
+impl Rounds {
+    /// Those of a start.
+    fn new() -> Rounds {
+        Rounds {
+            gathering: 1,
+            in_flight: None,
+            synced: 0,
+            journaled: 0,
+        }
+    }
 }
 
 /// How far a clean stop has come.
@@ -180,6 +194,12 @@ impl Broker {
     #[must_use]
     pub fn synced_round(&self) -> u64 {
         self.rounds.synced
+    }
+
+    /// The number of the journal's newest entry, and the round that makes it durable.
+    #[must_use]
+    pub fn journaled(&self) -> (u64, u64) {
+        (self.journal.last_sequence(), self.rounds.journaled)
     }
 
     /// An id that nothing has had before.
@@ -317,6 +337,7 @@ impl Broker {
         let round = self.rounds.gathering;
         let changes: Vec<_> = group.iter().map(|(_, encoded)| encoded.change()).collect();
         self.journal.append(&changes);
+        self.rounds.journaled = round;
         for (record, _) in group {
             if let Some(topic) = self.state.apply(record, round) {
                 self.forget_partitions(&topic, round);

@@ -127,11 +127,7 @@ impl Broker {
             storage,
             state,
             journal,
-            rounds: Rounds {
-                gathering: 1,
-                in_flight: None,
-                synced: 0,
-            },
+            rounds: Rounds::new(),
             deletions: Vec::new(),
             signals: Vec::new(),
             ids,

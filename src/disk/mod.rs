@@ -73,6 +73,8 @@ pub trait Disk: Send + Sync {
     fn sync_all(&self, dir: &Path) -> io::Result<()>;
     /// Bytes that this process may still write below `dir`.
     fn free_bytes(&self, dir: &Path) -> io::Result<u64>;
+    /// Bytes of the whole file system that holds `dir`, used ones too.
+    fn total_bytes(&self, dir: &Path) -> io::Result<u64>;
 }
 
 /// An open file, shared between the loop and the lanes.

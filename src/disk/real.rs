@@ -330,6 +330,11 @@ impl Disk for RealDisk {
         let found = rustix::fs::statvfs(dir).map_err(|error| at("stat", dir)(error.into()))?;
         Ok(found.f_bavail.saturating_mul(found.f_frsize))
     }
+
+    fn total_bytes(&self, dir: &Path) -> io::Result<u64> {
+        let found = rustix::fs::statvfs(dir).map_err(|error| at("stat", dir)(error.into()))?;
+        Ok(found.f_blocks.saturating_mul(found.f_frsize))
+    }
 }
 
 /// Symbolic links are followed: a partition may have been moved to another disk by hand.

@@ -72,7 +72,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{self, PathBuf};
 use std::sync::Arc;
 
 pub use self::log::Log;
@@ -268,6 +268,15 @@ impl From<io::Error> for ReadError {
     }
 }
 
+/// The room on a file system, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// All there are.
+    pub total_bytes: u64,
+    /// Those that this process may still write.
+    pub free_bytes: u64,
+}
+
 /// What a job of the work lane brings back to the storage.
 pub struct Done(Outcome);
 
@@ -341,6 +350,25 @@ impl Storage {
             signals: Vec::new(),
             closing: false,
         }
+    }
+
+    /// The absolute path of the data directory, as tools name it.
+    #[must_use]
+    pub fn dir(&self) -> String {
+        let dir = path::absolute(&self.root).unwrap_or_else(|_| self.root.clone());
+        let plain: PathBuf = dir.components().collect();
+        plain.to_string_lossy().into_owned()
+    }
+
+    /// The room on the data directory's file system.
+    ///
+    /// # Errors
+    /// When it does not tell.
+    pub fn space(&self) -> io::Result<Space> {
+        Ok(Space {
+            total_bytes: self.disk.total_bytes(&self.root)?,
+            free_bytes: self.disk.free_bytes(&self.root)?,
+        })
     }
 
     /// A partition's log.

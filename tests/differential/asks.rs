@@ -56,6 +56,10 @@ asks! {
     ListTransactions: list_transactions::ListTransactionsRequest<'static> => ListTransactionsResponse<'static>;
     UpdateFeatures: update_features::UpdateFeaturesRequest<'static> => UpdateFeaturesResponse<'static>;
     DescribeTopicPartitions: describe_topic_partitions::DescribeTopicPartitionsRequest<'static> => DescribeTopicPartitionsResponse<'static>;
+    UnregisterBroker: unregister_broker::UnregisterBrokerRequest => UnregisterBrokerResponse<'static>;
+    DescribeQuorum: describe_quorum::DescribeQuorumRequest<'static> => DescribeQuorumResponse<'static>;
+    DescribeLogDirs: describe_log_dirs::DescribeLogDirsRequest<'static> => DescribeLogDirsResponse<'static>;
+    AlterReplicaLogDirs: alter_replica_log_dirs::AlterReplicaLogDirsRequest<'static> => AlterReplicaLogDirsResponse<'static>;
     ListPartitionReassignments: list_partition_reassignments::ListPartitionReassignmentsRequest<'static> => ListPartitionReassignmentsResponse<'static>;
     AlterPartitionReassignments: alter_partition_reassignments::AlterPartitionReassignmentsRequest<'static> => AlterPartitionReassignmentsResponse<'static>;
     ElectLeaders: elect_leaders::ElectLeadersRequest<'static> => ElectLeadersResponse<'static>;

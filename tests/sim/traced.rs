@@ -95,6 +95,10 @@ impl Disk for Traced {
     fn free_bytes(&self, dir: &Path) -> io::Result<u64> {
         self.disk.free_bytes(dir)
     }
+
+    fn total_bytes(&self, dir: &Path) -> io::Result<u64> {
+        self.disk.total_bytes(dir)
+    }
 }
 
 struct TracedFile {

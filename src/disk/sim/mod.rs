@@ -201,6 +201,10 @@ impl Disk for SimDisk {
     fn free_bytes(&self, dir: &Path) -> io::Result<u64> {
         self.world().free_bytes().map_err(at("stat", dir))
     }
+
+    fn total_bytes(&self, dir: &Path) -> io::Result<u64> {
+        self.world().total_bytes().map_err(at("stat", dir))
+    }
 }
 
 struct SimFile {

@@ -375,6 +375,11 @@ impl World {
         Ok(self.free())
     }
 
+    pub(super) fn total_bytes(&mut self) -> io::Result<u64> {
+        self.look()?;
+        Ok(self.capacity.unwrap_or(ENDLESS_BYTES))
+    }
+
     fn free(&self) -> u64 {
         let Some(capacity) = self.capacity else {
             return ENDLESS_BYTES;

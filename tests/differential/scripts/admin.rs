@@ -4,13 +4,21 @@ use chronikd::proto::ApiKey;
 use chronikd::proto::schema::alter_partition_reassignments::{
     AlterPartitionReassignmentsRequest, ReassignablePartition, ReassignableTopic,
 };
+use chronikd::proto::schema::alter_replica_log_dirs::{
+    AlterReplicaLogDir, AlterReplicaLogDirTopic, AlterReplicaLogDirsRequest,
+};
 use chronikd::proto::schema::create_partitions::{
     CreatePartitionsAssignment, CreatePartitionsRequest, CreatePartitionsTopic,
+};
+use chronikd::proto::schema::describe_log_dirs::{DescribableLogDirTopic, DescribeLogDirsRequest};
+use chronikd::proto::schema::describe_quorum::{
+    DescribeQuorumRequest, asked::PartitionData, asked::TopicData,
 };
 use chronikd::proto::schema::elect_leaders::{ElectLeadersRequest, TopicPartitions};
 use chronikd::proto::schema::list_partition_reassignments::{
     ListPartitionReassignmentsRequest, ListPartitionReassignmentsTopics,
 };
+use chronikd::proto::schema::unregister_broker::UnregisterBrokerRequest;
 
 use crate::run::Run;
 use crate::scripts::kit::{append, await_topic, batch, by_name, metadata, named_topic, topic};
@@ -214,5 +222,114 @@ pub(crate) fn being_moved(run: &mut Run<'_>) {
                 topics,
             },
         );
+    }
+}
+
+/// Partitions of topics; of all topics where there is none.
+fn dirs_of(topics: &[(&'static str, &[i32])]) -> DescribeLogDirsRequest<'static> {
+    let of = |&(topic, partitions): &(_, &[i32])| DescribableLogDirTopic {
+        topic,
+        partitions: partitions.to_vec(),
+    };
+    DescribeLogDirsRequest {
+        topics: Some(topics.iter().map(of).collect()),
+    }
+}
+
+pub(crate) fn log_dirs(run: &mut Run<'_>) {
+    let conn = run.connect("admin");
+    let it = topic(run, conn, 3, &[]);
+    append(run, conn, &it, &[batch(&["a", "b"]), batch(&["c"])]);
+    let (other, absent) = (run.name("other"), run.name("absent"));
+    named_topic(run, conn, other, 1, &[]);
+    run.ask(conn, dirs_of(&[(it.name, &[0, 1, 2])]));
+    run.ask(conn, dirs_of(&[(other, &[0]), (it.name, &[2, 0, 0])]));
+    run.ask(
+        conn,
+        dirs_of(&[(it.name, &[7, -1]), (absent, &[0]), ("", &[0])]),
+    );
+    run.ask(conn, dirs_of(&[(it.name, &[])]));
+    run.ask(conn, dirs_of(&[]));
+}
+
+/// Where partitions shall lie.
+fn placed(dirs: Vec<(&'static str, &'static str, &[i32])>) -> AlterReplicaLogDirsRequest<'static> {
+    let dir = |(path, name, partitions): (_, _, &[i32])| AlterReplicaLogDir {
+        path,
+        topics: vec![AlterReplicaLogDirTopic {
+            name,
+            partitions: partitions.to_vec(),
+        }],
+    };
+    AlterReplicaLogDirsRequest {
+        dirs: dirs.into_iter().map(dir).collect(),
+    }
+}
+
+pub(crate) fn to_directories(run: &mut Run<'_>) {
+    let conn = run.connect("admin");
+    let it = topic(run, conn, 2, &[]);
+    let newest = run.range(ApiKey::DescribeLogDirs).1;
+    let told = run.ask_at(newest, conn, dirs_of(&[(it.name, &[0])]));
+    let ours = told.map(|told| told.results[0].log_dir);
+    let absent = run.name("absent");
+    run.ask_each(conn, |side| placed(vec![(ours[side], it.name, &[0, 1])]));
+    run.ask_each(conn, |side| {
+        placed(vec![
+            (ours[side], absent, &[0]),
+            ("/nowhere", it.name, &[1, 0]),
+        ])
+    });
+    run.ask_each(conn, |side| {
+        placed(vec![(ours[side], it.name, &[5, 0, 0, -1])])
+    });
+    run.ask_each(conn, |side| {
+        placed(vec![
+            ("/nowhere", it.name, &[0]),
+            (ours[side], it.name, &[0]),
+        ])
+    });
+    run.ask(
+        conn,
+        placed(vec![("/nowhere", absent, &[0]), ("", it.name, &[0])]),
+    );
+    run.ask(conn, placed(vec![("/nowhere", it.name, &[])]));
+    run.ask(conn, placed(Vec::new()));
+    run.ask_at(newest, conn, dirs_of(&[(it.name, &[0, 1])]));
+}
+
+pub(crate) fn quorum(run: &mut Run<'_>) {
+    let conn = run.connect("admin");
+    const METADATA: &str = "__cluster_metadata";
+    let cases: [&[(&str, &[i32])]; 8] = [
+        &[(METADATA, &[0])],
+        &[(METADATA, &[1])],
+        &[(METADATA, &[0, 1])],
+        &[(METADATA, &[])],
+        &[("absent", &[0, 7])],
+        &[(METADATA, &[0]), ("absent", &[0])],
+        &[(METADATA, &[0]), (METADATA, &[0])],
+        &[],
+    ];
+    for topics in cases {
+        let partition = |&partition_index: &i32| PartitionData { partition_index };
+        let of = |&(topic_name, partitions): &(&'static str, &[i32])| TopicData {
+            topic_name,
+            partitions: partitions.iter().map(partition).collect(),
+        };
+        run.ask(
+            conn,
+            DescribeQuorumRequest {
+                topics: topics.iter().map(of).collect(),
+            },
+        );
+    }
+}
+
+pub(crate) fn forgotten(run: &mut Run<'_>) {
+    let conn = run.connect("admin");
+    // Not their own id: Kafka would forget itself.
+    for broker_id in [2, 0, -1, i32::MAX] {
+        run.ask(conn, UnregisterBrokerRequest { broker_id });
     }
 }
