@@ -77,13 +77,17 @@ messages! {
     EndTxn: end_txn EndTxnRequest EndTxnResponse;
     WriteTxnMarkers: write_txn_markers WriteTxnMarkersRequest WriteTxnMarkersResponse;
     TxnOffsetCommit: txn_offset_commit TxnOffsetCommitRequest TxnOffsetCommitResponse;
+    DescribeConfigs: describe_configs DescribeConfigsRequest DescribeConfigsResponse;
+    AlterConfigs: alter_configs AlterConfigsRequest AlterConfigsResponse;
     DeleteGroups: delete_groups DeleteGroupsRequest DeleteGroupsResponse;
+    IncrementalAlterConfigs: incremental_alter_configs IncrementalAlterConfigsRequest IncrementalAlterConfigsResponse;
     OffsetDelete: offset_delete OffsetDeleteRequest OffsetDeleteResponse;
     UpdateFeatures: update_features UpdateFeaturesRequest UpdateFeaturesResponse;
     DescribeCluster: describe_cluster DescribeClusterRequest DescribeClusterResponse;
     DescribeProducers: describe_producers DescribeProducersRequest DescribeProducersResponse;
     DescribeTransactions: describe_transactions DescribeTransactionsRequest DescribeTransactionsResponse;
     ListTransactions: list_transactions ListTransactionsRequest ListTransactionsResponse;
+    ListConfigResources: list_config_resources ListConfigResourcesRequest ListConfigResourcesResponse;
     DescribeTopicPartitions: describe_topic_partitions DescribeTopicPartitionsRequest DescribeTopicPartitionsResponse;
 }
 

@@ -6,12 +6,14 @@
 
 mod add_offsets_to_txn;
 mod add_partitions_to_txn;
+mod alter_configs;
 mod api_versions;
 mod codes;
 mod create_topics;
 mod delete_groups;
 mod delete_topics;
 mod describe_cluster;
+mod describe_configs;
 mod describe_groups;
 mod describe_producers;
 mod describe_topic_partitions;
@@ -20,9 +22,11 @@ mod end_txn;
 mod fetch;
 mod find_coordinator;
 mod heartbeat;
+mod incremental_alter_configs;
 mod init_producer_id;
 mod join_group;
 mod leave_group;
+mod list_config_resources;
 mod list_groups;
 mod list_offsets;
 mod list_transactions;
@@ -33,6 +37,7 @@ mod offset_fetch;
 mod offset_for_leader_epoch;
 mod offsets;
 mod produce;
+mod setting_changes;
 mod sync_group;
 #[cfg(test)]
 mod tests;
@@ -262,13 +267,17 @@ fn dispatch(
         ApiKey::EndTxn => to!(end_txn::handle),
         ApiKey::WriteTxnMarkers => to!(write_txn_markers::handle),
         ApiKey::TxnOffsetCommit => to!(txn_offset_commit::handle),
+        ApiKey::DescribeConfigs => to!(describe_configs::handle),
+        ApiKey::AlterConfigs => to!(alter_configs::handle),
         ApiKey::DeleteGroups => to!(delete_groups::handle),
+        ApiKey::IncrementalAlterConfigs => to!(incremental_alter_configs::handle),
         ApiKey::OffsetDelete => to!(offset_delete::handle),
         ApiKey::UpdateFeatures => to!(update_features::handle),
         ApiKey::DescribeCluster => to!(describe_cluster::handle),
         ApiKey::DescribeProducers => to!(describe_producers::handle),
         ApiKey::DescribeTransactions => to!(describe_transactions::handle),
         ApiKey::ListTransactions => to!(list_transactions::handle),
+        ApiKey::ListConfigResources => to!(list_config_resources::handle),
         ApiKey::DescribeTopicPartitions => to!(describe_topic_partitions::handle),
     })
 }

@@ -11,6 +11,7 @@
 use super::fetch_sessions::FetchSessions;
 use super::home;
 use super::identity::Identity;
+use super::loggers::Loggers;
 use super::record::{Opened, Record};
 use super::state::State;
 use super::txn_coordinator::TxnCoordinator;
@@ -110,6 +111,8 @@ impl Broker {
             return Err(OpenError::Record(why));
         }
         state.opened = next_start(state.opened, journal.was_clean());
+        state.reconfigure();
+        let config = Arc::clone(&state.config);
         let storage = Storage::new(
             Arc::clone(&disk),
             root.to_owned(),
@@ -139,6 +142,8 @@ impl Broker {
             failure: None,
             complaints: Rate::per_minute(COMPLAINTS_A_MINUTE),
             refused_appends: RefusedAppends::default(),
+            loggers: Loggers::default(),
+            has_news: true,
         };
         broker
             .begin(&disk, root, is_new, now)

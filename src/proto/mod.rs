@@ -112,13 +112,17 @@ apis! {
     26 => EndTxn,                  0..=5,  3;
     27 => WriteTxnMarkers,         1..=2,  1;
     28 => TxnOffsetCommit,         0..=5,  3;
+    32 => DescribeConfigs,         0..=4,  4;
+    33 => AlterConfigs,            0..=2,  2;
     42 => DeleteGroups,            0..=2,  2;
+    44 => IncrementalAlterConfigs, 0..=1,  1;
     47 => OffsetDelete,            0..=0,  1;
     57 => UpdateFeatures,          0..=2,  0;
     60 => DescribeCluster,         0..=2,  0;
     61 => DescribeProducers,       0..=0,  0;
     65 => DescribeTransactions,    0..=0,  0;
     66 => ListTransactions,        0..=2,  0;
+    74 => ListConfigResources,     0..=1,  0;
     75 => DescribeTopicPartitions, 0..=0,  0;
 }
 
