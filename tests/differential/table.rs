@@ -92,6 +92,8 @@ const ROWS: &[Row] = &[
     row("Produce", "error_message", May::Words, "a sentence for people, also where Kafka has none"),
     row("CreateTopics", "topics[].error_message", May::Words, "a sentence for people"),
 
+    row("DescribeConfigs", "configs", May::Order("name"), "Kafka's order is that of a hash map"),
+
     row("Metadata", "topics", May::Order("name"), "Kafka's order is that of a hash map"),
     row("Metadata", "topics[].partitions", May::Order("partition_index"), "Kafka's order is that of a hash map"),
     row("DeleteTopics", "responses", May::Order("name"), "Kafka's order is that of a hash map"),
