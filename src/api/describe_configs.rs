@@ -20,6 +20,10 @@ use crate::proto::schema::describe_configs::{
     DescribeConfigsResponse, DescribeConfigsResult, DescribeConfigsSynonym,
 };
 
+/// Kafka's sentence for a request that it does not look into.
+const MALFORMED: &str = "This most likely occurs because of a request being malformed by the client library or the \
+     message was sent to an incompatible broker. See the broker logs for more details.";
+
 /// What an answer shows of each setting.
 #[derive(Clone, Copy)]
 struct Shown {
@@ -37,20 +41,15 @@ pub(super) fn handle(
         synonyms: request.include_synonyms,
         documentation: request.include_documentation,
     };
-    let strange = request
-        .resources
-        .iter()
-        .find(|it| ResourceType::of_number(it.resource_type).is_none());
-    let strange = strange.map(|it| {
-        let name = it.resource_name;
-        format!("Unexpected resource type UNKNOWN for resource {name}")
-    });
+    let is_strange =
+        |it: &DescribeConfigsResource<'_>| ResourceType::of_number(it.resource_type).is_none();
+    let is_bad = request.resources.iter().any(is_strange);
     let mut room = Room::new();
     let mut results = Vec::with_capacity(request.resources.len());
     for resource in &request.resources {
-        let described = match &strange {
-            Some(why) => Err(Refusal::new(ErrorCode::INVALID_REQUEST, why.clone())),
-            None => describe(broker, resource),
+        let described = match is_bad {
+            true => Err(Refusal::new(ErrorCode::INVALID_REQUEST, MALFORMED)),
+            false => describe(broker, resource),
         };
         let rows = described.as_ref().map_or(0, |rows| rows_of(rows, shown));
         if let Err(outcome) = room.take::<DescribeConfigsResourceResult<'_>>(rows) {
@@ -74,7 +73,7 @@ fn describe(
     let keys = resource.configuration_keys.as_deref().unwrap_or_default();
     let wanted = &|key: &str| keys.is_empty() || keys.contains(&key);
     let Some(kind) = ResourceType::of_number(resource.resource_type) else {
-        return invalid("Unexpected resource type");
+        return invalid(MALFORMED);
     };
     let own = settings_of(broker, &Resource::new(kind, name));
     match kind {
@@ -142,11 +141,12 @@ fn result<'a>(
         Ok(settings) => (settings, None),
         Err(refusal) => (Vec::new(), Some(setting_changes::told(refusal))),
     };
-    let (error_code, error_message) = refusal.unwrap_or((ErrorCode::NONE, None));
+    // Kafka has an empty text where there is nothing to say.
+    let (error_code, error_message) = refusal.unwrap_or((ErrorCode::NONE, Some("".into())));
     let row = |setting| row(setting, shown);
     DescribeConfigsResult {
         error_code,
-        error_message: error_message.filter(|message| !message.is_empty()),
+        error_message,
         resource_type: resource.resource_type,
         resource_name: resource.resource_name,
         configs: configs.into_iter().map(row).collect(),

@@ -5,6 +5,7 @@ mod committed;
 mod features;
 mod offsets;
 mod producers;
+mod settings;
 mod transactions;
 
 use super::*;

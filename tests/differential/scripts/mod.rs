@@ -70,6 +70,7 @@ pub(crate) const SCRIPTS: &[Script] = &[
     script("levels that are refused", ApiKey::UpdateFeatures, At::Every, features::refusals),
     script("settings of topics", ApiKey::DescribeConfigs, At::Every, configs::of_topics),
     script("settings of brokers", ApiKey::DescribeConfigs, At::Every, configs::of_brokers),
+    script("names of settings of brokers", ApiKey::DescribeConfigs, At::Newest, configs::names_of_brokers),
     script("settings of groups and metrics", ApiKey::DescribeConfigs, At::Newest, configs::of_others),
     script("settings of topics are changed", ApiKey::IncrementalAlterConfigs, At::Every, configs::changes_of_topics),
     script("settings of brokers are changed", ApiKey::IncrementalAlterConfigs, At::Every, configs::changes_of_brokers),
