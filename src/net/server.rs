@@ -136,8 +136,8 @@ impl<C: Core> Server<C> {
         &mut self.exchange
     }
 
-    /// Runs until something ends it. `notice` is told of signals that are not about stopping, and of changed settings. After an end that is not
-    /// clean, the lanes begin nothing more and may still be at work: the process is to end.
+    /// Runs until something ends it. `notice` is told of signals that are not about stopping, and of changed settings.
+    /// After an end that is not clean, the lanes begin nothing more and may still be at work: the process is to end.
     pub fn run(mut self, clock: &Clock, notice: &mut dyn FnMut(Notice, &mut Exchange<C>)) -> Exit {
         let exit = loop {
             if let Some(exit) = self.step(clock, notice) {

@@ -197,102 +197,60 @@ pub(crate) fn of_others(run: &mut Run<'_>) {
     describe(run, conn, &[(GROUP, "nobody"), (3, "x")], &[]);
 }
 
+/// Changes that a topic may have, one after the other.
+const GOOD: &[Changes<'_>] = &[
+    &[
+        ("retention.bytes", SET, Some("7")),
+        ("retention.ms", DELETE, None),
+    ],
+    &[("cleanup.policy", APPEND, Some("compact"))],
+    &[("cleanup.policy", SUBTRACT, Some("delete,nope"))],
+];
+
+/// Changes that no topic may have.
+const BAD: &[Changes<'_>] = &[
+    &[("retention.ms", APPEND, Some("1"))],
+    &[("nope", SUBTRACT, Some("1"))],
+    &[("nope", SET, Some("1"))],
+    &[
+        ("segment.bytes", SET, Some("1")),
+        ("retention.ms", SET, Some("6")),
+    ],
+    &[("segment.bytes", SET, None), ("retention.ms", SET, None)],
+    &[
+        ("retention.ms", SET, Some("1")),
+        ("retention.ms", DELETE, None),
+    ],
+    &[
+        ("min.compaction.lag.ms", SET, Some("9")),
+        ("max.compaction.lag.ms", SET, Some("8")),
+    ],
+    &[("remote.storage.enable", SET, Some("true"))],
+];
+
 pub(crate) fn changes_of_topics(run: &mut Run<'_>) {
     let conn = run.connect("admin");
     let topic = topic(run, conn, 1, &[("retention.ms", "1000")]);
     let it = (TOPIC, topic.name);
-    change_all(
-        run,
-        conn,
-        vec![part(it, &[("retention.ms", SET, Some("5"))])],
-        true,
-    );
-    change(
-        run,
-        conn,
-        it,
-        &[
-            ("retention.bytes", SET, Some("7")),
-            ("retention.ms", DELETE, None),
-        ],
-    );
-    change(
-        run,
-        conn,
-        it,
-        &[("cleanup.policy", APPEND, Some("compact"))],
-    );
-    change(
-        run,
-        conn,
-        it,
-        &[("cleanup.policy", SUBTRACT, Some("delete,nope"))],
-    );
-    change(run, conn, it, &[("retention.ms", APPEND, Some("1"))]);
-    change(run, conn, it, &[("nope", SUBTRACT, Some("1"))]);
-    change(run, conn, it, &[("nope", SET, Some("1"))]);
-    change(
-        run,
-        conn,
-        it,
-        &[
-            ("segment.bytes", SET, Some("1")),
-            ("retention.ms", SET, Some("6")),
-        ],
-    );
-    change(
-        run,
-        conn,
-        it,
-        &[("segment.bytes", SET, None), ("retention.ms", SET, None)],
-    );
-    change(
-        run,
-        conn,
-        it,
-        &[
-            ("retention.ms", SET, Some("1")),
-            ("retention.ms", DELETE, None),
-        ],
-    );
-    change(
-        run,
-        conn,
-        it,
-        &[
-            ("min.compaction.lag.ms", SET, Some("9")),
-            ("max.compaction.lag.ms", SET, Some("8")),
-        ],
-    );
-    change(
-        run,
-        conn,
-        it,
-        &[("remote.storage.enable", SET, Some("true"))],
-    );
-    change(
-        run,
-        conn,
-        (TOPIC, "absent"),
-        &[("retention.ms", SET, Some("6"))],
-    );
+    let judged = vec![part(it, &[("retention.ms", SET, Some("5"))])];
+    change_all(run, conn, judged, true);
+    for changes in [GOOD, BAD].concat() {
+        change(run, conn, it, changes);
+    }
+    for name in ["absent", "", "a/b"] {
+        change(
+            run,
+            conn,
+            (TOPIC, name),
+            &[("retention.ms", SET, Some("6"))],
+        );
+    }
     change(run, conn, (TOPIC, "absent"), &[("nope", SET, Some("6"))]);
-    change(run, conn, (TOPIC, ""), &[("retention.ms", SET, Some("6"))]);
-    change(
-        run,
-        conn,
-        (TOPIC, "a/b"),
-        &[("retention.ms", SET, Some("6"))],
-    );
     let twice = vec![part(it, &[]), part(it, &[]), part((TOPIC, "absent"), &[])];
     change_all(run, conn, twice, false);
     change(run, conn, (3, "x"), &[]);
-    describe(
-        run,
-        conn,
-        &[it],
-        &["retention.ms", "retention.bytes", "cleanup.policy"],
-    );
+    let keys = &["retention.ms", "retention.bytes", "cleanup.policy"];
+    describe(run, conn, &[it], keys);
 }
 
 pub(crate) fn changes_of_brokers(run: &mut Run<'_>) {
