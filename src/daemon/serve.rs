@@ -120,7 +120,7 @@ fn heed(notice: Notice, exchange: &mut Exchange<Broker>, max_connections: &mut u
         Notice::Reload => {
             logger::reopen();
             log::info!(
-                "the file of settings is read at the start only: restart, or change them through a client"
+                "settings are read at the start only: restart, or change them through a client"
             );
         }
         Notice::Report => log::info!("{}", exchange.core.report()),
