@@ -77,11 +77,14 @@ messages! {
     EndTxn: end_txn EndTxnRequest EndTxnResponse;
     WriteTxnMarkers: write_txn_markers WriteTxnMarkersRequest WriteTxnMarkersResponse;
     TxnOffsetCommit: txn_offset_commit TxnOffsetCommitRequest TxnOffsetCommitResponse;
+    DescribeConfigs: describe_configs DescribeConfigsRequest DescribeConfigsResponse;
+    AlterConfigs: alter_configs AlterConfigsRequest AlterConfigsResponse;
     AlterReplicaLogDirs: alter_replica_log_dirs AlterReplicaLogDirsRequest AlterReplicaLogDirsResponse;
     DescribeLogDirs: describe_log_dirs DescribeLogDirsRequest DescribeLogDirsResponse;
     CreatePartitions: create_partitions CreatePartitionsRequest CreatePartitionsResponse;
     DeleteGroups: delete_groups DeleteGroupsRequest DeleteGroupsResponse;
     ElectLeaders: elect_leaders ElectLeadersRequest ElectLeadersResponse;
+    IncrementalAlterConfigs: incremental_alter_configs IncrementalAlterConfigsRequest IncrementalAlterConfigsResponse;
     AlterPartitionReassignments: alter_partition_reassignments AlterPartitionReassignmentsRequest AlterPartitionReassignmentsResponse;
     ListPartitionReassignments: list_partition_reassignments ListPartitionReassignmentsRequest ListPartitionReassignmentsResponse;
     OffsetDelete: offset_delete OffsetDeleteRequest OffsetDeleteResponse;
@@ -92,6 +95,7 @@ messages! {
     UnregisterBroker: unregister_broker UnregisterBrokerRequest UnregisterBrokerResponse;
     DescribeTransactions: describe_transactions DescribeTransactionsRequest DescribeTransactionsResponse;
     ListTransactions: list_transactions ListTransactionsRequest ListTransactionsResponse;
+    ListConfigResources: list_config_resources ListConfigResourcesRequest ListConfigResourcesResponse;
     DescribeTopicPartitions: describe_topic_partitions DescribeTopicPartitionsRequest DescribeTopicPartitionsResponse;
 }
 

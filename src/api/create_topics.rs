@@ -190,7 +190,7 @@ fn effective<'a>(
         name: setting.name,
         value: setting.value.map(Into::into),
         read_only: false,
-        config_source: setting.source,
+        config_source: setting.source as i8,
         is_sensitive: false,
     };
     config::effective_topic_settings(&broker.config, own)

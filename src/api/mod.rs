@@ -6,6 +6,7 @@
 
 mod add_offsets_to_txn;
 mod add_partitions_to_txn;
+mod alter_configs;
 mod alter_partition_reassignments;
 mod alter_replica_log_dirs;
 mod api_versions;
@@ -15,6 +16,7 @@ mod create_topics;
 mod delete_groups;
 mod delete_topics;
 mod describe_cluster;
+mod describe_configs;
 mod describe_groups;
 mod describe_log_dirs;
 mod describe_producers;
@@ -26,9 +28,11 @@ mod end_txn;
 mod fetch;
 mod find_coordinator;
 mod heartbeat;
+mod incremental_alter_configs;
 mod init_producer_id;
 mod join_group;
 mod leave_group;
+mod list_config_resources;
 mod list_groups;
 mod list_offsets;
 mod list_partition_reassignments;
@@ -40,6 +44,7 @@ mod offset_fetch;
 mod offset_for_leader_epoch;
 mod offsets;
 mod produce;
+mod setting_changes;
 mod sync_group;
 #[cfg(test)]
 mod tests;
@@ -270,11 +275,14 @@ fn dispatch(
         ApiKey::EndTxn => to!(end_txn::handle),
         ApiKey::WriteTxnMarkers => to!(write_txn_markers::handle),
         ApiKey::TxnOffsetCommit => to!(txn_offset_commit::handle),
+        ApiKey::DescribeConfigs => to!(describe_configs::handle),
+        ApiKey::AlterConfigs => to!(alter_configs::handle),
         ApiKey::AlterReplicaLogDirs => to!(alter_replica_log_dirs::handle),
         ApiKey::DescribeLogDirs => to!(describe_log_dirs::handle),
         ApiKey::CreatePartitions => to!(create_partitions::handle),
         ApiKey::DeleteGroups => to!(delete_groups::handle),
         ApiKey::ElectLeaders => to!(elect_leaders::handle),
+        ApiKey::IncrementalAlterConfigs => to!(incremental_alter_configs::handle),
         ApiKey::AlterPartitionReassignments => to!(alter_partition_reassignments::handle),
         ApiKey::ListPartitionReassignments => to!(list_partition_reassignments::handle),
         ApiKey::OffsetDelete => to!(offset_delete::handle),
@@ -285,6 +293,7 @@ fn dispatch(
         ApiKey::UnregisterBroker => to!(unregister_broker::handle),
         ApiKey::DescribeTransactions => to!(describe_transactions::handle),
         ApiKey::ListTransactions => to!(list_transactions::handle),
+        ApiKey::ListConfigResources => to!(list_config_resources::handle),
         ApiKey::DescribeTopicPartitions => to!(describe_topic_partitions::handle),
     })
 }

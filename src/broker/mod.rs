@@ -17,8 +17,10 @@ mod group_coordinator;
 pub mod groups;
 pub mod home;
 pub mod identity;
+pub mod loggers;
 pub mod producer_ids;
 pub mod record;
+pub mod settings;
 mod start;
 mod state;
 #[cfg(test)]
@@ -38,6 +40,7 @@ use crate::storage::{self, Appended, Log, Origin, PartitionId, Refused, Storage,
 use fetch_sessions::FetchSessions;
 pub use groups::Fact;
 use identity::Identity;
+use loggers::Loggers;
 use record::{Encoded, Record};
 pub use start::{OpenError, Seeds};
 use state::State;
@@ -65,7 +68,7 @@ pub struct Fatal(pub io::Error);
 
 /// Everything the broker knows and does.
 pub struct Broker {
-    /// The settings it runs with.
+    /// The settings it obeys now: what it was started with, and what clients have set since.
     pub config: Arc<BrokerConfig>,
     /// Who it is.
     pub identity: Identity,
@@ -88,6 +91,9 @@ pub struct Broker {
     failure: Option<Fatal>,
     complaints: Rate,
     refused_appends: RefusedAppends,
+    loggers: Loggers,
+    /// Settings or levels of loggers have changed, and nobody has taken notice.
+    has_news: bool,
 }
 
 /// Appends that a disk did not take, since the start.

@@ -11,6 +11,7 @@
 use super::fetch_sessions::FetchSessions;
 use super::home;
 use super::identity::Identity;
+use super::loggers::Loggers;
 use super::record::{Opened, Record};
 use super::state::State;
 use super::txn_coordinator::TxnCoordinator;
@@ -87,29 +88,21 @@ impl Broker {
         let (identity, is_new) = identify(&*disk, root, &config, &mut ids)?;
         let mut state = State::new(&config);
         let mut deleted = BTreeSet::new();
-        let mut refused = None;
-        let limits = journal_limits(&config);
         let place = journal::Place {
             disk: Arc::clone(&disk),
             root: root.to_owned(),
             salt: seeds.salt,
         };
-        let journal = Journal::open(place, limits, now.mono, &mut |changes| {
-            for change in changes {
-                match Record::decode(change) {
-                    Ok(Some(record)) => {
-                        deleted.extend(state.apply(record, 0).map(|topic| topic.id));
-                    }
-                    Ok(None) => {}
-                    Err(e) => refused = Some(e),
-                }
-            }
-        })
-        .map_err(OpenError::Journal)?;
-        if let Some(why) = refused {
-            return Err(OpenError::Record(why));
-        }
+        let journal = replay(
+            place,
+            journal_limits(&config),
+            now,
+            &mut state,
+            &mut deleted,
+        )?;
         state.opened = next_start(state.opened, journal.was_clean());
+        state.reconfigure();
+        let config = Arc::clone(&state.config);
         let storage = Storage::new(
             Arc::clone(&disk),
             root.to_owned(),
@@ -135,6 +128,8 @@ impl Broker {
             failure: None,
             complaints: Rate::per_minute(COMPLAINTS_A_MINUTE),
             refused_appends: RefusedAppends::default(),
+            loggers: Loggers::default(),
+            has_news: true,
         };
         broker
             .begin(&disk, root, is_new, now)
@@ -194,6 +189,33 @@ impl Broker {
             }
         }
         Ok(())
+    }
+}
+
+/// Opens the journal and makes everything true that it says. Topics that it says are gone are added to `deleted`.
+fn replay(
+    place: journal::Place,
+    limits: journal::Limits,
+    now: Now,
+    state: &mut State,
+    deleted: &mut BTreeSet<Uuid>,
+) -> Result<Journal, OpenError> {
+    let mut refused = None;
+    let journal = Journal::open(place, limits, now.mono, &mut |changes| {
+        for change in changes {
+            match Record::decode(change) {
+                Ok(Some(record)) => {
+                    deleted.extend(state.apply(record, 0).map(|topic| topic.id));
+                }
+                Ok(None) => {}
+                Err(e) => refused = Some(e),
+            }
+        }
+    })
+    .map_err(OpenError::Journal)?;
+    match refused {
+        Some(why) => Err(OpenError::Record(why)),
+        None => Ok(journal),
     }
 }
 

@@ -5,6 +5,7 @@ use super::features::Features;
 use super::groups::Groups;
 use super::producer_ids::ProducerIds;
 use super::record::{Opened, Record};
+use super::settings::KeptSettings;
 use super::topics::{Topic, Topics};
 use super::txns::Transactions;
 use crate::config::{BrokerConfig, LogConfig};
@@ -21,7 +22,11 @@ pub(super) struct State {
     pub(super) groups: Groups,
     pub(super) transactions: Transactions,
     pub(super) features: Features,
-    config: Arc<BrokerConfig>,
+    pub(super) settings: KeptSettings,
+    /// What the broker was started with.
+    started: Arc<BrokerConfig>,
+    /// What it obeys: `started`, and what clients have set, as of the last `reconfigure`.
+    pub(super) config: Arc<BrokerConfig>,
 }
 
 impl State {
@@ -34,6 +39,8 @@ impl State {
             groups: Groups::new(Arc::clone(config)),
             transactions: Transactions::default(),
             features: Features::default(),
+            settings: KeptSettings::default(),
+            started: Arc::clone(config),
             config: Arc::clone(config),
         }
     }
@@ -93,8 +100,16 @@ impl State {
                 self.transactions.touched(producer_id, touch, round);
             }
             Record::Features { levels, changes } => self.features.settled(levels, changes, round),
+            Record::Settings { resource, values } => self.settings.apply(resource, values, round),
         }
         None
+    }
+
+    /// Takes what clients have set for the broker into account: after a replay, and after each change.
+    pub(super) fn reconfigure(&mut self) {
+        self.config = self.settings.effective(&self.started);
+        self.groups.reconfigure(&self.config);
+        self.topics.reconfigure(&self.config);
     }
 
     fn topic(

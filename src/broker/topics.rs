@@ -1,6 +1,6 @@
 //! The topics: names, ids, partitions, settings. Changed only by `State::apply`.
 
-use crate::config::LogConfig;
+use crate::config::{BrokerConfig, LogConfig};
 use crate::proto::Uuid;
 use crate::storage::PartitionId;
 use std::collections::BTreeMap;
@@ -109,6 +109,17 @@ impl Topics {
         self.partition_count += i64::from(topic.partition_count);
         let old = self.by_name.insert(Arc::clone(&topic.name), topic);
         self.partition_count -= old.map_or(0, |topic| i64::from(topic.partition_count));
+    }
+
+    /// The broker's settings have changed, which topics fall back to. Those without settings of their own share one.
+    pub(super) fn reconfigure(&mut self, config: &BrokerConfig) {
+        let shared = Arc::new(LogConfig::new(config, &BTreeMap::new()));
+        for topic in self.by_name.values_mut() {
+            topic.config = match topic.settings.is_empty() {
+                true => Arc::clone(&shared),
+                false => Arc::new(LogConfig::new(config, &topic.settings)),
+            };
+        }
     }
 
     /// Forgets a topic.

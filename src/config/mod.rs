@@ -7,6 +7,7 @@
 //!
 //! ```text
 //! file, environment, command line -> Settings (text and origin) -> BrokerConfig (typed, checked)
+//! what clients set for brokers ----> (layers of the same)
 //!                                    a topic's own settings -----> LogConfig    (typed)
 //! ```
 //!
@@ -18,7 +19,10 @@
 
 mod broker;
 mod cluster;
+mod describe;
+mod dynamic;
 mod groups;
+mod kept;
 mod listeners;
 mod parse;
 mod security;
@@ -27,15 +31,28 @@ mod topic;
 mod values;
 mod views;
 
+pub use describe::{
+    Described, Source, Synonym, describe_broker, describe_client_metrics, describe_every_broker,
+    describe_group, describe_logger, describe_topic,
+};
+pub use dynamic::check_broker_settings;
+pub use kept::{check_client_metrics_settings, check_group_settings, find_kept_key};
 pub use listeners::Listener;
 pub use settings::{Origin, Problem, Settings};
 pub use topic::{
     Effective, TopicKey, check as check_topic_settings, effective as effective_topic_settings,
+    find as find_topic_key,
 };
 pub use values::{Kind, Value};
 pub use views::{BrokerConfig, LogConfig, SyncAll, TimestampType};
 
-/// Whether clients of Kafka may change a setting while the broker runs. Here that awaits AlterConfigs.
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+/// Texts of settings, by name.
+pub type Values = BTreeMap<String, String>;
+
+/// Whether clients may change a setting while the broker runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
     /// At any time.
@@ -129,7 +146,9 @@ pub fn topic_keys() -> impl Iterator<Item = &'static TopicKey> {
 /// The broker's key of this name.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static Key> {
-    broker_keys().find(|key| key.name == name)
+    static BY_NAME: OnceLock<BTreeMap<&'static str, &'static Key>> = OnceLock::new();
+    let by_name = || broker_keys().map(|key| (key.name, key)).collect();
+    BY_NAME.get_or_init(by_name).get(name).copied()
 }
 
 /// The key whose name needs the fewest edits to become `name`, if there is one that a slip of the

@@ -1,10 +1,11 @@
 //! What was set, by whom: the text of each setting, and where it came from.
 //!
 //! The command line wins over the environment, the environment over the file, the file over the table's
-//! default; within one origin the last wins.
+//! default; within one origin the last wins. What clients set while the broker runs stands in two layers above all of
+//! that: what they set for every broker, and, stronger, for this one.
 
-use super::{Key, Kind, Tier, Value, broker_keys, find, nearest, parse, topic};
-use std::collections::BTreeMap;
+use super::{Key, Kind, Source, Tier, Value, Values, broker_keys, find, nearest, parse, topic};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// Where a setting came from; a later variant wins over an earlier one.
@@ -68,6 +69,8 @@ pub struct Problem {
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
     set: BTreeMap<String, (String, Origin)>,
+    for_every_broker: Values,
+    for_this_broker: Values,
 }
 
 impl Settings {
@@ -135,9 +138,59 @@ impl Settings {
         })
     }
 
+    /// What clients have set for every broker.
+    #[must_use]
+    pub fn for_every_broker(&self) -> &Values {
+        &self.for_every_broker
+    }
+
+    /// What clients have set for this broker.
+    #[must_use]
+    pub fn for_this_broker(&self) -> &Values {
+        &self.for_this_broker
+    }
+
+    /// The same with other settings of clients, which count.
+    pub(super) fn layered(&self, for_every_broker: Values, for_this_broker: Values) -> Settings {
+        Settings {
+            set: self.set.clone(),
+            for_every_broker,
+            for_this_broker,
+        }
+    }
+
+    /// The text that one layer has for this name.
+    pub(super) fn layer(&self, source: Source, name: &str) -> Option<&str> {
+        match source {
+            Source::Broker => self.for_this_broker.get(name).map(String::as_str),
+            Source::EveryBroker => self.for_every_broker.get(name).map(String::as_str),
+            Source::Static => self.set.get(name).map(|(text, _)| text.as_str()),
+            _ => None,
+        }
+    }
+
+    /// The strongest layer that has this name.
+    pub(super) fn source(&self, name: &str) -> Option<Source> {
+        let layers = [Source::Broker, Source::EveryBroker, Source::Static];
+        layers
+            .into_iter()
+            .find(|&layer| self.layer(layer, name).is_some())
+    }
+
+    /// Names that the table has not, each with the strongest layer that has it.
+    pub(super) fn unknown(&self) -> impl Iterator<Item = (&str, Source)> {
+        let dynamic = self
+            .for_every_broker
+            .keys()
+            .chain(self.for_this_broker.keys());
+        let names: BTreeSet<&str> = dynamic.chain(self.set.keys()).map(String::as_str).collect();
+        let unknown = names.into_iter().filter(|name| find(name).is_none());
+        unknown.filter_map(|name| Some((name, self.source(name)?)))
+    }
+
     /// The text that somebody set for this name.
     pub(super) fn explicit(&self, name: &str) -> Option<&str> {
-        self.set.get(name).map(|(text, _)| text.as_str())
+        self.layer(self.source(name)?, name)
     }
 
     /// The value in force; `None` is Kafka's null. An illegal value counts as not set.

@@ -6,7 +6,7 @@
 use super::Change::Live;
 use super::Kind::*;
 use super::Tier::{Honoured, Later, Moot};
-use super::{BrokerConfig, Key, MAX, MIN, Value, key};
+use super::{BrokerConfig, Key, MAX, MIN, Source, Value, key};
 use std::collections::BTreeMap;
 
 /// A setting of topics.
@@ -18,13 +18,6 @@ pub struct TopicKey {
     pub synonyms: &'static [(&'static str, i64)],
 }
 
-/// The topic's own value, as CreateTopics and DescribeConfigs number sources.
-const DYNAMIC_TOPIC: i8 = 1;
-/// The broker's: from its file, environment or command line.
-const STATIC_BROKER: i8 = 4;
-/// Nobody's.
-const DEFAULT: i8 = 5;
-
 /// One setting of a topic as it is in force. None of them is read-only or secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Effective {
@@ -32,13 +25,13 @@ pub struct Effective {
     pub name: &'static str,
     /// Its value; there is always one.
     pub value: Option<String>,
-    /// Whose it is: 1 the topic's, 4 the broker's, 5 the default.
-    pub source: i8,
+    /// Whose it is.
+    pub source: Source,
 }
 
 /// The topic's key of this name.
 #[must_use]
-pub(super) fn find(name: &str) -> Option<&'static TopicKey> {
+pub fn find(name: &str) -> Option<&'static TopicKey> {
     KEYS.iter().find(|row| row.key.name == name)
 }
 
@@ -89,24 +82,27 @@ pub(super) fn resolve(
     name: &str,
     broker: &BrokerConfig,
     own: &BTreeMap<String, String>,
-) -> (Value, i8) {
+) -> (Value, Source) {
     let row = find(name).expect("callers ask for keys of the table only");
     if let Some(value) = own
         .get(name)
         .and_then(|text| row.key.kind.parse(name, text).ok())
     {
-        return (value, DYNAMIC_TOPIC);
+        return (value, Source::Topic);
     }
     for &(synonym, factor) in row.synonyms {
-        if broker.settings.explicit(synonym).is_some()
+        if let Some(source) = broker.settings.source(synonym)
             && let Some(value) = broker.settings.value(synonym)
         {
-            return (scaled(value, factor), STATIC_BROKER);
+            return (scaled(value, factor), source);
         }
     }
     let default = row.key.default.expect("every topic key has a default");
     let value = row.key.kind.parse(name, default);
-    (value.expect("the table's defaults are legal"), DEFAULT)
+    (
+        value.expect("the table's defaults are legal"),
+        Source::Default,
+    )
 }
 
 /// A value of the broker in the unit of the topic's. Below zero it means "never" in every unit.
@@ -304,7 +300,7 @@ mod tests {
         let entries = effective(&broker, &own);
         let entry = |name| {
             let entry = entries.iter().find(|entry| entry.name == name).expect(name);
-            (entry.value.as_deref(), entry.source)
+            (entry.value.as_deref(), entry.source as i8)
         };
         assert_eq!(entry("retention.ms"), (Some("5"), 1));
         assert_eq!(entry("segment.bytes"), (Some("2097152"), 4));

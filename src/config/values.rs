@@ -62,6 +62,28 @@ impl Kind {
             })
     }
 
+    /// The type as DescribeConfigs numbers it (v3+).
+    #[must_use]
+    pub fn number(&self) -> i8 {
+        match self {
+            Kind::Boolean => 1,
+            Kind::Text | Kind::OneOf(_) => 2,
+            Kind::Int(..) | Kind::IntOr(..) => 3,
+            Kind::Short(..) => 4,
+            Kind::Long(..) | Kind::Size(..) => 5,
+            Kind::Double(..) => 6,
+            Kind::List | Kind::ListOf(_) => 7,
+            Kind::Class => 8,
+            Kind::Password => 9,
+        }
+    }
+
+    /// Whether values are lists, which can be added to.
+    #[must_use]
+    pub fn is_list(&self) -> bool {
+        matches!(self, Kind::List | Kind::ListOf(_))
+    }
+
     /// Text to value, by type.
     fn read(&self, text: &str) -> Result<Value, Fault> {
         match *self {
@@ -223,6 +245,12 @@ impl fmt::Display for Value {
         match self {
             Value::Boolean(value) => value.fmt(f),
             Value::Number(value) => value.fmt(f),
+            // Java turns to powers of ten at 10^7 and below 10^-3.
+            Value::Real(value) if *value != 0.0 && !(1e-3..1e7).contains(&value.abs()) => {
+                let text = format!("{value:E}");
+                let dot = if text.contains('.') { "" } else { ".0" };
+                f.write_str(&text.replacen('E', &format!("{dot}E"), 1))
+            }
             Value::Real(value) => write!(f, "{value:?}"),
             Value::Text(value) => value.fmt(f),
             Value::List(words) => words.join(",").fmt(f),
@@ -320,6 +348,8 @@ mod tests {
     #[test]
     fn values_are_written_as_kafka_writes_them() {
         assert_eq!(Value::Real(0.5).to_string(), "0.5");
+        assert_eq!(Value::Real(1e7).to_string(), "1.0E7");
+        assert_eq!(Value::Real(f64::MAX).to_string(), "1.7976931348623157E308");
         assert_eq!(Value::List(vec!["a".into(), "b".into()]).to_string(), "a,b");
     }
 }

@@ -6,18 +6,19 @@
 //!
 //! Under journald, which has a clock, a priority stands instead of time and level: `<6>main: ...`. A
 //! line is one write. The first part of a module's path says who speaks: `chronikd::net::server` is `net`.
-//! A log file can be opened again, for those who move it away.
+//! A log file can be opened again, for those who move it away. Each room has a level, which clients can change.
 //!
 //! The sink is our own: simplelog puts brackets around the level, knows no priorities for journald and cannot
 //! open its file again.
 
+use chronikd::broker::loggers::Loggers;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use std::env;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 static LOGGER: OnceLock<Logger> = OnceLock::new();
@@ -28,6 +29,7 @@ struct Logger {
     journald: bool,
     /// `None` is stderr.
     file: Option<LogFile>,
+    levels: RwLock<Loggers>,
 }
 
 struct LogFile {
@@ -48,11 +50,25 @@ pub(crate) fn start(level: LevelFilter, file: Option<&Path>) -> io::Result<()> {
     let logger = Logger {
         journald: file.is_none() && stderr_is_journald(),
         file: file.transpose()?,
+        levels: RwLock::new(Loggers::at(level)),
     };
     // Only a second call could fail, and there is one.
     let _ = log::set_logger(LOGGER.get_or_init(|| logger));
     log::set_max_level(level);
     Ok(())
+}
+
+/// Logs at these levels from now on.
+pub(crate) fn obey(loggers: &Loggers) {
+    if let Some(logger) = LOGGER.get() {
+        let mut levels = logger
+            .levels
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        levels.clone_from(loggers);
+        drop(levels);
+        log::set_max_level(loggers.highest());
+    }
 }
 
 /// Opens the log file again under its name. Without success the old one stays.
@@ -83,11 +99,15 @@ fn open(path: &Path) -> io::Result<File> {
 }
 
 impl Log for Logger {
-    fn enabled(&self, _: &Metadata<'_>) -> bool {
-        true
+    fn enabled(&self, event: &Metadata<'_>) -> bool {
+        let levels = self.levels.read().unwrap_or_else(PoisonError::into_inner);
+        event.level() <= levels.level(room(event.target()))
     }
 
     fn log(&self, record: &Record<'_>) {
+        if !self.enabled(record.metadata()) {
+            return;
+        }
         let room = room(record.target());
         let text = record.args().to_string().replace('\n', " ");
         let line = if self.journald {

@@ -8,6 +8,7 @@ use super::data_dir::DataDir;
 use super::exit::{self, Exit};
 use super::options::Options;
 use super::{logger, notices, process};
+use chronikd::broker::loggers::Loggers;
 use chronikd::broker::{Broker, Fatal, OpenError, Seeds};
 use chronikd::clock::Clock;
 use chronikd::config::{BrokerConfig, Listener};
@@ -38,7 +39,8 @@ pub(crate) fn run(
         seeds,
         clock.now(),
     );
-    let broker = broker.map_err(|error| refused(&error))?;
+    let mut broker = broker.map_err(|error| refused(&error))?;
+    broker.set_loggers(Loggers::at(options.level));
     let system = |error| Exit::io(exit::SYSTEM, "cannot start", &error);
     let poller = Poller::new().map_err(system)?;
     let bell = poller.bell();
@@ -49,7 +51,10 @@ pub(crate) fn run(
     server.watch_signals().map_err(system)?;
     let _ports_file = announce(options, &config, &server)?;
     log::info!("ready ms={}", clock.now().mono.0 / 1000);
-    end(server.run(&clock, &mut heed))
+    let mut max_connections = config.max_connections;
+    end(server.run(&clock, &mut |notice, exchange| {
+        heed(notice, exchange, &mut max_connections);
+    }))
 }
 
 fn taken(failed: &BindError) -> Exit {
@@ -108,14 +113,24 @@ fn announce(
     Ok(notice)
 }
 
-fn heed(notice: Notice, broker: &mut Broker) {
+/// `max_connections` is the setting as it was obeyed last.
+fn heed(notice: Notice, exchange: &mut Exchange<Broker>, max_connections: &mut usize) {
     match notice {
         Notice::Reopen => logger::reopen(),
         Notice::Reload => {
             logger::reopen();
-            log::info!("settings are read at the start only: restart to change them");
+            log::info!(
+                "settings are read at the start only: restart, or change them through a client"
+            );
         }
-        Notice::Report => log::info!("{}", broker.report()),
+        Notice::Report => log::info!("{}", exchange.core.report()),
+        Notice::Reconfigured => {
+            let wanted = exchange.core.config.max_connections;
+            if std::mem::replace(max_connections, wanted) != wanted {
+                exchange.limit_connections(process::connection_limit(wanted));
+            }
+            logger::obey(exchange.core.loggers());
+        }
     }
 }
 

@@ -39,6 +39,10 @@ pub trait Core {
     fn start_round(&mut self) -> Result<Option<Round>, Fatal>;
     /// The newest durable round: replies tagged with a higher one must wait.
     fn synced_round(&self) -> u64;
+    /// Whether settings have changed since the last call, which those outside obey.
+    fn take_reconfigured(&mut self) -> bool {
+        false
+    }
     /// Starts the clean close: last checkpoints, last round, the journal's closing record.
     fn begin_close(&mut self, now: Now);
     /// Whether the clean close is complete. Asked only after `begin_close`.
@@ -78,6 +82,9 @@ impl Core for Broker {
     }
     fn synced_round(&self) -> u64 {
         Broker::synced_round(self)
+    }
+    fn take_reconfigured(&mut self) -> bool {
+        Broker::take_reconfigured(self)
     }
     fn begin_close(&mut self, now: Now) {
         Broker::begin_close(self, now);

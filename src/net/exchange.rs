@@ -146,6 +146,11 @@ impl<C: Core> Exchange<C> {
         &self.limits
     }
 
+    /// Obeys another limit from now on; who is connected beyond it stays.
+    pub fn limit_connections(&mut self, connections: usize) {
+        self.limits.connections = connections;
+    }
+
     /// How many connections there are.
     pub fn connection_count(&self) -> usize {
         self.conns.len()

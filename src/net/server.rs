@@ -136,9 +136,9 @@ impl<C: Core> Server<C> {
         &mut self.exchange
     }
 
-    /// Runs until something ends it. `notice` is told of signals that are not about stopping. After an end that is not
-    /// clean, the lanes begin nothing more and may still be at work: the process is to end.
-    pub fn run(mut self, clock: &Clock, notice: &mut dyn FnMut(Notice, &mut C)) -> Exit {
+    /// Runs until something ends it. `notice` is told of signals that are not about stopping, and of changed settings.
+    /// After an end that is not clean, the lanes begin nothing more and may still be at work: the process is to end.
+    pub fn run(mut self, clock: &Clock, notice: &mut dyn FnMut(Notice, &mut Exchange<C>)) -> Exit {
         let exit = loop {
             if let Some(exit) = self.step(clock, notice) {
                 break exit;
@@ -151,7 +151,11 @@ impl<C: Core> Server<C> {
     }
 
     /// Sleeps once, and runs one turn; the first time without the sleep.
-    pub fn step(&mut self, clock: &Clock, notice: &mut dyn FnMut(Notice, &mut C)) -> Option<Exit> {
+    pub fn step(
+        &mut self,
+        clock: &Clock,
+        notice: &mut dyn FnMut(Notice, &mut Exchange<C>),
+    ) -> Option<Exit> {
         let timeout = self.timeout(clock.mono());
         if let Err(error) = self.poller.wait(&mut self.events, timeout) {
             return Some(Exit::Poll(error));
@@ -166,6 +170,10 @@ impl<C: Core> Server<C> {
         self.laps.end(&"Read", clock.mono());
         if let Err(fatal) = self.turn(now, clock) {
             return Some(Exit::Fatal(fatal));
+        }
+        if self.exchange.core.take_reconfigured() {
+            notice(Notice::Reconfigured, &mut self.exchange);
+            self.listeners.resume();
         }
         self.attend(now.mono);
         self.laps.end(&"Attend", clock.mono());

@@ -17,7 +17,7 @@ pub(super) enum Request {
     Notice(Notice),
 }
 
-/// What a signal asks of the process, beside stopping.
+/// What a signal asks of the process, beside stopping, and what else there is to tell main.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notice {
     /// HUP: reload the settings, reopen the log.
@@ -26,6 +26,8 @@ pub enum Notice {
     Reopen,
     /// USR2: report the state to the log.
     Report,
+    /// No signal: clients have changed settings.
+    Reconfigured,
 }
 
 const TABLE: [(i32, Request); 5] = [

@@ -112,11 +112,14 @@ apis! {
     26 => EndTxn,                  0..=5,  3;
     27 => WriteTxnMarkers,         1..=2,  1;
     28 => TxnOffsetCommit,         0..=5,  3;
+    32 => DescribeConfigs,         0..=4,  4;
+    33 => AlterConfigs,            0..=2,  2;
     34 => AlterReplicaLogDirs,     0..=2,  2;
     35 => DescribeLogDirs,         0..=5,  2;
     37 => CreatePartitions,        0..=3,  2;
     42 => DeleteGroups,            0..=2,  2;
     43 => ElectLeaders,            0..=2,  2;
+    44 => IncrementalAlterConfigs, 0..=1,  1;
     45 => AlterPartitionReassignments,0..=1,  0;
     46 => ListPartitionReassignments,0..=0,  0;
     47 => OffsetDelete,            0..=0,  1;
@@ -127,6 +130,7 @@ apis! {
     64 => UnregisterBroker,        0..=0,  0;
     65 => DescribeTransactions,    0..=0,  0;
     66 => ListTransactions,        0..=2,  0;
+    74 => ListConfigResources,     0..=1,  0;
     75 => DescribeTopicPartitions, 0..=0,  0;
 }
 

@@ -554,6 +554,11 @@ impl Storage {
         std::mem::take(&mut self.jobs)
     }
 
+    /// How long an idle producer is remembered from now on.
+    pub fn set_producer_id_expiration(&mut self, producer_id_expiration_ms: i64) {
+        self.producer_id_expiration_ms = producer_id_expiration_ms;
+    }
+
     /// Gives a partition the settings that its topic has now.
     pub fn set_config(&mut self, id: PartitionId, config: &Arc<LogConfig>) {
         let round = self.rounds.gathering;

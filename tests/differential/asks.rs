@@ -55,6 +55,10 @@ asks! {
     DescribeTransactions: describe_transactions::DescribeTransactionsRequest<'static> => DescribeTransactionsResponse<'static>;
     ListTransactions: list_transactions::ListTransactionsRequest<'static> => ListTransactionsResponse<'static>;
     UpdateFeatures: update_features::UpdateFeaturesRequest<'static> => UpdateFeaturesResponse<'static>;
+    DescribeConfigs: describe_configs::DescribeConfigsRequest<'static> => DescribeConfigsResponse<'static>;
+    AlterConfigs: alter_configs::AlterConfigsRequest<'static> => AlterConfigsResponse<'static>;
+    IncrementalAlterConfigs: incremental_alter_configs::IncrementalAlterConfigsRequest<'static> => IncrementalAlterConfigsResponse<'static>;
+    ListConfigResources: list_config_resources::ListConfigResourcesRequest => ListConfigResourcesResponse<'static>;
     DescribeTopicPartitions: describe_topic_partitions::DescribeTopicPartitionsRequest<'static> => DescribeTopicPartitionsResponse<'static>;
     UnregisterBroker: unregister_broker::UnregisterBrokerRequest => UnregisterBrokerResponse<'static>;
     DescribeQuorum: describe_quorum::DescribeQuorumRequest<'static> => DescribeQuorumResponse<'static>;

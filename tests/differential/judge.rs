@@ -184,7 +184,7 @@ impl May {
         match self {
             May::Order(field) => items.sort_by(|a, b| a.field(field).cmp(&b.field(field))),
             May::Lack(names) => items.retain(|item| {
-                let mut names_of = ["name", "group_id", "topic"].iter();
+                let mut names_of = ["name", "group_id", "topic", "resource_name"].iter();
                 let name = names_of.find_map(|field| item.field(field));
                 let name = name.map(shown).unwrap_or_default();
                 !names

@@ -79,6 +79,18 @@ const THEIR_FEATURES: &[&str] = &[
     "streams.version",
 ];
 
+/// Settings that Kafka has not, or shows when they are set only.
+const OUR_SETTINGS: &[&str] = &[
+    "chronik.",
+    "follower.replication.throttled.rate",
+    "leader.replication.throttled.rate",
+    "replica.alter.log.dirs.io.max.bytes.per.second",
+];
+
+const MIN_ISR_OURS: &str = "1 elements: [{name: \"min.insync.replicas\", value: \"1\", source: 5}]";
+const MIN_ISR_THEIRS: &str = "2 elements: [{name: \"min.insync.replicas\", value: \"1\", source: 3}, \
+     {name: \"min.insync.replicas\", value: \"1\", source: 5}]";
+
 #[rustfmt::skip]
 const ROWS: &[Row] = &[
     row("", "topic_id", May::Id("topic"), "each broker makes the id of a topic"),
@@ -91,6 +103,19 @@ const ROWS: &[Row] = &[
     row("Produce", "batch_index_error_message", May::Words, "a sentence for people"),
     row("Produce", "error_message", May::Words, "a sentence for people, also where Kafka has none"),
     row("CreateTopics", "topics[].error_message", May::Words, "a sentence for people"),
+
+    row("DescribeConfigs", "configs", May::Order("name"), "Kafka's order is that of a hash map"),
+    row("DescribeConfigs", "configs", May::Lack(OUR_SETTINGS), "settings of our own, and three that Kafka shows when they are set"),
+    row("DescribeConfigs", "configs[].is_default", May::Be("true", "false"), "Kafka 3 has left this out at the version that is all about it"),
+    row("DescribeConfigs", "configs[].value", May::Be("\"1\"", "\"9223372036854775807\""), "flush.messages: an acknowledgement waits for the disk"),
+    row("DescribeConfigs", "synonyms[].value", May::Be("\"1\"", "\"9223372036854775807\""), "flush.messages: an acknowledgement waits for the disk"),
+    row("DescribeConfigs", "configs[].config_source", May::Be("5", "3"), "Kafka 4 sets its own default of min.insync.replicas for the cluster"),
+    row("DescribeConfigs", "configs[].synonyms", May::Be(MIN_ISR_OURS, MIN_ISR_THEIRS), "Kafka 4 sets its own default of min.insync.replicas for the cluster"),
+    only("names of settings of brokers", "DescribeConfigs", "configs[].value", May::Free, "compared in another script"),
+    only("names of settings of brokers", "DescribeConfigs", "configs[].read_only", May::Be("true", "false"), "listeners stay as they are while the broker runs"),
+    only("names of settings of brokers", "DescribeConfigs", "configs[].config_source", May::Free, "compared in another script"),
+    row("ListConfigResources", "config_resources", May::Lack(&["sub-"]), "other scripts come and go"),
+    row("ListConfigResources", "config_resources", May::Order("resource_type"), "Kafka's order is its own"),
 
     row("Metadata", "topics", May::Order("name"), "Kafka's order is that of a hash map"),
     row("Metadata", "topics[].partitions", May::Order("partition_index"), "Kafka's order is that of a hash map"),

@@ -1,7 +1,7 @@
 //! Rules over several files: tables in the code, the files that belong to their rows, and manual pages.
 
 use crate::source::{self, Source};
-use chronikd::config::{self, Key, Kind, Tier, TopicKey};
+use chronikd::config::{self, Change, Key, Kind, Tier, TopicKey};
 use chronikd::proto::ApiKey;
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -197,7 +197,7 @@ fn settings_page() -> String {
     let honoured = |key: &&Key| key.tier == Tier::Honoured;
     let _ = writeln!(page, ".Ss Settings of the broker\n.Bl -tag -width Ds");
     for key in config::broker_keys().filter(honoured) {
-        page += &entry(key, "");
+        page += &entry(key, mark(key.change));
     }
     let _ = writeln!(page, ".El\n.Ss Settings of a topic\n.Bl -tag -width Ds");
     for TopicKey { key, synonyms } in config::topic_keys().filter(|row| honoured(&&row.key)) {
@@ -208,6 +208,14 @@ fn settings_page() -> String {
     page += &names("Accepted, and obeyed by a later version", Tier::Later);
     page += &names("Accepted, and without meaning here", Tier::Moot);
     page
+}
+
+/// When a setting may change.
+fn mark(change: Change) -> &'static str {
+    match change {
+        Change::Live => "; a client may change it at any time",
+        Change::Start => "; start only",
+    }
 }
 
 fn entry(key: &Key, more: &str) -> String {

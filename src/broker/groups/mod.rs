@@ -100,6 +100,11 @@ impl Groups {
         }
     }
 
+    /// The broker's settings have changed.
+    pub(super) fn reconfigure(&mut self, config: &Arc<BrokerConfig>) {
+        self.config = Arc::clone(config);
+    }
+
     /// The group of that id.
     #[must_use]
     pub fn get(&self, id: &str) -> Option<&Group> {

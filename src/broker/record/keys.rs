@@ -1,5 +1,6 @@
 //! The keys of records: one byte of kind, and what tells the records of a kind apart.
 
+use crate::broker::settings::{Resource, ResourceType};
 use crate::proto::{Malformed, Uuid};
 use crate::storage::PartitionId;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ pub(super) const TRANSACTION_PARTITION: u8 = 7;
 pub(super) const TRANSACTION_GROUP: u8 = 8;
 pub(super) const PENDING_OFFSET: u8 = 9;
 pub(super) const FEATURES: u8 = 10;
+pub(super) const SETTINGS: u8 = 11;
 
 pub(super) fn topic_key(id: Uuid) -> Vec<u8> {
     [&[TOPIC], id.0.as_slice()].concat()
@@ -84,6 +86,18 @@ pub(super) fn transaction_group_key(producer_id: i64, group: &str) -> Vec<u8> {
 pub(super) fn transaction_group_id(key: &[u8]) -> Result<(i64, Arc<str>), Malformed> {
     let (producer_id, rest) = producer(key)?;
     Ok((producer_id, text(rest)?.into()))
+}
+
+pub(super) fn settings_key(resource: &Resource) -> Vec<u8> {
+    let kind = (resource.kind as i8).to_be_bytes();
+    [&[SETTINGS], kind.as_slice(), resource.name.as_bytes()].concat()
+}
+
+pub(super) fn resource(key: &[u8]) -> Result<Resource, Malformed> {
+    let (kind, name) = key.split_first_chunk().ok_or(SHORT_KEY)?;
+    let kind = ResourceType::of_number(i8::from_be_bytes(*kind));
+    let kind = kind.ok_or(Malformed("journal key of an unknown type of resource"))?;
+    Ok(Resource::new(kind, text(name)?))
 }
 
 /// A producer id, and what follows it.

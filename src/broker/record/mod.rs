@@ -23,6 +23,8 @@
 //!       group id, topic id  applied, dropped or deleted
 //!       (16), partition (4)
 //! 10    -                   Features: the levels that were settled, by name
+//! 11    resource type (1),  Settings: what clients have set for a broker, a group or a subscription to metrics;
+//!       name                tombstone = nothing any more
 //! ```
 
 mod keys;
@@ -32,20 +34,23 @@ mod tests;
 mod values;
 
 use super::facts::{Committed, Generation, TxnFact, TxnTouch};
+use super::settings::Resource;
+use crate::config::Values;
 use crate::journal::Change;
 use crate::proto::{self, Malformed, Uuid};
 use crate::storage::PartitionId;
 use keys::{
-    FEATURES, GROUP, OFFSET, OPENED, PENDING_OFFSET, PRODUCER_IDS, TOPIC, TRANSACTION,
+    FEATURES, GROUP, OFFSET, OPENED, PENDING_OFFSET, PRODUCER_IDS, SETTINGS, TOPIC, TRANSACTION,
     TRANSACTION_GROUP, TRANSACTION_PARTITION, group_key, offset_id, offset_key, pending_id,
-    pending_key, text, topic_id, topic_key, transaction_group_id, transaction_group_key,
-    transaction_key, transaction_partition_id, transaction_partition_key,
+    pending_key, resource, settings_key, text, topic_id, topic_key, transaction_group_id,
+    transaction_group_key, transaction_key, transaction_partition_id, transaction_partition_key,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use values::{
     NoValue, OpenedValue, ProducerIdsValue, bytes, committed, features, features_value, fields,
-    generation, group_value, offset_value, standing, standing_value, topic, topic_value,
+    generation, group_value, kept_settings, offset_value, settings_value, standing, standing_value,
+    topic, topic_value,
 };
 
 /// A start of the broker.
@@ -152,6 +157,13 @@ pub enum Record {
         /// Counts changes, from 1.
         changes: i64,
     },
+    /// Clients have set these, and nothing else, for something that is no topic.
+    Settings {
+        /// What they are for.
+        resource: Resource,
+        /// The settings; none says that there is nothing to keep.
+        values: Values,
+    },
 }
 
 /// A record as the journal takes it.
@@ -241,6 +253,12 @@ impl Record {
             Record::Features { levels, changes } => {
                 Encoded::value(vec![FEATURES], &features_value(levels, *changes))
             }
+            Record::Settings { resource, values } if values.is_empty() => {
+                Encoded::tombstone(settings_key(resource))
+            }
+            Record::Settings { resource, values } => {
+                Encoded::value(settings_key(resource), &settings_value(values))
+            }
         }
     }
 
@@ -306,6 +324,7 @@ impl Record {
                 Record::Touched { producer_id, touch }
             }
             FEATURES => features(&fields(bytes)?),
+            SETTINGS => kept_settings(resource(key)?, &fields(bytes)?),
             _ => return Err(Malformed("journal record of an unknown kind")),
         };
         Ok(Some(record))
@@ -343,6 +362,10 @@ impl Record {
                 let touch = TxnTouch::GroupDone(group);
                 Some(Record::Touched { producer_id, touch })
             }
+            SETTINGS => Some(Record::Settings {
+                resource: resource(key)?,
+                values: Values::new(),
+            }),
             _ => None,
         })
     }

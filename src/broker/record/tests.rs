@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::broker::facts::{GenerationMember, Producer, Standing, TxnState, TxnVersion};
+use crate::broker::settings::ResourceType;
 
 fn committed(expire_timestamp_ms: Option<i64>) -> Committed {
     Committed {
@@ -128,12 +129,19 @@ fn every_record_of_a_transaction_is_read_as_it_was_written() {
 #[test]
 fn every_record_is_read_as_it_was_written() {
     let settings = BTreeMap::from([("retention.ms".to_owned(), "-1".to_owned())]);
+    let kept = |kind, name, values: &BTreeMap<_, _>| Record::Settings {
+        resource: Resource::new(kind, name),
+        values: values.clone(),
+    };
     let id = Uuid([7; 16]);
     let at = PartitionId {
         topic: id,
         partition: 5,
     };
     for record in [
+        kept(ResourceType::Broker, "", &settings),
+        kept(ResourceType::Group, "g", &settings),
+        kept(ResourceType::ClientMetrics, "m", &Values::new()),
         Record::Opened(STARTED),
         Record::Topic {
             id,

@@ -4,6 +4,8 @@ use super::Record;
 use crate::broker::facts::{
     Committed, Generation, GenerationMember, Producer, Standing, TxnState, TxnVersion,
 };
+use crate::broker::settings::Resource;
+use crate::config::Values;
 use crate::proto::batch::{NO_PRODUCER_EPOCH, NO_PRODUCER_ID};
 use crate::proto::wire::wire;
 use crate::proto::{self, Malformed, Uuid};
@@ -29,7 +31,12 @@ wire! {
         settings: Vec<SettingValue<'a>>,
     }
 
-    /// One setting in the value of kind 2.
+    /// The value of kind 11.
+    struct SettingsValue<'a> {
+        values: Vec<SettingValue<'a>>,
+    }
+
+    /// One setting in the value of kinds 2 and 11.
     struct SettingValue<'a> {
         name: &'a str,
         value: &'a str,
@@ -110,21 +117,46 @@ pub(super) fn topic_value<'a>(
     partition_count: i32,
     settings: &'a BTreeMap<String, String>,
 ) -> TopicValue<'a> {
-    let setting = |(name, value): (&'a String, &'a String)| SettingValue { name, value };
     TopicValue {
         name,
         partition_count,
-        settings: settings.iter().map(setting).collect(),
+        settings: setting_values(settings),
+    }
+}
+
+fn setting_values(values: &Values) -> Vec<SettingValue<'_>> {
+    let values = values.iter();
+    values
+        .map(|(name, value)| SettingValue { name, value })
+        .collect()
+}
+
+fn settings(values: &[SettingValue<'_>]) -> Values {
+    let values = values.iter();
+    values
+        .map(|it| (it.name.to_owned(), it.value.to_owned()))
+        .collect()
+}
+
+pub(super) fn settings_value(values: &Values) -> SettingsValue<'_> {
+    SettingsValue {
+        values: setting_values(values),
+    }
+}
+
+pub(super) fn kept_settings(resource: Resource, value: &SettingsValue<'_>) -> Record {
+    Record::Settings {
+        resource,
+        values: settings(&value.values),
     }
 }
 
 pub(super) fn topic(id: Uuid, value: &TopicValue<'_>) -> Record {
-    let setting = |s: &SettingValue<'_>| (s.name.to_owned(), s.value.to_owned());
     Record::Topic {
         id,
         name: value.name.to_owned(),
         partition_count: value.partition_count,
-        settings: value.settings.iter().map(setting).collect(),
+        settings: settings(&value.settings),
     }
 }
 

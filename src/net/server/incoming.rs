@@ -60,7 +60,7 @@ impl<C: Core> Server<C> {
     pub(super) fn heed_signals(
         &mut self,
         now: Mono,
-        notice: &mut dyn FnMut(Notice, &mut C),
+        notice: &mut dyn FnMut(Notice, &mut Exchange<C>),
     ) -> bool {
         let requests = self
             .signals
@@ -80,7 +80,7 @@ impl<C: Core> Server<C> {
                         let slow = self.laps.slow_count();
                         log::info!("status connections={connections} slow_parts={slow}");
                     }
-                    notice(what, &mut self.exchange.core);
+                    notice(what, &mut self.exchange);
                 }
             }
         }

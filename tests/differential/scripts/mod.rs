@@ -1,6 +1,7 @@
 //! What is said to both brokers. A script makes its own topics and groups, with names that no other run uses.
 
 mod admin;
+mod configs;
 mod features;
 mod groups;
 mod kit;
@@ -68,6 +69,16 @@ pub(crate) const SCRIPTS: &[Script] = &[
     script("what is not spoken", ApiKey::ApiVersions, At::Newest, versions::what_is_not),
     script("levels of features", ApiKey::UpdateFeatures, At::Every, features::levels),
     script("levels that are refused", ApiKey::UpdateFeatures, At::Every, features::refusals),
+    script("settings of topics", ApiKey::DescribeConfigs, At::Every, configs::of_topics),
+    script("settings of brokers", ApiKey::DescribeConfigs, At::Every, configs::of_brokers),
+    script("names of settings of brokers", ApiKey::DescribeConfigs, At::Newest, configs::names_of_brokers),
+    script("settings of groups and metrics", ApiKey::DescribeConfigs, At::Newest, configs::of_others),
+    script("settings of topics are changed", ApiKey::IncrementalAlterConfigs, At::Every, configs::changes_of_topics),
+    script("settings of brokers are changed", ApiKey::IncrementalAlterConfigs, At::Every, configs::changes_of_brokers),
+    script("levels of loggers", ApiKey::IncrementalAlterConfigs, At::Every, configs::changes_of_loggers),
+    script("settings of groups and metrics are changed", ApiKey::IncrementalAlterConfigs, At::Every, configs::changes_of_others),
+    script("settings are replaced", ApiKey::AlterConfigs, At::Every, configs::replacements),
+    script("resources with settings", ApiKey::ListConfigResources, At::Every, configs::lists),
     script("who writes", ApiKey::DescribeProducers, At::Every, producers::who_writes),
     script("the cluster", ApiKey::DescribeCluster, At::Every, topics::the_cluster),
     script("topics are made, shown and deleted", ApiKey::Metadata, At::Every, topics::made_shown_and_deleted),

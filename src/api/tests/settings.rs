@@ -1,0 +1,235 @@
+//! Settings: what is shown of them, who may change which, and that a change holds, over kills too.
+
+use super::*;
+use crate::broker::settings::ResourceType;
+use crate::proto::schema::alter_configs::{
+    AlterConfigsRequest, AlterConfigsResource as Whole, AlterConfigsResponse,
+    AlterableConfig as Setting,
+};
+use crate::proto::schema::describe_configs::{
+    DescribeConfigsRequest, DescribeConfigsResource, DescribeConfigsResponse,
+};
+use crate::proto::schema::incremental_alter_configs::{
+    AlterConfigsResource as Part, AlterableConfig, IncrementalAlterConfigsRequest,
+    IncrementalAlterConfigsResponse,
+};
+use crate::proto::schema::list_config_resources::{
+    ListConfigResourcesRequest, ListConfigResourcesResponse,
+};
+
+const SET: i8 = 0;
+const DELETE: i8 = 1;
+const APPEND: i8 = 2;
+
+const TOPIC: (ResourceType, &str) = (ResourceType::Topic, "t");
+const BROKER: (ResourceType, &str) = (ResourceType::Broker, "1");
+const BROKERS: (ResourceType, &str) = (ResourceType::Broker, "");
+const LOGGERS: (ResourceType, &str) = (ResourceType::BrokerLogger, "1");
+
+type Change = (&'static str, i8, &'static str);
+
+impl Bench {
+    fn with_two_partitions() -> Bench {
+        let mut bench = Bench::new();
+        assert_eq!(bench.create(topic(2)).0, ErrorCode::NONE);
+        bench.run();
+        bench
+    }
+
+    fn change_parts(&mut self, parts: Vec<Part<'_>>, validate_only: bool) -> Vec<ErrorCode> {
+        let request = IncrementalAlterConfigsRequest {
+            resources: parts,
+            validate_only,
+        };
+        let body = self
+            .ask(ApiKey::IncrementalAlterConfigs, 1, &request)
+            .answer();
+        let answer: IncrementalAlterConfigsResponse<'_> =
+            proto::decode(&body, 1, true).expect("a response");
+        answer.responses.iter().map(|it| it.error_code).collect()
+    }
+
+    fn change(&mut self, of: (ResourceType, &str), changes: &[Change]) -> ErrorCode {
+        self.change_parts(vec![part(of, changes)], false)[0]
+    }
+
+    /// Value and source.
+    fn shown(&mut self, (kind, resource_name): (ResourceType, &str), key: &str) -> (String, i8) {
+        let request = DescribeConfigsRequest {
+            resources: vec![DescribeConfigsResource {
+                resource_type: kind as i8,
+                resource_name,
+                configuration_keys: Some(vec![key]),
+            }],
+            ..Default::default()
+        };
+        let body = self.ask(ApiKey::DescribeConfigs, 4, &request).answer();
+        let answer: DescribeConfigsResponse<'_> =
+            proto::decode(&body, 4, true).expect("a response");
+        let [setting] = &answer.results[0].configs[..] else {
+            return (String::new(), 0);
+        };
+        let value = setting.value.as_deref().unwrap_or("null");
+        (value.to_owned(), setting.config_source)
+    }
+}
+
+fn part<'a>((kind, resource_name): (ResourceType, &'a str), changes: &[Change]) -> Part<'a> {
+    let change = |&(name, config_operation, value): &Change| AlterableConfig {
+        name,
+        config_operation,
+        value: Some(value).filter(|value| !value.is_empty()),
+    };
+    Part {
+        resource_type: kind as i8,
+        resource_name,
+        configs: changes.iter().map(change).collect(),
+    }
+}
+
+fn is(value: &str, source: i8) -> (String, i8) {
+    (value.to_owned(), source)
+}
+
+#[test]
+fn a_topic_obeys_its_new_settings_and_keeps_them() {
+    let mut bench = Bench::with_two_partitions();
+    let key = "max.message.bytes";
+    assert_eq!(bench.change(TOPIC, &[(key, SET, "50")]), ErrorCode::NONE);
+    assert!(bench.round > bench.broker.synced_round());
+    bench.run();
+    assert_eq!(bench.shown(TOPIC, key), is("50", 1));
+    let log = bench.broker.log("t", 1).expect("a log");
+    assert_eq!(log.config().max_message_bytes, 50);
+    let mut bench = bench.restart();
+    bench.run();
+    assert_eq!(bench.shown(TOPIC, key), is("50", 1));
+    assert_eq!(bench.change(TOPIC, &[(key, DELETE, "")]), ErrorCode::NONE);
+    assert_eq!(bench.shown(TOPIC, key), is("1048588", 5));
+}
+
+#[test]
+fn every_topic_obeys_the_broker_s_new_settings() {
+    let mut bench = Bench::with_two_partitions();
+    bench.broker.take_reconfigured();
+    let change = |value| [("message.max.bytes", SET, value)];
+    assert_eq!(bench.change(BROKERS, &change("60")), ErrorCode::NONE);
+    assert!(bench.broker.take_reconfigured());
+    assert_eq!(bench.shown(TOPIC, "max.message.bytes"), is("60", 3));
+    assert_eq!(bench.change(BROKER, &change("70")), ErrorCode::NONE);
+    bench.run();
+    let mut bench = bench.restart();
+    bench.run();
+    assert_eq!(bench.shown(TOPIC, "max.message.bytes"), is("70", 2));
+    assert_eq!(bench.shown(BROKER, "message.max.bytes"), is("70", 2));
+    assert_eq!(bench.shown(BROKERS, "message.max.bytes"), is("60", 3));
+    let log = bench.broker.log("t", 0).expect("a log");
+    assert_eq!(log.config().max_message_bytes, 70);
+    assert_eq!(bench.broker.config.message_max_bytes, 70);
+}
+
+#[test]
+fn a_resource_gets_all_of_its_changes_or_none() {
+    let mut bench = Bench::with_two_partitions();
+    let both = [("retention.ms", SET, "5"), ("segment.bytes", SET, "1")];
+    assert_eq!(bench.change(TOPIC, &both), ErrorCode::INVALID_CONFIG);
+    assert_eq!(bench.shown(TOPIC, "retention.ms").1, 5);
+    let good = part(TOPIC, &both[..1]);
+    let bad = part(BROKER, &[("num.partitions", SET, "5")]);
+    let codes = [ErrorCode::INVALID_REQUEST, ErrorCode::NONE];
+    assert_eq!(
+        bench.change_parts(vec![bad.clone(), good.clone()], true),
+        codes
+    );
+    assert_eq!(bench.shown(TOPIC, "retention.ms").1, 5, "only judged");
+    assert_eq!(bench.change_parts(vec![bad, good], false), codes);
+    assert_eq!(bench.shown(TOPIC, "retention.ms"), is("5", 1));
+}
+
+#[test]
+fn a_replacement_takes_away_what_it_does_not_name() {
+    let mut bench = Bench::with_two_partitions();
+    assert_eq!(
+        bench.change(TOPIC, &[("retention.ms", SET, "5")]),
+        ErrorCode::NONE
+    );
+    let request = AlterConfigsRequest {
+        resources: vec![Whole {
+            resource_type: ResourceType::Topic as i8,
+            resource_name: "t",
+            configs: vec![Setting {
+                name: "retention.bytes",
+                value: Some("7"),
+            }],
+        }],
+        validate_only: false,
+    };
+    let body = bench.ask(ApiKey::AlterConfigs, 2, &request).answer();
+    let answer: AlterConfigsResponse<'_> = proto::decode(&body, 2, true).expect("a response");
+    assert_eq!(answer.responses[0].error_code, ErrorCode::NONE);
+    assert_eq!(bench.shown(TOPIC, "retention.ms").1, 5);
+    assert_eq!(bench.shown(TOPIC, "retention.bytes"), is("7", 1));
+}
+
+#[test]
+fn levels_of_loggers_hold_until_a_restart() {
+    let mut bench = Bench::new();
+    assert_eq!(
+        bench.change(LOGGERS, &[("net", SET, "TRACE")]),
+        ErrorCode::NONE
+    );
+    assert_eq!(bench.shown(LOGGERS, "net"), is("TRACE", 6));
+    assert_eq!(bench.shown(LOGGERS, "root"), is("INFO", 6));
+    assert_eq!(
+        bench.change(LOGGERS, &[("nobody", SET, "INFO")]),
+        ErrorCode::INVALID_CONFIG
+    );
+    let mut bench = bench.restart();
+    assert_eq!(bench.shown(LOGGERS, "net"), is("INFO", 6));
+}
+
+#[test]
+fn what_belongs_to_groups_and_metrics_is_kept_and_listed() {
+    let mut bench = Bench::new();
+    let group = (ResourceType::Group, "g");
+    let change = [("consumer.session.timeout.ms", SET, "50000")];
+    assert_eq!(bench.change(group, &change), ErrorCode::NONE);
+    bench.run();
+    let mut bench = bench.restart();
+    assert_eq!(bench.shown(group, change[0].0), is("50000", 8));
+    let resource_types = vec![ResourceType::Group as i8, ResourceType::ClientMetrics as i8];
+    let request = ListConfigResourcesRequest { resource_types };
+    let body = bench.ask(ApiKey::ListConfigResources, 1, &request).answer();
+    let answer: ListConfigResourcesResponse<'_> =
+        proto::decode(&body, 1, true).expect("a response");
+    let names: Vec<&str> = answer
+        .config_resources
+        .iter()
+        .map(|it| it.resource_name)
+        .collect();
+    assert_eq!(names, ["g"]);
+}
+
+#[test]
+fn what_would_be_too_large_is_refused() {
+    let mut bench = Bench::with_two_partitions();
+    let most: &'static str = Box::leak("x".repeat(32_767).into_boxed_str());
+    let list = "leader.replication.throttled.replicas";
+    assert_eq!(bench.change(TOPIC, &[(list, SET, most)]), ErrorCode::NONE);
+    let longer = bench.change(TOPIC, &[(list, APPEND, "y")]);
+    assert_eq!(longer, ErrorCode::INVALID_CONFIG);
+    let three = [("a", SET, most), ("b", SET, most), ("c", SET, most)];
+    assert_eq!(bench.change(BROKERS, &three[..2]), ErrorCode::NONE);
+    assert_eq!(bench.change(BROKERS, &three), ErrorCode::INVALID_CONFIG);
+    let resource = DescribeConfigsResource {
+        resource_type: ResourceType::Broker as i8,
+        resource_name: "1",
+        configuration_keys: None,
+    };
+    let request = DescribeConfigsRequest {
+        resources: vec![resource; 10_000],
+        ..Default::default()
+    };
+    let said = bench.ask(ApiKey::DescribeConfigs, 4, &request);
+    assert!(matches!(said, Said::Closes(_)), "{said:?}");
+}

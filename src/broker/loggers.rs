@@ -1,0 +1,133 @@
+//! Levels of loggers: one for each room, and `root`, which the rooms follow that have none of their own. Clients change
+//! them through the resource BROKER_LOGGER (KIP-412); as in Kafka, a restart forgets them.
+
+use super::Broker;
+use log::LevelFilter;
+use std::collections::BTreeMap;
+
+/// The logger that the others follow.
+pub const ROOT: &str = "root";
+
+/// The rooms that speak.
+const ROOMS: [&str; 9] = [
+    "api", "broker", "config", "disk", "journal", "main", "net", "proto", "storage",
+];
+
+/// Kafka's levels, in the order of its messages. There is nothing above an error here.
+pub const LEVELS: [(&str, LevelFilter); 6] = [
+    ("DEBUG", LevelFilter::Debug),
+    ("ERROR", LevelFilter::Error),
+    ("FATAL", LevelFilter::Error),
+    ("INFO", LevelFilter::Info),
+    ("TRACE", LevelFilter::Trace),
+    ("WARN", LevelFilter::Warn),
+];
+
+/// The level that Kafka's word stands for.
+#[must_use]
+pub fn level(word: &str) -> Option<LevelFilter> {
+    let row = LEVELS.iter().find(|(name, _)| *name == word)?;
+    Some(row.1)
+}
+
+/// The levels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loggers {
+    root: LevelFilter,
+    of_rooms: BTreeMap<&'static str, LevelFilter>,
+}
+
+impl Default for Loggers {
+    fn default() -> Loggers {
+        Loggers {
+            root: LevelFilter::Info,
+            of_rooms: BTreeMap::new(),
+        }
+    }
+}
+
+impl Loggers {
+    /// Every room at that level.
+    #[must_use]
+    pub fn at(root: LevelFilter) -> Loggers {
+        Loggers {
+            root,
+            ..Loggers::default()
+        }
+    }
+
+    /// Whether there is such a logger.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        name == ROOT || ROOMS.contains(&name)
+    }
+
+    /// Every logger with its level.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, LevelFilter)> {
+        let all = ROOMS.into_iter().chain([ROOT]);
+        all.map(|name| (name, self.level(name)))
+    }
+
+    /// What a room logs, at most.
+    #[must_use]
+    pub fn level(&self, room: &str) -> LevelFilter {
+        self.of_rooms.get(room).copied().unwrap_or(self.root)
+    }
+
+    /// The most that any room logs.
+    #[must_use]
+    pub fn highest(&self) -> LevelFilter {
+        let all = self.of_rooms.values().copied();
+        all.max().unwrap_or(self.root).max(self.root)
+    }
+
+    /// Gives a logger a level of its own, or none any more; `root` keeps the one it has.
+    pub fn set(&mut self, name: &str, level: Option<LevelFilter>) {
+        let room = ROOMS.into_iter().find(|room| *room == name);
+        match (room, level) {
+            (Some(room), Some(level)) => drop(self.of_rooms.insert(room, level)),
+            (Some(room), None) => drop(self.of_rooms.remove(room)),
+            (None, Some(level)) if name == ROOT => self.root = level,
+            (None, _) => {}
+        }
+    }
+}
+
+impl Broker {
+    /// The levels of its loggers.
+    #[must_use]
+    pub fn loggers(&self) -> &Loggers {
+        &self.loggers
+    }
+
+    /// Changes the levels of loggers; whoever logs asks `take_reconfigured`.
+    pub fn set_loggers(&mut self, loggers: Loggers) {
+        self.loggers = loggers;
+        self.has_news = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_room_follows_the_root_until_it_has_a_level_of_its_own() {
+        let mut loggers = Loggers::at(LevelFilter::Warn);
+        assert_eq!(loggers.level("net"), LevelFilter::Warn);
+        loggers.set("net", level("TRACE"));
+        loggers.set("nobody", level("TRACE"));
+        assert_eq!(
+            (
+                loggers.level("net"),
+                loggers.level("api"),
+                loggers.highest()
+            ),
+            (LevelFilter::Trace, LevelFilter::Warn, LevelFilter::Trace)
+        );
+        loggers.set(ROOT, level("FATAL"));
+        loggers.set("net", None);
+        loggers.set(ROOT, None);
+        assert_eq!(loggers, Loggers::at(LevelFilter::Error));
+    }
+}

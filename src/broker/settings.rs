@@ -1,0 +1,218 @@
+//! What clients have set for brokers, groups and subscriptions to metrics, as the journal keeps it. A topic's own
+//! settings stand in its own record; levels of loggers are not kept (see `loggers`).
+//!
+//! [`Broker::reconfigured`] is the one place where a change becomes effective for the rooms that hold settings: groups
+//! and logs here, connections through `take_reconfigured`. Everything else reads `Broker::config` when it needs it.
+
+use super::record::Record;
+use super::{Broker, Closing};
+use crate::config::{BrokerConfig, Values};
+use crate::proto::Uuid;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What settings may belong to, by Kafka's numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(i8)]
+pub enum ResourceType {
+    /// A topic.
+    Topic = 2,
+    /// A broker, or with an empty name every broker.
+    Broker = 4,
+    /// The loggers of a broker.
+    BrokerLogger = 8,
+    /// A subscription to clients' metrics.
+    ClientMetrics = 16,
+    /// A group.
+    Group = 32,
+}
+
+impl ResourceType {
+    /// All of them.
+    pub const ALL: [ResourceType; 5] = [
+        ResourceType::Topic,
+        ResourceType::Broker,
+        ResourceType::BrokerLogger,
+        ResourceType::ClientMetrics,
+        ResourceType::Group,
+    ];
+
+    /// The type of that number.
+    #[must_use]
+    pub fn of_number(number: i8) -> Option<ResourceType> {
+        let mut all = ResourceType::ALL.into_iter();
+        all.find(|&it| it as i8 == number)
+    }
+}
+
+/// What some settings belong to.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Resource {
+    /// Its type.
+    pub kind: ResourceType,
+    /// Its name.
+    pub name: String,
+}
+
+impl Resource {
+    /// The resource of that type and name.
+    #[must_use]
+    pub fn new(kind: ResourceType, name: impl Into<String>) -> Resource {
+        let name = name.into();
+        Resource { kind, name }
+    }
+}
+
+/// The settings that are kept, by what they belong to; what has none is not there.
+#[derive(Debug, Default)]
+pub struct KeptSettings {
+    by_resource: BTreeMap<Resource, Values>,
+    /// The sync round of the newest change.
+    round: u64,
+}
+
+impl KeptSettings {
+    /// Those of a resource, which may be none.
+    #[must_use]
+    pub fn of(&self, resource: &Resource) -> &Values {
+        static NONE: Values = Values::new();
+        self.by_resource.get(resource).unwrap_or(&NONE)
+    }
+
+    /// Names of the resources of a type that have settings.
+    pub fn names(&self, kind: ResourceType) -> impl Iterator<Item = &str> {
+        let all = self.by_resource.keys();
+        all.filter(move |it| it.kind == kind)
+            .map(|it| it.name.as_str())
+    }
+
+    /// The round that an answer which shows settings has to wait for.
+    #[must_use]
+    pub fn round(&self) -> u64 {
+        self.round
+    }
+
+    /// The journal says so.
+    pub(super) fn apply(&mut self, resource: Resource, values: Values, round: u64) {
+        if values.is_empty() {
+            self.by_resource.remove(&resource);
+        } else {
+            self.by_resource.insert(resource, values);
+        }
+        self.round = round;
+    }
+
+    /// What a broker obeys that was started with these settings. Should they not fit together (because an earlier
+    /// version had other rules), it obeys only those.
+    pub(super) fn effective(&self, started: &Arc<BrokerConfig>) -> Arc<BrokerConfig> {
+        let of = |name: String| self.of(&Resource::new(ResourceType::Broker, name));
+        let (every, this) = (of(String::new()), of(started.node_id.to_string()));
+        if every.is_empty() && this.is_empty() {
+            return Arc::clone(started);
+        }
+        match BrokerConfig::new(started.settings.with_dynamic(every, this)) {
+            Ok(config) => Arc::new(config),
+            Err(problems) => {
+                for problem in problems {
+                    log::warn!("settings of clients do not count: {}", problem.text);
+                }
+                Arc::clone(started)
+            }
+        }
+    }
+}
+
+impl Broker {
+    /// The settings that are kept.
+    #[must_use]
+    pub fn kept_settings(&self) -> &KeptSettings {
+        &self.state.settings
+    }
+
+    /// Gives a topic these settings, checked, in the place of its own. Answers its round.
+    pub fn set_topic_settings(&mut self, id: Uuid, settings: Values) -> Option<u64> {
+        let topic = self.state.topics.by_id(id)?;
+        let record = Record::Topic {
+            id,
+            name: topic.name.to_string(),
+            partition_count: topic.partition_count,
+            settings,
+        };
+        let round = self.commit(vec![record]);
+        let topic = self.state.topics.by_id(id)?;
+        for at in topic.partitions() {
+            self.storage.set_config(at, &topic.config);
+        }
+        Some(round)
+    }
+
+    /// Gives a broker, a group or a subscription these settings, checked, in the place of those it has. Answers their
+    /// round.
+    pub fn set_settings(&mut self, resource: Resource, values: Values) -> u64 {
+        let of_broker = resource.kind == ResourceType::Broker;
+        let round = self.commit(vec![Record::Settings { resource, values }]);
+        if of_broker {
+            self.reconfigured();
+        }
+        round
+    }
+
+    /// Makes the broker's settings effective, as they are now.
+    pub(super) fn reconfigured(&mut self) {
+        self.state.reconfigure();
+        self.config = Arc::clone(&self.state.config);
+        let expiration_ms = self.config.producer_id_expiration_ms;
+        self.storage.set_producer_id_expiration(expiration_ms);
+        for topic in self.state.topics.iter() {
+            for at in topic.partitions() {
+                self.storage.set_config(at, &topic.config);
+            }
+        }
+        self.has_news = true;
+    }
+
+    /// Whether settings or levels of loggers have changed since the last call, for those outside who obey them.
+    pub fn take_reconfigured(&mut self) -> bool {
+        std::mem::take(&mut self.has_news) && self.closing == Closing::No
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn values(name: &str, value: &str) -> Values {
+        Values::from([(name.to_owned(), value.to_owned())])
+    }
+
+    #[test]
+    fn what_has_no_settings_any_more_is_not_listed() {
+        let mut kept = KeptSettings::default();
+        let group = Resource::new(ResourceType::Group, "g");
+        kept.apply(group.clone(), values("a", "1"), 3);
+        assert_eq!(kept.of(&group), &values("a", "1"));
+        assert_eq!(kept.names(ResourceType::Group).collect::<Vec<_>>(), ["g"]);
+        assert_eq!(kept.names(ResourceType::Broker).count(), 0);
+        kept.apply(group, Values::new(), 4);
+        assert_eq!(
+            (kept.names(ResourceType::Group).count(), kept.round()),
+            (0, 4)
+        );
+    }
+
+    #[test]
+    fn a_broker_obeys_its_own_before_those_of_all() {
+        let started = Arc::new(BrokerConfig::default());
+        let mut kept = KeptSettings::default();
+        assert_eq!(kept.effective(&started).max_connections, 10_000);
+        let of = |name: &str| Resource::new(ResourceType::Broker, name);
+        kept.apply(of(""), values("max.connections", "7"), 1);
+        assert_eq!(kept.effective(&started).max_connections, 7);
+        kept.apply(of("1"), values("max.connections", "8"), 1);
+        assert_eq!(kept.effective(&started).max_connections, 8);
+        kept.apply(of("2"), values("max.connections", "9"), 1);
+        assert_eq!(kept.effective(&started).max_connections, 8);
+        kept.apply(of("1"), values("max.connections", "x"), 1);
+        assert_eq!(kept.effective(&started).max_connections, 7);
+    }
+}

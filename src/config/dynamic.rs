@@ -1,0 +1,153 @@
+//! What clients may set for a broker while it runs, and Kafka's sentences where they may not (all are error 42, as in
+//! Kafka, which calls a wrong value of a broker an invalid request).
+//!
+//! Names that no table has are taken: in Kafka they are for plug-ins.
+
+use super::Change::Start;
+use super::{BrokerConfig, Settings, Values, find};
+
+/// Kafka takes these for one listener only, by a name that begins with `listener.name.`.
+const PER_LISTENER: [&str; 10] = [
+    "ssl.key.password",
+    "ssl.keystore.certificate.chain",
+    "ssl.keystore.key",
+    "ssl.keystore.location",
+    "ssl.keystore.password",
+    "ssl.keystore.type",
+    "ssl.truststore.certificates",
+    "ssl.truststore.location",
+    "ssl.truststore.password",
+    "ssl.truststore.type",
+];
+
+/// Checks all settings that a client wants for this broker, or for every broker.
+///
+/// # Errors
+/// What is wrong with the first wrong ones.
+pub fn check_broker_settings(
+    broker: &BrokerConfig,
+    values: &Values,
+    is_for_one: bool,
+) -> Result<(), String> {
+    let is_fixed = |name: &str| find(name).is_some_and(|key| key.change == Start);
+    none(values, "Cannot update these configs dynamically", is_fixed)?;
+    let sentence = "These security configs can be dynamically updated only per-listener using the listener prefix";
+    none(values, sentence, |name| PER_LISTENER.contains(&name))?;
+    for (name, text) in values {
+        if let Some(key) = find(name) {
+            key.kind.parse(name, text)?;
+        }
+    }
+    if !is_for_one {
+        let sentence =
+            "Cannot update these configs at default cluster level, broker id must be specified";
+        none(values, sentence, is_of_one_broker)?;
+    }
+    let settings = match is_for_one {
+        true => broker
+            .settings
+            .with_dynamic(broker.settings.for_every_broker(), values),
+        false => broker
+            .settings
+            .with_dynamic(values, broker.settings.for_this_broker()),
+    };
+    BrokerConfig::new(settings).map(drop).map_err(|problems| {
+        let texts: Vec<String> = problems.into_iter().map(|it| it.text).collect();
+        texts.join(" ")
+    })
+}
+
+/// That none of the names is such a one.
+fn none(values: &Values, sentence: &str, is: impl Fn(&str) -> bool) -> Result<(), String> {
+    let names: Vec<&str> = values
+        .keys()
+        .map(String::as_str)
+        .filter(|name| is(name))
+        .collect();
+    match names.is_empty() {
+        true => Ok(()),
+        false => Err(format!("{sentence}: [{}]", names.join(", "))),
+    }
+}
+
+/// Whether a setting makes sense for one broker only: its listeners and what belongs to them.
+fn is_of_one_broker(name: &str) -> bool {
+    const OF_ALL: [&str; 3] = [
+        "max.connections",
+        "max.connection.creation.rate",
+        "num.network.threads",
+    ];
+    if let Some((_, base)) = name
+        .strip_prefix("listener.name.")
+        .and_then(|rest| rest.split_once('.'))
+    {
+        return !OF_ALL.contains(&base);
+    }
+    let is_one = ["ssl.", "sasl."]
+        .iter()
+        .any(|prefix| name.starts_with(prefix));
+    is_one || matches!(name, "principal.builder.class" | "cordoned.log.dirs")
+}
+
+impl Settings {
+    /// The same, with these in the place of what clients had set. What may not change while the broker runs, or is
+    /// not legal (because an earlier version had other rules), counts as not set.
+    #[must_use]
+    pub fn with_dynamic(&self, for_every_broker: &Values, for_this_broker: &Values) -> Settings {
+        let counts = |(name, text): &(&String, &String)| {
+            let known = find(name);
+            known.is_none_or(|key| key.change != Start && key.kind.parse(name, text).is_ok())
+        };
+        let those = |values: &Values| {
+            let those = values.iter().filter(counts);
+            those
+                .map(|(name, text)| (name.clone(), text.clone()))
+                .collect()
+        };
+        let (every, this) = (those(for_every_broker), those(for_this_broker));
+        self.layered(every, this)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(name: &str, value: &str, is_for_one: bool) -> Result<(), String> {
+        let values = Values::from([(name.to_owned(), value.to_owned())]);
+        check_broker_settings(&BrokerConfig::default(), &values, is_for_one)
+    }
+
+    #[test]
+    fn what_is_fixed_is_refused_in_kafka_s_words() {
+        let fault = check("num.partitions", "2", true).expect_err("fixed");
+        assert_eq!(
+            fault,
+            "Cannot update these configs dynamically: [num.partitions]"
+        );
+        assert!(
+            check("ssl.key.password", "x", true)
+                .expect_err("one listener")
+                .ends_with("prefix: [ssl.key.password]")
+        );
+        let fault = check("sasl.enabled.mechanisms", "PLAIN", false).expect_err("one broker");
+        assert!(
+            fault.ends_with("broker id must be specified: [sasl.enabled.mechanisms]"),
+            "{fault}"
+        );
+        assert_eq!(check("sasl.enabled.mechanisms", "PLAIN", true), Ok(()));
+    }
+
+    #[test]
+    fn what_may_change_is_checked_by_its_row_and_strangers_are_taken() {
+        let fault = check("log.retention.ms", "x", false).expect_err("no number");
+        assert_eq!(
+            fault,
+            "Invalid value x for configuration log.retention.ms: Not a number of type LONG"
+        );
+        assert_eq!(check("log.retention.ms", "5", false), Ok(()));
+        assert_eq!(check("my.plugin", "x", false), Ok(()));
+        assert!(check("listener.name.a.ssl.key.password", "x", false).is_err());
+        assert_eq!(check("listener.name.a.max.connections", "7", false), Ok(()));
+    }
+}
