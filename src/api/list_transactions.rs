@@ -6,8 +6,8 @@
 //!   begun began long ago. Negative is no filter.
 //! * v2+ `transactional_id_pattern`: a regular expression for the whole id; one that does not parse is error 128, as
 //!   is one with classes of Unicode (`\p`), which Java's RE2 knows. Null and empty are no filter. All ids are held
-//!   against it while nobody else is served, and that takes its compiled size times the bytes of the ids: what is
-//!   more than [`MAX_WORK_BYTES`], or compiles to more than 32 KiB, is 128, too.
+//!   against it while nobody else is served, and that takes its compiled size times the bytes of the ids that begin as
+//!   it does: what is more than [`MAX_WORK_BYTES`], or compiles to more than 32 KiB, is 128, too.
 //! * Soon after a start the answer is error 14.
 
 use super::Call;
@@ -27,6 +27,8 @@ const PATTERN_BYTES: [usize; 4] = [512, 2 << 10, 8 << 10, 32 << 10];
 /// Compiled size times bytes of ids: about a tenth of a second.
 const MAX_WORK_BYTES: usize = 256 << 20;
 
+/// When the transaction of an id that never had one began.
+const NEVER_BEGUN_MS: i64 = -1;
 /// States that clients may ask for, and that nothing is ever in here.
 const UNUSED_STATES: [&str; 2] = ["Dead", "PrepareEpochFence"];
 
@@ -118,7 +120,7 @@ impl<'a> Filter<'a> {
         is_in_state
             && self
                 .began_before_ms
-                .is_none_or(|before| began_ms.is_none_or(|began| began < before))
+                .is_none_or(|before| began_ms.unwrap_or(NEVER_BEGUN_MS) < before)
     }
 }
 
@@ -127,6 +129,8 @@ struct Pattern {
     regex: Regex,
     /// What it takes, at most.
     size_bytes: usize,
+    /// What every id that matches begins with.
+    prefix: String,
 }
 
 impl Pattern {
@@ -138,7 +142,12 @@ impl Pattern {
             let compile = |text| RegexBuilder::new(text).size_limit(size_bytes).build();
             compile(&text).ok()?;
             let regex = compile(&whole).ok()?;
-            Some(Pattern { regex, size_bytes })
+            let prefix = literal_prefix(&text).to_owned();
+            Some(Pattern {
+                regex,
+                size_bytes,
+                prefix,
+            })
         };
         let compiled = PATTERN_BYTES.into_iter().find_map(compiled);
         compiled.ok_or(ErrorCode::INVALID_REGULAR_EXPRESSION)
@@ -146,6 +155,7 @@ impl Pattern {
 
     /// Leaves those whose ids match.
     fn retain(&self, found: &mut Vec<&Txn>) -> Result<(), ErrorCode> {
+        found.retain(|txn| txn.id.starts_with(&self.prefix));
         let ids_bytes: usize = found.iter().map(|txn| txn.id.len()).sum();
         if ids_bytes.saturating_mul(self.size_bytes) > MAX_WORK_BYTES {
             found.clear();
@@ -153,6 +163,22 @@ impl Pattern {
         }
         found.retain(|txn| self.regex.is_match(&txn.id));
         Ok(())
+    }
+}
+
+/// The beginning of a pattern in which every character stands for itself.
+fn literal_prefix(pattern: &str) -> &str {
+    let special = |char: char| r"\.+*?()|[]{}^$".contains(char);
+    let (literal, rest) = pattern.split_at(pattern.find(special).unwrap_or(pattern.len()));
+    if pattern.contains('|') {
+        return "";
+    }
+    match rest.starts_with(['*', '?', '{']) {
+        true => literal
+            .char_indices()
+            .next_back()
+            .map_or("", |(last, _)| &literal[..last]),
+        false => literal,
     }
 }
 
@@ -211,6 +237,23 @@ mod tests {
             (r"\d\Q\E+\", r"\d+\"),
         ] {
             assert_eq!(without_quotes(pattern), plain, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn only_ids_that_begin_as_a_pattern_does_are_held_against_it() {
+        for (pattern, prefix) in [
+            ("app-1", "app-1"),
+            ("app-.*", "app-"),
+            ("appé*", "app"),
+            ("app+", "app"),
+            ("app{0}", "ap"),
+            ("app|other", ""),
+            ("(?i)app", ""),
+            ("^app", ""),
+            (r"a\.b", "a"),
+        ] {
+            assert_eq!(literal_prefix(pattern), prefix, "{pattern}");
         }
     }
 

@@ -8,7 +8,7 @@
 //! * `transaction_version` (v2, else 0): from 2 on, the epoch must exceed the producer's, and the same one without an
 //!   open transaction is a repetition that is accepted and not written again.
 //! * Markers of one producer id are answered as one; no markers are answered by none. A partition that one marker names
-//!   twice gets it once, as in Kafka.
+//!   twice gets it once, and is answered once; Apache Kafka never answers that.
 //! * The journal's transaction is not touched: its own end still comes.
 //! * The answer leaves when the markers are durable, and where one is refused, what the log was judged by.
 

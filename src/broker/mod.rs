@@ -594,10 +594,15 @@ impl Broker {
         let partitions = self.state.topics.partition_count();
         let journal = self.journal.size();
         let groups = self.state.groups.iter().count();
-        let transactional_ids = self.state.transactions.iter().count();
+        let transactions = &self.state.transactions;
+        let transactional_ids = transactions.iter().count();
+        let open = transactions
+            .iter()
+            .filter(|txn| !txn.state().is_idle())
+            .count();
         format!(
             "report topics={topics} partitions={partitions} groups={groups} \
-             transactional_ids={transactional_ids} loading={} leader_epoch={} synced_round={} \
+             transactional_ids={transactional_ids} open_transactions={open} loading={} leader_epoch={} synced_round={} \
              refused_appends={} journal_bytes={} journal_entries={} snapshot_bytes={} snapshot_entries={}",
             self.storage.loading(),
             self.leader_epoch(),

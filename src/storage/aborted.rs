@@ -99,6 +99,8 @@ pub(super) struct AbortIndex {
     fresh: Vec<Entry>,
     /// Where the next look-up tries first.
     hint: u64,
+    /// The file cannot be understood: who needs it is answered an error, and nothing is written behind it.
+    is_damaged: bool,
     /// The file, while it is open.
     pub(super) file: Option<FileRef>,
 }
@@ -120,9 +122,17 @@ impl AbortIndex {
         }
     }
 
+    /// The index of a segment whose file cannot be understood.
+    pub(super) fn damaged() -> AbortIndex {
+        AbortIndex {
+            is_damaged: true,
+            ..AbortIndex::default()
+        }
+    }
+
     /// Whether there is no entry.
     pub(super) fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.len() == 0 && !self.is_damaged
     }
 
     /// How many entries there are.
@@ -141,9 +151,9 @@ impl AbortIndex {
         self.fresh.push(entry);
     }
 
-    /// Whether the file holds all entries.
+    /// Whether the file holds all entries that it is to hold.
     pub(super) fn is_stored(&self) -> bool {
-        self.fresh.is_empty()
+        self.fresh.is_empty() || self.is_damaged
     }
 
     /// The entries that the file does not hold, if any.
@@ -171,6 +181,9 @@ impl AbortIndex {
         (from, until): (i64, i64),
         found: &mut Vec<Aborted>,
     ) -> Result<bool, ReadError> {
+        if self.is_damaged {
+            return Err(ReadError::Damaged);
+        }
         let mut entries = Entries::new(self, file);
         let first = entries.first_that_ends_behind(from, self.hint)?;
         let mut last = None;
@@ -263,24 +276,43 @@ fn middle(range: &Range<u64>) -> u64 {
     range.start + range.end.saturating_sub(range.start) / 2
 }
 
-/// How many entries at the beginning of a file of `len_bytes` are whole, in order and of markers before the
-/// offset `end`. What follows them was on its way to the disk when the process ended.
-pub(super) fn count_believed(file: &dyn File, len_bytes: u64, end: i64) -> io::Result<u64> {
+/// What of a file may be believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Believed {
+    /// So many entries at its beginning are whole, in order and of markers before the offset that was asked for.
+    pub(super) count: u64,
+    /// What follows them is nothing, or of later markers. Else it was on its way to the disk when the process ended, or
+    /// is damage.
+    pub(super) is_sound: bool,
+}
+
+/// What of a file of `len_bytes` may be believed about markers before the offset `end`.
+pub(super) fn believed(file: &dyn File, len_bytes: u64, end: i64) -> io::Result<Believed> {
     let index = AbortIndex::found(len_bytes / ENTRY_BYTES as u64);
     let mut entries = Entries::new(&index, Some(file));
     let mut last: Option<Entry> = None;
-    for slot in 0..index.len() {
-        let entry = match entries.get(slot) {
-            Ok(entry) => entry,
-            Err(ReadError::Damaged) => return Ok(slot),
+    for count in 0..index.len() {
+        let entry = match entries.get(count) {
+            Ok(entry) => Some(entry),
+            Err(ReadError::Damaged) => None,
             Err(error) => return Err(error.into_io()),
         };
-        if entry.last_offset >= end || last.is_some_and(|last| !entry.follows(&last)) {
-            return Ok(slot);
+        let next = entry.filter(|entry| last.is_none_or(|last| entry.follows(&last)));
+        if next.is_none_or(|entry| entry.last_offset >= end) {
+            let is_sound = next.is_some();
+            return Ok(Believed { count, is_sound });
         }
-        last = Some(entry);
+        last = next;
     }
-    Ok(index.len())
+    Ok(Believed {
+        count: index.len(),
+        is_sound: is_whole(len_bytes),
+    })
+}
+
+/// Whether a file of that length can consist of entries.
+pub(super) fn is_whole(len_bytes: u64) -> bool {
+    len_bytes.is_multiple_of(ENTRY_BYTES as u64)
 }
 
 #[cfg(test)]
@@ -433,14 +465,17 @@ mod tests {
     fn what_a_cut_has_left_of_the_end_is_not_believed() {
         let (mut index, file) = sample(10, 0);
         store(&mut index, &file);
-        let count = |len, end| count_believed(&*file, len, end).unwrap();
-        assert_eq!(count(340, i64::MAX), 10);
-        assert_eq!(count(339, i64::MAX), 9);
-        assert_eq!(count(340, 52), 4, "entry 4 ends at 52");
-        assert_eq!(count(340, 53), 5);
+        let believed = |len, end| {
+            let believed = believed(&*file, len, end).unwrap();
+            (believed.count, believed.is_sound)
+        };
+        assert_eq!(believed(340, i64::MAX), (10, true));
+        assert_eq!(believed(339, i64::MAX), (9, false));
+        assert_eq!(believed(340, 52), (4, true), "entry 4 ends at 52");
+        assert_eq!(believed(340, 53), (5, true));
         file.write_at(34 * 7, &[&entry(6).encode()]).unwrap();
-        assert_eq!(count(340, i64::MAX), 7, "no entry twice");
+        assert_eq!(believed(340, i64::MAX), (7, false), "no entry twice");
         file.write_at(34 * 3, &[&[0; 34]]).unwrap();
-        assert_eq!(count(340, i64::MAX), 3);
+        assert_eq!(believed(340, i64::MAX), (3, false));
     }
 }

@@ -247,7 +247,10 @@ impl fmt::Display for ReadError {
         match self {
             ReadError::Unavailable(why) => write!(f, "the log is not available ({why:?})"),
             ReadError::OutOfRange => write!(f, "the offset lies outside the log"),
-            ReadError::Damaged => write!(f, "the log is damaged there"),
+            ReadError::Damaged => write!(
+                f,
+                "the log, or its list of aborted transactions, is damaged there"
+            ),
             ReadError::OldFormat => write!(f, "the log has message format 0 or 1 there"),
             ReadError::Io(error) => error.fmt(f),
         }

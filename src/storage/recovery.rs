@@ -242,7 +242,11 @@ fn below(task: &Task, dir: &Path, listed: &Listed) -> Result<Segment, Trouble> {
     if !listed.has_indexes {
         rebuild_index(task, dir, listed)?;
     }
-    let aborts = AbortIndex::found(listed.aborts_bytes.unwrap_or(0) / ENTRY_BYTES as u64);
+    let len = listed.aborts_bytes.unwrap_or(0);
+    let aborts = match aborted::is_whole(len) {
+        true => AbortIndex::found(len / ENTRY_BYTES as u64),
+        false => damaged_aborts(task, listed),
+    };
     Ok(Segment::found(listed.base, listed.len, task.now.wall_ms).with_aborts(aborts))
 }
 
@@ -321,7 +325,8 @@ fn read_index(task: &Task, dir: &Path, listed: &Listed, known: u32) -> Result<In
     Ok(index)
 }
 
-/// The aborted transactions whose markers lie before `begin`, and the file cut to just those.
+/// The aborted transactions whose markers lie before `begin`, and the file cut to just those. After a clean stop there
+/// is nothing to be cut: what cannot be believed then is damage, and stays.
 fn read_aborts(
     task: &Task,
     dir: &Path,
@@ -333,15 +338,27 @@ fn read_aborts(
     };
     let path = dir.join(names::file(listed.base, Kind::TxnIndex));
     let file = task.disk.open(&path, Mode::Write)?;
-    let stored = aborted::count_believed(&*file, len, begin)?;
-    let kept = stored * ENTRY_BYTES as u64;
-    if stored == 0 {
+    let aborted::Believed { count, is_sound } = aborted::believed(&*file, len, begin)?;
+    if task.clean && !is_sound {
+        return Ok(damaged_aborts(task, listed));
+    }
+    let kept = count * ENTRY_BYTES as u64;
+    if count == 0 {
         task.disk.remove_file(&path)?;
     } else if kept < len {
         file.set_len(kept)?;
         file.sync()?;
     }
-    Ok(AbortIndex::found(stored))
+    Ok(AbortIndex::found(count))
+}
+
+fn damaged_aborts(task: &Task, listed: &Listed) -> AbortIndex {
+    log::warn!(
+        "{}: {} is damaged: nobody can read committed records of that segment",
+        task.name,
+        names::file(listed.base, Kind::TxnIndex)
+    );
+    AbortIndex::damaged()
 }
 
 /// Where the batch at or behind `begin` begins.

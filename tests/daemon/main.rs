@@ -267,7 +267,7 @@ fn a_report_is_logged_when_asked_for() {
     for parts in [
         "status connections=1 ",
         "report topics=0 ",
-        " transactional_ids=0 ",
+        " transactional_ids=0 open_transactions=0 ",
     ] {
         run.wait_for(|run| {
             // The connection may not have been accepted yet when the first signal is heeded.

@@ -81,6 +81,13 @@ impl Broker {
                     Ok(standing.producer)
                 }
                 Initialized::Fencing(standing) => {
+                    broker.complain(
+                        now.mono,
+                        format_args!(
+                            "the open transaction of {:?} is aborted: a new producer has taken the id",
+                            ask.transactional_id
+                        ),
+                    );
                     broker.decide(ask.transactional_id, standing);
                     Err(ErrorCode::CONCURRENT_TRANSACTIONS)
                 }

@@ -388,6 +388,22 @@ fn what_a_cut_takes_of_the_log_it_takes_of_the_aborted_transactions() {
 }
 
 #[test]
+fn an_index_that_a_clean_stop_left_otherwise_is_an_error_until_somebody_mends_it() {
+    let room = one_of_each(config()).restart();
+    let path = Path::new("/data/t-0/00000000000000000000.txnindex");
+    for (damage, len) in [(&[9, 9][..], 34), (&[][..], 20)] {
+        let disk = room.disk.fork(1);
+        let file = disk.open(path, Mode::Write).unwrap();
+        file.write_at(0, &[damage]).unwrap();
+        file.set_len(len).unwrap();
+        let mut broken = Room::on(disk, config(), 1, true);
+        let failed = broken.storage.aborted(id(0), 0, 5).unwrap_err();
+        assert!(matches!(failed, ReadError::Damaged), "{len}");
+        assert_eq!(file.len().unwrap(), len, "what is there stays");
+    }
+}
+
+#[test]
 fn an_index_that_cannot_be_read_is_an_error_and_not_an_empty_list() {
     let room = one_of_each(config()).restart();
     let path = Path::new("/data/t-0/00000000000000000000.txnindex");

@@ -158,7 +158,11 @@ impl History {
     /// Its commit was refused, and no other request for it can have been heard.
     pub fn refused(&mut self, number: i64) {
         let deed = self.deed(number);
-        assert!(!deed.is_seen, "{deed:?} was refused, and is read");
+        // A commit by the operator's hand shows what its producer is refused.
+        assert!(
+            !deed.is_seen || deed.id == PREY,
+            "{deed:?} was refused, and is read"
+        );
         deed.fate = Fate::Dropped;
     }
 

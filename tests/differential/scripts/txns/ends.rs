@@ -196,7 +196,6 @@ pub(crate) fn markers(run: &mut Run<'_>) {
         (producer.later(-1), true, 3, 0, zero),
         (stranger, true, 0, 0, all),
         (stranger, true, 0, second, all),
-        (stranger, true, 0, 0, &[0, 1, 0]),
         (producer.later(2), true, -1, 0, zero),
     ];
     for (who, commits, epoch, version, partitions) in asks {

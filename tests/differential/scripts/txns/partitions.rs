@@ -3,7 +3,6 @@
 use chronikd::proto::ApiKey;
 use chronikd::proto::schema::add_partitions_to_txn::AddPartitionsToTxnRequest;
 
-use crate::asks::keep;
 use crate::run::Run;
 use crate::scripts::kit::{named_topic, topic};
 use crate::scripts::txns::producer::{OLD_ADD, OLD_END, Producer};
@@ -24,17 +23,7 @@ pub(crate) fn of_clients(run: &mut Run<'_>) {
         run.ask_each(conn, |side| who.add(side, places));
         who.shown(run);
     };
-    let long = keep::<str>("x".repeat(32_000));
-    for stranger in [
-        producer.named("stranger"),
-        producer.named(""),
-        producer.named(long),
-        producer.with_id(987_654_321),
-        producer.with_id(-1),
-        producer.later(-1),
-        producer.later(1),
-        producer.later(9),
-    ] {
+    for stranger in producer.strangers() {
         asks(run, &stranger, &[(one.name, &[0])]);
     }
     let places: [Places<'_>; 10] = [
@@ -80,14 +69,7 @@ pub(crate) fn of_brokers(run: &mut Run<'_>) {
     let zero: Places<'_> = &[(topic.name, &[0])];
     // (Kafka never answers a request without transactions.)
     for verify_only in [true, false] {
-        for stranger in [
-            producer.named("stranger"),
-            producer.named(""),
-            producer.with_id(987_654_321),
-            producer.with_id(-1),
-            producer.later(-1),
-            producer.later(1),
-        ] {
+        for stranger in producer.strangers() {
             asks(run, &[(stranger, verify_only, zero)]);
         }
     }

@@ -63,15 +63,7 @@ pub(crate) fn groups(run: &mut Run<'_>) {
     let mut producer = Producer::begins(run, conn, "producer");
     let group = run.name("group");
     let long = keep::<str>("x".repeat(32_000));
-    for stranger in [
-        producer.named("stranger"),
-        producer.named(""),
-        producer.named(long),
-        producer.with_id(987_654_321),
-        producer.with_id(-1),
-        producer.later(-1),
-        producer.later(1),
-    ] {
+    for stranger in producer.strangers() {
         stranger.adds_group(run, group);
     }
     producer.adds_group(run, "");
@@ -97,14 +89,7 @@ pub(crate) fn offsets(run: &mut Run<'_>) {
     let mut producer = Producer::begins(run, conn, "producer");
     let group = run.name("group");
     let long = keep::<str>("x".repeat(4097));
-    for stranger in [
-        producer.named("stranger"),
-        producer.named(""),
-        producer.with_id(987_654_321),
-        producer.with_id(-1),
-        producer.later(-1),
-        producer.later(1),
-    ] {
+    for stranger in producer.strangers() {
         run.ask_each(conn, |side| {
             of(side, &stranger, group, topic.name, &[(0, 5, None)])
         });

@@ -11,6 +11,7 @@ use chronikd::proto::schema::init_producer_id::{InitProducerIdRequest, InitProdu
 use chronikd::proto::schema::produce::ProduceRequest;
 use chronikd::proto::{ApiKey, error::ErrorCode};
 
+use crate::asks::keep;
 use crate::both::{Both, Side};
 use crate::run::{Conn, Run};
 use crate::scripts::kit::{Topic, filled, produce};
@@ -82,6 +83,20 @@ impl Producer {
             id: Both::each(|_| id),
             ..self
         }
+    }
+
+    /// Those who are not this producer, each in one way.
+    pub(crate) fn strangers(self) -> Vec<Producer> {
+        vec![
+            self.named("stranger"),
+            self.named(""),
+            self.named(keep::<str>("x".repeat(32_000))),
+            self.with_id(987_654_321),
+            self.with_id(-1),
+            self.later(-1),
+            self.later(1),
+            self.later(9),
+        ]
     }
 
     /// The same under another transactional id.
