@@ -13,7 +13,7 @@
 
 use super::Call;
 use crate::broker::Broker;
-use crate::broker::facts::{Producer, TxnVersion};
+use crate::broker::facts::Producer;
 use crate::broker::txns::Claim;
 use crate::broker::wait::Outcome;
 use crate::proto::error::ErrorCode;
@@ -99,10 +99,7 @@ fn judge(
         let codes = partitions.iter().map(code);
         return codes.map(|code| code.unwrap_or(ErrorCode::NONE)).collect();
     }
-    let version = match call.version() {
-        ..BATCHED => TxnVersion::V1,
-        _ => TxnVersion::V2,
-    };
+    let version = call.txn_version(BATCHED);
     let added = broker.add_partitions(&claim, &partitions, version, call.cx.now);
     let code = call.told(added).err().unwrap_or(ErrorCode::NONE);
     vec![code; partitions.len()]

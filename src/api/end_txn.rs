@@ -12,7 +12,7 @@
 
 use super::Call;
 use crate::broker::Broker;
-use crate::broker::facts::{Producer, TxnVersion};
+use crate::broker::facts::Producer;
 use crate::broker::txns::Claim;
 use crate::broker::wait::Outcome;
 use crate::proto::schema::end_txn::{EndTxnRequest, EndTxnResponse};
@@ -32,10 +32,7 @@ pub(super) fn handle(
             epoch: request.producer_epoch,
         },
     };
-    let version = match call.version() {
-        ..BUMPS => TxnVersion::V1,
-        _ => TxnVersion::V2,
-    };
+    let version = call.txn_version(BUMPS);
     let ended = broker.end_transaction(&claim, request.committed, version, call.cx.now);
     let response = match call.told(ended) {
         Ok(producer) => EndTxnResponse {

@@ -54,6 +54,7 @@ mod unregister_broker;
 mod update_features;
 mod write_txn_markers;
 
+use crate::broker::facts::TxnVersion;
 use crate::broker::groups::Answer;
 use crate::broker::wait::{ConnId, Key, Outcome, Ticket, Wait};
 use crate::broker::{Broker, Fact, Told};
@@ -117,6 +118,14 @@ struct Call<'a, 'c> {
 impl Call<'_, '_> {
     fn version(&self) -> i16 {
         self.header.api_version
+    }
+
+    /// The version of transactions that the client speaks in an API whose versions from `since` on are of the second.
+    fn txn_version(&self, since: i16) -> TxnVersion {
+        match self.version() < since {
+            true => TxnVersion::V1,
+            false => TxnVersion::V2,
+        }
     }
 
     /// The reply must not leave before that round is durable.

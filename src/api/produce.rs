@@ -202,10 +202,7 @@ fn admit(
             epoch: header.producer_epoch,
         },
     };
-    let version = match call.version() {
-        ..TRANSACTIONS_V2 => TxnVersion::V1,
-        _ => TxnVersion::V2,
-    };
+    let version = call.txn_version(TRANSACTIONS_V2);
     let admitted = broker.admit_produce(&claim, at, version, call.cx.now);
     let underlying = admitted.answer.err().unwrap_or(ErrorCode::NONE);
     let told = call.told(admitted);
@@ -235,9 +232,9 @@ fn append(
     at: PartitionId,
     part: &Part<'_>,
 ) -> Result<Appended, Refused> {
-    let origin = match call.version() {
-        ..TRANSACTIONS_V2 => Origin::Client,
-        _ => Origin::ClientV2,
+    let origin = match call.txn_version(TRANSACTIONS_V2) {
+        TxnVersion::V1 => Origin::Client,
+        TxnVersion::V2 => Origin::ClientV2,
     };
     let cap_bytes = broker.config.chronik_convert_max_bytes;
     let records = in_todays_format(part, call.version(), cap_bytes)?;

@@ -18,7 +18,7 @@
 use super::Call;
 use super::offsets::{check_metadata, check_size};
 use crate::broker::Broker;
-use crate::broker::facts::{Producer, TxnVersion};
+use crate::broker::facts::Producer;
 use crate::broker::groups;
 use crate::broker::groups::offsets::Committed;
 use crate::broker::txns;
@@ -114,10 +114,7 @@ fn judge(
             epoch: request.producer_epoch,
         },
     };
-    let version = match call.version() {
-        ..JOINS => TxnVersion::V1,
-        _ => TxnVersion::V2,
-    };
+    let version = call.txn_version(JOINS);
     call.told(broker.admit_offsets(&producer, request.group_id, version, call.cx.now))?;
     let member = groups::Claim {
         group_id: request.group_id,

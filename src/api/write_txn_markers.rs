@@ -83,13 +83,8 @@ fn write(
     };
     let written = broker.write_marker(at, marker, call.cx.now);
     call.after(written.round);
-    match written.answer {
-        Ok(_) => ErrorCode::NONE,
-        Err(refused) => {
-            if let Some(failure) = refused.failure {
-                broker.fail(failure);
-            }
-            refused.code
-        }
-    }
+    written
+        .answer
+        .err()
+        .map_or(ErrorCode::NONE, |refused| refused.code)
 }

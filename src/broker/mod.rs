@@ -466,15 +466,20 @@ impl Broker {
     ) -> Result<Appended, Refused> {
         let appended = self.storage.append(at, now, records, origin);
         appended.map_err(|mut refused| {
-            match refused.failure.take() {
-                Some(failure) => self.fail(failure),
-                None if refused.code == ErrorCode::KAFKA_STORAGE_ERROR => {
-                    self.note_refused_append(now.mono, at, &refused);
-                }
-                None => {}
+            let has_failed = self.take_failure(&mut refused);
+            if !has_failed && refused.code == ErrorCode::KAFKA_STORAGE_ERROR {
+                self.note_refused_append(now.mono, at, &refused);
             }
             refused
         })
+    }
+
+    /// What the disk failed at for good ends the process. Says whether it has.
+    fn take_failure(&mut self, refused: &mut Refused) -> bool {
+        let failure = refused.failure.take();
+        let has_failed = failure.is_some();
+        failure.into_iter().for_each(|failure| self.fail(failure));
+        has_failed
     }
 
     /// Notes that the disk did not take what a client wanted to append. Producers try again and again without a word
@@ -490,7 +495,8 @@ impl Broker {
     }
 
     /// A partition as log lines name it.
-    fn place(&self, at: PartitionId) -> String {
+    #[must_use]
+    pub fn place(&self, at: PartitionId) -> String {
         let topic = self.state.topics.by_id(at.topic);
         format!(
             "{}-{}",

@@ -19,7 +19,6 @@ use crate::proto::error::ErrorCode;
 use crate::proto::legacy::{self, DownConversion};
 use crate::proto::schema::fetch::{EpochEndOffset, FetchRequest};
 use crate::storage::{Aborted, Found, Log, PartitionId, ReadError, Unavailable};
-use std::sync::Arc;
 
 /// What holds for all partitions of a fetch.
 pub(super) struct Limits {
@@ -296,14 +295,7 @@ fn message_set(
 }
 
 fn read_failure(broker: &mut Broker, now: Mono, id: PartitionId, error: &ReadError) -> ErrorCode {
-    let topic = broker
-        .topics()
-        .by_id(id.topic)
-        .map(|topic| Arc::clone(&topic.name));
-    let topic = topic.unwrap_or_default();
-    broker.complain(
-        now,
-        format_args!("{topic}-{} could not be read: {error}", id.partition),
-    );
+    let place = broker.place(id);
+    broker.complain(now, format_args!("{place} could not be read: {error}"));
     error.code()
 }

@@ -11,11 +11,10 @@ const COMMIT_KNOWS_MISSING_GROUPS: i16 = 9;
 /// Whether offsets may be committed to a group that does not exist: then it is made, unless the claim names a
 /// generation.
 pub(super) fn check_first_commit(claim: &Claim<'_>, version: i16) -> Result<(), ErrorCode> {
-    match claim.generation_id {
-        ..0 => Ok(()),
-        _ if version >= COMMIT_KNOWS_MISSING_GROUPS => Err(ErrorCode::GROUP_ID_NOT_FOUND),
-        _ => Err(ErrorCode::ILLEGAL_GENERATION),
-    }
+    check_first_pending_commit(claim).map_err(|code| match version {
+        ..COMMIT_KNOWS_MISSING_GROUPS => code,
+        _ => ErrorCode::GROUP_ID_NOT_FOUND,
+    })
 }
 
 /// Whether a transaction may bring offsets for a group that does not exist: then it is made, unless the claim names a

@@ -94,9 +94,8 @@ impl Broker {
 
     /// A log that has a newer marker, or in version 2 the same and records behind it, needs none; nor does one that is
     /// gone.
-    fn not_marked(&mut self, at: PartitionId, refused: Refused, now: Mono) -> Marked {
-        if let Some(failure) = refused.failure {
-            self.fail(failure);
+    fn not_marked(&mut self, at: PartitionId, mut refused: Refused, now: Mono) -> Marked {
+        if self.take_failure(&mut refused) {
             return Marked::Later;
         }
         match refused.code {

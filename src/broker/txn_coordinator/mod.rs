@@ -222,13 +222,16 @@ impl Broker {
         marker: Marker,
         now: Now,
     ) -> Told<Appended, Refused> {
-        let answer = self.storage.end_transaction(at, now, marker);
-        if answer.is_ok() {
-            self.storage.flush(at);
-        }
-        let round = match answer.is_ok() {
-            true => self.rounds.gathering,
-            false => self.storage.log(at).map_or(0, Log::round_of_unsynced),
+        let mut answer = self.storage.end_transaction(at, now, marker);
+        let round = match &mut answer {
+            Ok(_) => {
+                self.storage.flush(at);
+                self.rounds.gathering
+            }
+            Err(refused) => {
+                self.take_failure(refused);
+                self.storage.log(at).map_or(0, Log::round_of_unsynced)
+            }
         };
         Told { answer, round }
     }

@@ -1,13 +1,13 @@
 //! Runs that have to do with groups. The journal is snapshotted every few records, so that its merges are cut as well.
 
-use super::{DURABLE, ROLLS, Trace, start, warm};
+use super::{Trace, start, warm, with_two_topics};
 use crate::machine::Stopped;
 use crate::script::{Script, Step};
 use chronikd::disk::sim::Survives;
 
 /// All of them.
 pub const TRACES: &[Trace] = &[
-    eager(warm("a group forms", with_topics, |s| s.join(2))),
+    eager(warm("a group forms", with_two_topics, |s| s.join(2))),
     snapshotted(warm("members join a group that works", with_group, |s| {
         s.join(1)
     })),
@@ -77,17 +77,8 @@ const fn eager(trace: Trace) -> Trace {
     }
 }
 
-fn with_topics(s: &mut Script) -> Step {
-    s.open()?;
-    s.create("durable", 2, DURABLE)?;
-    s.create("rolls", 1, ROLLS)?;
-    s.rest()?;
-    s.kill();
-    Ok(())
-}
-
 fn with_group(s: &mut Script) -> Step {
-    with_topics(s)?;
+    with_two_topics(s)?;
     s.open()?;
     s.join(3)?;
     s.rest()?;

@@ -163,6 +163,16 @@ fn empty(s: &mut Script) -> Step {
     Ok(())
 }
 
+/// The two topics that groups and transactions read and write.
+fn with_two_topics(s: &mut Script) -> Step {
+    s.open()?;
+    s.create("durable", 2, DURABLE)?;
+    s.create("rolls", 1, ROLLS)?;
+    s.rest()?;
+    s.kill();
+    Ok(())
+}
+
 fn with_topics(s: &mut Script) -> Step {
     s.open()?;
     s.create("durable", 2, DURABLE)?;

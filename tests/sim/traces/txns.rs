@@ -1,6 +1,6 @@
 //! Runs that have to do with transactions. The journal is snapshotted every few records.
 
-use super::{DURABLE, ROLLS, Trace, start, warm};
+use super::{DURABLE, Trace, start, warm, with_two_topics};
 use crate::machine::Stopped;
 use crate::script::{Script, Step};
 use crate::txns::Style;
@@ -11,23 +11,25 @@ const SECOND: Style = Style::Second;
 
 /// All of them.
 pub const TRACES: &[Trace] = &[
-    eager(warm("a transaction of version 1", with_topics, |s| {
+    eager(warm("a transaction of version 1", with_two_topics, |s| {
         s.transact(&[("copy", FIRST)], 1)
     })),
-    eager(warm("a transaction of version 2", with_topics, |s| {
+    eager(warm("a transaction of version 2", with_two_topics, |s| {
         s.transact(&[("copy", SECOND)], 1)
     })),
-    eager(warm("transactions of both versions", with_topics, |s| {
-        s.transact(&[("copy", FIRST), ("count", SECOND)], 2)
-    })),
+    eager(warm(
+        "transactions of both versions",
+        with_two_topics,
+        |s| s.transact(&[("copy", FIRST), ("count", SECOND)], 2),
+    )),
     eager(warm(
         "transactions of version 1 while the disk is slow",
-        with_topics,
+        with_two_topics,
         |s| s.transact_slowly(&[("copy", FIRST)], 5),
     )),
     eager(warm(
         "transactions of version 2 while the disk is slow",
-        with_topics,
+        with_two_topics,
         |s| s.transact_slowly(&[("copy", SECOND)], 2),
     )),
     eager(warm(
@@ -35,13 +37,13 @@ pub const TRACES: &[Trace] = &[
         with_both_open,
         Script::desert,
     )),
-    eager(warm("a producer overtakes another", with_topics, |s| {
+    eager(warm("a producer overtakes another", with_two_topics, |s| {
         s.begin_to_transact(&[("copy", FIRST), ("count", SECOND)])?;
         s.transact(&[("copy", SECOND), ("count", FIRST)], 1)
     })),
     eager(warm(
         "with open transactions, a clean stop",
-        with_topics,
+        with_two_topics,
         |s| {
             s.begin_to_transact(&[("copy", FIRST), ("count", SECOND)])?;
             s.close()
@@ -60,21 +62,21 @@ pub const TRACES: &[Trace] = &[
     eager(start(
         "a start with a transaction that only the log knows",
         |s| {
-            with_topics(s)?;
+            with_two_topics(s)?;
             cut_before(s, SECOND, Moment::Joined)
         },
     )),
     eager(start(
         "a start with a marker of version 1 that only the log knows",
         |s| {
-            with_topics(s)?;
+            with_two_topics(s)?;
             cut_before(s, FIRST, Moment::Marked)
         },
     )),
     eager(start(
         "a start with a marker of version 2 that only the log knows",
         |s| {
-            with_topics(s)?;
+            with_two_topics(s)?;
             cut_before(s, SECOND, Moment::Marked)
         },
     )),
@@ -85,17 +87,8 @@ const fn eager(mut trace: Trace) -> Trace {
     trace
 }
 
-fn with_topics(s: &mut Script) -> Step {
-    s.open()?;
-    s.create("durable", 2, DURABLE)?;
-    s.create("rolls", 1, ROLLS)?;
-    s.rest()?;
-    s.kill();
-    Ok(())
-}
-
 fn with_input(s: &mut Script) -> Step {
-    with_topics(s)?;
+    with_two_topics(s)?;
     s.open()?;
     s.create("output", 2, DURABLE)?;
     s.produce("durable", 0, 3, 10)?;
@@ -107,7 +100,7 @@ fn with_input(s: &mut Script) -> Step {
 }
 
 fn with_both_open(s: &mut Script) -> Step {
-    with_topics(s)?;
+    with_two_topics(s)?;
     s.open()?;
     s.begin_to_transact(&[("copy", FIRST), ("count", SECOND)])?;
     s.kill();
@@ -116,7 +109,7 @@ fn with_both_open(s: &mut Script) -> Step {
 
 /// The process dies while transactions are open, and others are over.
 fn halfway(s: &mut Script, style: Style) -> Step {
-    with_topics(s)?;
+    with_two_topics(s)?;
     s.open()?;
     s.transact(&[("copy", style)], 1)?;
     s.begin_to_transact(&[("copy", style), ("count", style)])?;

@@ -157,6 +157,21 @@ impl Producer {
         }
     }
 
+    /// The first two records of the producer in each of two partitions, in one request.
+    pub(crate) fn records_in(
+        &self,
+        side: Side,
+        topic: &Topic,
+        [one, other]: [i32; 2],
+    ) -> ProduceRequest<'static> {
+        let mut both = self.records(side, topic, one, 0);
+        let more = self.records(side, topic, other, 0).topic_data.remove(0);
+        both.topic_data[0]
+            .partition_data
+            .extend(more.partition_data);
+        both
+    }
+
     /// Writes two records, in the last version of those who add partitions.
     pub(crate) fn writes(&self, run: &mut Run<'_>, topic: &Topic, partition: i32, sequence: i32) {
         run.ask_each_at(OLD_PRODUCE, self.conn, |side| {

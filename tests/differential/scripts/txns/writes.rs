@@ -43,14 +43,7 @@ pub(crate) fn batches(run: &mut Run<'_>) {
     run.ask_each(conn, |side| producer.records(side, &topic, 0, 2));
     run.ask_each(conn, |side| producer.records(side, &topic, 0, 9));
     run.ask_each(conn, |side| producer.records(side, &topic, 9, 0));
-    run.ask_each(conn, |side| {
-        let mut both = producer.records(side, &topic, 1, 0);
-        let more = producer.records(side, &topic, 3, 0).topic_data.remove(0);
-        both.topic_data[0]
-            .partition_data
-            .extend(more.partition_data);
-        both
-    });
+    run.ask_each(conn, |side| producer.records_in(side, &topic, [1, 3]));
     // A control batch, and one without a producer.
     for builder in [BatchBuilder::new(0).control(), BatchBuilder::new(0)] {
         let records = filled(builder.transactional(), &["d"]);
@@ -122,14 +115,7 @@ pub(crate) fn unasked(run: &mut Run<'_>) {
     run.ask_each(conn, |side| producer.records(side, &topic, 0, 7));
     producer.shown(run);
     run.ask_each(conn, |side| producer.records(side, &topic, 9, 0));
-    run.ask_each(conn, |side| {
-        let mut both = producer.records(side, &topic, 0, 0);
-        let more = producer.records(side, &topic, 2, 0).topic_data.remove(0);
-        both.topic_data[0]
-            .partition_data
-            .extend(more.partition_data);
-        both
-    });
+    run.ask_each(conn, |side| producer.records_in(side, &topic, [0, 2]));
     producer.shown(run);
     // In an open transaction, one of version 1 and one of version 2.
     producer.writes(run, &topic, 0, 2);
