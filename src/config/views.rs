@@ -302,6 +302,8 @@ pub struct LogConfig {
     pub flush_messages: i64,
     /// `flush.ms`.
     pub flush_ms: i64,
+    /// `file.delete.delay.ms`: how long what was deleted stays on the disk.
+    pub file_delete_delay_ms: i64,
     /// `chronik.convert.max.bytes`, which is the broker's: what a batch may grow to where it must be unpacked.
     pub convert_max_bytes: usize,
 }
@@ -330,6 +332,7 @@ impl LogConfig {
             compression_type: of("compression.type").text(),
             flush_messages: of("flush.messages").number(),
             flush_ms: of("flush.ms").number(),
+            file_delete_delay_ms: of("file.delete.delay.ms").number(),
             convert_max_bytes: broker.chronik_convert_max_bytes,
         }
     }
