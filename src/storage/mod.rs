@@ -53,6 +53,7 @@ mod producer_state;
 mod read;
 mod recovery;
 mod removal;
+mod retention;
 mod scan;
 mod segment;
 mod shelf;
@@ -319,6 +320,7 @@ pub struct Storage {
     rounds: flush::Rounds,
     points: flush::Points,
     starts: starts::Starts,
+    retention: retention::Retention,
     leaving: BTreeMap<PartitionId, start::Leaving>,
     /// Whose directories still have these names.
     left_names: BTreeMap<String, PartitionId>,
@@ -351,6 +353,7 @@ impl Storage {
             rounds: flush::Rounds::default(),
             points: flush::Points::default(),
             starts: starts::Starts::default(),
+            retention: retention::Retention::default(),
             leaving: BTreeMap::new(),
             left_names: BTreeMap::new(),
             strangers: BTreeSet::new(),
@@ -432,8 +435,9 @@ impl Storage {
         records: &[u8],
         origin: Origin,
     ) -> Result<Appended, Refused> {
+        let has_bounds = self.retention.may_judge(now);
         let (log, shelf, round) = self.writable(id)?;
-        let batch = append::check(records, log.config(), now)?;
+        let batch = append::check(records, log.config(), (now, has_bounds))?;
         let appended = log.append(shelf, now, (&batch, origin), round)?;
         if !appended.duplicate {
             self.after_append(id, batch.header.size_bytes(), now);

@@ -56,9 +56,19 @@ impl Storage {
             return;
         };
         let (bases, snapshots) = log.take_unserved();
-        if bases.is_empty() {
-            return;
+        let waits = log.waits_for_checkpoint();
+        if !bases.is_empty() {
+            self.put_away(id, bases, snapshots);
         }
+        if waits {
+            self.checkpoint(id);
+        }
+    }
+
+    fn put_away(&mut self, id: PartitionId, bases: Vec<i64>, snapshots: Vec<i64>) {
+        let Ok(log) = self.log_mut(id) else {
+            return;
+        };
         log.removals_running += 1;
         let (disk, dir) = (Arc::clone(&log.disk), log.dir.clone());
         self.jobs.push(Box::new(move || {

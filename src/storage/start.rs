@@ -24,7 +24,6 @@ use super::producer_state::Producers;
 use super::recovery::{self, Trouble};
 use super::removal::Leftover;
 use super::segment::Segment;
-use super::starts::Starts;
 use super::{Done, Known, Outcome, PartitionId, Slot, State, Storage};
 use crate::clock::Now;
 use crate::config::LogConfig;
@@ -60,6 +59,7 @@ impl Storage {
         clean: bool,
         now: Now,
     ) -> io::Result<()> {
+        self.retention.begin(now);
         self.leaving.clear();
         self.left_names.clear();
         self.strangers.clear();
