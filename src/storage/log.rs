@@ -618,16 +618,18 @@ fn active(segments: &mut [Segment]) -> &mut Segment {
 /// What a producer is told of an append that failed. A full disk is an answer, and so is a file that could
 /// not be opened; a write that failed otherwise, or could not be taken back, is the end of the process.
 fn refuse(why: Unwritten) -> Refused {
+    const CODE: ErrorCode = ErrorCode::KAFKA_STORAGE_ERROR;
     match why {
-        Unwritten::Untouched(failure) => {
-            Refused::new(ErrorCode::KAFKA_STORAGE_ERROR, failure.to_string())
+        Unwritten::Untouched(failure) | Unwritten::CutBack(failure) if is_full(&failure) => {
+            Refused {
+                lacks_space: true,
+                ..Refused::new(CODE, "the disk is full")
+            }
         }
-        Unwritten::CutBack(failure) if is_full(&failure) => {
-            Refused::new(ErrorCode::KAFKA_STORAGE_ERROR, "the disk is full")
-        }
+        Unwritten::Untouched(failure) => Refused::new(CODE, failure.to_string()),
         Unwritten::CutBack(failure) | Unwritten::Torn(failure) => Refused {
             failure: Some(failure),
-            ..Refused::new(ErrorCode::KAFKA_STORAGE_ERROR, "the disk failed")
+            ..Refused::new(CODE, "the disk failed")
         },
     }
 }

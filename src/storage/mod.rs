@@ -137,6 +137,8 @@ pub struct Refused {
     pub record_errors: Vec<(i32, Option<String>)>,
     /// The disk failed in a way that cannot be answered: the process must stop.
     pub failure: Option<io::Error>,
+    /// There is no room for it; it would be taken if there were.
+    pub lacks_space: bool,
 }
 
 impl Refused {
@@ -157,6 +159,7 @@ impl From<ErrorCode> for Refused {
             message: None,
             record_errors: Vec::new(),
             failure: None,
+            lacks_space: false,
         }
     }
 }

@@ -436,6 +436,13 @@ impl Storage {
         Ok(())
     }
 
+    /// Has everything that was deleted leave the disk now: its space is wanted.
+    pub fn hurry_removals(&mut self, now: Now) {
+        let waiting = std::mem::take(&mut self.removals).into_iter();
+        self.removals = waiting.map(|(at, dir)| (at.min(now.mono), dir)).collect();
+        self.tick_removals(now);
+    }
+
     /// Hands the directories that are due to the work lane.
     pub(super) fn tick_removals(&mut self, now: Now) {
         while let Some((at, _)) = self.removals.first()
