@@ -412,7 +412,7 @@ impl Broker {
     /// Fires what is due, and carries a clean stop on.
     pub fn tick(&mut self, now: Now) {
         self.storage.tick(now);
-        self.tick_full_disk(now.mono);
+        self.tick_full_disk(now);
         if self.groups_work() {
             self.tick_groups(now);
         }
@@ -516,11 +516,14 @@ impl Broker {
         }
     }
 
-    /// Says it when there is room again. A journal that was short must have found some.
-    fn tick_full_disk(&mut self, now: Mono) {
-        if !self.full_disk.is_due(now) {
+    /// Says it when there is room again, for which whatever is deleted meanwhile leaves at once. A journal that was
+    /// short must have found some.
+    fn tick_full_disk(&mut self, now: Now) {
+        if !self.full_disk.is_due(now.mono) {
             return;
         }
+        self.storage.hurry_removals(now);
+        let now = now.mono;
         self.note_short_journal(now);
         if self.journal.is_short() {
             self.journal.may_grow(0);

@@ -133,6 +133,9 @@ impl Broker {
             loggers: Loggers::default(),
             has_news: true,
         };
+        let max_open = broker.config.chronik_max_open_segments;
+        broker.storage.set_max_open_segments(max_open);
+        broker.limit_disk();
         broker
             .begin(&disk, root, is_new, now)
             .and_then(|()| broker.load(&deleted, now))

@@ -301,6 +301,7 @@ mod tests {
             compression_type: "producer".to_owned(),
             flush_messages: 1,
             flush_ms: i64::MAX,
+            file_delete_delay_ms: 60_000,
             convert_max_bytes: 1 << 20,
         }
     }

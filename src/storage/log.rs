@@ -64,7 +64,7 @@ pub(super) struct Checkpoints {
     pub(super) running: bool,
     /// A segment has ended since the last one.
     pub(super) rolled: bool,
-    /// The epoch file lacks a line.
+    /// The epoch file lacks a line, or has one too many.
     pub(super) epochs_dirty: bool,
 }
 
@@ -103,7 +103,11 @@ pub struct Log {
     pub(super) timed: bool,
     /// A file was created since the last round.
     pub(super) dir_dirty: bool,
+    /// What the budget has counted of it.
+    pub(super) counted_bytes: u64,
     pub(super) checkpoints: Checkpoints,
+    /// Jobs that rename segments.
+    pub(super) removals_running: usize,
 }
 
 impl Log {
@@ -139,6 +143,7 @@ impl Log {
             queued: false,
             timed: false,
             dir_dirty: false,
+            counted_bytes: 0,
             checkpoints: Checkpoints {
                 recovery_point: parts.recovery_point,
                 durable_point: parts.recovery_point,
@@ -147,6 +152,7 @@ impl Log {
                 epochs_dirty: parts.epochs_dirty,
                 ..Checkpoints::default()
             },
+            removals_running: 0,
         }
     }
 
@@ -384,7 +390,7 @@ impl Log {
         now: Now,
     ) -> Result<(), Refused> {
         let limits = RollLimits {
-            segment_bytes: u64::from(self.config.segment_bytes),
+            segment_bytes: u64::from(self.config.segment_bytes).min(shelf.roll_bytes),
             index_bytes: u64::from(self.config.segment_index_bytes),
             age_ms: self.config.segment_ms.saturating_sub(self.jitter_ms()),
             now_ms: now.wall_ms,
@@ -399,7 +405,7 @@ impl Log {
     }
 
     /// Ends the active segment and begins another at the log's end.
-    fn roll(&mut self, shelf: &mut Shelf, now: Now) -> io::Result<()> {
+    pub(super) fn roll(&mut self, shelf: &mut Shelf, now: Now) -> io::Result<()> {
         let mut segment = Segment::fresh(self.log_end, now.wall_ms);
         let place = Place {
             id: self.id,
@@ -514,6 +520,34 @@ impl Log {
         }
     }
 
+    /// What lies before `offset` is deleted, and the file of log starts says so on disk. The high watermark has passed
+    /// it. Readers who wait must look again.
+    pub(super) fn raise_start(&mut self, offset: i64) {
+        if offset > self.log_start {
+            self.log_start = offset;
+            self.checkpoints.epochs_dirty |= self.epochs.begin_at(offset);
+            self.news = usize::MAX;
+        }
+    }
+
+    /// Takes out the segments that lie before the log start and before the recovery point on disk: no reader may ask
+    /// for them, and no start looks for producers there. Answers where they begin and their bytes, and the snapshots that
+    /// go with them.
+    pub(super) fn take_unserved(&mut self) -> (Vec<(i64, u64)>, Vec<i64>) {
+        let needed = self.log_start.min(self.checkpoints.durable_point);
+        let ends = self.segments.iter().skip(1).map(Segment::base);
+        let count = ends.take_while(|end| *end <= needed).count();
+        let gone = self.segments.drain(..count);
+        let gone: Vec<(i64, u64)> = gone.map(|s| (s.base(), s.len())).collect();
+        let (first, snapshots) = (self.segments[0].base(), &mut self.checkpoints.snapshots);
+        let is_known_later = |offset: &i64| (first..=needed).contains(offset);
+        if gone.is_empty() || !snapshots.iter().any(is_known_later) {
+            return (gone, Vec::new());
+        }
+        let before = snapshots.partition_point(|offset| *offset < first);
+        (gone, snapshots.drain(..before).collect())
+    }
+
     /// The topic's settings have changed. Says whether the log must be in the next round.
     pub(super) fn set_config(&mut self, config: Arc<LogConfig>, round: u64) -> bool {
         let was_durable = self.is_durable();
@@ -591,6 +625,7 @@ impl Log {
         self.producers.check_invariants();
         let open = self.producers.open();
         self.unstable.check_invariants(open, self.high_watermark);
+        assert!(self.segments[0].base() <= self.log_start);
         assert!(self.log_start <= self.last_stable_offset());
         assert!(self.last_stable_offset() <= self.high_watermark);
         assert!(self.high_watermark <= self.log_end);

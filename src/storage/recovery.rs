@@ -2,7 +2,8 @@
 //!
 //! The passes, each of which changes nothing when it runs again:
 //! 1. what a crash left half done goes (`.tmp`, `.deleted`, `.cleaned`);
-//! 2. the segments are listed; a partition without any begins anew;
+//! 2. the segments are listed; a partition without any begins anew; what lies below the log start, and so was being
+//!    removed, goes (`removal`), but for segments that pass 5 may have to read;
 //! 3. the newest whole `.snapshot` that is not beyond the recovery point says where to begin, and how the
 //!    producers stood there; later ones go. Every checkpoint writes one after it has synced everything before
 //!    that offset, so a recovery point that was another topic's of the same name deceives nobody;
@@ -87,6 +88,7 @@ pub(super) fn run(task: &Task) -> Result<Parts, Trouble> {
     let names = remove_leftovers(task, &dir)?;
     let mut segments = list_segments(task, &dir, &names)?;
     let (begin, producers, snapshots) = find_beginning(task, &dir, &names, segments[0].base)?;
+    remove_unserved(task, &dir, &names, &mut segments, begin)?;
     let stored_epochs = read_epochs(task, &dir)?;
     let mut tail = Tail {
         now: task.now.mono,
@@ -105,7 +107,8 @@ pub(super) fn run(task: &Task) -> Result<Parts, Trouble> {
     }
     let behind = segments.split_off(first);
     for (slot, listed) in behind.iter().enumerate() {
-        let gap = slot > 0 && !tail.borders(listed.base);
+        let is_wanted = listed.base > task.log_start;
+        let gap = slot > 0 && is_wanted && !tail.borders(listed.base);
         let scanned = if gap {
             None
         } else {
@@ -122,11 +125,11 @@ pub(super) fn run(task: &Task) -> Result<Parts, Trouble> {
         }
     }
     sync_tail(task, &dir, &done[first..], tail.tail_bytes)?;
-    let log_end = tail.expected;
+    let (first_base, log_end) = (done[0].base(), tail.expected);
+    let log_start = task.log_start.clamp(first_base, log_end.max(first_base));
+    tail.epochs.begin_at(log_start);
     Ok(Parts {
-        log_start: task
-            .log_start
-            .clamp(done[0].base(), log_end.max(done[0].base())),
+        log_start,
         segments: done,
         producers: tail.producers,
         epochs_dirty: tail.epochs.lines() != stored_epochs,
@@ -194,6 +197,31 @@ fn list_segments(task: &Task, dir: &Path, names: &[(String, u64)]) -> Result<Vec
     }
     segments.sort_by_key(|segment| segment.base);
     Ok(segments)
+}
+
+/// Takes away the segments that lie before the log start and before `begin`, where reading begins: what a removal has
+/// left of them, which may be some files of each.
+fn remove_unserved(
+    task: &Task,
+    dir: &Path,
+    names: &[(String, u64)],
+    segments: &mut Vec<Listed>,
+    begin: i64,
+) -> Result<(), Trouble> {
+    let needed = task.log_start.min(begin);
+    let ends = segments.iter().skip(1).map(|listed| listed.base);
+    let count = ends.take_while(|end| *end <= needed).count();
+    segments.drain(..count);
+    let first = segments[0].base;
+    for (name, _) in names {
+        if let Some((base, kind)) = names::parse_file(name)
+            && base < first
+            && kind != Kind::Snapshot
+        {
+            task.disk.remove_file(&dir.join(name))?;
+        }
+    }
+    Ok(())
 }
 
 /// Pass 3. Answers the offset, the producers, and the offsets of the snapshots that stay.

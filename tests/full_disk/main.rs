@@ -37,7 +37,7 @@ fn fill_up(dir: Dir) {
     let mut user = User::connect(broker.port());
     user.prepare();
     for time in 1..=TIMES {
-        user.write_ballast();
+        user.write_ballast(time);
         let refused = user.write_until_refused();
         assert!(
             refused.contains("the disk is full"),

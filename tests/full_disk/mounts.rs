@@ -21,7 +21,8 @@ pub(crate) enum FileSystem {
 }
 
 const MIB: u64 = 64;
-const VARIABLE: &str = "CHRONIKD_TEST_MOUNTS";
+/// Not one of the broker's, whose names begin with its own.
+const VARIABLE: &str = "TEST_HAS_MOUNTS";
 /// Ways into a mount namespace.
 const WAYS: [&[&str]; 3] = [
     &["unshare", "--mount"],

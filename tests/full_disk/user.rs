@@ -23,7 +23,7 @@ const TOPIC: &str = "load";
 /// Goes to make room.
 const BALLAST: &str = "ballast";
 const SEGMENTS: &[(&str, &str)] = &[("segment.bytes", "4194304")];
-const BALLAST_BATCHES: usize = 24;
+const BALLAST_BATCHES: usize = 48;
 const BATCH_BYTES: usize = 500_000;
 const TRANSACTION: &str = "ends";
 const GROUP: &str = "commits";
@@ -120,11 +120,11 @@ impl User {
         Ok(())
     }
 
-    /// Writes a topic that will make room.
-    pub(crate) fn write_ballast(&mut self) {
+    /// Writes a topic that will make room, each time for half of what the time before has made room for.
+    pub(crate) fn write_ballast(&mut self, time: usize) {
         self.line.create(BALLAST, 1, SEGMENTS);
         let value = vec![7; BATCH_BYTES];
-        for _ in 0..BALLAST_BATCHES {
+        for _ in 0..BALLAST_BATCHES >> time {
             let written = self.produce(BALLAST, None, &batch(&value));
             written.expect("there is room for it");
         }

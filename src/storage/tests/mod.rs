@@ -4,6 +4,7 @@ mod faults;
 mod ledger;
 mod model;
 mod reading;
+mod removing;
 mod starting;
 mod transactions;
 
@@ -39,6 +40,7 @@ fn config() -> LogConfig {
         timestamp_after_max_ms: 3_600_000,
         flush_messages: 1,
         flush_ms: i64::MAX,
+        file_delete_delay_ms: 60_000,
         convert_max_bytes: 1 << 20,
         compression_type: "producer".to_owned(),
     }
@@ -189,10 +191,10 @@ impl Room {
                 !bytes.is_empty(),
                 "never an empty answer below the high watermark"
             );
-            for (offset, value) in records(&bytes) {
-                from = offset + 1;
-                values.push((offset, value));
-            }
+            let wanted = records(&bytes).into_iter().filter(|(at, _)| *at >= from);
+            let wanted: Vec<_> = wanted.collect();
+            from = wanted.last().unwrap().0 + 1;
+            values.extend(wanted);
         }
         values
     }
