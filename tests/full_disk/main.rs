@@ -4,11 +4,15 @@
 //! transactions and deletes go on. A topic is deleted, which makes room, and the next record is taken. After a kill
 //! everything that was acknowledged is there, and nothing is torn. The log has one warning for each time it was full,
 //! and one line that says that it is over.
+//!
+//! `budget` and `soak` write more than the logs may take, to a disk that has room.
 
 #[path = "../common/mod.rs"]
 mod common;
 
+mod budget;
 mod mounts;
+mod soak;
 mod user;
 
 use common::broker::Broker;
@@ -29,6 +33,16 @@ fn a_full_tmpfs_refuses_records_and_nothing_else() {
 fn a_full_ext4_refuses_records_and_nothing_else() {
     let name = "a_full_ext4_refuses_records_and_nothing_else";
     mounts::inside(name, FileSystem::Loop, fill_up);
+}
+
+#[test]
+fn the_logs_keep_to_their_budget_while_somebody_reads_slowly() {
+    budget::run();
+}
+
+#[test]
+fn a_soak_stays_within_the_budget() {
+    soak::run();
 }
 
 /// The whole test, on the file system that is mounted at `data` in that directory.
