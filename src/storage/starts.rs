@@ -62,6 +62,12 @@ impl Starts {
         self.found.get(&(topic.to_owned(), partition)).copied()
     }
 
+    /// Where a partition is about to begin, if it is.
+    pub(super) fn coming(&self, id: PartitionId) -> Option<i64> {
+        let coming = [self.wanted.get(&id), self.flying.get(&id)];
+        coming.into_iter().flatten().copied().max()
+    }
+
     /// Whether a round has a text to bring.
     pub(super) fn needs_round(&self) -> bool {
         self.text.is_some() || self.failure.is_some()

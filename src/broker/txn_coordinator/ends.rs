@@ -11,6 +11,8 @@ use std::sync::Arc;
 const MARKERS_A_TURN: usize = 1000;
 /// Timeouts that fire in a turn: after an outage all that is open may be due at once.
 const TIMEOUTS_A_TURN: usize = 1000;
+/// What a marker takes in a log.
+const MARKER_BYTES: usize = 78;
 /// When what could not be written is tried again.
 pub(super) const RETRY_MS: i64 = 500;
 
@@ -86,7 +88,7 @@ impl Broker {
         }
         let marked = match self.storage.end_transaction(at, now, marker) {
             Ok(_) => Marked::Done,
-            Err(refused) => self.not_marked(at, refused, now.mono),
+            Err(refused) => self.not_marked(at, refused, now),
         };
         self.storage.flush(at);
         marked
@@ -94,8 +96,12 @@ impl Broker {
 
     /// A log that has a newer marker, or in version 2 the same and records behind it, needs none; nor does one that is
     /// gone.
-    fn not_marked(&mut self, at: PartitionId, mut refused: Refused, now: Mono) -> Marked {
+    fn not_marked(&mut self, at: PartitionId, mut refused: Refused, now: Now) -> Marked {
         if self.take_failure(&mut refused) {
+            return Marked::Later;
+        }
+        if refused.lacks_space {
+            self.note_full_disk(now, at, (MARKER_BYTES, &refused));
             return Marked::Later;
         }
         match refused.code {
@@ -106,7 +112,7 @@ impl Broker {
                 let place = self.place(at);
                 let why = code.name().unwrap_or_default();
                 self.complain(
-                    now,
+                    now.mono,
                     format_args!(
                         "the end of a transaction cannot be written into {place} yet: {why}"
                     ),
