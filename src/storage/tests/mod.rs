@@ -41,6 +41,8 @@ fn config() -> LogConfig {
         flush_ms: i64::MAX,
         convert_max_bytes: 1 << 20,
         compression_type: "producer".to_owned(),
+        gzip_level: -1,
+        zstd_level: 3,
     }
 }
 
