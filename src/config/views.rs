@@ -330,6 +330,10 @@ pub struct LogConfig {
     pub timestamp_after_max_ms: i64,
     /// `compression.type`: a codec's name, or `producer` for what each producer chose.
     pub compression_type: String,
+    /// `compression.gzip.level`; -1 is the codec's own.
+    pub gzip_level: i32,
+    /// `compression.zstd.level`.
+    pub zstd_level: i32,
     /// `flush.messages`: 1 means that an acknowledgement waits for the disk.
     pub flush_messages: i64,
     /// `flush.ms`.
@@ -366,6 +370,8 @@ impl LogConfig {
             timestamp_before_max_ms: of("message.timestamp.before.max.ms").number(),
             timestamp_after_max_ms: of("message.timestamp.after.max.ms").number(),
             compression_type: of("compression.type").text(),
+            gzip_level: of("compression.gzip.level").number(),
+            zstd_level: of("compression.zstd.level").number(),
             flush_messages: of("flush.messages").number(),
             flush_ms: of("flush.ms").number(),
             retention_ms: of("retention.ms").number(),

@@ -282,7 +282,7 @@ impl Log {
                 Verdict::Refused(code, why) => return Err(Refused::new(code, why)),
             }
         }
-        self.write(shelf, now, (batch.header, batch.payload), None, round)
+        self.write(shelf, now, (batch.header, &batch.payload), None, round)
     }
 
     /// Writes a batch at the log's end; `marker` is what it holds if it is a control batch.

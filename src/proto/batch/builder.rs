@@ -6,11 +6,11 @@
 use std::fmt;
 
 use super::header::{
-    Attributes, BatchHeader, HEADER_BYTES, LENGTH_PREFIX_BYTES, NO_LEADER_EPOCH, NO_PRODUCER_EPOCH,
-    NO_PRODUCER_ID, NO_SEQUENCE, NO_TIMESTAMP, TimestampType,
+    Attributes, BatchHeader, HEADER_BYTES, NO_LEADER_EPOCH, NO_PRODUCER_EPOCH, NO_PRODUCER_ID,
+    NO_SEQUENCE, NO_TIMESTAMP, TimestampType,
 };
 use super::record::Headers;
-use super::{MAGIC, header, varint};
+use super::{MAGIC, varint};
 use crate::proto::codec::{Codec, CodecError};
 
 /// Why no batch came out.
@@ -173,11 +173,9 @@ impl BatchBuilder {
         }
         let codec = self.header.attributes.codec().unwrap_or(Codec::None);
         let payload = codec.compress(&self.records, MAGIC)?;
-        let length = HEADER_BYTES - LENGTH_PREFIX_BYTES + payload.len();
-        self.header.batch_length = i32::try_from(length).or(Err(BuildError::TooLarge))?;
-        let checked = self.header.to_bytes();
-        let crc = crc32c::crc32c(&checked[header::CHECKED_FROM..]);
-        self.header.crc = crc32c::crc32c_append(crc, &payload);
+        if !self.header.seal(&payload) {
+            return Err(BuildError::TooLarge);
+        }
         Ok([&self.header.to_bytes()[..], &payload].concat())
     }
 

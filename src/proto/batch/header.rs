@@ -240,6 +240,19 @@ impl BatchHeader {
         }
     }
 
+    /// Sets length and checksum for what follows the header; `false` if no batch can be so long.
+    #[must_use]
+    pub fn seal(&mut self, payload: &[u8]) -> bool {
+        let length = HEADER_BYTES - LENGTH_PREFIX_BYTES + payload.len();
+        let Ok(length) = i32::try_from(length) else {
+            return false;
+        };
+        self.batch_length = length;
+        let crc = crc32c::crc32c(&self.to_bytes()[CHECKED_FROM..]);
+        self.crc = crc32c::crc32c_append(crc, payload);
+        true
+    }
+
     /// Sets timestamp type and greatest timestamp, and the checksum that goes with them.
     ///
     /// A CRC is linear, so the new one follows from the old one and the change in these 40 bytes: the records

@@ -47,6 +47,8 @@ fn config() -> LogConfig {
         retention_bytes: -1,
         convert_max_bytes: 1 << 20,
         compression_type: "producer".to_owned(),
+        gzip_level: -1,
+        zstd_level: 3,
     }
 }
 
