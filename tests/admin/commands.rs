@@ -62,7 +62,7 @@ const TOOLS: &[(&str, [&str; 2])] = &[
 /// Releases of the tools.
 const TOOLCHAINS: [&str; 2] = ["kafka-4.3", "kafka-3.9"];
 /// Longer than Kafka takes to tell itself of a change.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Plays everything with the tools of both releases, and answers what the brokers disagree about.
 pub(crate) fn run(pair: &Pair) -> Vec<String> {
