@@ -604,7 +604,7 @@ mod tests {
         let mut damaged = good();
         damaged[65] ^= 1;
         let mut header = BatchHeader::from_bytes(damaged.first_chunk().unwrap());
-        assert!(header.seal(&damaged[61..].to_vec()));
+        assert!(header.seal(&damaged[61..]));
         damaged[..61].copy_from_slice(&header.to_bytes());
         assert_eq!(check(&damaged, &gzip, NOW).unwrap_err().code.0, 87);
         let stamped = LogConfig {
