@@ -536,8 +536,8 @@ impl Log {
     }
 
     /// Takes out the segments that lie before the log start and before the recovery point on disk: no reader may ask
-    /// for them, and no start looks for producers there. Answers where they begin and their bytes, and the snapshots that
-    /// go with them.
+    /// for them, and no start looks for producers there. Answers where they begin and their bytes, and the snapshots
+    /// that go with them.
     pub(super) fn take_unserved(&mut self) -> (Vec<(i64, u64)>, Vec<i64>) {
         let needed = self.log_start.min(self.checkpoints.durable_point);
         let ends = self.segments.iter().skip(1).map(Segment::base);
