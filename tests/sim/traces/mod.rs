@@ -361,7 +361,11 @@ fn check_survived(fault: Fault, what: &str) {
     const AGAIN: [&str; 4] = [".index", ".timeindex", ".snapshot.tmp", "-checkpoint.tmp"];
     let is_sync = what.starts_with("sync");
     let is_write = what.starts_with("write ");
-    let aside = ["partition.metadata", "/quarantine/"];
+    let aside = [
+        "partition.metadata",
+        "/quarantine/",
+        "/log-start-offset-checkpoint.",
+    ];
     let excused = match fault {
         Fault::Io => is_write && aside.iter().any(|part| what.contains(part)),
         Fault::Full => is_write || AGAIN.iter().any(|suffix| what.ends_with(suffix)),
