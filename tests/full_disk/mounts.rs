@@ -92,11 +92,11 @@ fn run(command: &str, options: &[&str], last: &Path) {
     assert!(status.expect(command).success(), "{command} {options:?}");
 }
 
-/// Waits until the file system has more than a few free bytes.
+/// Waits until the file system has more than 1 MiB free, which is more than any batch here.
 pub(crate) fn wait_for_room(dir: &Path) {
     wait_until(|| {
         let found = rustix::fs::statvfs(dir).expect("a mounted file system");
-        (found.f_bavail * found.f_frsize > MIB << 16).then_some(())
+        (found.f_bavail * found.f_frsize > 1 << 20).then_some(())
     });
 }
 

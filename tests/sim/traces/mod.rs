@@ -338,6 +338,10 @@ impl Trace {
         let _shown = Shown(format!("{} with {left_bytes} bytes left", self.name));
         let stopped = self.go(&mut script).err().map(|why| why.to_string());
         script.machine.disk.set_capacity(None);
+        if stopped.is_none() && self.is_warm && !self.name.ends_with(CLEAN_STOP) {
+            let goes_on = script.check_goes_on();
+            goes_on.expect("there is room again");
+        }
         recover_both_ways(script, left_bytes);
         stopped
     }
