@@ -80,10 +80,11 @@ pub(crate) type Wanted<'w> = &'w dyn Fn(&str) -> bool;
 #[must_use]
 pub fn describe_broker(config: &BrokerConfig, wanted: Wanted<'_>) -> Vec<Described> {
     let settings = &config.settings;
-    let is_shown = |key: &&Key| {
-        !SHOWN_WHEN_SET.contains(&key.name) || settings.source(key.name).is_some()
-    };
-    let known = broker_keys().filter(|key| wanted(key.name)).filter(is_shown);
+    let is_shown =
+        |key: &&Key| !SHOWN_WHEN_SET.contains(&key.name) || settings.source(key.name).is_some();
+    let known = broker_keys()
+        .filter(|key| wanted(key.name))
+        .filter(is_shown);
     let known = known.map(|key| {
         let value = settings.value(key.name).map(|value| value.to_string());
         let synonyms = synonyms(settings, key);
