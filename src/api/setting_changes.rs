@@ -363,7 +363,7 @@ fn level(
 
 /// A refusal as answers carry it.
 pub(super) fn told<'a>(refusal: Refusal) -> (ErrorCode, Option<Text<'a>>) {
-    (refusal.code, Some(refusal.message.into()))
+    (refusal.code, refusal.message.map(Into::into))
 }
 
 /// The request is wrong.
