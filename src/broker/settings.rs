@@ -163,6 +163,7 @@ impl Broker {
         self.config = Arc::clone(&self.state.config);
         let expiration_ms = self.config.producer_id_expiration_ms;
         self.storage.set_producer_id_expiration(expiration_ms);
+        self.storage.set_cleaner(self.state.config.cleaner);
         for topic in self.state.topics.iter() {
             for at in topic.partitions() {
                 self.storage.set_config(at, &topic.config);

@@ -220,6 +220,13 @@ impl Value {
         number.expect("the row's range fits the view's field")
     }
 
+    pub(super) fn real(self) -> f64 {
+        match self {
+            Value::Real(real) => real,
+            _ => 0.0,
+        }
+    }
+
     pub(super) fn flag(self) -> bool {
         self == Value::Boolean(true)
     }

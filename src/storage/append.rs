@@ -295,6 +295,7 @@ mod tests {
             max_message_bytes: 5000,
             compact: false,
             delete: true,
+            compaction: LogConfig::default().compaction,
             timestamp_type: TimestampType::CreateTime,
             timestamp_before_max_ms: 1000,
             timestamp_after_max_ms: 500,

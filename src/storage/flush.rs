@@ -14,7 +14,7 @@ use super::index::Unstored;
 use super::log::Log;
 use super::names::{self, Kind};
 use super::segment::{Place, Segment};
-use super::{Done, Outcome, PartitionId, State, Storage};
+use super::{Done, Outcome, PartitionId, Slot, State, Storage};
 use crate::clock::{Mono, Now};
 use crate::disk::lanes::Round;
 use crate::disk::{self, Disk, FileRef, Mode, is_full, is_sync_failure};
@@ -70,6 +70,9 @@ pub(super) struct Points {
     /// As the files said at the start, for partitions that are not loaded.
     pub(super) recovery: Offsets,
     pub(super) starts: Offsets,
+    pub(super) cleaned: Offsets,
+    /// The third file has something else.
+    pub(super) cleaned_dirty: bool,
     dirty: bool,
     running: bool,
     due: Option<Mono>,
@@ -209,6 +212,7 @@ impl Storage {
             self.write_points(now);
         }
         self.tick_removals(now);
+        self.tick_cleaner(now);
     }
 
     /// When [`Storage::tick`] is wanted next.
@@ -217,7 +221,8 @@ impl Storage {
         let flush = self.rounds.due.first().map(|(at, _)| *at);
         let removal = self.removals.first().map(|(at, _)| *at);
         let points = self.points.due.filter(|_| !self.points.running);
-        [flush, removal, points, self.rounds.expiry]
+        let cleaner = self.cleaner.next_deadline();
+        [flush, removal, points, self.rounds.expiry, cleaner]
             .into_iter()
             .flatten()
             .min()
@@ -371,6 +376,7 @@ impl Storage {
             root: self.root.clone(),
             recovery: Vec::with_capacity(self.slots.len()),
             starts: Vec::new(),
+            cleaned: mem::take(&mut self.points.cleaned_dirty).then(|| self.cleaned_points()),
         };
         self.points.sent.clear();
         for (id, slot) in &self.slots {
@@ -395,6 +401,21 @@ impl Storage {
             .push(Box::new(move || Done(Outcome::Pointed(task.run()))));
     }
 
+    /// The lines of the third file. It is written after the segments that it speaks of have their names.
+    fn cleaned_points(&self) -> Vec<(Arc<str>, i32, i64)> {
+        let line = |(id, slot): (&PartitionId, &Slot)| {
+            let cleaned = match &slot.state {
+                State::Ready(log) => log.cleaned?,
+                _ => {
+                    let key = (slot.topic.to_string(), id.partition);
+                    *self.points.cleaned.get(&key)?
+                }
+            };
+            Some((Arc::clone(&slot.topic), id.partition, cleaned))
+        };
+        self.slots.iter().filter_map(line).collect()
+    }
+
     pub(super) fn pointed(&mut self, result: io::Result<()>, now: Now) -> io::Result<()> {
         self.points.running = false;
         let sent_bytes = mem::take(&mut self.points.tails.sent_bytes);
@@ -403,6 +424,7 @@ impl Storage {
                 return Err(failure);
             }
             self.points.tails.settled_bytes += sent_bytes;
+            self.points.cleaned_dirty = true;
             self.points_changed(now);
             return Ok(());
         }
@@ -435,6 +457,7 @@ impl Storage {
     /// Begins a clean stop: nothing must be appended any more. Rounds and jobs go on until `closed`.
     pub fn begin_close(&mut self, now: Now) {
         self.closing = true;
+        self.close_cleaner();
         let ids: Vec<PartitionId> = self
             .logs()
             .filter(|log| needs_checkpoint(log))
@@ -454,6 +477,7 @@ impl Storage {
         self.closing
             && self.loading == 0
             && self.jobs.is_empty()
+            && self.cleaner.is_idle()
             && !self.needs_round()
             && !self.points.dirty
             && !self.points.running
@@ -610,12 +634,14 @@ impl Checkpoint {
     }
 }
 
-/// Both checkpoint files of the data directory.
+/// The checkpoint files of the data directory.
 struct WritePoints {
     disk: Arc<dyn Disk>,
     root: PathBuf,
     recovery: Vec<(Arc<str>, i32, i64)>,
     starts: Vec<(Arc<str>, i32, i64)>,
+    /// Where it has changed.
+    cleaned: Option<Vec<(Arc<str>, i32, i64)>>,
 }
 
 impl WritePoints {
@@ -624,7 +650,8 @@ impl WritePoints {
             (names::LOG_STARTS, &self.starts),
             (names::RECOVERY_POINTS, &self.recovery),
         ];
-        for (name, lines) in files {
+        let cleaned = self.cleaned.iter().map(|lines| (names::CLEANER_OFFSETS, lines));
+        for (name, lines) in files.into_iter().chain(cleaned) {
             let lines = lines
                 .iter()
                 .map(|(topic, n, offset)| (&**topic, *n, *offset));

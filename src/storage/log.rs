@@ -104,6 +104,8 @@ pub struct Log {
     /// A file was created since the last round.
     pub(super) dir_dirty: bool,
     pub(super) checkpoints: Checkpoints,
+    /// Compacted before this offset.
+    pub(super) cleaned: Option<i64>,
 }
 
 impl Log {
@@ -139,6 +141,7 @@ impl Log {
             queued: false,
             timed: false,
             dir_dirty: false,
+            cleaned: None,
             checkpoints: Checkpoints {
                 recovery_point: parts.recovery_point,
                 durable_point: parts.recovery_point,

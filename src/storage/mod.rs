@@ -14,6 +14,7 @@
 //!                                           transactions                (producer_state)
 //!   recovery-point-offset-checkpoint        how far each partition is on disk (checkpoint)
 //!   log-start-offset-checkpoint             where each begins, if not at its first segment
+//!   cleaner-offset-checkpoint               how far each has been compacted (cleaner)
 //!   quarantine/                             cut tails, directories of nobody's (recovery, start)
 //! ```
 //!
@@ -43,6 +44,7 @@
 mod aborted;
 mod append;
 mod checkpoint;
+mod cleaner;
 mod epochs;
 mod flush;
 mod heads;
@@ -288,6 +290,7 @@ enum Outcome {
     Checkpointed(flush::Checkpointed),
     Pointed(io::Result<()>),
     Removed(io::Result<()>),
+    Cleaner(cleaner::Job),
 }
 
 /// A partition, as far as it is there.
@@ -320,6 +323,7 @@ pub struct Storage {
     /// Directories of nobody's that have the name of a partition.
     strangers: BTreeSet<String>,
     removals: BTreeSet<(Mono, PathBuf)>,
+    cleaner: cleaner::Cleaner,
     jobs: Vec<Job<Done>>,
     signals: Vec<(PartitionId, usize)>,
     closing: bool,
@@ -349,6 +353,7 @@ impl Storage {
             left_names: BTreeMap::new(),
             strangers: BTreeSet::new(),
             removals: BTreeSet::new(),
+            cleaner: cleaner::Cleaner::default(),
             jobs: Vec::new(),
             signals: Vec::new(),
             closing: false,

@@ -39,8 +39,8 @@ const REMOVAL_DELAY_MS: i64 = 60_000;
 /// A partition that is gone, while its directory is not.
 pub(super) struct Leaving {
     topic: Arc<str>,
-    /// A job still works in the directory.
-    busy: bool,
+    /// Jobs that still work in the directory.
+    busy: usize,
     /// The deletion is durable: the directory may be renamed.
     durable: bool,
 }
@@ -64,6 +64,7 @@ impl Storage {
         self.strangers.clear();
         self.points.recovery = self.read_offsets(names::RECOVERY_POINTS)?;
         self.points.starts = self.read_offsets(names::LOG_STARTS)?;
+        self.points.cleaned = self.read_offsets(names::CLEANER_OFFSETS)?;
         let dirs = self.disk.list(&self.root)?;
         let mut present: BTreeSet<String> = dirs
             .into_iter()
@@ -230,6 +231,7 @@ impl Storage {
             config: Arc::clone(&known.config),
             recovery_point: line(&self.points.recovery),
             log_start: line(&self.points.starts),
+            is_compacted: self.points.cleaned.contains_key(&key),
             clean,
             now,
         };
@@ -249,6 +251,7 @@ impl Storage {
             Outcome::Loaded(id, result) => self.loaded(id, result, now),
             Outcome::Checkpointed(done) => self.checkpointed(done, now),
             Outcome::Pointed(result) => self.pointed(result, now),
+            Outcome::Cleaner(done) => self.cleaner_done(done, now),
             Outcome::Removed(Err(error)) if !is_sync_failure(&error) => {
                 log::warn!("what was deleted stays until the next start: {error}");
                 Ok(())
@@ -276,7 +279,9 @@ impl Storage {
             Ok(parts) => {
                 let place = (id, self.root.join(name));
                 let config = (Arc::clone(&slot.config), self.leader_epoch);
-                let log = Log::new(place, Arc::clone(&self.disk), config, parts);
+                let key = (slot.topic.to_string(), id.partition);
+                let mut log = Log::new(place, Arc::clone(&self.disk), config, parts);
+                log.cleaned = self.points.cleaned.get(&key).copied();
                 slot.state = State::Ready(Box::new(log));
                 self.after_load(id, now);
             }
@@ -361,7 +366,7 @@ impl Storage {
         let Some(&id) = self.left_names.get(name) else {
             return Ok(());
         };
-        match self.leaving.get(&id).is_some_and(|leaving| leaving.busy) {
+        match self.leaving.get(&id).is_some_and(|leaving| leaving.busy > 0) {
             true => Err(io::ErrorKind::ResourceBusy.into()),
             false => self.move_away(id, now),
         }
@@ -375,15 +380,16 @@ impl Storage {
         let busy = match &slot.state {
             State::Loading => {
                 self.loading -= 1;
-                true
+                1
             }
             State::Ready(log) => {
                 let tail_bytes = log.checkpoints.tail_bytes;
                 self.points.tails.open_bytes -= tail_bytes;
-                log.checkpoints.running
+                usize::from(log.checkpoints.running)
             }
-            State::Damaged => false,
+            State::Damaged => 0,
         };
+        let busy = busy + self.cleaner.leave(id);
         let name = names::dir(&slot.topic, id.partition);
         self.left_names.insert(name, id);
         let leaving = Leaving {
@@ -405,13 +411,13 @@ impl Storage {
     /// A job of a forgotten partition has ended.
     pub(super) fn job_ended(&mut self, id: PartitionId, now: Now) {
         if let Some(leaving) = self.leaving.get_mut(&id) {
-            leaving.busy = false;
+            leaving.busy = leaving.busy.saturating_sub(1);
             self.move_if_durable(id, now);
         }
     }
 
     fn move_if_durable(&mut self, id: PartitionId, now: Now) {
-        let ready = |leaving: &Leaving| leaving.durable && !leaving.busy;
+        let ready = |leaving: &Leaving| leaving.durable && leaving.busy == 0;
         if self.leaving.get(&id).is_some_and(ready)
             && let Err(error) = self.move_away(id, now)
         {

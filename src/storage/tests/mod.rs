@@ -34,6 +34,7 @@ fn config() -> LogConfig {
         max_message_bytes: 1 << 20,
         compact: false,
         delete: true,
+        compaction: LogConfig::default().compaction,
         timestamp_type: TimestampType::CreateTime,
         timestamp_before_max_ms: i64::MAX,
         timestamp_after_max_ms: 3_600_000,
