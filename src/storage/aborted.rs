@@ -461,7 +461,7 @@ mod tests {
     fn a_file_that_is_not_what_it_was_is_an_error_and_never_an_empty_answer() {
         let (mut index, file) = sample(300, 0);
         store(&mut index, &file);
-        let mut found = Vec::new();
+        let mut found: Vec<Aborted> = Vec::new();
         assert!(matches!(
             index.search(None, (0, 10), &mut found),
             Err(ReadError::Damaged)

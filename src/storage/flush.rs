@@ -650,7 +650,10 @@ impl WritePoints {
             (names::LOG_STARTS, &self.starts),
             (names::RECOVERY_POINTS, &self.recovery),
         ];
-        let cleaned = self.cleaned.iter().map(|lines| (names::CLEANER_OFFSETS, lines));
+        let cleaned = self
+            .cleaned
+            .iter()
+            .map(|lines| (names::CLEANER_OFFSETS, lines));
         for (name, lines) in files.into_iter().chain(cleaned) {
             let lines = lines
                 .iter()

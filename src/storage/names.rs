@@ -77,7 +77,10 @@ pub(super) fn file_on_its_way(offset: i64, kind: Kind, suffix: &str) -> String {
 }
 
 /// The reverse of [`file_on_its_way`] for one of these suffixes.
-pub(super) fn parse_on_its_way<'a>(name: &str, suffixes: &[&'a str]) -> Option<(i64, Kind, &'a str)> {
+pub(super) fn parse_on_its_way<'a>(
+    name: &str,
+    suffixes: &[&'a str],
+) -> Option<(i64, Kind, &'a str)> {
     let (file, suffix) = name.rsplit_once('.')?;
     let suffix = suffixes.iter().find(|known| **known == suffix)?;
     let (offset, kind) = parse_file(file)?;

@@ -360,7 +360,10 @@ impl Producers {
             offset: known.batches().last().map(|sent| sent.last_offset),
             epoch: known.epoch,
         };
-        self.known.iter().map(|(id, known)| (*id, last(known))).collect()
+        self.known
+            .iter()
+            .map(|(id, known)| (*id, last(known)))
+            .collect()
     }
 
     /// The open transactions, by first offset.

@@ -366,7 +366,11 @@ impl Storage {
         let Some(&id) = self.left_names.get(name) else {
             return Ok(());
         };
-        match self.leaving.get(&id).is_some_and(|leaving| leaving.busy > 0) {
+        match self
+            .leaving
+            .get(&id)
+            .is_some_and(|leaving| leaving.busy > 0)
+        {
             true => Err(io::ErrorKind::ResourceBusy.into()),
             false => self.move_away(id, now),
         }

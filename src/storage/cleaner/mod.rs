@@ -187,7 +187,11 @@ impl Storage {
                 Done(Outcome::Removed(paths.iter().try_for_each(unlink)))
             }));
         }
-        if self.cleaner.parked.as_ref().is_some_and(|(at, _)| *at <= now.mono)
+        if self
+            .cleaner
+            .parked
+            .as_ref()
+            .is_some_and(|(at, _)| *at <= now.mono)
             && let Some((_, pass)) = self.cleaner.parked.take()
         {
             self.run_slice(pass);
@@ -282,8 +286,8 @@ impl Storage {
         if !is_there {
             self.job_ended(id, now);
         }
-        let waits = self.cleaner.parked.is_some()
-            || self.cleaner.running.is_some_and(|(_, jobs)| jobs > 0);
+        let waits =
+            self.cleaner.parked.is_some() || self.cleaner.running.is_some_and(|(_, jobs)| jobs > 0);
         if was_last && !waits {
             self.cleaner.running = None;
         }
@@ -317,7 +321,10 @@ impl Storage {
         if self.closing {
             return self.abandon(*pass);
         }
-        let rate = self.cleaner.config.map_or(f64::MAX, |c| c.io_bytes_per_second);
+        let rate = self
+            .cleaner
+            .config
+            .map_or(f64::MAX, |c| c.io_bytes_per_second);
         let pause_ms = (pass.io_bytes as f64 * 1000.0 / rate.max(1.0)) as i64;
         if pause_ms == 0 {
             return self.run_slice(pass);
@@ -486,10 +493,7 @@ impl Log {
     fn replace(&mut self, new: Replacement) -> bool {
         let first = self.segments.partition_point(|s| s.base() < new.base);
         let end = first + new.old.len();
-        let (Some(old), true) = (
-            self.segments.get(first..end),
-            end < self.segments.len(),
-        ) else {
+        let (Some(old), true) = (self.segments.get(first..end), end < self.segments.len()) else {
             return false;
         };
         let bytes: u64 = old.iter().map(Segment::len).sum();

@@ -45,7 +45,7 @@ impl OffsetMap {
         } else {
             0.9
         };
-        let wanted = (keys as f64 / load) as u64 + 2;
+        let wanted = ((keys as f64 / load) as u64).saturating_add(2);
         let slots = wanted.min(size.bytes / SLOT_BYTES).max(MIN_SLOTS);
         let hasher = |number: u64| {
             let mut hasher = DefaultHasher::new();

@@ -29,8 +29,8 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// What one slice reads and writes, about.
-const SLICE_BYTES: u64 = 4 * 1024 * 1024;
+/// What one slice reads and writes, about. Small logs of tests have slices, too.
+const SLICE_BYTES: u64 = if cfg!(test) { 1000 } else { 4 * 1024 * 1024 };
 /// What must be left on the disk beside the segment that is written.
 const RESERVE_BYTES: u64 = 16 * 1024 * 1024;
 
@@ -154,7 +154,10 @@ impl Pass {
     }
 
     fn closed(&self) -> &[Source] {
-        self.task.sources.split_last().map_or(&[], |(_, closed)| closed)
+        self.task
+            .sources
+            .split_last()
+            .map_or(&[], |(_, closed)| closed)
     }
 
     /// Finds out what is dirty, and whether it is worth a pass.
@@ -196,8 +199,8 @@ impl Pass {
         let task = &self.task;
         let listed = task.disk.list(&task.dir).map_err(Trouble::of)?;
         let sizes: BTreeMap<&str, u64> = listed.iter().map(|e| (&*e.name, e.len)).collect();
-        let has_lags = task.config.compaction.min_lag_ms > 0
-            || task.config.compaction.max_lag_ms < i64::MAX;
+        let has_lags =
+            task.config.compaction.min_lag_ms > 0 || task.config.compaction.max_lag_ms < i64::MAX;
         let first_dirty = task.bounds.first_dirty();
         let ends = task.sources.iter().skip(1).map(|source| source.base);
         let mut facts = Vec::with_capacity(task.sources.len());
@@ -224,7 +227,11 @@ impl Pass {
 
     /// Reads keys until the slice is over, the table is full or the section ends.
     fn map(&mut self, mut mapping: Box<Mapping>) -> Result<Step, Trouble> {
-        while mapping.facts.get(mapping.slot).is_some_and(|s| s.base < mapping.dirty.end) {
+        while mapping
+            .facts
+            .get(mapping.slot)
+            .is_some_and(|s| s.base < mapping.dirty.end)
+        {
             let mut entries = match mapping.entries.take() {
                 Some(entries) => entries,
                 None => self.open(mapping.slot)?,
@@ -340,7 +347,10 @@ impl Pass {
 
     fn base(&self, slot: usize) -> i64 {
         let end = self.task.bounds.log_end;
-        self.task.sources.get(slot).map_or(end, |source| source.base)
+        self.task
+            .sources
+            .get(slot)
+            .map_or(end, |source| source.base)
     }
 
     fn open(&mut self, slot: usize) -> Result<Entries, Trouble> {
@@ -422,7 +432,8 @@ impl Rewriting {
         let written = match Batch::split_first(entry.bytes) {
             Ok((batch, _)) => self.rewrite.batch(&batch, ends_group, &mut target.out),
             Err(batch::BatchError::Magic(0 | 1)) => {
-                self.rewrite.old_entry(entry.bytes, ends_group, &mut target.out)
+                self.rewrite
+                    .old_entry(entry.bytes, ends_group, &mut target.out)
             }
             Err(why) => Err(why.to_string()),
         };
@@ -465,7 +476,9 @@ fn times(disk: &dyn Disk, task: &Task, source: &Source) -> Result<(i64, i64), Tr
     let path = |kind| task.dir.join(names::file(source.base, kind));
     let times = checkpoint::read_bytes(disk, &path(Kind::TimeIndex)).map_err(Trouble::of)?;
     let index = Index::decode(&[], &times.unwrap_or_default(), source.len, u64::MAX);
-    let log = disk.open(&path(Kind::Log), Mode::Read).map_err(Trouble::of)?;
+    let log = disk
+        .open(&path(Kind::Log), Mode::Read)
+        .map_err(Trouble::of)?;
     let mut header = [0; batch::HEADER_BYTES];
     let got = log.read_at(0, &mut header).map_err(Trouble::of)?;
     let is_batch = got == header.len() && batch::magic_of(&header) == Some(MAGIC);

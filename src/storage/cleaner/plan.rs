@@ -251,7 +251,10 @@ mod tests {
         };
         assert_eq!(end(0, None), 100);
         let all = |decided| dirty(&segments, &bounds(decided, None), &lags(0, i64::MAX)).end;
-        assert_eq!([all(104), all(100), all(99), all(90), all(3)], [100, 100, 90, 90, 5]);
+        assert_eq!(
+            [all(104), all(100), all(99), all(90), all(3)],
+            [100, 100, 90, 90, 5]
+        );
         assert_eq!(end(1, Some(NOW_MS)), 100, "an hour is not less than one");
         assert_eq!(end(3, Some(NOW_MS)), 80);
         assert_eq!(end(11, Some(NOW_MS)), 5);
@@ -274,7 +277,7 @@ mod tests {
     #[test]
     fn what_waits_too_long_is_overdue_if_it_is_dirty() {
         let segments = sample();
-        let overdue = |dirty, hours, now_ms| {
+        let overdue = |dirty, hours: i64, now_ms| {
             let lags = Lags {
                 now_ms,
                 ..lags(0, hours * 3_600_000)
@@ -319,7 +322,10 @@ mod tests {
         segments[5..].iter_mut().for_each(|s| s.base += 1 << 32);
         assert_eq!(of(&segments, i64::MAX, sizes(1000, 1000)), [3, 1, 1, 4, 1]);
         let many: Vec<Facts> = (0..100)
-            .map(|base| Facts { base, ..Facts::default() })
+            .map(|base| Facts {
+                base,
+                ..Facts::default()
+            })
             .collect();
         assert_eq!(of(&many, 100, sizes(1000, 1000)), [32, 32, 32, 4]);
     }

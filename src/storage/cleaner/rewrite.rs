@@ -188,7 +188,10 @@ impl Rewrite {
     /// Whether the delete horizon of a batch has passed.
     fn is_over(&self, header: &BatchHeader) -> bool {
         header.attributes.has_delete_horizon()
-            && self.rules.now_ms.is_some_and(|now_ms| now_ms >= header.base_timestamp)
+            && self
+                .rules
+                .now_ms
+                .is_some_and(|now_ms| now_ms >= header.base_timestamp)
     }
 
     /// The horizon that a batch gets in this walk, if it gets one.

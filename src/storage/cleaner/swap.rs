@@ -130,7 +130,10 @@ pub(in crate::storage) fn finish(disk: &dyn Disk, dir: &Path) -> io::Result<()> 
                 .filter(|old| (base..end).contains(old))
                 .collect();
             deleted.extend(settle(disk, dir, base, &old)?);
-            log::info!("{}: finished the compaction of segment {base}", dir.display());
+            log::info!(
+                "{}: finished the compaction of segment {base}",
+                dir.display()
+            );
         } else {
             name_indexes(disk, dir, base)?;
         }

@@ -142,7 +142,12 @@ impl Target {
         swap::decide(disk, &self.dir, self.base)?;
         if aborts.has_stored() {
             // Until the swap is settled the file has a name that nobody looks for.
-            let path = swap::path(&self.dir, self.base, Kind::TxnIndex, super::super::names::SWAP);
+            let path = swap::path(
+                &self.dir,
+                self.base,
+                Kind::TxnIndex,
+                super::super::names::SWAP,
+            );
             aborts.file = Some(disk.open(&path, Mode::Write)?);
         }
         Ok(Replacement {

@@ -135,13 +135,19 @@ mod tests {
     fn batches_of_aborted_transactions_are_told_from_those_of_others() {
         let mut walk = Transactions::default();
         walk.expect([entry(1, 10, 20), entry(1, 30, 40)]);
-        assert!(!meet(&mut walk, 1, 5), "an earlier one of the same producer");
+        assert!(
+            !meet(&mut walk, 1, 5),
+            "an earlier one of the same producer"
+        );
         assert!(!end(&mut walk, 1, 6, true).may_go);
         assert!(meet(&mut walk, 1, 10) && !meet(&mut walk, 2, 11));
         walk.expect([entry(1, 10, 20)]);
         assert!(meet(&mut walk, 1, 12), "told twice");
         let ended = end(&mut walk, 1, 20, false);
-        assert_eq!((ended.may_go, ended.aborted), (false, Some(entry(1, 10, 20))));
+        assert_eq!(
+            (ended.may_go, ended.aborted),
+            (false, Some(entry(1, 10, 20)))
+        );
         assert!(!meet(&mut walk, 1, 21), "between two aborted ones");
         assert!(!end(&mut walk, 1, 22, true).may_go);
         assert!(meet(&mut walk, 1, 30));

@@ -1,5 +1,6 @@
 //! The room as a whole on a simulated disk: what is promised by an append, and what comes back after a cut.
 
+mod compaction;
 mod faults;
 mod ledger;
 mod model;
