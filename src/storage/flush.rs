@@ -67,11 +67,10 @@ impl Default for Rounds {
 /// The file of recovery points, and what is not in it yet.
 #[derive(Default)]
 pub(super) struct Points {
-    /// As the files said at the start, for partitions that are not loaded.
+    /// As the file said at the start, for partitions that are not loaded.
     pub(super) recovery: Offsets,
-    pub(super) starts: Offsets,
     pub(super) cleaned: Offsets,
-    /// The third file has something else.
+    /// The file of what was compacted has something else.
     pub(super) cleaned_dirty: bool,
     dirty: bool,
     running: bool,
@@ -154,7 +153,8 @@ impl Storage {
     pub fn needs_round(&self) -> bool {
         !(self.rounds.dirty.is_empty()
             && self.rounds.files.is_empty()
-            && self.rounds.dirs.is_empty())
+            && self.rounds.dirs.is_empty()
+            && !self.starts.needs_round())
     }
 
     /// Adds everything that is dirty to a round, and remembers how far it reaches.
@@ -174,6 +174,7 @@ impl Storage {
             log.gather(&mut self.shelf, round.number, &mut round.files)?;
             self.rounds.flying.push(id);
         }
+        self.gather_starts(round)?;
         round.files.append(&mut self.rounds.files);
         round.dirs.extend(mem::take(&mut self.rounds.dirs));
         self.rounds.gathering = round.number + 1;
@@ -190,6 +191,7 @@ impl Storage {
             }
             self.tell_news(id);
         }
+        self.starts_landed();
     }
 
     /// Fires what is due.
@@ -211,6 +213,7 @@ impl Storage {
         if self.points.due.is_some_and(|at| at <= now.mono) {
             self.write_points(now);
         }
+        self.tick_retention(now);
         self.tick_removals(now);
         self.tick_cleaner(now);
     }
@@ -221,8 +224,10 @@ impl Storage {
         let flush = self.rounds.due.first().map(|(at, _)| *at);
         let removal = self.removals.first().map(|(at, _)| *at);
         let points = self.points.due.filter(|_| !self.points.running);
+        let retention = self.retention_deadline();
         let cleaner = self.cleaner.next_deadline();
-        [flush, removal, points, self.rounds.expiry, cleaner]
+        let expiry = self.rounds.expiry;
+        [flush, removal, points, retention, expiry, cleaner]
             .into_iter()
             .flatten()
             .min()
@@ -348,7 +353,7 @@ impl Storage {
         }
     }
 
-    /// Some recovery point or log start is not in its file.
+    /// Some recovery point is not in its file.
     pub(super) fn points_changed(&mut self, now: Now) {
         self.points.dirty = true;
         let wait_ms = if self.closing { 0 } else { POINTS_INTERVAL_MS };
@@ -375,27 +380,22 @@ impl Storage {
             disk: Arc::clone(&self.disk),
             root: self.root.clone(),
             recovery: Vec::with_capacity(self.slots.len()),
-            starts: Vec::new(),
             cleaned: mem::take(&mut self.points.cleaned_dirty).then(|| self.cleaned_points()),
         };
         self.points.sent.clear();
         for (id, slot) in &self.slots {
-            let (recovery, start) = match &slot.state {
+            let point = match &slot.state {
                 State::Ready(log) => {
                     self.points.sent.push((*id, log.checkpoints.recovery_point));
-                    let first = log.segments.first().map_or(0, Segment::base);
-                    let start = (log.log_start() > first).then(|| log.log_start());
-                    (Some(log.checkpoints.recovery_point), start)
+                    Some(log.checkpoints.recovery_point)
                 }
                 _ => {
                     let key = (slot.topic.to_string(), id.partition);
-                    let read = |offsets: &Offsets| offsets.get(&key).copied();
-                    (read(&self.points.recovery), read(&self.points.starts))
+                    self.points.recovery.get(&key).copied()
                 }
             };
             let line = |offset| (Arc::clone(&slot.topic), id.partition, offset);
-            task.recovery.extend(recovery.map(line));
-            task.starts.extend(start.map(line));
+            task.recovery.extend(point.map(line));
         }
         self.jobs
             .push(Box::new(move || Done(Outcome::Pointed(task.run()))));
@@ -431,6 +431,7 @@ impl Storage {
         for (id, point) in mem::take(&mut self.points.sent) {
             if let Ok(log) = self.log_mut(id) {
                 log.checkpoints.durable_point = point;
+                self.remove_unserved(id);
             }
         }
         if self.points.dirty && self.closing {
@@ -445,10 +446,13 @@ impl Storage {
             return;
         };
         let (tail_bytes, has_producers) = (log.checkpoints.tail_bytes, !log.producers.is_empty());
+        let left_ms = log.left_ms;
         self.points.tails.open_bytes += tail_bytes;
+        self.retention.loaded(left_ms);
         if has_producers && self.rounds.expiry.is_none() {
             self.rounds.expiry = Some(self.next_expiry(now));
         }
+        self.remove_unserved(id);
         if self.closing {
             self.checkpoint_if_needed(id);
         }
@@ -481,9 +485,9 @@ impl Storage {
             && !self.needs_round()
             && !self.points.dirty
             && !self.points.running
-            && self
-                .logs()
-                .all(|log| !log.checkpoints.running && log.flight.is_none())
+            && self.logs().all(|log| {
+                !log.checkpoints.running && log.removals_running == 0 && log.flight.is_none()
+            })
     }
 }
 
@@ -634,27 +638,22 @@ impl Checkpoint {
     }
 }
 
-/// The checkpoint files of the data directory.
+/// The files of recovery points and, where that has changed, of what was compacted.
 struct WritePoints {
     disk: Arc<dyn Disk>,
     root: PathBuf,
     recovery: Vec<(Arc<str>, i32, i64)>,
-    starts: Vec<(Arc<str>, i32, i64)>,
-    /// Where it has changed.
     cleaned: Option<Vec<(Arc<str>, i32, i64)>>,
 }
 
 impl WritePoints {
     fn run(self) -> io::Result<()> {
-        let files = [
-            (names::LOG_STARTS, &self.starts),
-            (names::RECOVERY_POINTS, &self.recovery),
-        ];
-        let cleaned = self
-            .cleaned
-            .iter()
-            .map(|lines| (names::CLEANER_OFFSETS, lines));
-        for (name, lines) in files.into_iter().chain(cleaned) {
+        let cleaned = self.cleaned.iter();
+        let cleaned = cleaned.map(|lines| (names::CLEANER_OFFSETS, lines));
+        for (name, lines) in [(names::RECOVERY_POINTS, &self.recovery)]
+            .into_iter()
+            .chain(cleaned)
+        {
             let lines = lines
                 .iter()
                 .map(|(topic, n, offset)| (&**topic, *n, *offset));

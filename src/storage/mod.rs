@@ -13,8 +13,8 @@
 //!     00000000000000120000.snapshot         the producers before that offset, and their open
 //!                                           transactions                (producer_state)
 //!   recovery-point-offset-checkpoint        how far each partition is on disk (checkpoint)
-//!   log-start-offset-checkpoint             where each begins, if not at its first segment
-//!   cleaner-offset-checkpoint               how far each has been compacted (cleaner)
+//!   log-start-offset-checkpoint             where each begins, if not at 0            (starts)
+//!   cleaner-offset-checkpoint               how far each has been compacted           (cleaner)
 //!   quarantine/                             cut tails, directories of nobody's (recovery, start)
 //! ```
 //!
@@ -25,7 +25,7 @@
 //!
 //! | offset | moved by |
 //! |---|---|
-//! | log start | DeleteRecords and retention, forward only |
+//! | log start | the end of a sync round that DeleteRecords or retention have given one, forward only (starts) |
 //! | last stable offset | follows the high watermark; a transaction holds it back at its first offset until the high watermark has passed its marker (transactions) |
 //! | high watermark | the end of a sync round when acknowledgements are durable, an append when flush is relaxed |
 //! | synced | the end of a sync round |
@@ -54,10 +54,13 @@ mod names;
 mod producer_state;
 mod read;
 mod recovery;
+mod removal;
+mod retention;
 mod scan;
 mod segment;
 mod shelf;
 mod start;
+mod starts;
 #[cfg(test)]
 mod tests;
 mod transactions;
@@ -69,6 +72,7 @@ use crate::disk::lanes::Job;
 use crate::disk::{Disk, View};
 use crate::proto::Uuid;
 use crate::proto::error::ErrorCode;
+use removal::Leftover;
 use shelf::Shelf;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -289,6 +293,7 @@ enum Outcome {
     Loaded(PartitionId, Result<Parts, recovery::Trouble>),
     Checkpointed(flush::Checkpointed),
     Pointed(io::Result<()>),
+    PutAway(removal::PutAway),
     Removed(io::Result<()>),
     Cleaner(cleaner::Job),
 }
@@ -317,12 +322,14 @@ pub struct Storage {
     shelf: Shelf,
     rounds: flush::Rounds,
     points: flush::Points,
+    starts: starts::Starts,
+    retention: retention::Retention,
     leaving: BTreeMap<PartitionId, start::Leaving>,
     /// Whose directories still have these names.
     left_names: BTreeMap<String, PartitionId>,
     /// Directories of nobody's that have the name of a partition.
     strangers: BTreeSet<String>,
-    removals: BTreeSet<(Mono, PathBuf)>,
+    removals: BTreeSet<(Mono, Leftover)>,
     cleaner: cleaner::Cleaner,
     jobs: Vec<Job<Done>>,
     signals: Vec<(PartitionId, usize)>,
@@ -349,6 +356,8 @@ impl Storage {
             loading: 0,
             rounds: flush::Rounds::default(),
             points: flush::Points::default(),
+            starts: starts::Starts::default(),
+            retention: retention::Retention::default(),
             leaving: BTreeMap::new(),
             left_names: BTreeMap::new(),
             strangers: BTreeSet::new(),
@@ -431,8 +440,9 @@ impl Storage {
         records: &[u8],
         origin: Origin,
     ) -> Result<Appended, Refused> {
+        let has_bounds = self.retention.may_judge(now);
         let (log, shelf, round) = self.writable(id)?;
-        let batch = append::check(records, log.config(), now)?;
+        let batch = append::check(records, log.config(), (now, has_bounds))?;
         let appended = log.append(shelf, now, (&batch, origin), round)?;
         if !appended.duplicate {
             self.after_append(id, batch.header.size_bytes(), now);

@@ -7,6 +7,7 @@ mod features;
 mod offsets;
 mod partitions;
 mod producers;
+mod records;
 mod settings;
 mod transactions;
 

@@ -10,7 +10,7 @@
 //!   serve the new segment  <----------------
 //!     (by its open files)   --------------->   old ones .deleted, new ones named      (swap)
 //!   it may be closed now   <----------------
-//!     a minute later        --------------->   unlink the old ones
+//!     file.delete.delay.ms  --------------->   unlink the old ones                    (removal)
 //!   cleaner-offset-checkpoint, when all groups have their names
 //! ```
 //!
@@ -25,8 +25,8 @@
 //! * The checkpoint follows the names: one that a power cut took back makes the next pass do work again.
 //!
 //! One pass runs at a time, `log.cleaner.io.max.bytes.per.second` spaces its slices, and a log of which something cannot
-//! be read or written is left alone until the next start. Age (tombstones, lags) counts only while the wall clock has run
-//! in step with the monotonic one for as long, or for an hour: when in doubt, records stay.
+//! be read or written is left alone until the next start. Age (tombstones, lags) counts only while the clock is believed
+//! for it, as in `retention`: when in doubt, records stay.
 
 mod entries;
 mod offset_map;
@@ -39,8 +39,8 @@ mod transactions;
 
 use super::log::Log;
 use super::segment::Segment;
-use super::{Done, Outcome, PartitionId, Storage};
-use crate::clock::{self, Mono, Now, Steadiness};
+use super::{Done, Outcome, PartitionId, State, Storage};
+use crate::clock::{Mono, Now};
 use crate::config::CleanerConfig;
 use crate::disk::{is_full, is_sync_failure};
 use offset_map::Size;
@@ -49,15 +49,11 @@ use plan::{Bounds, Facts, Lags};
 use rewrite::Rules;
 use std::collections::BTreeSet;
 use std::io::{self, ErrorKind};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 pub(super) use rewrite::LastBatch;
 pub(super) use swap::finish;
 pub(super) use target::Replacement;
-
-/// How long the files of replaced segments stay: Kafka's `file.delete.delay.ms`.
-const REMOVAL_DELAY_MS: i64 = 60_000;
 
 /// Why a pass ends early.
 #[derive(Debug)]
@@ -86,8 +82,8 @@ impl Trouble {
 pub(super) enum Job {
     /// A slice of a pass.
     Sliced(Box<Pass>),
-    /// The segment at that offset has its names, and those files may be unlinked.
-    Settled(PartitionId, i64, io::Result<Vec<PathBuf>>),
+    /// The segment at that offset has its names, and those of the segments that it was made of are given up.
+    Settled(PartitionId, i64, Vec<i64>, io::Result<()>),
     /// What was written of a segment is gone.
     Undone(PartitionId, io::Result<()>),
 }
@@ -97,7 +93,6 @@ pub(super) enum Job {
 pub(super) struct Cleaner {
     config: Option<CleanerConfig>,
     secret: u64,
-    steadiness: Option<Steadiness>,
     /// When logs are looked at again.
     sweep_at: Option<Mono>,
     /// Logs that may be due, the dirtiest last.
@@ -108,21 +103,18 @@ pub(super) struct Cleaner {
     parked: Option<(Mono, Box<Pass>)>,
     /// Left alone until the next start.
     given_up: BTreeSet<PartitionId>,
-    /// Files to be unlinked.
-    removals: BTreeSet<(Mono, Vec<PathBuf>)>,
 }
 
 impl Cleaner {
     /// When [`Storage::tick`] is wanted for it.
     pub(super) fn next_deadline(&self) -> Option<Mono> {
         let parked = self.parked.as_ref().map(|(at, _)| *at);
-        let removal = self.removals.first().map(|(at, _)| *at);
         let sweep = match self.queue.is_empty() {
             true => self.sweep_at,
             false => Some(Mono(0)),
         };
         let sweep = sweep.filter(|_| self.running.is_none());
-        [parked, removal, sweep].into_iter().flatten().min()
+        [parked, sweep].into_iter().flatten().min()
     }
 
     /// Whether nothing is on its way.
@@ -152,13 +144,6 @@ impl Cleaner {
         *jobs -= 1;
         *jobs == 0
     }
-
-    /// The broker's time, if it may be believed for ages of so many milliseconds.
-    fn time_for(&mut self, age_ms: i64, now: Now) -> Option<i64> {
-        let steadiness = self.steadiness.get_or_insert_with(|| Steadiness::from(now));
-        let is_steady = steadiness.is_steady_for(age_ms, now);
-        (is_steady && now.wall_ms >= clock::PLAUSIBLE_MS).then_some(now.wall_ms)
-    }
 }
 
 impl Storage {
@@ -166,7 +151,6 @@ impl Storage {
     pub fn start_cleaner(&mut self, config: CleanerConfig, secret: u64, now: Now) {
         self.set_cleaner(config);
         self.cleaner.secret = secret;
-        self.cleaner.time_for(0, now);
         self.cleaner.sweep_at = config.enable.then(|| now.mono.plus_ms(config.backoff_ms));
     }
 
@@ -177,16 +161,6 @@ impl Storage {
 
     /// Runs what is due.
     pub(super) fn tick_cleaner(&mut self, now: Now) {
-        while let Some((at, _)) = self.cleaner.removals.first()
-            && *at <= now.mono
-            && let Some((_, paths)) = self.cleaner.removals.pop_first()
-        {
-            let disk = Arc::clone(&self.disk);
-            self.jobs.push(Box::new(move || {
-                let unlink = |path: &PathBuf| swap::remove_if_there(&*disk, path);
-                Done(Outcome::Removed(paths.iter().try_for_each(unlink)))
-            }));
-        }
         if self
             .cleaner
             .parked
@@ -223,7 +197,6 @@ impl Storage {
             .collect();
         found.sort_unstable();
         self.cleaner.queue = found.into_iter().map(|(_, id)| id).collect();
-        self.cleaner.time_for(0, now);
         let backoff_ms = self.cleaner.config.map_or(1, |c| c.backoff_ms.max(1));
         self.cleaner.sweep_at = Some(now.mono.plus_ms(backoff_ms));
     }
@@ -233,22 +206,20 @@ impl Storage {
         let Some(config) = self.cleaner.config else {
             return;
         };
+        let size = Size {
+            bytes: config.dedupe_buffer_bytes,
+            load: config.load_factor,
+            secret: self.cleaner.secret,
+        };
         while let Some(id) = self.cleaner.queue.pop() {
-            let retention_ms = match self.log(id) {
-                Ok(log) => log.config().compaction.delete_retention_ms,
-                Err(_) => continue,
+            let Some(State::Ready(log)) = self.slots.get(&id).map(|slot| &slot.state) else {
+                continue;
             };
-            let expires = self.cleaner.time_for(retention_ms, now);
-            let size = Size {
-                bytes: config.dedupe_buffer_bytes,
-                load: config.load_factor,
-                secret: self.cleaner.secret,
-            };
-            let Ok(log) = self.log(id) else { continue };
-            let (rules, lag_ms) = (log.rules(expires), log.config().compaction.min_lag_ms);
-            let now_ms = self.cleaner.time_for(lag_ms, now);
-            let Ok(log) = self.log(id) else { continue };
-            let task = log.task(rules, now_ms, size);
+            let limits = log.config().compaction;
+            let clock = &mut self.retention;
+            let mut time_for = |age_ms| clock.believed_ms(age_ms, log.left_ms, now);
+            let rules = log.rules(time_for(limits.delete_retention_ms));
+            let task = log.task(rules, time_for(limits.min_lag_ms), size);
             self.cleaner.running = Some((id, 0));
             self.run_slice(Box::new(Pass::new(task)));
             return;
@@ -280,7 +251,7 @@ impl Storage {
         let is_there = self.log(id).is_ok();
         let result = match done {
             Job::Sliced(pass) => self.sliced(pass, is_there, now),
-            Job::Settled(_, base, result) => self.settled(id, base, result, now),
+            Job::Settled(_, base, old, result) => self.settled(id, (base, &old), result, now),
             Job::Undone(_, result) => self.give_up_if_failed(id, result),
         };
         if !is_there {
@@ -341,7 +312,10 @@ impl Storage {
         let (dir, is_taken) = (log.dir.clone(), log.replace(new));
         let disk = Arc::clone(&self.disk);
         self.push_job(move || match is_taken {
-            true => Job::Settled(id, base, swap::settle(&*disk, &dir, base, &old)),
+            true => {
+                let result = swap::settle(&*disk, &dir, base, &old);
+                Job::Settled(id, base, old, result)
+            }
             false => Job::Undone(id, swap::undo(&*disk, &dir, base)),
         });
         is_taken
@@ -350,22 +324,20 @@ impl Storage {
     fn settled(
         &mut self,
         id: PartitionId,
-        base: i64,
-        result: io::Result<Vec<PathBuf>>,
+        (base, old): (i64, &[i64]),
+        result: io::Result<()>,
         now: Now,
     ) -> io::Result<()> {
-        let deleted = match result {
-            Ok(deleted) => deleted,
-            Err(error) => return self.give_up_if_failed(id, Err(error)),
-        };
+        if result.is_err() {
+            return self.give_up_if_failed(id, result);
+        }
         if let Ok(log) = self.log_mut(id) {
             let slot = log.slot_of(base);
             if log.segments[slot].base() == base {
                 log.segments[slot].release();
             }
-            let at = now.mono.plus_ms(REMOVAL_DELAY_MS);
-            self.cleaner.removals.insert((at, deleted));
         }
+        self.unlink_later(id, old, now);
         Ok(())
     }
 
@@ -500,8 +472,10 @@ impl Log {
         if !old.iter().map(Segment::base).eq(new.old.iter().copied()) || bytes != new.old_bytes {
             return false;
         }
-        let modified_ms = old.last().map_or(0, Segment::modified_ms);
-        let segment = Segment::replacing(new, modified_ms);
+        let Some(last) = old.last() else {
+            return false;
+        };
+        let segment = Segment::replacing(new, last);
         self.segments.splice(first..end, [segment]);
         true
     }

@@ -314,6 +314,8 @@ impl Pass {
         let old = sources.iter().map(|source| source.base).collect();
         let old_bytes = sources.iter().map(|source| source.len).sum();
         let aborted = mem::take(&mut rewriting.rewrite.aborted);
+        let modified_ms = sources.last().map_or(0, |source| source.modified_ms);
+        target.set_modified(modified_ms);
         let swap = target.finish(&*self.task.disk, (old, old_bytes), aborted);
         let swap = swap.map_err(Trouble::of)?;
         self.writing = None;

@@ -21,14 +21,12 @@
 //! its name before the others lost theirs, old and new records would stand in one log.
 
 use super::super::heads::{Buffer, Heads, Met};
-use super::super::names::{self, CLEANED, DELETED, Kind, SWAP};
+use super::super::names::{self, CLEANED, Kind, OF_SEGMENT, SWAP};
+use super::super::removal;
 use crate::disk::{Disk, Mode};
 use std::collections::BTreeSet;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
-
-/// The files of a segment; the log comes first.
-pub(super) const KINDS: [Kind; 4] = [Kind::Log, Kind::Index, Kind::TimeIndex, Kind::TxnIndex];
 
 /// Where a file of the segment at `base` lies on its way.
 pub(super) fn path(dir: &Path, base: i64, kind: Kind, suffix: &str) -> PathBuf {
@@ -38,7 +36,7 @@ pub(super) fn path(dir: &Path, base: i64, kind: Kind, suffix: &str) -> PathBuf {
 /// Decides for the segment at `base`, whose files are written and synced.
 pub(super) fn decide(disk: &dyn Disk, dir: &Path, base: i64) -> io::Result<()> {
     disk.sync_dir(dir)?;
-    for kind in KINDS {
+    for kind in OF_SEGMENT {
         let (from, to) = (path(dir, base, kind, CLEANED), path(dir, base, kind, SWAP));
         rename_if_there(disk, &from, &to)?;
     }
@@ -46,30 +44,17 @@ pub(super) fn decide(disk: &dyn Disk, dir: &Path, base: i64) -> io::Result<()> {
 }
 
 /// Gives the segment at `base` its names, after it was decided for. `old` are the first offsets of those that it
-/// replaces. Answers the files that may be unlinked.
-pub(super) fn settle(
-    disk: &dyn Disk,
-    dir: &Path,
-    base: i64,
-    old: &[i64],
-) -> io::Result<Vec<PathBuf>> {
-    let mut deleted = Vec::new();
-    for (base, kind) in old.iter().flat_map(|base| KINDS.map(|kind| (*base, kind))) {
-        let to = path(dir, base, kind, DELETED);
-        if rename_if_there(disk, &dir.join(names::file(base, kind)), &to)? {
-            deleted.push(to);
-        }
-    }
-    disk.sync_dir(dir)?;
+/// replaces, whose files may be unlinked then.
+pub(super) fn settle(disk: &dyn Disk, dir: &Path, base: i64, old: &[i64]) -> io::Result<()> {
+    removal::put_away(disk, dir, old)?;
     name(disk, dir, base, Kind::Log)?;
     disk.sync_dir(dir)?;
-    name_indexes(disk, dir, base)?;
-    Ok(deleted)
+    name_indexes(disk, dir, base)
 }
 
 fn name_indexes(disk: &dyn Disk, dir: &Path, base: i64) -> io::Result<()> {
-    for kind in &KINDS[1..] {
-        name(disk, dir, base, *kind)?;
+    for kind in OF_SEGMENT {
+        name(disk, dir, base, kind)?;
     }
     disk.sync_dir(dir)
 }
@@ -86,7 +71,7 @@ pub(super) fn undo(disk: &dyn Disk, dir: &Path, base: i64) -> io::Result<()> {
         disk.sync_dir(dir)?;
     }
     for suffix in [SWAP, CLEANED] {
-        for kind in KINDS {
+        for kind in OF_SEGMENT {
             remove_if_there(disk, &path(dir, base, kind, suffix))?;
         }
         disk.sync_dir(dir)?;
@@ -94,7 +79,7 @@ pub(super) fn undo(disk: &dyn Disk, dir: &Path, base: i64) -> io::Result<()> {
     Ok(())
 }
 
-/// At a start: finishes or undoes the swaps of a partition, and removes what was to be removed.
+/// At a start: finishes or undoes the swaps of a partition. What was put away is left to be removed.
 pub(in crate::storage) fn finish(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
     let listed = disk.list(dir)?;
     let all = |suffix| {
@@ -118,9 +103,6 @@ pub(in crate::storage) fn finish(disk: &dyn Disk, dir: &Path) -> io::Result<()> 
             _ => None,
         });
     let logs: Vec<i64> = logs.collect();
-    let mut deleted: Vec<PathBuf> = all(DELETED)
-        .map(|(base, kind)| path(dir, base, kind, DELETED))
-        .collect();
     for base in decided {
         if all(SWAP).any(|found| found == (base, Kind::Log)) {
             let end = end_of(disk, &path(dir, base, Kind::Log, SWAP), base)?;
@@ -129,7 +111,7 @@ pub(in crate::storage) fn finish(disk: &dyn Disk, dir: &Path) -> io::Result<()> 
                 .copied()
                 .filter(|old| (base..end).contains(old))
                 .collect();
-            deleted.extend(settle(disk, dir, base, &old)?);
+            settle(disk, dir, base, &old)?;
             log::info!(
                 "{}: finished the compaction of segment {base}",
                 dir.display()
@@ -138,9 +120,7 @@ pub(in crate::storage) fn finish(disk: &dyn Disk, dir: &Path) -> io::Result<()> 
             name_indexes(disk, dir, base)?;
         }
     }
-    deleted
-        .iter()
-        .try_for_each(|path| remove_if_there(disk, path))
+    Ok(())
 }
 
 /// The offset behind the last batch of a segment, and behind its own first.
@@ -163,7 +143,7 @@ fn rename_if_there(disk: &dyn Disk, from: &Path, to: &Path) -> io::Result<bool> 
 }
 
 /// Unlinks a file, if it is there.
-pub(super) fn remove_if_there(disk: &dyn Disk, path: &Path) -> io::Result<()> {
+fn remove_if_there(disk: &dyn Disk, path: &Path) -> io::Result<()> {
     match disk.remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
         _ => Ok(()),

@@ -31,6 +31,7 @@ pub(super) struct Target {
     index: Index,
     newest: (i64, i64),
     first_ms: Option<i64>,
+    modified_ms: i64,
 }
 
 /// A segment that takes the place of others.
@@ -76,7 +77,13 @@ impl Target {
             index: Index::default(),
             newest: (NO_TIMESTAMP, base),
             first_ms: None,
+            modified_ms: 0,
         })
+    }
+
+    /// When the last of the old segments was written to, which the file is to say: its records are as old as that.
+    pub(super) fn set_modified(&mut self, ms: i64) {
+        self.modified_ms = ms;
     }
 
     /// Takes note of a batch that was put at the end of `out`.
@@ -126,6 +133,10 @@ impl Target {
         aborted: Vec<Entry>,
     ) -> io::Result<Replacement> {
         self.flush()?;
+        if self.modified_ms > 0 {
+            // That it fails is no harm: the segment counts as younger then.
+            let _ = self.file.set_modified(self.modified_ms);
+        }
         self.file.sync()?;
         let newest = (self.newest.0, relative(self.base, self.newest.1));
         self.index.push_time(newest.0, newest.1);

@@ -492,7 +492,10 @@ fn a_clock_that_jumps_neither_drops_a_tombstone_nor_dates_one() {
     assert!(!first(&mut room).attributes.has_delete_horizon(), "1970");
     room.now.wall_ms = WALL_MS;
     compact(&mut room).unwrap();
-    assert!(!first(&mut room).attributes.has_delete_horizon(), "it was just set");
+    assert!(
+        !first(&mut room).attributes.has_delete_horizon(),
+        "it was just set"
+    );
     pass_ms(&mut room, 70_000);
     append(&mut room, "a", Some(&[1; 1400]));
     compact(&mut room).unwrap();
