@@ -106,6 +106,8 @@ pub struct Log {
     /// What the budget has counted of it.
     pub(super) counted_bytes: u64,
     pub(super) checkpoints: Checkpoints,
+    /// Compacted before this offset.
+    pub(super) cleaned: Option<i64>,
     /// Jobs that rename segments.
     pub(super) removals_running: usize,
     /// When the process before wrote to it for the last time, as its file says.
@@ -148,6 +150,7 @@ impl Log {
             timed: false,
             dir_dirty: false,
             counted_bytes: 0,
+            cleaned: None,
             checkpoints: Checkpoints {
                 recovery_point: parts.recovery_point,
                 durable_point: parts.recovery_point,
@@ -532,6 +535,16 @@ impl Log {
             self.log_start = offset;
             self.checkpoints.epochs_dirty |= self.epochs.begin_at(offset);
             self.news = usize::MAX;
+        }
+    }
+
+    /// Bytes of the segment that begins at `base`, 0 if there is none.
+    pub(super) fn bytes_of(&self, base: i64) -> u64 {
+        let segment = &self.segments[self.slot_of(base)];
+        if segment.base() == base {
+            segment.len()
+        } else {
+            0
         }
     }
 

@@ -76,6 +76,18 @@ impl Retention {
         self.due = now.mono.plus_ms(self.interval_ms.min(FIRST_LOOK_MS));
     }
 
+    /// What the clock shows, if that is believed by who deletes what is older than `age_ms`, of a log that the process
+    /// before wrote to for the last time at `left_ms`.
+    pub(super) fn believed_ms(
+        &mut self,
+        age_ms: i64,
+        left_ms: Option<i64>,
+        now: Now,
+    ) -> Option<i64> {
+        let is_believed = self.clock.is_believed_for(age_ms, left_ms, now);
+        is_believed.then_some(now.wall_ms)
+    }
+
     /// A log was written to for the last time when its file says so.
     pub(super) fn loaded(&mut self, left_ms: Option<i64>) {
         self.left_ms = self.left_ms.max(left_ms.unwrap_or(i64::MIN));
