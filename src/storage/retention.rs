@@ -20,7 +20,8 @@
 //! an hour, or for `retention.ms` where that is less. Where it has leapt more than 30 days ahead, while the process
 //! runs or since the log was written by the one before, it must run in step for all of `retention.ms`: by then the
 //! leap has made nothing look older than it is. While it is not believed only what this process has had for longer
-//! than `retention.ms` goes. A broker that never runs for an hour deletes nothing by age; `retention.bytes` always holds.
+//! than `retention.ms` goes. A broker that never runs for an hour deletes nothing by age; `retention.bytes` always
+//! holds.
 
 use super::log::Log;
 use super::segment::{Place, Segment};

@@ -547,7 +547,8 @@ impl Ledger {
         self.facts(at).0.log_start
     }
 
-    /// Somebody asks for what lies before an offset to be deleted; -1 is the high watermark, which may be anywhere by then.
+    /// Somebody asks for what lies before an offset to be deleted; -1 is the high watermark, which may be anywhere by
+    /// then.
     pub fn deleting_records(&mut self, at: PartitionId, offset: i64) {
         let wanted = if offset < 0 { i64::MAX } else { offset };
         let facts = self.facts(at).0;

@@ -416,8 +416,8 @@ impl World {
         }
     }
 
-    /// While nothing changes, what was deleted leaves the disk and the journal becomes its snapshot, and then nothing is
-    /// written any more.
+    /// While nothing changes, what was deleted leaves the disk and the journal becomes its snapshot, and then nothing
+    /// is written any more.
     fn come_to_rest(&mut self) {
         self.await_quiet();
         if self.deleter.is_some() {
