@@ -9,6 +9,7 @@
 //!     00000000000000000000.index            offset -> position         (index)
 //!     00000000000000000000.timeindex        time -> offset             (index)
 //!     00000000000000000000.txnindex         aborted transactions, if any ended here (aborted)
+//!     00000000000000000000.log.deleted      a segment on its way out         (removal, retention)
 //!     00000000000000099818.log              the active segment
 //!     00000000000000120000.snapshot         the producers before that offset, and their open
 //!                                           transactions                (producer_state)
