@@ -33,6 +33,7 @@ pub mod wait;
 
 use crate::clock::{Mono, Now, Rate, Steadiness};
 use crate::config::{BrokerConfig, LogConfig};
+use crate::disk::is_full;
 use crate::disk::lanes::{Completion, Job, Round};
 use crate::journal::{self, Journal};
 use crate::proto::Uuid;
@@ -295,6 +296,20 @@ impl Broker {
         // What a cut leaves of them goes with the next start (`resume_groups`).
         self.commit_in_parts(offsets);
         round
+    }
+
+    /// Has logs begin later: what lies before each offset, none of which is beyond its high watermark, is deleted.
+    /// Answers the round that makes it so; until then everything is there.
+    ///
+    /// # Errors
+    /// 56 where the disk does not take it; then nothing will be deleted.
+    pub fn delete_records(&mut self, wanted: &[(PartitionId, i64)]) -> Result<u64, ErrorCode> {
+        self.storage.raise_starts(wanted).map_err(|error| {
+            if !is_full(&error) {
+                self.fail(error);
+            }
+            ErrorCode::KAFKA_STORAGE_ERROR
+        })
     }
 
     /// A producer id that nobody has had, and the round that the answer has to wait for.

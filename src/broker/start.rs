@@ -104,12 +104,13 @@ impl Broker {
         state.opened = next_start(state.opened, journal.was_clean());
         state.reconfigure();
         let config = Arc::clone(&state.config);
-        let storage = Storage::new(
+        let mut storage = Storage::new(
             Arc::clone(&disk),
             root.to_owned(),
             state.opened.leader_epoch,
             config.producer_id_expiration_ms,
         );
+        storage.set_retention_check_interval(config.log_retention_check_interval_ms);
         let slots = config.max_incremental_fetch_session_cache_slots;
         let mut broker = Broker {
             fetch_sessions: FetchSessions::new(slots, FETCH_SESSION_EVICTION_MS, seeds.ids),

@@ -45,6 +45,8 @@ pub struct BrokerConfig {
     pub offsets_retention_minutes: i32,
     /// `offsets.retention.check.interval.ms`.
     pub offsets_retention_check_interval_ms: i64,
+    /// `log.retention.check.interval.ms`: how often old segments are looked for.
+    pub log_retention_check_interval_ms: i64,
     /// `message.max.bytes`: also what a group's members and assignments may take together.
     pub message_max_bytes: usize,
     /// `group.initial.rebalance.delay.ms`; below zero counts as zero.
@@ -211,6 +213,7 @@ impl BrokerConfig {
             offset_metadata_max_bytes: of("offset.metadata.max.bytes").number(),
             offsets_retention_minutes: of("offsets.retention.minutes").number(),
             offsets_retention_check_interval_ms: of("offsets.retention.check.interval.ms").number(),
+            log_retention_check_interval_ms: of("log.retention.check.interval.ms").number(),
             message_max_bytes: of("message.max.bytes").number(),
             group_initial_rebalance_delay_ms: of("group.initial.rebalance.delay.ms").number(),
             group_min_session_timeout_ms: of("group.min.session.timeout.ms").number(),
@@ -331,6 +334,10 @@ pub struct LogConfig {
     pub flush_messages: i64,
     /// `flush.ms`.
     pub flush_ms: i64,
+    /// `retention.ms`: how long records are kept; below 0 for ever.
+    pub retention_ms: i64,
+    /// `retention.bytes`: what a partition is cut to; below 0 it is not.
+    pub retention_bytes: i64,
     /// `file.delete.delay.ms`: how long what was deleted stays on the disk.
     pub file_delete_delay_ms: i64,
     /// `chronik.convert.max.bytes`, which is the broker's: what a batch may grow to where it must be unpacked.
@@ -361,6 +368,8 @@ impl LogConfig {
             compression_type: of("compression.type").text(),
             flush_messages: of("flush.messages").number(),
             flush_ms: of("flush.ms").number(),
+            retention_ms: of("retention.ms").number(),
+            retention_bytes: of("retention.bytes").number(),
             file_delete_delay_ms: of("file.delete.delay.ms").number(),
             convert_max_bytes: broker.chronik_convert_max_bytes,
         }

@@ -16,7 +16,7 @@
 //! checksum with it; the payload never is.
 
 use super::Refused;
-use crate::clock::{self, Now};
+use crate::clock::Now;
 use crate::config::{LogConfig, TimestampType};
 use crate::proto::batch::{self, Batch, BatchError, BatchHeader, RecordSummary, Stamp};
 use crate::proto::codec::Codec;
@@ -34,11 +34,12 @@ pub(super) struct Checked<'a> {
     pub(super) payload: &'a [u8],
 }
 
-/// Checks what a client has sent for a partition.
+/// Checks what a client has sent for a partition. The topic's bounds hold where `has_bounds`: while the clock itself is
+/// in doubt, no producer's time is.
 pub(super) fn check<'a>(
     records: &'a [u8],
     config: &LogConfig,
-    now: Now,
+    (now, has_bounds): (Now, bool),
 ) -> Result<Checked<'a>, Refused> {
     let batch = only_batch(records)?;
     let mut header = *batch.header();
@@ -62,7 +63,7 @@ pub(super) fn check<'a>(
             },
         ));
     }
-    stamp(&batch, &mut header, &summary, config, now)?;
+    stamp(&batch, &mut header, &summary, config, (now, has_bounds))?;
     Ok(Checked {
         header,
         payload: batch.payload(),
@@ -174,7 +175,7 @@ fn stamp(
     header: &mut BatchHeader,
     summary: &RecordSummary,
     config: &LogConfig,
-    now: Now,
+    (now, has_bounds): (Now, bool),
 ) -> Result<(), Refused> {
     let claims_ours = header.attributes.timestamp_type() == batch::TimestampType::LogAppendTime;
     let is_ours = config.timestamp_type == TimestampType::LogAppendTime;
@@ -186,7 +187,7 @@ fn stamp(
         header.restamp(batch::TimestampType::LogAppendTime, now.wall_ms);
         return Ok(());
     }
-    if now.wall_ms >= clock::PLAUSIBLE_MS {
+    if has_bounds {
         check_bounds(batch, summary, config, now.wall_ms)?;
     }
     if claims_ours || header.max_timestamp != summary.max_timestamp() {
@@ -285,6 +286,10 @@ mod tests {
         wall_ms: 1_800_000_000_000,
     };
 
+    fn check<'a>(records: &'a [u8], config: &LogConfig, now: Now) -> Result<Checked<'a>, Refused> {
+        super::check(records, config, (now, true))
+    }
+
     fn config() -> LogConfig {
         LogConfig {
             segment_bytes: 4000,
@@ -302,6 +307,8 @@ mod tests {
             flush_messages: 1,
             flush_ms: i64::MAX,
             file_delete_delay_ms: 60_000,
+            retention_ms: -1,
+            retention_bytes: -1,
             convert_max_bytes: 1 << 20,
         }
     }
@@ -420,10 +427,9 @@ mod tests {
             assert_eq!(refused.code, ErrorCode::INVALID_TIMESTAMP);
             let blamed: Vec<i32> = refused.record_errors.iter().map(|e| e.0).collect();
             assert_eq!(blamed, indexes);
-            let early = Now { wall_ms: 5, ..NOW };
             assert!(
-                check(&bytes, &config(), early).is_ok(),
-                "a clock that knows nothing"
+                super::check(&bytes, &config(), (NOW, false)).is_ok(),
+                "a clock in doubt"
             );
         }
         for time in [NOW.wall_ms - 1000, NOW.wall_ms + 500, -1] {

@@ -174,7 +174,7 @@ impl Storage {
             log.gather(&mut self.shelf, round.number, &mut round.files)?;
             self.rounds.flying.push(id);
         }
-        self.gather_starts(round);
+        self.gather_starts(round)?;
         round.files.append(&mut self.rounds.files);
         round.dirs.extend(mem::take(&mut self.rounds.dirs));
         self.rounds.gathering = round.number + 1;
@@ -213,6 +213,7 @@ impl Storage {
         if self.points.due.is_some_and(|at| at <= now.mono) {
             self.write_points(now);
         }
+        self.tick_retention(now);
         self.tick_removals(now);
     }
 
@@ -222,7 +223,8 @@ impl Storage {
         let flush = self.rounds.due.first().map(|(at, _)| *at);
         let removal = self.removals.first().map(|(at, _)| *at);
         let points = self.points.due.filter(|_| !self.points.running);
-        [flush, removal, points, self.rounds.expiry]
+        let retention = self.retention_deadline();
+        [flush, removal, points, retention, self.rounds.expiry]
             .into_iter()
             .flatten()
             .min()
@@ -424,7 +426,9 @@ impl Storage {
             return;
         };
         let (tail_bytes, has_producers) = (log.checkpoints.tail_bytes, !log.producers.is_empty());
+        let left_ms = log.left_ms;
         self.points.tails.open_bytes += tail_bytes;
+        self.retention.loaded(left_ms);
         if has_producers && self.rounds.expiry.is_none() {
             self.rounds.expiry = Some(self.next_expiry(now));
         }

@@ -108,6 +108,8 @@ pub struct Log {
     pub(super) checkpoints: Checkpoints,
     /// Jobs that rename segments.
     pub(super) removals_running: usize,
+    /// When the process before wrote to it for the last time, as its file says.
+    pub(super) left_ms: Option<i64>,
 }
 
 impl Log {
@@ -118,6 +120,8 @@ impl Log {
         parts: Parts,
     ) -> Log {
         let end = parts.log_end;
+        let written = parts.segments.iter().rev().filter(|s| s.len() > 0);
+        let left_ms = written.map(Segment::written_ms).next().flatten();
         Log {
             id,
             dir,
@@ -153,6 +157,7 @@ impl Log {
                 ..Checkpoints::default()
             },
             removals_running: 0,
+            left_ms,
         }
     }
 
@@ -292,7 +297,7 @@ impl Log {
         header.base_offset = self.log_end;
         header.partition_leader_epoch = self.leader_epoch;
         self.roll_if_due(shelf, &header, now)?;
-        let times = (u64::from(self.config.index_interval_bytes), now.wall_ms);
+        let times = (u64::from(self.config.index_interval_bytes), now);
         let place = Place {
             id: self.id,
             dir: &self.dir,
@@ -546,6 +551,12 @@ impl Log {
         }
         let before = snapshots.partition_point(|offset| *offset < first);
         (gone, snapshots.drain(..before).collect())
+    }
+
+    /// Whether a segment lies before the log start that only lacks a checkpoint to go.
+    pub(super) fn waits_for_checkpoint(&self) -> bool {
+        let end = self.segments.get(1).map(Segment::base);
+        end.is_some_and(|end| end <= self.log_start && end > self.checkpoints.recovery_point)
     }
 
     /// The topic's settings have changed. Says whether the log must be in the next round.

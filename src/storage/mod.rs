@@ -54,6 +54,7 @@ mod producer_state;
 mod read;
 mod recovery;
 mod removal;
+mod retention;
 mod room;
 mod scan;
 mod segment;
@@ -325,6 +326,7 @@ pub struct Storage {
     rounds: flush::Rounds,
     points: flush::Points,
     starts: starts::Starts,
+    retention: retention::Retention,
     leaving: BTreeMap<PartitionId, start::Leaving>,
     /// Whose directories still have these names.
     left_names: BTreeMap<String, PartitionId>,
@@ -358,6 +360,7 @@ impl Storage {
             rounds: flush::Rounds::default(),
             points: flush::Points::default(),
             starts: starts::Starts::default(),
+            retention: retention::Retention::default(),
             leaving: BTreeMap::new(),
             left_names: BTreeMap::new(),
             strangers: BTreeSet::new(),
@@ -441,8 +444,9 @@ impl Storage {
         origin: Origin,
     ) -> Result<Appended, Refused> {
         self.check_room(id, records.len(), now)?;
+        let has_bounds = self.retention.may_judge(now);
         let (log, shelf, round) = self.writable(id)?;
-        let batch = append::check(records, log.config(), now)?;
+        let batch = append::check(records, log.config(), (now, has_bounds))?;
         let appended = log.append(shelf, now, (&batch, origin), round)?;
         if !appended.duplicate {
             self.after_append(id, batch.header.size_bytes(), now);

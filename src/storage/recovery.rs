@@ -31,7 +31,7 @@ use super::scan::{self, Scanned, Tail};
 use super::segment::Segment;
 use crate::clock::Now;
 use crate::config::LogConfig;
-use crate::disk::{self, Disk, FileRef, Mode, is_sync_failure};
+use crate::disk::{self, Disk, Entry, FileRef, Mode, is_sync_failure};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -77,6 +77,8 @@ impl From<io::Error> for Trouble {
 struct Listed {
     base: i64,
     len: u64,
+    /// When the `.log` was last written to; 0 is not known.
+    modified_ms: i64,
     has_indexes: bool,
     /// Of its index of aborted transactions; `None` where it has none.
     aborts_bytes: Option<u64>,
@@ -119,7 +121,7 @@ pub(super) fn run(task: &Task) -> Result<Parts, Trouble> {
             let keep = scanned.as_ref().map_or(0, |s| s.len);
             cut(task, &dir, &behind[slot..], (keep, gap), tail.expected)?;
         }
-        done.extend(scanned.map(|s| recovered(task, listed.base, s)));
+        done.extend(scanned.map(|s| recovered(task, listed, s)));
         if torn {
             break;
         }
@@ -141,7 +143,7 @@ pub(super) fn run(task: &Task) -> Result<Parts, Trouble> {
     })
 }
 
-fn remove_leftovers(task: &Task, dir: &Path) -> Result<Vec<(String, u64)>, Trouble> {
+fn remove_leftovers(task: &Task, dir: &Path) -> Result<Vec<Entry>, Trouble> {
     let listed = task.disk.list(dir)?;
     let mut names = Vec::with_capacity(listed.len());
     for entry in listed.into_iter().filter(|entry| !entry.is_dir) {
@@ -154,28 +156,29 @@ fn remove_leftovers(task: &Task, dir: &Path) -> Result<Vec<(String, u64)>, Troub
                 let message = format!("{} is left from a compaction by another broker", entry.name);
                 return Err(Trouble::Damaged(message));
             }
-            _ => names.push((entry.name, entry.len)),
+            _ => names.push(entry),
         }
     }
     Ok(names)
 }
 
-fn list_segments(task: &Task, dir: &Path, names: &[(String, u64)]) -> Result<Vec<Listed>, Trouble> {
+fn list_segments(task: &Task, dir: &Path, names: &[Entry]) -> Result<Vec<Listed>, Trouble> {
     // Listings are sorted.
     let length = |name: String| {
-        let slot = names.binary_search_by(|(n, _)| n.cmp(&name));
-        slot.ok().map(|slot| names[slot].1)
+        let slot = names.binary_search_by(|entry| entry.name.cmp(&name));
+        slot.ok().map(|slot| names[slot].len)
     };
     let logs = names
         .iter()
-        .filter_map(|(name, len)| match names::parse_file(name) {
-            Some((base, Kind::Log)) => Some((base, *len)),
+        .filter_map(|entry| match names::parse_file(&entry.name) {
+            Some((base, Kind::Log)) => Some((base, entry)),
             _ => None,
         });
     let mut segments: Vec<Listed> = logs
-        .map(|(base, len)| Listed {
+        .map(|(base, entry)| Listed {
             base,
-            len,
+            len: entry.len,
+            modified_ms: entry.modified_ms,
             has_indexes: length(names::file(base, Kind::Index)).is_some()
                 && length(names::file(base, Kind::TimeIndex)).is_some(),
             aborts_bytes: length(names::file(base, Kind::TxnIndex)),
@@ -191,6 +194,7 @@ fn list_segments(task: &Task, dir: &Path, names: &[(String, u64)]) -> Result<Vec
         segments.push(Listed {
             base: 0,
             len: 0,
+            modified_ms: 0,
             has_indexes: true,
             aborts_bytes: None,
         });
@@ -204,7 +208,7 @@ fn list_segments(task: &Task, dir: &Path, names: &[(String, u64)]) -> Result<Vec
 fn remove_unserved(
     task: &Task,
     dir: &Path,
-    names: &[(String, u64)],
+    names: &[Entry],
     segments: &mut Vec<Listed>,
     begin: i64,
 ) -> Result<(), Trouble> {
@@ -213,12 +217,12 @@ fn remove_unserved(
     let count = ends.take_while(|end| *end <= needed).count();
     segments.drain(..count);
     let first = segments[0].base;
-    for (name, _) in names {
-        if let Some((base, kind)) = names::parse_file(name)
+    for entry in names {
+        if let Some((base, kind)) = names::parse_file(&entry.name)
             && base < first
             && kind != Kind::Snapshot
         {
-            task.disk.remove_file(&dir.join(name))?;
+            task.disk.remove_file(&dir.join(&entry.name))?;
         }
     }
     Ok(())
@@ -228,12 +232,12 @@ fn remove_unserved(
 fn find_beginning(
     task: &Task,
     dir: &Path,
-    names: &[(String, u64)],
+    names: &[Entry],
     first_base: i64,
 ) -> Result<(i64, Producers, Vec<i64>), Trouble> {
     let offsets = names
         .iter()
-        .filter_map(|(name, _)| match names::parse_file(name) {
+        .filter_map(|entry| match names::parse_file(&entry.name) {
             Some((offset, Kind::Snapshot)) => Some(offset),
             _ => None,
         });
@@ -275,7 +279,8 @@ fn below(task: &Task, dir: &Path, listed: &Listed) -> Result<Segment, Trouble> {
         true => AbortIndex::found(len / ENTRY_BYTES as u64),
         false => damaged_aborts(task, listed),
     };
-    Ok(Segment::found(listed.base, listed.len, task.now.wall_ms).with_aborts(aborts))
+    let found = Segment::found(listed.base, listed.len, task.now.wall_ms);
+    Ok(found.with_modified(listed.modified_ms).with_aborts(aborts))
 }
 
 /// Pass 8: from headers alone. Damage ends it; look-ups walk on from there.
@@ -422,8 +427,9 @@ fn find_position(
     })
 }
 
-fn recovered(task: &Task, base: i64, scanned: Scanned) -> Segment {
-    Segment::found(base, scanned.len, task.now.wall_ms)
+fn recovered(task: &Task, listed: &Listed, scanned: Scanned) -> Segment {
+    Segment::found(listed.base, scanned.len, task.now.wall_ms)
+        .with_modified(listed.modified_ms)
         .with_index(scanned.index, scanned.newest)
         .with_aborts(scanned.aborts)
 }
@@ -528,8 +534,11 @@ fn sync_tail(task: &Task, dir: &Path, segments: &[Segment], tail: u64) -> Result
     for segment in segments {
         let path = dir.join(names::file(segment.base(), Kind::Log));
         let file = task.disk.open(&path, Mode::Write)?;
-        // The length stays; space that was reserved behind it goes back.
+        // The length stays; space that was reserved behind it goes back. Nothing new was written.
         file.set_len(segment.len())?;
+        if let Some(ms) = segment.written_ms() {
+            let _ = file.set_modified(ms);
+        }
         file.sync()?;
     }
     Ok(task.disk.sync_dir(dir)?)

@@ -56,9 +56,20 @@ impl Storage {
             return;
         };
         let (gone, snapshots) = log.take_unserved();
-        if gone.is_empty() {
-            return;
+        let waits = log.waits_for_checkpoint();
+        if !gone.is_empty() {
+            self.put_away(id, gone, snapshots);
         }
+        if waits {
+            self.checkpoint(id);
+        }
+    }
+
+    /// Has segments, each told by its beginning and its bytes, renamed in the work lane.
+    fn put_away(&mut self, id: PartitionId, gone: Vec<(i64, u64)>, snapshots: Vec<i64>) {
+        let Ok(log) = self.log_mut(id) else {
+            return;
+        };
         let bases: Vec<i64> = gone.iter().map(|(base, _)| *base).collect();
         log.removals_running += 1;
         let (disk, dir) = (Arc::clone(&log.disk), log.dir.clone());

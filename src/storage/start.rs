@@ -59,6 +59,7 @@ impl Storage {
         clean: bool,
         now: Now,
     ) -> io::Result<()> {
+        self.retention.begin(now);
         self.leaving.clear();
         self.left_names.clear();
         self.strangers.clear();

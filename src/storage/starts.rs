@@ -20,7 +20,7 @@
 use super::checkpoint::{self, Offsets};
 use super::{PartitionId, State, Storage, names};
 use crate::disk::lanes::Round;
-use crate::disk::{FileRef, Mode};
+use crate::disk::{FileRef, Mode, is_full};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::mem;
@@ -42,6 +42,8 @@ pub(super) struct Starts {
     text: Option<(FileRef, PathBuf)>,
     /// Texts since the start of the process.
     count: u64,
+    /// A write has failed for good, for nobody who could be told.
+    failure: Option<io::Error>,
 }
 
 impl Starts {
@@ -68,13 +70,13 @@ impl Starts {
 
     /// Whether a round has a text to bring.
     pub(super) fn needs_round(&self) -> bool {
-        self.text.is_some()
+        self.text.is_some() || self.failure.is_some()
     }
 }
 
 impl Storage {
     /// Has logs begin later. Each offset must not exceed the log's high watermark; where the log begins there already,
-    /// or later, nothing happens. Answers the round that makes all of it durable, and true; 0: it is.
+    /// or later, nothing happens. Answers the round that makes all of it durable, and so; 0: it is.
     ///
     /// # Errors
     /// What the disk says; then no log will begin later.
@@ -171,14 +173,30 @@ impl Storage {
         lines.collect()
     }
 
+    /// The same for the storage itself, which tries again where there is no room.
+    pub(super) fn raise_own_starts(&mut self, wanted: &[(PartitionId, i64)]) {
+        match self.raise_starts(wanted) {
+            Err(error) if is_full(&error) => log::debug!("old records stay: {error}"),
+            Err(error) => self.starts.failure = Some(error),
+            Ok(_) => {}
+        }
+    }
+
     /// Adds the newest text to a round.
-    pub(super) fn gather_starts(&mut self, round: &mut Round) {
+    ///
+    /// # Errors
+    /// What a write has failed with that nobody was told of: the process must stop.
+    pub(super) fn gather_starts(&mut self, round: &mut Round) -> io::Result<()> {
+        if let Some(failure) = self.starts.failure.take() {
+            return Err(failure);
+        }
         if let Some((file, path)) = self.starts.text.take() {
             round.files.push(file);
             let target = self.root.join(names::LOG_STARTS);
             round.renames.push((path, target));
         }
         self.starts.flying = mem::take(&mut self.starts.wanted);
+        Ok(())
     }
 
     /// The round in flight is durable: its logs begin where they were to begin.

@@ -1,7 +1,8 @@
 //! Somebody who changes what is there: settings of topics, groups and brokers, and how many partitions a topic has.
 //!
 //! What was acknowledged, or shown, stands in every later life; what was asked for and not answered either stands or
-//! does not, and then no more changes by itself. One thing is asked at a time, so a value is one of two at most.
+//! does not, and then no more changes by itself. One client changes, one thing at a time; another only looks, and may
+//! be shown what is not acknowledged yet.
 
 use crate::call::Reply;
 use crate::ledger::{Facet, Ledger};
@@ -74,15 +75,59 @@ impl Place {
 /// A value, or none.
 type Value = Option<String>;
 
-/// The values that each place may have.
+/// What one place may have.
+#[derive(Clone, Debug)]
+struct Possible {
+    values: BTreeSet<Value>,
+    /// What was asked for, from the first on.
+    asked: Vec<Value>,
+}
+
+/// What was possible when somebody began to look, and how much had been asked for.
+type View = (BTreeSet<Value>, usize);
+
+/// What each place may have.
 #[derive(Clone, Debug, Default)]
-pub struct Known(BTreeMap<Place, BTreeSet<Value>>);
+pub struct Known(BTreeMap<Place, Possible>);
 
 impl Known {
-    fn at(&mut self, place: Place) -> &mut BTreeSet<Value> {
-        self.0
-            .entry(place)
-            .or_insert_with(|| BTreeSet::from([None]))
+    fn at(&mut self, place: Place) -> &mut Possible {
+        self.0.entry(place).or_insert_with(|| Possible {
+            values: BTreeSet::from([None]),
+            asked: vec![None],
+        })
+    }
+
+    fn asked(&mut self, place: Place, value: Value) {
+        let possible = self.at(place);
+        possible.values.insert(value.clone());
+        possible.asked.push(value);
+    }
+
+    /// The value was acknowledged.
+    fn acked(&mut self, place: Place, value: Value) {
+        self.at(place).values = BTreeSet::from([value]);
+    }
+
+    fn view(&mut self, place: Place) -> View {
+        let possible = self.at(place);
+        (possible.values.clone(), possible.asked.len())
+    }
+
+    /// The value was shown to somebody who had this view. If it can only be the newest, it stands.
+    fn shown(&mut self, place: Place, value: Value, (then, asked): &View) {
+        let possible = self.at(place);
+        let since = &possible.asked[*asked..];
+        assert!(
+            then.contains(&value) || since.contains(&value),
+            "{place:?} is shown with {value:?}, which is none of {then:?} and {since:?}"
+        );
+        let is_newest = since.last() == Some(&value);
+        let may_be_older =
+            then.contains(&value) || since.iter().filter(|&it| *it == value).count() > 1;
+        if is_newest && !may_be_older {
+            possible.values = BTreeSet::from([value]);
+        }
     }
 
     /// A life has begun: what it has must be possible, and is what stands.
@@ -90,10 +135,10 @@ impl Known {
         for (place, possible) in &mut self.0 {
             if let Some(value) = place.value_in(broker) {
                 assert!(
-                    possible.contains(&value),
+                    possible.values.contains(&value),
                     "{place:?} has {value:?}, which is none of {possible:?}"
                 );
-                *possible = BTreeSet::from([value]);
+                possible.values = BTreeSet::from([value]);
             }
         }
     }
@@ -102,7 +147,7 @@ impl Known {
 #[derive(Debug)]
 enum Asked {
     Set(Place, Value),
-    Show(Place),
+    Show(Place, View),
     Grow(Uuid, usize),
 }
 
@@ -112,9 +157,18 @@ pub struct Changer {
     line: Option<ConnId>,
     asked: Option<Asked>,
     counter: u64,
+    only_looks: bool,
 }
 
 impl Changer {
+    /// One who changes nothing.
+    pub fn onlooker() -> Changer {
+        Changer {
+            only_looks: true,
+            ..Changer::default()
+        }
+    }
+
     /// The connection, or the whole broker, is gone.
     pub fn cut_off(&mut self) {
         (self.line, self.asked) = (None, None);
@@ -164,6 +218,7 @@ impl Changer {
                 side.machine.drop_connection(line);
                 self.cut_off();
             }
+            _ if self.only_looks => self.show(side, place),
             (1, Place::Topic(id)) => {
                 let count = side.ledger.topic(id).partition_count() + 1;
                 if count <= MOST_PARTITIONS {
@@ -188,7 +243,7 @@ impl Changer {
     pub fn set(&mut self, side: &mut Side<'_>, place: Place, value: Value) {
         let line = self.line(side);
         let resource = place.resource(side.ledger);
-        side.ledger.settings.at(place).insert(value.clone());
+        side.ledger.settings.asked(place, value.clone());
         let request = IncrementalAlterConfigsRequest {
             resources: vec![AlterConfigsResource {
                 resource_type: resource.kind as i8,
@@ -220,7 +275,7 @@ impl Changer {
         };
         side.machine
             .ask(line, ApiKey::DescribeConfigs, 4, &request, true);
-        self.asked = Some(Asked::Show(place));
+        self.asked = Some(Asked::Show(place, side.ledger.settings.view(place)));
     }
 
     /// Asks for more partitions.
@@ -255,11 +310,11 @@ fn take(side: &mut Side<'_>, asked: Asked, reply: &Reply) {
         Asked::Set(place, value) => {
             let response: IncrementalAlterConfigsResponse<'_> = reply.read();
             match response.responses[0].error_code {
-                ErrorCode::NONE => stands(side, place, value),
+                ErrorCode::NONE => side.ledger.settings.acked(place, value),
                 code => excuse(side, place, code),
             }
         }
-        Asked::Show(place) => {
+        Asked::Show(place, then) => {
             let response: DescribeConfigsResponse<'_> = reply.read();
             let result = &response.results[0];
             match result.error_code {
@@ -268,7 +323,7 @@ fn take(side: &mut Side<'_>, asked: Asked, reply: &Reply) {
                     let shown = result.configs.first();
                     let own = shown.filter(|it| OWN_SOURCES.contains(&it.config_source));
                     let value = own.and_then(|it| it.value.as_ref().map(ToString::to_string));
-                    stands(side, place, value);
+                    side.ledger.settings.shown(place, value, &then);
                 }
                 code => excuse(side, place, code),
             }
@@ -287,16 +342,6 @@ fn take(side: &mut Side<'_>, asked: Asked, reply: &Reply) {
 
 /// What a client has set: of a topic, of every broker, of a group.
 const OWN_SOURCES: [i8; 3] = [1, 3, 8];
-
-/// From now on the place has this value.
-fn stands(side: &mut Side<'_>, place: Place, value: Value) {
-    let possible = side.ledger.settings.at(place);
-    assert!(
-        possible.contains(&value),
-        "{place:?} is said to have {value:?}, which is none of {possible:?}"
-    );
-    *possible = BTreeSet::from([value]);
-}
 
 /// Topics may go while they are asked about; and a name may by then be another topic's.
 fn excuse(side: &mut Side<'_>, place: Place, code: ErrorCode) {

@@ -39,7 +39,7 @@ pub struct World {
     machine: Machine,
     ledger: Ledger,
     admin: Admin,
-    changer: Changer,
+    changers: [Changer; 2],
     producers: Vec<Producer>,
     fetchers: Vec<Fetcher>,
     crowd: Option<Crowd>,
@@ -106,7 +106,7 @@ impl World {
             machine,
             ledger: Ledger::new(),
             admin: Admin::default(),
-            changer: Changer::default(),
+            changers: [Changer::default(), Changer::onlooker()],
             producers,
             fetchers,
             crowd: None,
@@ -126,7 +126,7 @@ impl World {
 
     fn cut_off(&mut self) {
         self.admin.cut_off();
-        self.changer.cut_off();
+        self.changers.iter_mut().for_each(Changer::cut_off);
         self.producers.iter_mut().for_each(Producer::cut_off);
         self.fetchers.iter_mut().for_each(Fetcher::cut_off);
         self.crowd.iter_mut().for_each(Crowd::cut_off);
@@ -259,8 +259,10 @@ impl World {
         if finishing || side.luck.once_in(4) {
             self.admin.step(&mut side, finishing);
         }
-        if finishing || side.luck.once_in(8) {
-            self.changer.step(&mut side, finishing);
+        for changer in &mut self.changers {
+            if finishing || side.luck.once_in(6) {
+                changer.step(&mut side, finishing);
+            }
         }
         if let Some(crowd) = &mut self.crowd {
             crowd.step(&mut side, finishing);
@@ -358,7 +360,7 @@ impl World {
         };
         side.machine.broker().storage.loading() == 0
             && self.admin.is_idle()
-            && self.changer.is_idle()
+            && self.changers.iter().all(Changer::is_idle)
             && self.producers.iter().all(Producer::is_idle)
             && self
                 .fetchers

@@ -210,27 +210,12 @@ fn marker_of(txn: &Txn, coordinator_epoch: i32) -> Marker {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::Seeds;
     use super::super::super::facts::TxnState;
+    use super::super::super::tests::{Life, NOW};
     use super::super::super::txns::{Claim, Init};
     use super::*;
-    use crate::config::BrokerConfig;
-    use crate::disk::sim::SimDisk;
-    use std::path::Path;
 
-    const NOW: Now = Now {
-        mono: Mono(0),
-        wall_ms: 1_700_000_000_000,
-    };
     const TIMEOUT_MS: i32 = 1000;
-
-    fn broker() -> Broker {
-        let root = Path::new("/data");
-        let disk = Arc::new(SimDisk::new(1, root));
-        let seeds = Seeds { ids: 1, salt: 2 };
-        let config = Arc::new(BrokerConfig::default());
-        Broker::open(disk, root, config, seeds, NOW).expect("it opens")
-    }
 
     /// Begins a transaction that touches nothing but a group.
     fn begin(broker: &mut Broker, transactional_id: &str) {
@@ -257,7 +242,7 @@ mod tests {
 
     #[test]
     fn timeouts_that_are_due_at_once_are_spread_over_turns() {
-        let mut broker = broker();
+        let mut broker = Life::new().broker;
         for number in 0..=TIMEOUTS_A_TURN {
             begin(&mut broker, &format!("id-{number}"));
         }

@@ -1,6 +1,7 @@
 //! The room as a whole on a simulated disk: what is promised by an append, and what comes back after a cut.
 
 mod budget;
+mod expiring;
 mod faults;
 mod ledger;
 mod model;
@@ -42,6 +43,8 @@ fn config() -> LogConfig {
         flush_messages: 1,
         flush_ms: i64::MAX,
         file_delete_delay_ms: 60_000,
+        retention_ms: -1,
+        retention_bytes: -1,
         convert_max_bytes: 1 << 20,
         compression_type: "producer".to_owned(),
     }
