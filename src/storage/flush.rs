@@ -213,6 +213,7 @@ impl Storage {
         if self.rounds.expiry.is_some_and(|at| at <= now.mono) {
             self.expire_producers(now);
         }
+        self.keep_room(now);
         if self.points.due.is_some_and(|at| at <= now.mono) {
             self.write_points(now);
         }

@@ -449,8 +449,8 @@ impl Storage {
         records: &[u8],
         origin: Origin,
     ) -> Result<Appended, Refused> {
-        let has_bounds = self.retention.may_judge(now);
         self.check_room(id, records.len(), now)?;
+        let has_bounds = self.retention.may_judge(now);
         let (log, shelf, round) = self.writable(id)?;
         let batch = append::check(records, log.config(), (now, has_bounds))?;
         let appended = log.append(shelf, now, (&batch, origin), round)?;

@@ -65,6 +65,7 @@ impl Storage {
         }
     }
 
+    /// Has segments, each told by its beginning and its bytes, renamed in the work lane.
     fn put_away(&mut self, id: PartitionId, gone: Vec<(i64, u64)>, snapshots: Vec<i64>) {
         let Ok(log) = self.log_mut(id) else {
             return;

@@ -92,9 +92,9 @@ impl Storage {
         self.tick_removals(now);
     }
 
-    /// Something was appended: where that is too much, the oldest goes.
+    /// Where the logs have too much, the oldest goes. Their shares are known when all of them are loaded.
     pub(super) fn keep_room(&mut self, now: Now) {
-        if self.closing || !self.budget.wants_pass(now.mono) {
+        if self.closing || self.loading > 0 || !self.budget.wants_pass(now.mono) {
             return;
         }
         self.hurry_removals(now);

@@ -42,10 +42,13 @@ pub(crate) fn inside(test: &str, kind: FileSystem, run: fn(Dir)) {
         skipped(test, &format!("{kind:?} cannot be mounted here"));
         return;
     };
+    // What is mounted hides from those who clean up inside; the mount is gone when this directory goes.
+    let outside = Dir::new();
     let itself = std::env::current_exe().expect("the path of this test");
     let mut command = Command::new(way[0]);
     command.args(&way[1..]);
     command.args(["env", &format!("{VARIABLE}=1")]);
+    command.arg(format!("TMPDIR={}", outside.path().display()));
     let status = command
         .arg(itself)
         .args(["--exact", test, "--nocapture"])
