@@ -5,7 +5,7 @@
 //! the recovery of the life before. The last life is calm: clients finish what they began, everybody reads
 //! everything, the whole log is audited, and a clean stop must be worth as much as any sync.
 
-use crate::admin::{Admin, FLAVOURS, Flavour};
+use crate::admin::{Admin, COMPACTED, FLAVOURS, Flavour};
 use crate::changes::Changer;
 use crate::fetcher::Fetcher;
 use crate::groups::Crowd;
@@ -53,7 +53,7 @@ pub fn run(seed: u64, cast: Cast) -> Tally {
     world.boot();
     world.create_main_topics();
     match cast {
-        Cast::Logs => {}
+        Cast::Logs => world.create("compacted", COMPACTED),
         Cast::Groups => world.gather(),
         Cast::Transactions => world.raise_curtain(),
     }
@@ -495,6 +495,12 @@ fn config(cast: Cast, seed: u64) -> BrokerConfig {
     };
     if cast == Cast::Transactions && seed % 5 == 4 {
         pairs.push(("transactional.id.expiration.ms", 20_000));
+    }
+    if cast == Cast::Logs {
+        pairs.push((
+            "log.cleaner.backoff.ms",
+            [100, 700, 15_000][seed as usize % 3],
+        ));
     }
     // Every transaction journals much, and every snapshot reads a whole file.
     let (entries, intervals_ms) = match cast {
