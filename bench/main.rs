@@ -9,6 +9,7 @@
 
 mod bare;
 mod client;
+mod compaction;
 mod conversation;
 mod groups;
 mod histogram;

@@ -420,7 +420,11 @@ mod tests {
             builder.push(5, None, Some(b"v"));
             builder.build(None).unwrap()
         };
-        assert!(pass(&mut walk(NOW_MS, 0), &keyless(999), false).unwrap().is_empty());
+        assert!(
+            pass(&mut walk(NOW_MS, 0), &keyless(999), false)
+                .unwrap()
+                .is_empty()
+        );
         let left = pass(&mut walk(NOW_MS, 0), &keyless(1_000), false);
         assert_eq!(left, Ok(keyless(1_000)));
     }
@@ -480,16 +484,28 @@ mod tests {
         let mut walk = walk(NOW_MS, 8);
         walk.old_entry(&message(8, b"k"), false, &mut out).unwrap();
         let left = header(&out);
-        assert_eq!((left.base_offset, left.last_offset(), left.record_count), (8, 8, 1));
+        assert_eq!(
+            (left.base_offset, left.last_offset(), left.record_count),
+            (8, 8, 1)
+        );
         assert_eq!(left.max_timestamp, 77);
         assert_eq!(left.attributes.timestamp_type(), TimestampType::CreateTime);
         let (batch, _) = Batch::split_first(&out).unwrap();
         let record = batch.records(batch.payload()).next().unwrap().unwrap();
-        assert_eq!((record.key, record.value), (Some(&b"k"[..]), Some(&b"old"[..])));
+        assert_eq!(
+            (record.key, record.value),
+            (Some(&b"k"[..]), Some(&b"old"[..]))
+        );
         let mut out = Vec::new();
         assert_eq!(walk.old_entry(&message(5, b"k"), false, &mut out), Ok(None));
         walk.old_entry(&message(5, b"k"), true, &mut out).unwrap();
-        assert_eq!((header(&out).last_offset(), header(&out).record_count), (5, 0));
-        assert!(walk.old_entry(&message(5, b"k")[..30], true, &mut out).is_err());
+        assert_eq!(
+            (header(&out).last_offset(), header(&out).record_count),
+            (5, 0)
+        );
+        assert!(
+            walk.old_entry(&message(5, b"k")[..30], true, &mut out)
+                .is_err()
+        );
     }
 }
