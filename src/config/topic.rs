@@ -5,7 +5,7 @@
 
 use super::Change::Live;
 use super::Kind::*;
-use super::Tier::{Honoured, Later, Moot};
+use super::Tier::{Honoured, Moot};
 use super::{BrokerConfig, Key, MAX, MIN, Source, Value, key};
 use std::collections::BTreeMap;
 
