@@ -397,8 +397,8 @@ fn recover_both_ways(mut script: Script, seed: u64) {
 }
 
 /// What failed and did not stop the broker: nothing that a promise may stand on. A creation that fails is taken
-/// back, a tail that cannot be put aside is not cut and its partition not served, and what memory has is written again
-/// when there is space.
+/// back, a tail that cannot be put aside is not cut and its partition not served, a log is not compacted, and what
+/// memory has is written again when there is space.
 fn check_survived(fault: Fault, what: &str) {
     const AGAIN: [&str; 4] = [".index", ".timeindex", ".snapshot.tmp", "-checkpoint.tmp"];
     let is_sync = what.starts_with("sync");
@@ -407,6 +407,7 @@ fn check_survived(fault: Fault, what: &str) {
         "partition.metadata",
         "/quarantine/",
         "/log-start-offset-checkpoint.",
+        ".cleaned",
     ];
     let excused = match fault {
         Fault::Io => is_write && aside.iter().any(|part| what.contains(part)),
