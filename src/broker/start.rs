@@ -9,6 +9,7 @@
 //!    one is loaded, requests for it wait, and metadata is answered all the same. Transactions wait for all of them.
 
 use super::fetch_sessions::FetchSessions;
+use super::full_disk::FullDisk;
 use super::home;
 use super::identity::Identity;
 use super::loggers::Loggers;
@@ -130,9 +131,13 @@ impl Broker {
             failure: None,
             complaints: Rate::per_minute(COMPLAINTS_A_MINUTE),
             refused_appends: RefusedAppends::default(),
+            full_disk: FullDisk::default(),
             loggers: Loggers::default(),
             has_news: true,
         };
+        let max_open = broker.config.chronik_max_open_segments;
+        broker.storage.set_max_open_segments(max_open);
+        broker.limit_disk();
         broker
             .begin(&disk, root, is_new, now)
             .and_then(|()| broker.load(&deleted, now))

@@ -1,5 +1,6 @@
 //! From the text of a setting to its value, with the sentences that Kafka's `ConfigDef` answers.
 
+use super::Amount;
 use std::fmt;
 
 /// The type of a setting together with its legal values. Ranges include both ends.
@@ -25,12 +26,16 @@ pub enum Kind {
     List,
     /// The same, of these words only.
     ListOf(&'static [&'static str]),
+    /// Replicas as `partition:broker` with commas between them, or `*`; none at all is legal.
+    Replicas,
     /// Text that is never shown.
     Password,
     /// The name of a Java class.
     Class,
     /// Bytes, of our own keys only: `1048576`, `1024kb`, `1mb` and `1gb` are legal.
     Size(i64, i64),
+    /// The same, or a part of the file system, as `80%`; of our own keys only.
+    Share,
 }
 
 /// A value of some kind.
@@ -40,6 +45,8 @@ pub enum Value {
     Boolean(bool),
     /// Of every whole number, sizes included.
     Number(i64),
+    /// Of a Share: hundredths of the file system.
+    Percent(i64),
     /// Of a Double.
     Real(f64),
     /// Of texts, words, passwords and classes.
@@ -58,6 +65,14 @@ impl Kind {
                 Fault::Value(why) => {
                     format!("Invalid value {text} for configuration {name}: {why}")
                 }
+                Fault::Word(word, why) => {
+                    format!("Invalid value {word} for configuration {name}: {why}")
+                }
+                Fault::Replicas => format!(
+                    "Invalid value [{}] for configuration {name}: {name} must be the literal '*' or a list of \
+                     replicas in the following format: [partitionId]:[brokerId],[partitionId]:[brokerId],...",
+                    text.split(',').map(str::trim).collect::<Vec<_>>().join(", ")
+                ),
                 Fault::Empty => format!("Configuration '{name}' values must not be empty."),
             })
     }
@@ -67,12 +82,12 @@ impl Kind {
     pub fn number(&self) -> i8 {
         match self {
             Kind::Boolean => 1,
-            Kind::Text | Kind::OneOf(_) => 2,
+            Kind::Text | Kind::OneOf(_) | Kind::Share => 2,
             Kind::Int(..) | Kind::IntOr(..) => 3,
             Kind::Short(..) => 4,
             Kind::Long(..) | Kind::Size(..) => 5,
             Kind::Double(..) => 6,
-            Kind::List | Kind::ListOf(_) => 7,
+            Kind::List | Kind::ListOf(_) | Kind::Replicas => 7,
             Kind::Class => 8,
             Kind::Password => 9,
         }
@@ -81,7 +96,7 @@ impl Kind {
     /// Whether values are lists, which can be added to.
     #[must_use]
     pub fn is_list(&self) -> bool {
-        matches!(self, Kind::List | Kind::ListOf(_))
+        matches!(self, Kind::List | Kind::ListOf(_) | Kind::Replicas)
     }
 
     /// Text to value, by type.
@@ -94,11 +109,12 @@ impl Kind {
             }
             Kind::Long(..) => whole(text, "LONG", i64::MIN, i64::MAX),
             Kind::Size(..) => size(text),
+            Kind::Share => share(text),
             Kind::Double(..) => match text.trim_end_matches(['d', 'D', 'f', 'F']).parse() {
                 Ok(real) => Ok(Value::Real(real)),
                 Err(_) => Err(Fault::Value("Not a number of type DOUBLE".into())),
             },
-            Kind::List | Kind::ListOf(_) => list(text),
+            Kind::List | Kind::ListOf(_) | Kind::Replicas => list(text),
             Kind::Text | Kind::OneOf(_) | Kind::Password | Kind::Class => {
                 Ok(Value::Text(text.into()))
             }
@@ -123,9 +139,14 @@ impl Kind {
                     "Value must be between {min} and {max} or equal to {special}"
                 )));
             }
-            (Kind::OneOf(words), Value::Text(word)) => one_of(words, word)?,
+            (Kind::OneOf(words), Value::Text(word)) => one_of(words, word).map_err(Fault::Value)?,
             (Kind::ListOf(words), Value::List(list)) => {
-                list.iter().try_for_each(|word| one_of(words, word))?;
+                for word in list {
+                    one_of(words, word).map_err(|why| Fault::Word(word.clone(), why))?;
+                }
+            }
+            (Kind::Replicas, Value::List(list)) if !are_replicas(list) => {
+                return Err(Fault::Replicas);
             }
             _ => {}
         }
@@ -137,6 +158,10 @@ impl Kind {
 enum Fault {
     /// The reason, which goes behind the value.
     Value(String),
+    /// A word of a list, and the reason.
+    Word(String, String),
+    /// These are no replicas.
+    Replicas,
     /// A list has an empty element.
     Empty,
 }
@@ -174,6 +199,19 @@ fn size(text: &str) -> Result<Value, Fault> {
     }
 }
 
+/// A number of bytes as [`size`] reads it, or hundredths of the file system.
+fn share(text: &str) -> Result<Value, Fault> {
+    let percent = text.strip_suffix('%').map(|digits| digits.trim().parse());
+    match (percent, size(text)) {
+        (Some(Ok(percent)), _) if (0..=100).contains(&percent) => Ok(Value::Percent(percent)),
+        (None, Ok(Value::Number(bytes))) if bytes >= 0 => Ok(Value::Number(bytes)),
+        _ => Err(Fault::Value(
+            "Expected a number of bytes, such as 1048576, 512mb or 10gb, or a part of the file system, such as 80%"
+                .into(),
+        )),
+    }
+}
+
 /// Splits at commas. As in Kafka, a repeated word counts once and an empty one is refused.
 fn list(text: &str) -> Result<Value, Fault> {
     let mut words: Vec<String> = Vec::new();
@@ -201,12 +239,21 @@ fn within<T: PartialOrd + fmt::Display>(value: &T, min: &T, max: &T) -> Result<(
     Ok(())
 }
 
-fn one_of(words: &[&str], word: &str) -> Result<(), Fault> {
+fn one_of(words: &[&str], word: &str) -> Result<(), String> {
     if words.contains(&word) {
         return Ok(());
     }
     let words = words.join(", ");
-    Err(Fault::Value(format!("String must be one of: {words}")))
+    Err(format!("String must be one of: {words}"))
+}
+
+fn are_replicas(list: &[String]) -> bool {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_replica = |word: &String| {
+        let parts = word.split_once(':');
+        parts.is_some_and(|(partition, broker)| is_number(partition) && is_number(broker))
+    };
+    matches!(list, [all] if all == "*") || list.iter().all(is_replica)
 }
 
 /// Access for the views. Each panics when the row has another kind or a wider range than its view: a
@@ -218,6 +265,13 @@ impl Value {
             _ => None,
         };
         number.expect("the row's range fits the view's field")
+    }
+
+    pub(super) fn amount(self) -> Amount {
+        match self {
+            Value::Percent(percent) => Amount::Percent(Value::Number(percent).number()),
+            bytes => Amount::Bytes(bytes.number()),
+        }
     }
 
     pub(super) fn real(self) -> f64 {
@@ -252,6 +306,7 @@ impl fmt::Display for Value {
         match self {
             Value::Boolean(value) => value.fmt(f),
             Value::Number(value) => value.fmt(f),
+            Value::Percent(value) => write!(f, "{value}%"),
             // Java turns to powers of ten at 10^7 and below 10^-3.
             Value::Real(value) if *value != 0.0 && !(1e-3..1e7).contains(&value.abs()) => {
                 let text = format!("{value:E}");
@@ -350,6 +405,23 @@ mod tests {
         assert_eq!(size.parse("k", "7"), Ok(Value::Number(7)));
         assert!(fault(size, "9999999999999gb").contains("number of bytes"));
         assert!(fault(size, "mb").contains("number of bytes"));
+    }
+
+    #[test]
+    fn a_share_is_a_size_or_a_part_of_the_file_system() {
+        let share = |text| Kind::Share.parse("k", text);
+        assert_eq!(share("64mb"), Ok(Value::Number(64 << 20)));
+        assert_eq!(share(" 80 %"), Ok(Value::Percent(80)));
+        assert_eq!(
+            share("100%").map(|value| value.to_string()),
+            Ok("100%".into())
+        );
+        for wrong in ["-1", "101%", "-1%", "%", "half", "1.5%"] {
+            assert!(fault(Kind::Share, wrong).contains("such as 80%"), "{wrong}");
+        }
+        assert_eq!(Amount::Percent(80).of(Some(1000)), Some(800));
+        assert_eq!(Amount::Percent(80).of(None), None);
+        assert_eq!(Amount::Bytes(7).of(None), Some(7));
     }
 
     #[test]

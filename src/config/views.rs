@@ -89,10 +89,36 @@ pub struct BrokerConfig {
     pub chronik_journal_snapshot_bytes: u64,
     /// `chronik.journal.snapshot.entries`.
     pub chronik_journal_snapshot_entries: u64,
+    /// `chronik.max.open.segments`.
+    pub chronik_max_open_segments: usize,
+    /// `chronik.disk.max.bytes`; 0 is without a limit.
+    pub chronik_disk_max_bytes: Amount,
+    /// `chronik.disk.min.free`.
+    pub chronik_disk_min_free: Amount,
     /// `chronik.sync.filesystem`.
     pub chronik_sync_filesystem: SyncAll,
     /// What all this was read from, and what topics fall back to.
     pub settings: Settings,
+}
+
+/// Bytes, or a part of a file system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Amount {
+    /// So many bytes.
+    Bytes(u64),
+    /// So many hundredths of the file system, used ones too.
+    Percent(u64),
+}
+
+impl Amount {
+    /// The bytes, on a file system that has so many, if that is known.
+    #[must_use]
+    pub fn of(self, total_bytes: Option<u64>) -> Option<u64> {
+        match self {
+            Amount::Bytes(bytes) => Some(bytes),
+            Amount::Percent(percent) => total_bytes.map(|total| total / 100 * percent),
+        }
+    }
 }
 
 /// Whether a sync round may sync the whole file system instead of many files.
@@ -216,6 +242,9 @@ impl BrokerConfig {
                 .number(),
             chronik_journal_snapshot_bytes: of("chronik.journal.snapshot.bytes").number(),
             chronik_journal_snapshot_entries: of("chronik.journal.snapshot.entries").number(),
+            chronik_max_open_segments: of("chronik.max.open.segments").number(),
+            chronik_disk_max_bytes: of("chronik.disk.max.bytes").amount(),
+            chronik_disk_min_free: of("chronik.disk.min.free").amount(),
             chronik_sync_filesystem: match of("chronik.sync.filesystem").text().as_str() {
                 "always" => SyncAll::Always,
                 "never" => SyncAll::Never,
@@ -337,6 +366,10 @@ pub struct LogConfig {
     pub timestamp_after_max_ms: i64,
     /// `compression.type`: a codec's name, or `producer` for what each producer chose.
     pub compression_type: String,
+    /// `compression.gzip.level`; -1 is the codec's own.
+    pub gzip_level: i32,
+    /// `compression.zstd.level`.
+    pub zstd_level: i32,
     /// `flush.messages`: 1 means that an acknowledgement waits for the disk.
     pub flush_messages: i64,
     /// `flush.ms`.
@@ -392,6 +425,8 @@ impl LogConfig {
             timestamp_before_max_ms: of("message.timestamp.before.max.ms").number(),
             timestamp_after_max_ms: of("message.timestamp.after.max.ms").number(),
             compression_type: of("compression.type").text(),
+            gzip_level: of("compression.gzip.level").number(),
+            zstd_level: of("compression.zstd.level").number(),
             flush_messages: of("flush.messages").number(),
             flush_ms: of("flush.ms").number(),
             retention_ms: of("retention.ms").number(),

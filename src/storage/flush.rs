@@ -115,6 +115,8 @@ impl Storage {
             log.checkpoints.rolled || log.checkpoints.tail_bytes >= CHECKPOINT_BYTES;
         let dir = mem::take(&mut log.dir_dirty).then(|| log.dir.clone());
         let has_producers = !log.producers.is_empty();
+        log.counted_bytes += size_bytes as u64;
+        self.budget.appended(size_bytes as u64);
         self.rounds.dirs.extend(dir);
         if due {
             self.flush(id);
@@ -137,6 +139,7 @@ impl Storage {
             self.checkpoint_longest();
         }
         self.trim_shelf();
+        self.keep_room(now);
     }
 
     /// The partition is in the next round, however relaxed its flush is.

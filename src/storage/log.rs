@@ -103,6 +103,8 @@ pub struct Log {
     pub(super) timed: bool,
     /// A file was created since the last round.
     pub(super) dir_dirty: bool,
+    /// What the budget has counted of it.
+    pub(super) counted_bytes: u64,
     pub(super) checkpoints: Checkpoints,
     /// Compacted before this offset.
     pub(super) cleaned: Option<i64>,
@@ -147,6 +149,7 @@ impl Log {
             queued: false,
             timed: false,
             dir_dirty: false,
+            counted_bytes: 0,
             cleaned: None,
             checkpoints: Checkpoints {
                 recovery_point: parts.recovery_point,
@@ -282,7 +285,7 @@ impl Log {
                 Verdict::Refused(code, why) => return Err(Refused::new(code, why)),
             }
         }
-        self.write(shelf, now, (batch.header, batch.payload), None, round)
+        self.write(shelf, now, (batch.header, &batch.payload), None, round)
     }
 
     /// Writes a batch at the log's end; `marker` is what it holds if it is a control batch.
@@ -395,7 +398,7 @@ impl Log {
         now: Now,
     ) -> Result<(), Refused> {
         let limits = RollLimits {
-            segment_bytes: u64::from(self.config.segment_bytes),
+            segment_bytes: u64::from(self.config.segment_bytes).min(shelf.roll_bytes),
             index_bytes: u64::from(self.config.segment_index_bytes),
             age_ms: self.config.segment_ms.saturating_sub(self.jitter_ms()),
             now_ms: now.wall_ms,
@@ -535,13 +538,25 @@ impl Log {
         }
     }
 
+    /// Bytes of the segment that begins at `base`, 0 if there is none.
+    pub(super) fn bytes_of(&self, base: i64) -> u64 {
+        let segment = &self.segments[self.slot_of(base)];
+        if segment.base() == base {
+            segment.len()
+        } else {
+            0
+        }
+    }
+
     /// Takes out the segments that lie before the log start and before the recovery point on disk: no reader may ask
-    /// for them, and no start looks for producers there. Answers where they begin, and the snapshots that go with them.
-    pub(super) fn take_unserved(&mut self) -> (Vec<i64>, Vec<i64>) {
+    /// for them, and no start looks for producers there. Answers where they begin and their bytes, and the snapshots
+    /// that go with them.
+    pub(super) fn take_unserved(&mut self) -> (Vec<(i64, u64)>, Vec<i64>) {
         let needed = self.log_start.min(self.checkpoints.durable_point);
         let ends = self.segments.iter().skip(1).map(Segment::base);
         let count = ends.take_while(|end| *end <= needed).count();
-        let gone: Vec<i64> = self.segments.drain(..count).map(|s| s.base()).collect();
+        let gone = self.segments.drain(..count);
+        let gone: Vec<(i64, u64)> = gone.map(|s| (s.base(), s.len())).collect();
         let (first, snapshots) = (self.segments[0].base(), &mut self.checkpoints.snapshots);
         let is_known_later = |offset: &i64| (first..=needed).contains(offset);
         if gone.is_empty() || !snapshots.iter().any(is_known_later) {
@@ -662,16 +677,18 @@ fn active(segments: &mut [Segment]) -> &mut Segment {
 /// What a producer is told of an append that failed. A full disk is an answer, and so is a file that could
 /// not be opened; a write that failed otherwise, or could not be taken back, is the end of the process.
 fn refuse(why: Unwritten) -> Refused {
+    const CODE: ErrorCode = ErrorCode::KAFKA_STORAGE_ERROR;
     match why {
-        Unwritten::Untouched(failure) => {
-            Refused::new(ErrorCode::KAFKA_STORAGE_ERROR, failure.to_string())
+        Unwritten::Untouched(failure) | Unwritten::CutBack(failure) if is_full(&failure) => {
+            Refused {
+                lacks_space: true,
+                ..Refused::new(CODE, "the disk is full")
+            }
         }
-        Unwritten::CutBack(failure) if is_full(&failure) => {
-            Refused::new(ErrorCode::KAFKA_STORAGE_ERROR, "the disk is full")
-        }
+        Unwritten::Untouched(failure) => Refused::new(CODE, failure.to_string()),
         Unwritten::CutBack(failure) | Unwritten::Torn(failure) => Refused {
             failure: Some(failure),
-            ..Refused::new(ErrorCode::KAFKA_STORAGE_ERROR, "the disk failed")
+            ..Refused::new(CODE, "the disk failed")
         },
     }
 }

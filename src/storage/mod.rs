@@ -43,6 +43,7 @@
 
 mod aborted;
 mod append;
+mod budget;
 mod checkpoint;
 mod cleaner;
 mod epochs;
@@ -56,6 +57,7 @@ mod read;
 mod recovery;
 mod removal;
 mod retention;
+mod room;
 mod scan;
 mod segment;
 mod shelf;
@@ -72,6 +74,7 @@ use crate::disk::lanes::Job;
 use crate::disk::{Disk, View};
 use crate::proto::Uuid;
 use crate::proto::error::ErrorCode;
+use budget::Budget;
 use removal::Leftover;
 use shelf::Shelf;
 use std::borrow::Cow;
@@ -143,6 +146,8 @@ pub struct Refused {
     pub record_errors: Vec<(i32, Option<String>)>,
     /// The disk failed in a way that cannot be answered: the process must stop.
     pub failure: Option<io::Error>,
+    /// There is no room for it; it would be taken if there were.
+    pub lacks_space: bool,
 }
 
 impl Refused {
@@ -163,6 +168,7 @@ impl From<ErrorCode> for Refused {
             message: None,
             record_errors: Vec::new(),
             failure: None,
+            lacks_space: false,
         }
     }
 }
@@ -294,7 +300,7 @@ enum Outcome {
     Checkpointed(flush::Checkpointed),
     Pointed(io::Result<()>),
     PutAway(removal::PutAway),
-    Removed(io::Result<()>),
+    Removed(Leftover, io::Result<()>),
     Cleaner(cleaner::Job),
 }
 
@@ -330,6 +336,7 @@ pub struct Storage {
     /// Directories of nobody's that have the name of a partition.
     strangers: BTreeSet<String>,
     removals: BTreeSet<(Mono, Leftover)>,
+    budget: Budget,
     cleaner: cleaner::Cleaner,
     jobs: Vec<Job<Done>>,
     signals: Vec<(PartitionId, usize)>,
@@ -362,6 +369,7 @@ impl Storage {
             left_names: BTreeMap::new(),
             strangers: BTreeSet::new(),
             removals: BTreeSet::new(),
+            budget: Budget::new(),
             cleaner: cleaner::Cleaner::default(),
             jobs: Vec::new(),
             signals: Vec::new(),
@@ -441,6 +449,7 @@ impl Storage {
         origin: Origin,
     ) -> Result<Appended, Refused> {
         let has_bounds = self.retention.may_judge(now);
+        self.check_room(id, records.len(), now)?;
         let (log, shelf, round) = self.writable(id)?;
         let batch = append::check(records, log.config(), (now, has_bounds))?;
         let appended = log.append(shelf, now, (&batch, origin), round)?;
@@ -572,6 +581,11 @@ impl Storage {
         std::mem::take(&mut self.jobs)
     }
 
+    /// How many segments stay open at once, as far as the rounds allow it.
+    pub fn set_max_open_segments(&mut self, count: usize) {
+        self.shelf.max_open = count;
+    }
+
     /// How long an idle producer is remembered from now on.
     pub fn set_producer_id_expiration(&mut self, producer_id_expiration_ms: i64) {
         self.producer_id_expiration_ms = producer_id_expiration_ms;
@@ -599,6 +613,8 @@ impl Storage {
     /// When it does not.
     pub fn check_invariants(&self) {
         self.logs().for_each(Log::check_invariants);
+        let bytes = self.logs().map(Log::size_bytes);
+        assert_eq!(bytes.sum::<u64>(), self.budget.log_bytes());
         let tails = self.logs().map(|log| log.checkpoints.tail_bytes);
         assert_eq!(tails.sum::<u64>(), self.points.tails.open_bytes);
         let loading = self.slots.values();

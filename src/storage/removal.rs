@@ -55,22 +55,24 @@ impl Storage {
         let Ok(log) = self.log_mut(id) else {
             return;
         };
-        let (bases, snapshots) = log.take_unserved();
+        let (gone, snapshots) = log.take_unserved();
         let waits = log.waits_for_checkpoint();
-        if !bases.is_empty() {
-            self.put_away(id, bases, snapshots);
+        if !gone.is_empty() {
+            self.put_away(id, gone, snapshots);
         }
         if waits {
             self.checkpoint(id);
         }
     }
 
-    fn put_away(&mut self, id: PartitionId, bases: Vec<i64>, snapshots: Vec<i64>) {
+    fn put_away(&mut self, id: PartitionId, gone: Vec<(i64, u64)>, snapshots: Vec<i64>) {
         let Ok(log) = self.log_mut(id) else {
             return;
         };
+        let bases: Vec<i64> = gone.iter().map(|(base, _)| *base).collect();
         log.removals_running += 1;
         let (disk, dir) = (Arc::clone(&log.disk), log.dir.clone());
+        self.count_leaving(id, &dir, &gone);
         self.jobs.push(Box::new(move || {
             let result = remove_snapshots(&*disk, &dir, &snapshots)
                 .and_then(|()| put_away(&*disk, &dir, &bases));
@@ -85,7 +87,12 @@ impl Storage {
             Err(_) => self.job_ended(done.id, now),
         }
         match done.result {
-            Ok(()) => self.unlink_later(done.id, &done.bases, now),
+            Ok(()) => {
+                self.unlink_later(done.id, &done.bases, now);
+                if self.budget.is_tight() {
+                    self.hurry_removals(now);
+                }
+            }
             Err(error) if is_sync_failure(&error) => return Err(error),
             Err(error) => log::warn!("deleted segments stay until the next start: {error}"),
         }
@@ -107,6 +114,16 @@ impl Storage {
         self.removals.extend(segments);
     }
 
+    /// Something has left the disk, or could not.
+    pub(super) fn removed(&mut self, what: &Leftover, result: io::Result<()>) -> io::Result<()> {
+        match result {
+            Err(error) if is_sync_failure(&error) => return Err(error),
+            Err(error) => log::warn!("what was deleted stays until the next start: {error}"),
+            Ok(()) => self.budget.left(what),
+        }
+        Ok(())
+    }
+
     /// Hands what is due to the work lane.
     pub(super) fn tick_removals(&mut self, now: Now) {
         while let Some((at, _)) = self.removals.first()
@@ -115,7 +132,8 @@ impl Storage {
         {
             let disk = Arc::clone(&self.disk);
             self.jobs.push(Box::new(move || {
-                Done(Outcome::Removed(leftover.remove(&*disk)))
+                let result = leftover.remove(&*disk);
+                Done(Outcome::Removed(leftover, result))
             }));
         }
     }

@@ -27,7 +27,7 @@ use super::segment::Segment;
 use super::{Done, Known, Outcome, PartitionId, Slot, State, Storage};
 use crate::clock::Now;
 use crate::config::LogConfig;
-use crate::disk::{self, Mode, is_sync_failure};
+use crate::disk::{self, Mode};
 use crate::proto::Uuid;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -260,11 +260,7 @@ impl Storage {
             Outcome::Pointed(result) => self.pointed(result, now),
             Outcome::Cleaner(done) => self.cleaner_done(done, now),
             Outcome::PutAway(done) => self.absorb_put_away(done, now),
-            Outcome::Removed(Err(error)) if !is_sync_failure(&error) => {
-                log::warn!("what was deleted stays until the next start: {error}");
-                Ok(())
-            }
-            Outcome::Removed(result) => result,
+            Outcome::Removed(what, result) => self.removed(&what, result),
         }
     }
 
@@ -291,6 +287,7 @@ impl Storage {
                 let mut log = Log::new(place, Arc::clone(&self.disk), config, parts);
                 log.cleaned = self.points.cleaned.get(&key).copied();
                 slot.state = State::Ready(Box::new(log));
+                self.recount(id);
                 self.after_load(id, now);
             }
             Err(Trouble::Damaged(why)) => {
@@ -398,6 +395,9 @@ impl Storage {
             State::Ready(log) => {
                 let tail_bytes = log.checkpoints.tail_bytes;
                 self.points.tails.open_bytes -= tail_bytes;
+                let away = self.root.join(names::deleted_dir(&slot.topic, id));
+                let away = Leftover::Directory(away);
+                self.budget.forgotten(&log.dir, log.counted_bytes, away);
                 usize::from(log.checkpoints.running) + log.removals_running
             }
             State::Damaged => 0,

@@ -11,8 +11,9 @@
 //! of its last message.
 //!
 //! Logs of our own hold batches of format 2 only: [`to_batch`] converts what Produce 0-2 brings, [`to_message_set`]
-//! what Fetch 0-3 asks for, and [`open_entry`] opens what an old Kafka left in a log. Both rewrite records, which costs memory and time, and are called by api/ and the cleaner
-//! only. Their rules are those of Kafka 3.9, the last release that converts.
+//! what Fetch 0-3 asks for, and [`open_entry`] opens what an old Kafka left in a log. Both rewrite records, which
+//! costs memory and time, and are called by api/ and the cleaner only. Their rules are those of Kafka 3.9, the last
+//! release that converts.
 
 mod down;
 mod entry;

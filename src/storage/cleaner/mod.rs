@@ -24,11 +24,12 @@
 //! * Readers keep the files and maps of old segments until they are done with them.
 //! * The checkpoint follows the names: one that a power cut took back makes the next pass do work again.
 //!
-//! One pass runs at a time, `log.cleaner.io.max.bytes.per.second` spaces its slices, and a log of which something cannot
-//! be read or written is left alone until the next start. Age (tombstones, lags) counts only while the clock is believed
-//! for it, as in `retention`: when in doubt, records stay.
+//! One pass runs at a time, `log.cleaner.io.max.bytes.per.second` spaces its slices, and a log of which something
+//! cannot be read or written is left alone until the next start. Age (tombstones, lags) counts only while the clock is
+//! believed for it, as in `retention`: when in doubt, records stay.
 
 mod entries;
+mod hash;
 mod offset_map;
 mod pass;
 mod plan;
@@ -197,6 +198,8 @@ impl Storage {
             .collect();
         found.sort_unstable();
         self.cleaner.queue = found.into_iter().map(|(_, id)| id).collect();
+        // Looked at often, so that a jump of the clock counts from when it happened.
+        self.retention.believed_ms(0, None, now);
         let backoff_ms = self.cleaner.config.map_or(1, |c| c.backoff_ms.max(1));
         self.cleaner.sweep_at = Some(now.mono.plus_ms(backoff_ms));
     }
@@ -309,7 +312,12 @@ impl Storage {
         let Ok(log) = self.log_mut(id) else {
             return false;
         };
+        let bytes = old.iter().map(|&base| (base, log.bytes_of(base)));
+        let leaving: Vec<(i64, u64)> = bytes.collect();
         let (dir, is_taken) = (log.dir.clone(), log.replace(new));
+        if is_taken {
+            self.count_leaving(id, &dir, &leaving);
+        }
         let disk = Arc::clone(&self.disk);
         self.push_job(move || match is_taken {
             true => {

@@ -16,9 +16,9 @@
 //!
 //! The names are those of Apache Kafka, and so is the meaning of every state, so that either finishes or undoes what
 //! the other has begun: a `.swap` counts only when no `.cleaned` at or before its offset is left (that is why the log
-//! is renamed first and why a swap is undone by renaming it back). Each step waits until the names of the one before are
-//! durable. Were the old segment unlinked or renamed earlier, a power cut could take both; were the log to get
-//! its name before the others lost theirs, old and new records would stand in one log.
+//! is renamed first and why a swap is undone by renaming it back). Each step waits until the names of the one before
+//! are durable. Were the old segment unlinked or renamed earlier, a power cut could take both; were the log to get its
+//! name before the others lost theirs, old and new records would stand in one log.
 
 use super::super::heads::{Buffer, Heads, Met};
 use super::super::names::{self, CLEANED, Kind, OF_SEGMENT, SWAP};

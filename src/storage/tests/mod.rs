@@ -1,5 +1,6 @@
 //! The room as a whole on a simulated disk: what is promised by an append, and what comes back after a cut.
 
+mod budget;
 mod compaction;
 mod expiring;
 mod faults;
@@ -48,6 +49,8 @@ fn config() -> LogConfig {
         retention_bytes: -1,
         convert_max_bytes: 1 << 20,
         compression_type: "producer".to_owned(),
+        gzip_level: -1,
+        zstd_level: 3,
     }
 }
 
