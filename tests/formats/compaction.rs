@@ -1,5 +1,5 @@
-//! Compaction beside Apache Kafka's: the same records are written to both brokers, both compact them, and both serve
-//! the same keys with the same values at the same offsets. Kafka's tool reads what chronikd has left on the disk.
+//! Compaction beside Apache Kafka: the same records are written to both brokers, both compact them, and both serve the
+//! same keys with the same values at the same offsets. Kafka's tool reads what chronikd has left on the disk.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

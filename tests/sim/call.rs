@@ -69,8 +69,8 @@ pub struct Author {
     pub sequence: i32,
 }
 
-/// A batch of `count` records, marked `first`, `first + 1`, ...; `filler` bytes in each. The mark is the key, too:
-/// where logs are compacted every record stays.
+/// A batch of `count` records, marked `first`, `first + 1`, ...; `filler` bytes in each. The mark is the key, too, so
+/// that every record stays where logs are compacted.
 pub fn batch(
     first: u64,
     count: usize,

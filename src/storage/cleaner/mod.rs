@@ -29,6 +29,7 @@
 //! believed for it, as in `retention`: when in doubt, records stay.
 
 mod entries;
+mod hash;
 mod offset_map;
 mod pass;
 mod plan;
@@ -197,6 +198,8 @@ impl Storage {
             .collect();
         found.sort_unstable();
         self.cleaner.queue = found.into_iter().map(|(_, id)| id).collect();
+        // Looked at often, so that a jump of the clock counts from when it happened.
+        self.retention.believed_ms(0, None, now);
         let backoff_ms = self.cleaner.config.map_or(1, |c| c.backoff_ms.max(1));
         self.cleaner.sweep_at = Some(now.mono.plus_ms(backoff_ms));
     }

@@ -5,26 +5,26 @@
 //! ```
 //!
 //! Keys themselves are not kept, as in Kafka: two keys of one hash would count as one. So that nobody can choose a key
-//! that takes another's place, the hash begins with a secret. Slots are probed one after the other; a table that is as
+//! that takes another's place, the hash has a secret. Slots are probed one after the other; a table that is as
 //! full as it may get takes no new key, and what is known of the others still moves. Pages that no key fell on take no
 //! memory.
 //!
 //! `until` says how far the table speaks for the log: every key of the dirty section before it is here.
 
-use std::hash::{DefaultHasher, Hasher};
+use super::hash;
 
 const SLOT_BYTES: u64 = 24;
 /// Below this a table could not hold the keys of one large batch in a few passes.
 const MIN_SLOTS: u64 = 64;
 
-/// How large a table may be, and what its hash begins with.
+/// How large a table may be, and the secret of its hash.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Size {
     /// `log.cleaner.dedupe.buffer.size`, in bytes.
     pub(super) bytes: u64,
     /// `log.cleaner.io.buffer.load.factor`: the part of the slots that is used.
     pub(super) load: f64,
-    /// What the hash begins with.
+    /// Nobody else's to know.
     pub(super) secret: u64,
 }
 
@@ -33,7 +33,7 @@ pub(super) struct OffsetMap {
     slots: Vec<[u64; 3]>,
     used: usize,
     limit: usize,
-    hashers: [DefaultHasher; 2],
+    secret: u64,
     until: i64,
 }
 
@@ -47,17 +47,11 @@ impl OffsetMap {
         };
         let wanted = ((keys as f64 / load) as u64).saturating_add(2);
         let slots = wanted.min(size.bytes / SLOT_BYTES).max(MIN_SLOTS);
-        let hasher = |number: u64| {
-            let mut hasher = DefaultHasher::new();
-            hasher.write_u64(size.secret);
-            hasher.write_u64(number);
-            hasher
-        };
         OffsetMap {
             slots: vec![[0; 3]; slots as usize],
             used: 0,
             limit: ((slots as f64 * load) as usize).max(1),
-            hashers: [hasher(0), hasher(1)],
+            secret: size.secret,
             until: from,
         }
     }
@@ -113,10 +107,7 @@ impl OffsetMap {
     }
 
     fn hash(&self, key: &[u8]) -> [u64; 2] {
-        self.hashers.clone().map(|mut hasher| {
-            hasher.write(key);
-            hasher.finish()
-        })
+        hash::of([self.secret, !self.secret], key)
     }
 }
 

@@ -289,7 +289,6 @@ fn names(disk: &SimDisk) -> Vec<String> {
 #[test]
 fn of_random_logs_the_last_record_of_every_key_stays_with_its_offset() {
     for seed in 0..60 {
-        println!("seed {seed}");
         let mut config = compacted();
         config.compaction.delete_retention_ms = [0, 3000, i64::MAX][seed as usize % 3];
         let mut room = room(seed, config);
