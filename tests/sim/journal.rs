@@ -5,6 +5,7 @@
 
 use crate::machine::ROOT;
 use chronikd::broker::Broker;
+use chronikd::broker::settings::ResourceType;
 use chronikd::disk::sim::SimDisk;
 use chronikd::disk::{Disk, Entry, Mode};
 use std::path::Path;
@@ -77,7 +78,7 @@ fn holds(disk: &SimDisk, path: &Path) -> (u64, u64) {
 }
 
 /// How many keys the journal has for what is true, without that of the producer ids: the last start, topics, groups
-/// that have had a generation, offsets, transactional ids whose transactions are over.
+/// that have had a generation, offsets, transactional ids whose transactions are over, what has settings.
 fn keys(broker: &Broker) -> u64 {
     let topics = broker.topics().iter().count();
     let groups = broker.groups().iter().map(|group| {
@@ -85,5 +86,7 @@ fn keys(broker: &Broker) -> u64 {
         usize::from(was_settled) + group.offsets.len()
     });
     let transactions = broker.transactions().iter().count();
-    1 + (topics + groups.sum::<usize>() + transactions) as u64
+    let settings = ResourceType::ALL.map(|kind| broker.kept_settings().names(kind).count());
+    let settings: usize = settings.iter().sum();
+    1 + (topics + groups.sum::<usize>() + transactions + settings) as u64
 }

@@ -5,6 +5,7 @@
 //! every turn, and at the moment in which a partition has been loaded, before anything is appended to it.
 
 use crate::call::Read;
+use crate::changes::Known;
 use crate::groups::Book;
 use crate::txns::History;
 use chronikd::broker::Broker;
@@ -61,12 +62,26 @@ pub struct Facet {
     /// Whether acknowledgements wait for the disk.
     pub durable: bool,
     partitions: Vec<Facts>,
+    /// As many as were ever asked for.
+    most_partitions: usize,
 }
 
 impl Facet {
     /// How many partitions it has.
     pub fn partition_count(&self) -> usize {
         self.partitions.len()
+    }
+
+    /// A life has begun: of the partitions that were asked for all may be there, and those that were promised are.
+    fn check_count(&mut self, count: usize) {
+        let range = self.partitions.len()..=self.most_partitions;
+        assert!(
+            range.contains(&count),
+            "{} has {count} partitions, not {range:?}",
+            self.name
+        );
+        self.partitions.resize(count, Facts::default());
+        self.most_partitions = count;
     }
 }
 
@@ -94,6 +109,8 @@ pub struct Ledger {
     pub stopping: bool,
     /// Errors of the disk are to be expected.
     pub faulty: bool,
+    /// What is known of settings.
+    pub settings: Known,
     /// What is known of groups.
     pub groups: Book,
     /// What is known of transactions.
@@ -118,6 +135,7 @@ impl Ledger {
             losses: 0,
             stopping: false,
             faulty: false,
+            settings: Known::default(),
             groups: Book::default(),
             txns: History::default(),
         }
@@ -232,6 +250,7 @@ impl Ledger {
             state: State::Exists,
             durable: topic.config.flush_messages <= 1,
             partitions: vec![facts; topic.partition_count as usize],
+            most_partitions: topic.partition_count as usize,
         };
         self.topics.insert(topic.id, facet);
     }
@@ -244,6 +263,25 @@ impl Ledger {
     /// Its deletion was acknowledged.
     pub fn deleted(&mut self, id: Uuid) {
         self.set_state(id, State::Gone);
+    }
+
+    /// Somebody asks for so many partitions.
+    pub fn growing(&mut self, id: Uuid, count: usize) {
+        let topic = self.topics.get_mut(&id).expect("a topic that is known");
+        topic.most_partitions = topic.most_partitions.max(count);
+    }
+
+    /// It was said to have so many.
+    pub fn grown(&mut self, id: Uuid, count: usize) {
+        let topic = self.topics.get_mut(&id).expect("a topic that is known");
+        let new = Facts {
+            loaded: true,
+            ..Facts::default()
+        };
+        assert!(count <= topic.most_partitions, "nobody asked for {count}");
+        topic
+            .partitions
+            .resize(topic.partitions.len().max(count), new);
     }
 
     fn set_state(&mut self, id: Uuid, state: State) {
@@ -269,6 +307,9 @@ impl Ledger {
                 (state, _) => state,
             };
             topic.state = state;
+            if let Some(there) = there {
+                topic.check_count(there.partition_count as usize);
+            }
             topic
                 .partitions
                 .iter_mut()
@@ -285,6 +326,7 @@ impl Ledger {
             }
         }
         self.asked.clear();
+        self.settings.opened(broker);
         let topics = &self.topics;
         self.groups.opened(broker, &|id| state_of(topics, id));
     }

@@ -13,7 +13,7 @@ use chronikd::broker::txns::Init;
 use chronikd::broker::wait::ConnId;
 use chronikd::broker::{Broker, OpenError, Seeds, Worked, home};
 use chronikd::clock::{Mono, Now};
-use chronikd::config::BrokerConfig;
+use chronikd::config::{BrokerConfig, Origin, Settings};
 use chronikd::disk::Disk;
 use chronikd::disk::sim::{SimDisk, SimLanes, Survives};
 use chronikd::net::exchange::{Fate, Part};
@@ -95,6 +95,15 @@ pub struct Machine {
     config: Arc<BrokerConfig>,
     cut: Option<u64>,
     running: Option<Running>,
+}
+
+/// The defaults, but for these.
+pub fn configured(pairs: &[(&str, i64)]) -> BrokerConfig {
+    let mut settings = Settings::default();
+    for (name, value) in pairs {
+        settings.set(name, &value.to_string(), Origin::CommandLine);
+    }
+    BrokerConfig::new(settings).expect("settings that may be")
 }
 
 impl Machine {

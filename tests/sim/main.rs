@@ -12,6 +12,7 @@
 //! | held against what is found | by |
 //! |---|---|
 //! | records: what was acknowledged or read stays where it is | `ledger` |
+//! | settings and added partitions: what was acknowledged or shown stands | `changes` |
 //! | one generation at a time, with one plan of which everybody has its part; what was promised of it comes back | `groups::book` |
 //! | nobody of an old generation is obeyed; nobody is told to go without a reason | `groups::member` |
 //! | transactions are whole or not there, and the last stable offset never goes back | `txns::history` |
@@ -32,6 +33,7 @@
 
 mod admin;
 mod call;
+mod changes;
 #[path = "../common/committed.rs"]
 mod committed;
 mod fetcher;

@@ -6,11 +6,12 @@
 //! everything, the whole log is audited, and a clean stop must be worth as much as any sync.
 
 use crate::admin::{Admin, FLAVOURS, Flavour};
+use crate::changes::Changer;
 use crate::fetcher::Fetcher;
 use crate::groups::Crowd;
 use crate::ledger::{End, Ledger};
 use crate::luck::Luck;
-use crate::machine::{Machine, Stopped};
+use crate::machine::{Machine, Stopped, configured};
 use crate::producer::{Kind, Producer};
 use crate::side::Side;
 use crate::txns::{self, Tally, Troupe};
@@ -38,6 +39,7 @@ pub struct World {
     machine: Machine,
     ledger: Ledger,
     admin: Admin,
+    changers: [Changer; 2],
     producers: Vec<Producer>,
     fetchers: Vec<Fetcher>,
     crowd: Option<Crowd>,
@@ -104,6 +106,7 @@ impl World {
             machine,
             ledger: Ledger::new(),
             admin: Admin::default(),
+            changers: [Changer::default(), Changer::onlooker()],
             producers,
             fetchers,
             crowd: None,
@@ -123,6 +126,7 @@ impl World {
 
     fn cut_off(&mut self) {
         self.admin.cut_off();
+        self.changers.iter_mut().for_each(Changer::cut_off);
         self.producers.iter_mut().for_each(Producer::cut_off);
         self.fetchers.iter_mut().for_each(Fetcher::cut_off);
         self.crowd.iter_mut().for_each(Crowd::cut_off);
@@ -255,6 +259,11 @@ impl World {
         if finishing || side.luck.once_in(4) {
             self.admin.step(&mut side, finishing);
         }
+        for changer in &mut self.changers {
+            if finishing || side.luck.once_in(6) {
+                changer.step(&mut side, finishing);
+            }
+        }
         if let Some(crowd) = &mut self.crowd {
             crowd.step(&mut side, finishing);
         }
@@ -351,6 +360,7 @@ impl World {
         };
         side.machine.broker().storage.loading() == 0
             && self.admin.is_idle()
+            && self.changers.iter().all(Changer::is_idle)
             && self.producers.iter().all(Producer::is_idle)
             && self
                 .fetchers
@@ -467,25 +477,40 @@ impl World {
 
 /// With groups, the time that a group waits for more members differs; and always, how often the journal is snapshotted.
 fn config(cast: Cast, seed: u64) -> BrokerConfig {
-    let mut config = BrokerConfig::default();
-    if cast == Cast::Groups {
-        config.group_initial_rebalance_delay_ms = [0, 0, 300, 3_000][seed as usize % 4];
-        config.offsets_retention_check_interval_ms = 10_000;
-    }
-    if cast == Cast::Transactions {
-        config.group_initial_rebalance_delay_ms = 0;
-        config.transaction_remove_expired_transaction_cleanup_interval_ms = 3_000;
-        if seed % 5 == 4 {
-            config.transactional_id_expiration_ms = 20_000;
+    let mut pairs = match cast {
+        Cast::Logs => vec![],
+        Cast::Groups => vec![
+            (
+                "group.initial.rebalance.delay.ms",
+                [0, 0, 300, 3_000][seed as usize % 4],
+            ),
+            ("offsets.retention.check.interval.ms", 10_000),
+        ],
+        Cast::Transactions => {
+            vec![(
+                "transaction.remove.expired.transaction.cleanup.interval.ms",
+                3_000,
+            )]
         }
+    };
+    if cast == Cast::Transactions && seed % 5 == 4 {
+        pairs.push(("transactional.id.expiration.ms", 20_000));
     }
     // Every transaction journals much, and every snapshot reads a whole file.
     let (entries, intervals_ms) = match cast {
         Cast::Transactions => ([8, 40, 200, 100_000], [5_000, 30_000]),
         Cast::Logs | Cast::Groups => ([2, 7, 30, 100_000], [900, 20_000]),
     };
-    config.chronik_journal_snapshot_entries = entries[(seed / 4) as usize % 4];
-    config.chronik_journal_snapshot_interval_ms = intervals_ms[(seed / 16) as usize % 2];
-    config.chronik_journal_snapshot_bytes = 1 << 20;
-    config
+    pairs.extend([
+        (
+            "chronik.journal.snapshot.entries",
+            entries[(seed / 4) as usize % 4],
+        ),
+        (
+            "chronik.journal.snapshot.interval.ms",
+            intervals_ms[(seed / 16) as usize % 2],
+        ),
+        ("chronik.journal.snapshot.bytes", 1 << 20),
+    ]);
+    configured(&pairs)
 }

@@ -3,6 +3,7 @@
 //! What is refused because the disk is full, or has failed, is tried again; from the third time on the disk is
 //! whole again, so a script comes to its end unless the broker stops.
 
+mod changes;
 mod groups;
 mod txns;
 

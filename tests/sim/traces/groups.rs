@@ -1,6 +1,6 @@
 //! Runs that have to do with groups. The journal is snapshotted every few records, so that its merges are cut as well.
 
-use super::{Trace, start, warm, with_two_topics};
+use super::{Trace, eager, start, warm, with_two_topics};
 use crate::machine::Stopped;
 use crate::script::{Script, Step};
 use chronikd::disk::sim::Survives;
@@ -65,14 +65,6 @@ pub const TRACES: &[Trace] = &[
 const fn snapshotted(trace: Trace) -> Trace {
     Trace {
         snapshot_entries: Some(3),
-        ..trace
-    }
-}
-
-/// With a snapshot of everything that is journaled.
-const fn eager(trace: Trace) -> Trace {
-    Trace {
-        snapshot_entries: Some(1),
         ..trace
     }
 }

@@ -3,14 +3,14 @@
 //! A trace has a past, which is not cut and ends with the broker off; then the broker is started, before the
 //! part that is cut or as the first thing in it.
 
+mod changes;
 mod groups;
 mod txns;
 
 use crate::admin::Flavour;
 use crate::ledger::End;
-use crate::machine::Stopped;
+use crate::machine::{Stopped, configured};
 use crate::script::{Script, Step};
-use chronikd::config::BrokerConfig;
 use chronikd::disk::sim::{Fault, Survives, Times};
 
 const DURABLE: Flavour = &[];
@@ -23,6 +23,7 @@ const RELAXED_ROLLS: Flavour = &[
     ("index.interval.bytes", "0"),
 ];
 
+const ENTRIES: &str = "chronik.journal.snapshot.entries";
 const CLEAN_STOP: &str = "a clean stop";
 
 /// A run to be cut.
@@ -62,10 +63,19 @@ const fn start(name: &'static str, past: fn(&mut Script) -> Step) -> Trace {
     }
 }
 
+/// With a snapshot of everything that is journaled.
+const fn eager(trace: Trace) -> Trace {
+    Trace {
+        snapshot_entries: Some(1),
+        ..trace
+    }
+}
+
 /// All of them, or those with a word in their names that the caller of the tests wants.
 pub fn all() -> impl Iterator<Item = &'static Trace> {
     let word = std::env::var("SIM_TRACE").unwrap_or_default();
-    let all = TRACES.iter().chain(groups::TRACES).chain(txns::TRACES);
+    let all = TRACES.iter().chain(changes::TRACES);
+    let all = all.chain(groups::TRACES).chain(txns::TRACES);
     all.filter(move |trace| trace.name.contains(&word))
 }
 
@@ -221,11 +231,8 @@ fn torn(s: &mut Script, seed: u64) -> Step {
 impl Trace {
     /// The past, once; every run starts from a copy.
     fn image(&self) -> Script {
-        let mut config = BrokerConfig::default();
-        if let Some(entries) = self.snapshot_entries {
-            config.chronik_journal_snapshot_entries = entries;
-        }
-        let mut image = Script::new(config);
+        let entries = self.snapshot_entries.map(|it| (ENTRIES, it as i64));
+        let mut image = Script::new(configured(entries.as_slice()));
         (self.past)(&mut image).expect("the past of a trace");
         image
     }

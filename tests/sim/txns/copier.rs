@@ -245,7 +245,7 @@ impl Copier {
             ApiKey::Fetch => follow::take(side, &reply.read(), &mut self.follows),
             ApiKey::OffsetFetch => self.take_offsets(side, reply),
             _ => {
-                if let Some(own) = self.member.take(side, reply) {
+                if let Some(own) = self.member.take(reply) {
                     (self.own, self.follows) = (own, Vec::new());
                 }
             }

@@ -6,7 +6,6 @@ use crate::call::Reply;
 use crate::side::Side;
 use chronikd::broker::wait::ConnId;
 use chronikd::clock::Mono;
-use chronikd::proto::ApiKey;
 use chronikd::proto::error::ErrorCode;
 use chronikd::proto::schema::heartbeat::{HeartbeatRequest, HeartbeatResponse};
 use chronikd::proto::schema::join_group::{
@@ -15,6 +14,7 @@ use chronikd::proto::schema::join_group::{
 use chronikd::proto::schema::sync_group::{
     SyncGroupRequest, SyncGroupRequestAssignment, SyncGroupResponse,
 };
+use chronikd::proto::{ApiKey, Uuid};
 use chronikd::storage::PartitionId;
 
 /// The group of all copiers.
@@ -118,10 +118,10 @@ impl Member {
     }
 
     fn sync(&self, side: &mut Side<'_>, line: ConnId, members: &[String]) {
-        let count = job::inputs(side).len();
-        let share = |place: usize| -> Vec<u8> {
-            let own = (0..count).filter(|index| index % members.len() == place);
-            own.map(|index| index as u8).collect()
+        let all = job::inputs(side);
+        let share = |place: usize| {
+            let own = all.iter().skip(place).step_by(members.len());
+            own.flat_map(to_bytes).collect()
         };
         let shares: Vec<Vec<u8>> = (0..members.len()).map(share).collect();
         let assignments =
@@ -155,16 +155,15 @@ impl Member {
     }
 
     /// Takes an answer in. Answers its partitions if it has been given some anew.
-    pub fn take(&mut self, side: &Side<'_>, reply: &Reply) -> Option<Vec<PartitionId>> {
+    pub fn take(&mut self, reply: &Reply) -> Option<Vec<PartitionId>> {
         match reply.api {
             ApiKey::JoinGroup => self.take_join(&reply.read()),
             ApiKey::SyncGroup => {
                 let response: SyncGroupResponse<'_> = reply.read();
                 if response.error_code == ErrorCode::NONE {
                     self.stage = Stage::Working;
-                    let all = job::inputs(side);
-                    let own = response.assignment.iter();
-                    return Some(own.map(|index| all[usize::from(*index)]).collect());
+                    let own = response.assignment.chunks_exact(PLACE_BYTES);
+                    return Some(own.map(from_bytes).collect());
                 }
                 self.take_error(response.error_code);
             }
@@ -199,5 +198,20 @@ impl Member {
             ErrorCode::UNKNOWN_MEMBER_ID | ErrorCode::FENCED_INSTANCE_ID => self.start_anew(),
             code => panic!("{} to {self:?}", code.0),
         }
+    }
+}
+
+/// A partition in an assignment: topics get more of them, so that an index would not do.
+const PLACE_BYTES: usize = 20;
+
+fn to_bytes(at: &PartitionId) -> Vec<u8> {
+    [&at.topic.0[..], &at.partition.to_be_bytes()].concat()
+}
+
+fn from_bytes(bytes: &[u8]) -> PartitionId {
+    let (topic, partition) = bytes.split_first_chunk().expect("a topic's id");
+    PartitionId {
+        topic: Uuid(*topic),
+        partition: i32::from_be_bytes(partition.try_into().expect("a number")),
     }
 }

@@ -43,6 +43,8 @@ pub struct Work {
     is_verified: bool,
     /// A partition that it had announced was deleted.
     shuns_extras: bool,
+    /// Something of it is with the broker, as far as the client was told.
+    has_begun: bool,
 }
 
 /// See the head of this file.
@@ -317,6 +319,7 @@ impl Client {
             has_group: false,
             is_verified: false,
             shuns_extras: false,
+            has_begun: false,
         });
         (self.may_have_landed, self.has_committed) = (false, false);
     }
@@ -384,7 +387,7 @@ impl Client {
             Ask::Verify(at, is_in) => assert!(is_in, "{at:?} was never added"),
             Ask::AddGroup(_) => self.working().has_group = true,
             Ask::Offset(_) => {
-                self.working().job.moved = None;
+                (self.working().job.moved, self.working().has_begun) = (None, true);
                 if self.is_employed && !self.is_steady && side.luck.once_in(3) {
                     self.pause = side.luck.between(20, 150);
                 }
@@ -396,6 +399,7 @@ impl Client {
                 let partition = &response.responses[0].partition_responses[0];
                 side.ledger.acked(at, partition.base_offset, first, count);
                 self.confirmed.insert(at);
+                self.working().has_begun = true;
             }
             Ask::End(commits) => {
                 let number = self.working().job.number;
