@@ -1,5 +1,7 @@
-//! The rows of a broker's life: start, crash, memory, size and idleness (P11 to P15), and with groups (G1, G2, G4).
+//! The rows of a broker's life: start, crash, memory, size and idleness (P11 to P15), with groups (G1, G2, G4),
+//! and of administration (A1 to A4).
 
+use crate::admin;
 use crate::bare::Mode;
 use crate::client::{Client, Shape};
 use crate::groups;
@@ -15,7 +17,7 @@ use std::time::{Duration, Instant};
 
 const PARTITIONS: usize = 1000;
 const CONNECTIONS: usize = 1000;
-const KIB: f64 = 1024.0;
+pub(crate) const KIB: f64 = 1024.0;
 const MIB: f64 = 1024.0 * 1024.0;
 const BATCHES_64K: Shape = Shape {
     records: 64,
@@ -75,6 +77,15 @@ const ROWS: &[Row] = &[
              ("anonymous memory of a committed offset", "B", Goal::None),
              ("heartbeat in the course of commits", "ms max", Goal::None),
              ("  the same with one snapshot after the other", "ms max", Goal::None)], groups::replay, Beside::Nobody, 1),
+    ("A1", &[("a topic of 1,000 partitions is created, durably", "ms", Goal::Below(100.0)),
+             ("  and deleted", "ms", Goal::Below(100.0))], admin::topic, Beside::Kafka, 5),
+    ("A2", &[("start with 10,000 partitions", "ms", Goal::Below(400.0)),
+             ("  until the last of them takes a record", "ms", Goal::None),
+             ("anonymous memory of each", "KiB", Goal::Below(3.0))], admin::partitions, Beside::Nobody, 3),
+    ("A3", &[("all settings of 1,000 topics", "ms", Goal::Below(100.0)),
+             ("  with synonyms and documentation", "ms", Goal::Below(100.0))], admin::configs, Beside::Kafka, 3),
+    ("A4", &[("a topic of 10,000 segments is deleted", "ms", Goal::None),
+             ("  somebody else's request meanwhile", "ms max", Goal::Below(20.0))], admin::deletion, Beside::Nobody, 1),
 ];
 
 impl Life<'_> {

@@ -7,6 +7,7 @@
 //! cargo bench -- P3 P7             only these rows
 //! ```
 
+mod admin;
 mod bare;
 mod client;
 mod conversation;

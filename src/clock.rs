@@ -56,20 +56,28 @@ const STEP_MS: i64 = 60_000;
 /// age.
 const STEADY_MS: i64 = 3_600_000;
 
+/// A clock that goes so far ahead at once is doubted for longer.
+const LEAP_MS: i64 = 30 * 86_400_000;
+
 /// For how long the wall clock has run in step with the monotonic one, at a plausible time. Whoever deletes by age asks
 /// this first: a clock that was set wrong for a moment, or has just been set right, deletes nothing.
 #[derive(Debug)]
 pub struct Steadiness {
     since: Mono,
     seen: Now,
+    /// When the wall clock has jumped last, and whether far ahead from a plausible time.
+    jumped: Option<(Mono, bool)>,
 }
 
 impl Steadiness {
     /// Nothing is known before this moment.
     #[must_use]
     pub fn from(now: Now) -> Steadiness {
-        let since = now.mono;
-        Steadiness { since, seen: now }
+        Steadiness {
+            since: now.mono,
+            seen: now,
+            jumped: None,
+        }
     }
 
     /// Looks at the clocks again: whether they have been in step for so long, an hour at most.
@@ -77,11 +85,37 @@ impl Steadiness {
         self.look(now) >= ms.min(STEADY_MS)
     }
 
+    /// Looks at the clocks again: whether the wall clock is believed by who deletes what is older than `ms` and was
+    /// written for the last time at `left_ms` before the process started, as the clock showed then. As
+    /// [`Steadiness::is_steady_for`], but for all of `ms` where the clock has gone more than 30 days ahead at once.
+    pub fn is_believed_for(&mut self, ms: i64, left_ms: Option<i64>, now: Now) -> bool {
+        let in_step_ms = self.look(now);
+        let began_ms = now.wall_ms.saturating_sub(in_step_ms);
+        let is_leap = |left: i64| left >= PLAUSIBLE_MS && began_ms.saturating_sub(left) > LEAP_MS;
+        let has_leapt = match self.jumped {
+            Some((_, far)) => far,
+            None => left_ms.is_some_and(is_leap),
+        };
+        let needed_ms = if has_leapt { ms } else { ms.min(STEADY_MS) };
+        now.wall_ms >= PLAUSIBLE_MS && in_step_ms >= needed_ms
+    }
+
+    /// Looks at the clocks again: whether they were seen out of step in the last hour.
+    pub fn has_jumped(&mut self, now: Now) -> bool {
+        self.look(now);
+        let since = |(at, _): (Mono, bool)| millis(now.mono.since_us(at));
+        self.jumped.is_some_and(|jump| since(jump) < STEADY_MS)
+    }
+
     /// Looks at the clocks again. Answers the milliseconds in step.
     fn look(&mut self, now: Now) -> i64 {
         let passed_ms = millis(now.mono.since_us(self.seen.mono));
         let wall_ms = now.wall_ms.saturating_sub(self.seen.wall_ms);
         let has_jumped = wall_ms.abs_diff(passed_ms) > STEP_MS.unsigned_abs();
+        if has_jumped {
+            let is_far = wall_ms.saturating_sub(passed_ms) > LEAP_MS;
+            self.jumped = Some((now.mono, is_far && self.seen.wall_ms >= PLAUSIBLE_MS));
+        }
         if has_jumped || now.wall_ms < PLAUSIBLE_MS {
             self.since = now.mono;
         }
@@ -190,6 +224,42 @@ mod tests {
             "more"
         );
         assert_eq!(steadiness.look(at(40_000, i64::MAX)), 0);
+    }
+
+    #[test]
+    fn a_clock_that_leaps_a_year_ahead_is_doubted_for_all_of_the_time_in_question() {
+        let hour = STEADY_MS;
+        let at = |hours: i64, wall_ms: i64| Now {
+            mono: Mono(0).plus_ms(hours * hour),
+            wall_ms: wall_ms + hours * hour,
+        };
+        let (today, year) = (PLAUSIBLE_MS + 1000 * LEAP_MS, 13 * LEAP_MS);
+        let believed = |steadiness: &mut Steadiness, left, now| {
+            steadiness.is_believed_for(24 * hour, left, now)
+        };
+        let mut clock = Steadiness::from(at(0, today));
+        assert!(!believed(&mut clock, None, at(0, today)) && !clock.has_jumped(at(0, today)));
+        assert!(believed(&mut clock, Some(today - LEAP_MS), at(1, today)));
+        let long_ago = Some(today - year);
+        assert!(!believed(&mut clock, long_ago, at(23, today)));
+        assert!(believed(&mut clock, long_ago, at(24, today)));
+        assert!(
+            believed(&mut clock, Some(0), at(24, today)),
+            "that was no time"
+        );
+        let ahead = today + year;
+        assert!(!believed(&mut clock, None, at(25, ahead)) && clock.has_jumped(at(25, ahead)));
+        assert!(!believed(&mut clock, None, at(48, ahead)) && !clock.has_jumped(at(48, ahead)));
+        assert!(believed(&mut clock, None, at(49, ahead)));
+        assert!(!believed(&mut clock, None, at(50, today)));
+        assert!(believed(&mut clock, None, at(51, today)), "back is an hour");
+        let mut unset = Steadiness::from(at(0, 0));
+        assert!(!unset.is_believed_for(0, None, at(0, 0)));
+        assert!(!believed(&mut unset, None, at(1, today)));
+        assert!(
+            believed(&mut unset, None, at(2, today)),
+            "it knew nothing before"
+        );
     }
 
     #[test]

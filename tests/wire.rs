@@ -70,6 +70,7 @@ messages! {
     ApiVersions: api_versions ApiVersionsRequest ApiVersionsResponse;
     CreateTopics: create_topics CreateTopicsRequest CreateTopicsResponse;
     DeleteTopics: delete_topics DeleteTopicsRequest DeleteTopicsResponse;
+    DeleteRecords: delete_records DeleteRecordsRequest DeleteRecordsResponse;
     InitProducerId: init_producer_id InitProducerIdRequest InitProducerIdResponse;
     OffsetForLeaderEpoch: offset_for_leader_epoch OffsetForLeaderEpochRequest OffsetForLeaderEpochResponse;
     AddPartitionsToTxn: add_partitions_to_txn AddPartitionsToTxnRequest AddPartitionsToTxnResponse;

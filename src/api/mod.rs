@@ -14,6 +14,7 @@ mod codes;
 mod create_partitions;
 mod create_topics;
 mod delete_groups;
+mod delete_records;
 mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
@@ -277,6 +278,7 @@ fn dispatch(
         ApiKey::ApiVersions => to!(api_versions::handle),
         ApiKey::CreateTopics => to!(create_topics::handle),
         ApiKey::DeleteTopics => to!(delete_topics::handle),
+        ApiKey::DeleteRecords => to!(delete_records::handle),
         ApiKey::InitProducerId => to!(init_producer_id::handle),
         ApiKey::OffsetForLeaderEpoch => to!(offset_for_leader_epoch::handle),
         ApiKey::AddPartitionsToTxn => to!(add_partitions_to_txn::handle),

@@ -13,6 +13,7 @@
 pub mod facts;
 pub mod features;
 pub mod fetch_sessions;
+mod full_disk;
 mod group_coordinator;
 pub mod groups;
 pub mod home;
@@ -32,12 +33,14 @@ pub mod wait;
 
 use crate::clock::{Mono, Now, Rate, Steadiness};
 use crate::config::{BrokerConfig, LogConfig};
+use crate::disk::is_full;
 use crate::disk::lanes::{Completion, Job, Round};
 use crate::journal::{self, Journal};
 use crate::proto::Uuid;
 use crate::proto::error::ErrorCode;
 use crate::storage::{self, Appended, Log, Origin, PartitionId, Refused, Storage, Unavailable};
 use fetch_sessions::FetchSessions;
+use full_disk::FullDisk;
 pub use groups::Fact;
 use identity::Identity;
 use loggers::Loggers;
@@ -91,12 +94,13 @@ pub struct Broker {
     failure: Option<Fatal>,
     complaints: Rate,
     refused_appends: RefusedAppends,
+    full_disk: FullDisk,
     loggers: Loggers,
     /// Settings or levels of loggers have changed, and nobody has taken notice.
     has_news: bool,
 }
 
-/// Appends that a disk did not take, since the start.
+/// Appends that a damaged partition did not take, since the start.
 #[derive(Debug)]
 struct RefusedAppends {
     count: u64,
@@ -294,6 +298,20 @@ impl Broker {
         round
     }
 
+    /// Has logs begin later: what lies before each offset, none of which is beyond its high watermark, is deleted.
+    /// Answers the round that makes it so; until then everything is there.
+    ///
+    /// # Errors
+    /// 56 where the disk does not take it; then nothing will be deleted.
+    pub fn delete_records(&mut self, wanted: &[(PartitionId, i64)]) -> Result<u64, ErrorCode> {
+        self.storage.raise_starts(wanted).map_err(|error| {
+            if !is_full(&error) {
+                self.fail(error);
+            }
+            ErrorCode::KAFKA_STORAGE_ERROR
+        })
+    }
+
     /// A producer id that nobody has had, and the round that the answer has to wait for.
     pub fn new_producer_id(&mut self) -> (i64, u64) {
         let id = self.fresh_producer_id();
@@ -378,7 +396,9 @@ impl Broker {
                 self.storage.absorb(done, now).map_err(Fatal)
             }
             Completion::Worked(Worked::Journal(done)) => {
-                self.journal.absorb(done, now.mono).map_err(Fatal)
+                self.journal.absorb(done, now.mono).map_err(Fatal)?;
+                self.note_short_journal(now.mono);
+                Ok(())
             }
         }
     }
@@ -407,6 +427,7 @@ impl Broker {
     /// Fires what is due, and carries a clean stop on.
     pub fn tick(&mut self, now: Now) {
         self.storage.tick(now);
+        self.tick_full_disk(now);
         if self.groups_work() {
             self.tick_groups(now);
         }
@@ -426,6 +447,7 @@ impl Broker {
         let rooms = [
             self.storage.next_deadline(),
             self.journal.next_deadline(),
+            self.full_disk.next_deadline(),
             self.next_group_deadline().filter(|_| self.groups_work()),
             self.next_transaction_deadline(),
         ];
@@ -465,13 +487,75 @@ impl Broker {
         now: Now,
     ) -> Result<Appended, Refused> {
         let appended = self.storage.append(at, now, records, origin);
-        appended.map_err(|mut refused| {
-            let has_failed = self.take_failure(&mut refused);
-            if !has_failed && refused.code == ErrorCode::KAFKA_STORAGE_ERROR {
-                self.note_refused_append(now.mono, at, &refused);
+        match appended {
+            Ok(appended) => {
+                self.full_disk.taken(records.len());
+                Ok(appended)
             }
-            refused
-        })
+            Err(mut refused) => {
+                let has_failed = self.take_failure(&mut refused);
+                if refused.lacks_space {
+                    self.note_full_disk(now, at, (records.len(), &refused));
+                } else if !has_failed && refused.code == ErrorCode::KAFKA_STORAGE_ERROR {
+                    self.note_refused_append(now.mono, at, &refused);
+                }
+                Err(refused)
+            }
+        }
+    }
+
+    /// Notes that there was no room for an append. What has been deleted and was to stay on the disk for a while goes
+    /// at once.
+    fn note_full_disk(&mut self, now: Now, at: PartitionId, (bytes, refused): (usize, &Refused)) {
+        self.storage.hurry_removals(now);
+        let free_bytes = self.free_bytes();
+        if self.full_disk.refused(now.mono, bytes, free_bytes) {
+            let place = self.place(at);
+            let why = refused.message.as_deref().unwrap_or_default();
+            log::warn!(
+                "{why}: records are refused until there is room, the first for {place}; free_bytes={free_bytes}"
+            );
+        }
+    }
+
+    /// Notes that the journal has no room for its next files.
+    fn note_short_journal(&mut self, now: Mono) {
+        if !self.journal.is_short() {
+            return;
+        }
+        let free_bytes = self.free_bytes();
+        if self.full_disk.lacks(now, 0, free_bytes) {
+            log::warn!(
+                "the disk is full: the journal has no room for its next files; free_bytes={free_bytes}"
+            );
+        }
+    }
+
+    /// Says it when there is room again, for which whatever is deleted meanwhile leaves at once. A journal that was
+    /// short must have found some.
+    fn tick_full_disk(&mut self, now: Now) {
+        if !self.full_disk.is_due(now.mono) {
+            return;
+        }
+        self.storage.hurry_removals(now);
+        let now = now.mono;
+        self.note_short_journal(now);
+        if self.journal.is_short() {
+            self.journal.may_grow(0);
+        }
+        let free_bytes = self.free_bytes();
+        if let Some(spell) = self.full_disk.end(now, free_bytes) {
+            log::info!(
+                "the disk has room again: records are taken; refused={} seconds={} free_bytes={free_bytes}",
+                spell.refused_count,
+                spell.seconds(now)
+            );
+        }
+    }
+
+    /// What the file system says it has room for; 0 where it says nothing.
+    fn free_bytes(&self) -> u64 {
+        self.storage.space().map_or(0, |space| space.free_bytes)
     }
 
     /// What the disk failed at for good ends the process. Says whether it has.
@@ -482,8 +566,8 @@ impl Broker {
         has_failed
     }
 
-    /// Notes that the disk did not take what a client wanted to append. Producers try again and again without a word
-    /// to anybody, so that this is the one place where it is seen: one line a minute, and a count in the report.
+    /// Notes that a partition did not take what a client wanted to append for another reason than want of space: one
+    /// line a minute, and a count in the report.
     fn note_refused_append(&mut self, now: Mono, at: PartitionId, refusal: &Refused) {
         self.refused_appends.count += 1;
         if let Some(left_out) = self.refused_appends.told.admit(now) {
@@ -613,7 +697,7 @@ impl Broker {
             self.storage.loading(),
             self.leader_epoch(),
             self.rounds.synced,
-            self.refused_appends.count,
+            self.refused_appends.count + self.full_disk.refused_count(),
             journal.bytes,
             journal.entries,
             journal.snapshot_bytes,

@@ -163,12 +163,22 @@ impl Broker {
         self.config = Arc::clone(&self.state.config);
         let expiration_ms = self.config.producer_id_expiration_ms;
         self.storage.set_producer_id_expiration(expiration_ms);
+        self.limit_disk();
         for topic in self.state.topics.iter() {
             for at in topic.partitions() {
                 self.storage.set_config(at, &topic.config);
             }
         }
         self.has_news = true;
+    }
+
+    /// Has the storage obey the limits of the disk that hold now.
+    pub(super) fn limit_disk(&mut self) {
+        let (max, min_free) = (
+            self.config.chronik_disk_max_bytes,
+            self.config.chronik_disk_min_free,
+        );
+        self.storage.set_disk_limits(max, min_free);
     }
 
     /// Whether settings or levels of loggers have changed since the last call, for those outside who obey them.

@@ -9,6 +9,7 @@
 //!    one is loaded, requests for it wait, and metadata is answered all the same. Transactions wait for all of them.
 
 use super::fetch_sessions::FetchSessions;
+use super::full_disk::FullDisk;
 use super::home;
 use super::identity::Identity;
 use super::loggers::Loggers;
@@ -103,12 +104,13 @@ impl Broker {
         state.opened = next_start(state.opened, journal.was_clean());
         state.reconfigure();
         let config = Arc::clone(&state.config);
-        let storage = Storage::new(
+        let mut storage = Storage::new(
             Arc::clone(&disk),
             root.to_owned(),
             state.opened.leader_epoch,
             config.producer_id_expiration_ms,
         );
+        storage.set_retention_check_interval(config.log_retention_check_interval_ms);
         let slots = config.max_incremental_fetch_session_cache_slots;
         let mut broker = Broker {
             fetch_sessions: FetchSessions::new(slots, FETCH_SESSION_EVICTION_MS, seeds.ids),
@@ -128,9 +130,13 @@ impl Broker {
             failure: None,
             complaints: Rate::per_minute(COMPLAINTS_A_MINUTE),
             refused_appends: RefusedAppends::default(),
+            full_disk: FullDisk::default(),
             loggers: Loggers::default(),
             has_news: true,
         };
+        let max_open = broker.config.chronik_max_open_segments;
+        broker.storage.set_max_open_segments(max_open);
+        broker.limit_disk();
         broker
             .begin(&disk, root, is_new, now)
             .and_then(|()| broker.load(&deleted, now))

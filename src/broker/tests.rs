@@ -1,4 +1,5 @@
-//! The broker on a full disk: whatever a request asks for is taken in, however much of the journal it needs.
+//! A broker without sockets on a simulated disk, for the tests of this room; and such a broker on a full disk:
+//! whatever a request asks for is taken in, however much of the journal it needs.
 
 use super::groups::offsets::Committed;
 use super::{Broker, Seeds, Worked};
@@ -13,24 +14,29 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-const ROOT: &str = "/data";
-const NOW: Now = Now {
+pub(super) const ROOT: &str = "/data";
+pub(super) const NOW: Now = Now {
     mono: Mono(0),
     wall_ms: 1_700_000_000_000,
 };
-const SEEDS: Seeds = Seeds { ids: 7, salt: 8 };
+pub(super) const SEEDS: Seeds = Seeds { ids: 7, salt: 8 };
 const TOPIC: Uuid = Uuid([1; 16]);
 const GROUPS: usize = 300;
 const PARTITIONS: i32 = 100;
 
-struct Life {
-    disk: SimDisk,
-    broker: Broker,
+/// A broker and its lanes, which work when the test lets them.
+pub(super) struct Life {
+    pub(super) disk: SimDisk,
+    pub(super) broker: Broker,
     lanes: Inline<Worked>,
 }
 
 impl Life {
-    fn start(disk: SimDisk) -> Life {
+    pub(super) fn new() -> Life {
+        Life::start(SimDisk::new(1, Path::new(ROOT)))
+    }
+
+    pub(super) fn start(disk: SimDisk) -> Life {
         let config = Arc::new(BrokerConfig::default());
         let shared = Arc::new(disk.clone());
         let root = Path::new(ROOT);
@@ -44,16 +50,16 @@ impl Life {
     }
 
     /// Ends without a clean stop and starts again.
-    fn restart(self) -> Life {
+    pub(super) fn restart(self) -> Life {
         self.disk.kill();
         Life::start(self.disk)
     }
 
     /// Turns without requests, until there is nothing more to do. Answers the rounds that were started.
-    fn run(&mut self) -> Vec<u64> {
+    pub(super) fn run(&mut self, now: Now) -> Vec<u64> {
         let mut rounds = Vec::new();
         loop {
-            self.broker.tick(NOW);
+            self.broker.tick(now);
             let jobs = self.broker.take_jobs();
             let round = self.broker.start_round().expect("the disk is only full");
             if jobs.is_empty() && round.is_none() {
@@ -64,10 +70,9 @@ impl Life {
             round.into_iter().for_each(|round| self.lanes.sync(round));
             for done in self.lanes.completed() {
                 self.broker
-                    .absorb(NOW, done)
+                    .absorb(now, done)
                     .expect("the disk is only full");
             }
-            self.broker.check_invariants();
         }
     }
 
@@ -89,19 +94,20 @@ impl Life {
             self.broker
                 .commit_offsets(&format!("group-{group:04}"), all.collect());
         }
-        self.run();
+        self.run(NOW);
         assert_eq!(self.offset_count(), GROUPS * PARTITIONS as usize);
     }
 
     fn offset_count(&self) -> usize {
+        self.broker.check_invariants();
         self.broker.state.groups.offsets_where(|_| true).len()
     }
 }
 
 #[test]
 fn a_topic_with_thirty_thousand_offsets_can_be_deleted_on_a_full_disk() {
-    let mut life = Life::start(SimDisk::new(1, Path::new(ROOT)));
-    life.run();
+    let mut life = Life::new();
+    life.run(NOW);
     let created = life
         .broker
         .create_topic(TOPIC, "t", PARTITIONS, BTreeMap::new(), NOW);
@@ -109,7 +115,7 @@ fn a_topic_with_thirty_thousand_offsets_can_be_deleted_on_a_full_disk() {
     life.commit_offsets(TOPIC);
     life.disk.set_capacity(Some(0));
     let round = life.broker.delete_topic(TOPIC);
-    let rounds = life.run();
+    let rounds = life.run(NOW);
     let parts = rounds.iter().filter(|&&number| number == round).count();
     assert!(parts > 1, "{rounds:?}");
     assert!(life.broker.synced_round() >= round);
@@ -120,8 +126,8 @@ fn a_topic_with_thirty_thousand_offsets_can_be_deleted_on_a_full_disk() {
 
 #[test]
 fn thirty_thousand_offsets_of_no_topic_do_not_keep_a_start_on_a_full_disk() {
-    let mut life = Life::start(SimDisk::new(1, Path::new(ROOT)));
-    life.run();
+    let mut life = Life::new();
+    life.run(NOW);
     life.commit_offsets(TOPIC);
     life.disk.set_capacity(Some(0));
     let life = life.restart();

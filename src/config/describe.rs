@@ -66,6 +66,13 @@ pub struct Described {
     pub about: Option<&'static str>,
 }
 
+/// Settings that Kafka has no default of and lists only where they are set.
+const SHOWN_WHEN_SET: [&str; 3] = [
+    "follower.replication.throttled.rate",
+    "leader.replication.throttled.rate",
+    "replica.alter.log.dirs.io.max.bytes.per.second",
+];
+
 /// Which keys are asked for.
 pub(crate) type Wanted<'w> = &'w dyn Fn(&str) -> bool;
 
@@ -73,7 +80,11 @@ pub(crate) type Wanted<'w> = &'w dyn Fn(&str) -> bool;
 #[must_use]
 pub fn describe_broker(config: &BrokerConfig, wanted: Wanted<'_>) -> Vec<Described> {
     let settings = &config.settings;
-    let known = broker_keys().filter(|key| wanted(key.name));
+    let is_shown =
+        |key: &&Key| !SHOWN_WHEN_SET.contains(&key.name) || settings.source(key.name).is_some();
+    let known = broker_keys()
+        .filter(|key| wanted(key.name))
+        .filter(is_shown);
     let known = known.map(|key| {
         let value = settings.value(key.name).map(|value| value.to_string());
         let synonyms = synonyms(settings, key);

@@ -44,7 +44,7 @@ pub use topic::{
     find as find_topic_key,
 };
 pub use values::{Kind, Value};
-pub use views::{BrokerConfig, LogConfig, SyncAll, TimestampType};
+pub use views::{Amount, BrokerConfig, LogConfig, SyncAll, TimestampType};
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;

@@ -298,14 +298,14 @@ mod tests {
     #[test]
     fn errors_come_before_what_is_only_to_know() {
         let mut settings = Settings::default();
-        settings.set("log.retention.ms", "1", Origin::CommandLine);
+        settings.set("ssl.key.password", "1", Origin::CommandLine);
         settings.set("num.partitions", "0", Origin::CommandLine);
         assert_eq!(
             texts(&settings),
             [
                 "command line: Invalid value 0 for configuration num.partitions: \
                  Value must be at least 1",
-                "command line: log.retention.ms: accepted, but not obeyed yet",
+                "command line: ssl.key.password: accepted, but not obeyed yet",
             ]
         );
     }

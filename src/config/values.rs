@@ -1,5 +1,6 @@
 //! From the text of a setting to its value, with the sentences that Kafka's `ConfigDef` answers.
 
+use super::Amount;
 use std::fmt;
 
 /// The type of a setting together with its legal values. Ranges include both ends.
@@ -33,6 +34,8 @@ pub enum Kind {
     Class,
     /// Bytes, of our own keys only: `1048576`, `1024kb`, `1mb` and `1gb` are legal.
     Size(i64, i64),
+    /// The same, or a part of the file system, as `80%`; of our own keys only.
+    Share,
 }
 
 /// A value of some kind.
@@ -42,6 +45,8 @@ pub enum Value {
     Boolean(bool),
     /// Of every whole number, sizes included.
     Number(i64),
+    /// Of a Share: hundredths of the file system.
+    Percent(i64),
     /// Of a Double.
     Real(f64),
     /// Of texts, words, passwords and classes.
@@ -77,7 +82,7 @@ impl Kind {
     pub fn number(&self) -> i8 {
         match self {
             Kind::Boolean => 1,
-            Kind::Text | Kind::OneOf(_) => 2,
+            Kind::Text | Kind::OneOf(_) | Kind::Share => 2,
             Kind::Int(..) | Kind::IntOr(..) => 3,
             Kind::Short(..) => 4,
             Kind::Long(..) | Kind::Size(..) => 5,
@@ -104,6 +109,7 @@ impl Kind {
             }
             Kind::Long(..) => whole(text, "LONG", i64::MIN, i64::MAX),
             Kind::Size(..) => size(text),
+            Kind::Share => share(text),
             Kind::Double(..) => match text.trim_end_matches(['d', 'D', 'f', 'F']).parse() {
                 Ok(real) => Ok(Value::Real(real)),
                 Err(_) => Err(Fault::Value("Not a number of type DOUBLE".into())),
@@ -193,6 +199,19 @@ fn size(text: &str) -> Result<Value, Fault> {
     }
 }
 
+/// A number of bytes as [`size`] reads it, or hundredths of the file system.
+fn share(text: &str) -> Result<Value, Fault> {
+    let percent = text.strip_suffix('%').map(|digits| digits.trim().parse());
+    match (percent, size(text)) {
+        (Some(Ok(percent)), _) if (0..=100).contains(&percent) => Ok(Value::Percent(percent)),
+        (None, Ok(Value::Number(bytes))) if bytes >= 0 => Ok(Value::Number(bytes)),
+        _ => Err(Fault::Value(
+            "Expected a number of bytes, such as 1048576, 512mb or 10gb, or a part of the file system, such as 80%"
+                .into(),
+        )),
+    }
+}
+
 /// Splits at commas. As in Kafka, a repeated word counts once and an empty one is refused.
 fn list(text: &str) -> Result<Value, Fault> {
     let mut words: Vec<String> = Vec::new();
@@ -248,6 +267,13 @@ impl Value {
         number.expect("the row's range fits the view's field")
     }
 
+    pub(super) fn amount(self) -> Amount {
+        match self {
+            Value::Percent(percent) => Amount::Percent(Value::Number(percent).number()),
+            bytes => Amount::Bytes(bytes.number()),
+        }
+    }
+
     pub(super) fn flag(self) -> bool {
         self == Value::Boolean(true)
     }
@@ -273,6 +299,7 @@ impl fmt::Display for Value {
         match self {
             Value::Boolean(value) => value.fmt(f),
             Value::Number(value) => value.fmt(f),
+            Value::Percent(value) => write!(f, "{value}%"),
             // Java turns to powers of ten at 10^7 and below 10^-3.
             Value::Real(value) if *value != 0.0 && !(1e-3..1e7).contains(&value.abs()) => {
                 let text = format!("{value:E}");
@@ -371,6 +398,23 @@ mod tests {
         assert_eq!(size.parse("k", "7"), Ok(Value::Number(7)));
         assert!(fault(size, "9999999999999gb").contains("number of bytes"));
         assert!(fault(size, "mb").contains("number of bytes"));
+    }
+
+    #[test]
+    fn a_share_is_a_size_or_a_part_of_the_file_system() {
+        let share = |text| Kind::Share.parse("k", text);
+        assert_eq!(share("64mb"), Ok(Value::Number(64 << 20)));
+        assert_eq!(share(" 80 %"), Ok(Value::Percent(80)));
+        assert_eq!(
+            share("100%").map(|value| value.to_string()),
+            Ok("100%".into())
+        );
+        for wrong in ["-1", "101%", "-1%", "%", "half", "1.5%"] {
+            assert!(fault(Kind::Share, wrong).contains("such as 80%"), "{wrong}");
+        }
+        assert_eq!(Amount::Percent(80).of(Some(1000)), Some(800));
+        assert_eq!(Amount::Percent(80).of(None), None);
+        assert_eq!(Amount::Bytes(7).of(None), Some(7));
     }
 
     #[test]

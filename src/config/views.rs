@@ -45,6 +45,8 @@ pub struct BrokerConfig {
     pub offsets_retention_minutes: i32,
     /// `offsets.retention.check.interval.ms`.
     pub offsets_retention_check_interval_ms: i64,
+    /// `log.retention.check.interval.ms`: how often old segments are looked for.
+    pub log_retention_check_interval_ms: i64,
     /// `message.max.bytes`: also what a group's members and assignments may take together.
     pub message_max_bytes: usize,
     /// `group.initial.rebalance.delay.ms`; below zero counts as zero.
@@ -85,10 +87,36 @@ pub struct BrokerConfig {
     pub chronik_journal_snapshot_bytes: u64,
     /// `chronik.journal.snapshot.entries`.
     pub chronik_journal_snapshot_entries: u64,
+    /// `chronik.max.open.segments`.
+    pub chronik_max_open_segments: usize,
+    /// `chronik.disk.max.bytes`; 0 is without a limit.
+    pub chronik_disk_max_bytes: Amount,
+    /// `chronik.disk.min.free`.
+    pub chronik_disk_min_free: Amount,
     /// `chronik.sync.filesystem`.
     pub chronik_sync_filesystem: SyncAll,
     /// What all this was read from, and what topics fall back to.
     pub settings: Settings,
+}
+
+/// Bytes, or a part of a file system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Amount {
+    /// So many bytes.
+    Bytes(u64),
+    /// So many hundredths of the file system, used ones too.
+    Percent(u64),
+}
+
+impl Amount {
+    /// The bytes, on a file system that has so many, if that is known.
+    #[must_use]
+    pub fn of(self, total_bytes: Option<u64>) -> Option<u64> {
+        match self {
+            Amount::Bytes(bytes) => Some(bytes),
+            Amount::Percent(percent) => total_bytes.map(|total| total / 100 * percent),
+        }
+    }
 }
 
 /// Whether a sync round may sync the whole file system instead of many files.
@@ -185,6 +213,7 @@ impl BrokerConfig {
             offset_metadata_max_bytes: of("offset.metadata.max.bytes").number(),
             offsets_retention_minutes: of("offsets.retention.minutes").number(),
             offsets_retention_check_interval_ms: of("offsets.retention.check.interval.ms").number(),
+            log_retention_check_interval_ms: of("log.retention.check.interval.ms").number(),
             message_max_bytes: of("message.max.bytes").number(),
             group_initial_rebalance_delay_ms: of("group.initial.rebalance.delay.ms").number(),
             group_min_session_timeout_ms: of("group.min.session.timeout.ms").number(),
@@ -210,6 +239,9 @@ impl BrokerConfig {
                 .number(),
             chronik_journal_snapshot_bytes: of("chronik.journal.snapshot.bytes").number(),
             chronik_journal_snapshot_entries: of("chronik.journal.snapshot.entries").number(),
+            chronik_max_open_segments: of("chronik.max.open.segments").number(),
+            chronik_disk_max_bytes: of("chronik.disk.max.bytes").amount(),
+            chronik_disk_min_free: of("chronik.disk.min.free").amount(),
             chronik_sync_filesystem: match of("chronik.sync.filesystem").text().as_str() {
                 "always" => SyncAll::Always,
                 "never" => SyncAll::Never,
@@ -306,6 +338,12 @@ pub struct LogConfig {
     pub flush_messages: i64,
     /// `flush.ms`.
     pub flush_ms: i64,
+    /// `retention.ms`: how long records are kept; below 0 for ever.
+    pub retention_ms: i64,
+    /// `retention.bytes`: what a partition is cut to; below 0 it is not.
+    pub retention_bytes: i64,
+    /// `file.delete.delay.ms`: how long what was deleted stays on the disk.
+    pub file_delete_delay_ms: i64,
     /// `chronik.convert.max.bytes`, which is the broker's: what a batch may grow to where it must be unpacked.
     pub convert_max_bytes: usize,
 }
@@ -336,6 +374,9 @@ impl LogConfig {
             zstd_level: of("compression.zstd.level").number(),
             flush_messages: of("flush.messages").number(),
             flush_ms: of("flush.ms").number(),
+            retention_ms: of("retention.ms").number(),
+            retention_bytes: of("retention.bytes").number(),
+            file_delete_delay_ms: of("file.delete.delay.ms").number(),
             convert_max_bytes: broker.chronik_convert_max_bytes,
         }
     }

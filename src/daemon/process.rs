@@ -8,20 +8,21 @@ use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::panic::{self, PanicHookInfo};
 
-/// Descriptors that are not for connections: the storage keeps 256 files open and more while a round is about to sync
-/// them; the rest is for the journal, the work lane's own files, listeners, the log and the loop.
-const DESCRIPTORS_FOR_FILES: u64 = 512;
+/// Descriptors that are neither for connections nor for segments: the storage opens more of these while a round is about
+/// to sync them; the rest is for the journal, the work lane's own files, listeners, the log and the loop.
+const DESCRIPTORS_FOR_FILES: u64 = 256;
 
-/// How many connections may be open: `wanted`, or fewer where the system gives fewer descriptors. The
-/// soft limit is raised to the hard one, which is what it is for.
-pub(crate) fn connection_limit(wanted: usize) -> usize {
+/// How many connections may be open: `wanted`, or fewer where the system gives fewer descriptors, beside so many open
+/// segments. The soft limit is raised to the hard one, which is what it is for.
+pub(crate) fn connection_limit(wanted: usize, segments: usize) -> usize {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     if setrlimit(Resource::Nofile, limit).is_err() {
         limit = getrlimit(Resource::Nofile);
     }
     let descriptors = limit.current.unwrap_or(u64::MAX);
-    let left = descriptors.saturating_sub(DESCRIPTORS_FOR_FILES).max(1);
+    let for_files = DESCRIPTORS_FOR_FILES + segments as u64;
+    let left = descriptors.saturating_sub(for_files).max(1);
     let possible = usize::try_from(left).unwrap_or(usize::MAX);
     if possible < wanted {
         log::warn!("at most {possible} connections: the system gives {descriptors} descriptors");

@@ -64,7 +64,10 @@ fn taken(failed: &BindError) -> Exit {
 
 fn limits(config: &BrokerConfig) -> Limits {
     Limits {
-        connections: process::connection_limit(config.max_connections),
+        connections: process::connection_limit(
+            config.max_connections,
+            config.chronik_max_open_segments,
+        ),
         idle_ms: config.connections_max_idle_ms,
         request_bytes: config.socket_request_max_bytes,
         held_bytes: config.queued_max_request_bytes,
@@ -125,9 +128,10 @@ fn heed(notice: Notice, exchange: &mut Exchange<Broker>, max_connections: &mut u
         }
         Notice::Report => log::info!("{}", exchange.core.report()),
         Notice::Reconfigured => {
-            let wanted = exchange.core.config.max_connections;
+            let config = &exchange.core.config;
+            let (wanted, segments) = (config.max_connections, config.chronik_max_open_segments);
             if std::mem::replace(max_connections, wanted) != wanted {
-                exchange.limit_connections(process::connection_limit(wanted));
+                exchange.limit_connections(process::connection_limit(wanted, segments));
             }
             logger::obey(exchange.core.loggers());
         }

@@ -23,8 +23,8 @@ pub struct Append {
     pub bytes: Vec<u8>,
 }
 
-/// One sync round: everything in `files` and `dirs` is made durable, **then** the append is
-/// written, then its file is synced.
+/// One sync round: everything in `files` and `dirs` is made durable, then files take their names and their directories
+/// are synced, **then** the append is written, then its file is synced.
 #[derive(Default)]
 pub struct Round {
     /// Rounds are counted from 1 and run one at a time.
@@ -33,6 +33,8 @@ pub struct Round {
     pub files: Vec<FileRef>,
     /// Directories whose names changed.
     pub dirs: Vec<PathBuf>,
+    /// Files that take the place of others when they are durable, from and to.
+    pub renames: Vec<(PathBuf, PathBuf)>,
     /// Written and synced last.
     pub then: Option<Append>,
 }
@@ -67,6 +69,7 @@ pub trait Lanes<T> {
 pub(super) enum Step {
     SyncFile(FileRef),
     SyncDir(PathBuf),
+    Rename(PathBuf, PathBuf),
     Write(Append),
 }
 
@@ -76,6 +79,7 @@ impl Step {
         match self {
             Step::SyncFile(file) => file.sync(),
             Step::SyncDir(path) => disk.sync_dir(path),
+            Step::Rename(from, to) => disk.rename(from, to),
             Step::Write(append) => append.file.write_at(append.position, &[&append.bytes]),
         }
     }
@@ -86,11 +90,15 @@ impl Round {
     pub(super) fn steps(self) -> (Vec<Step>, Vec<Step>) {
         let files = self.files.into_iter().map(Step::SyncFile);
         let dirs = self.dirs.into_iter().map(Step::SyncDir);
+        let renames = self.renames.into_iter().flat_map(|(from, to)| {
+            let dir = to.parent().unwrap_or(Path::new(".")).to_owned();
+            [Step::Rename(from, to), Step::SyncDir(dir)]
+        });
         let then = self.then.map(|append| {
             let file = Arc::clone(&append.file);
             [Step::Write(append), Step::SyncFile(file)]
         });
-        let last = then.into_iter().flatten();
+        let last = renames.chain(then.into_iter().flatten());
         (files.chain(dirs).collect(), last.collect())
     }
 }
@@ -221,6 +229,7 @@ mod tests {
             files,
             dirs: vec![DIR.into()],
             then: Some(append),
+            ..Round::default()
         }
     }
 

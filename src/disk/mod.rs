@@ -50,6 +50,9 @@ pub struct Entry {
     pub is_dir: bool,
     /// The file's length in bytes; 0 for a directory.
     pub len: u64,
+    /// When the file was last written to, in ms since 1970 as the clock of the machine showed it then; 0 for a
+    /// directory. A power cut may take a little of it back.
+    pub modified_ms: i64,
 }
 
 /// A file system, or what a test puts in its place.
@@ -96,6 +99,8 @@ pub trait File: Send + Sync {
     /// the end of what was viewed through this file is refused (`InvalidInput`), because a window may
     /// be mapped there: write a new file and rename it instead.
     fn set_len(&self, len: u64) -> io::Result<()>;
+    /// Sets when the file was last written to, in ms since 1970.
+    fn set_modified(&self, ms: i64) -> io::Result<()>;
     /// Makes the bytes and the length durable (fdatasync).
     fn sync(&self) -> io::Result<()>;
     /// Reserves space without changing the length (`FALLOC_FL_KEEP_SIZE`); a file system without that

@@ -10,7 +10,7 @@
 use super::error::at;
 use super::verdict::Verdict;
 use super::{Disk, Entry, File, FileRef, Mode, View, map};
-use rustix::fs::{Advice, FallocateFlags, FlockOperation};
+use rustix::fs::{Advice, FallocateFlags, FlockOperation, Timespec, Timestamps, UTIME_OMIT};
 use std::fmt;
 use std::fs;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
@@ -344,6 +344,7 @@ fn entry(found: &fs::DirEntry, name: String) -> io::Result<Entry> {
             name,
             is_dir: true,
             len: 0,
+            modified_ms: 0,
         });
     }
     let target = fs::metadata(found.path())?;
@@ -352,7 +353,13 @@ fn entry(found: &fs::DirEntry, name: String) -> io::Result<Entry> {
         name,
         is_dir,
         len: if is_dir { 0 } else { target.len() },
+        modified_ms: if is_dir { 0 } else { modified_ms(&target) },
     })
+}
+
+fn modified_ms(found: &fs::Metadata) -> i64 {
+    let whole = found.mtime().saturating_mul(1000);
+    whole.saturating_add(found.mtime_nsec() / 1_000_000)
 }
 
 struct RealFile {
@@ -408,6 +415,16 @@ impl File for RealFile {
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.windows.check_cut(len).map_err(self.at("cut"))?;
         self.file.set_len(len).map_err(self.at("cut"))
+    }
+
+    fn set_modified(&self, ms: i64) -> io::Result<()> {
+        let at = |tv_sec, tv_nsec| Timespec { tv_sec, tv_nsec };
+        let times = Timestamps {
+            last_access: at(0, UTIME_OMIT),
+            last_modification: at(ms.div_euclid(1000), ms.rem_euclid(1000) * 1_000_000),
+        };
+        rustix::fs::futimens(&self.file, &times)
+            .map_err(|error| self.at("set the time of")(error.into()))
     }
 
     fn sync(&self) -> io::Result<()> {

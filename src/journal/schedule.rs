@@ -172,9 +172,7 @@ impl Journal {
                 Ok(())
             }
             Some(failure) if Upkeep::is_full(&failure) => {
-                if !self.is_short() {
-                    log::warn!("the journal lacks room for its next files: {failure}");
-                }
+                log::debug!("the journal lacks room for its next files: {failure}");
                 self.schedule.short = Some(now.plus_ms(RETRY_MS));
                 Ok(())
             }

@@ -105,6 +105,7 @@ apis! {
     18 => ApiVersions,             0..=4,  3;
     19 => CreateTopics,            0..=7,  5;
     20 => DeleteTopics,            0..=6,  4;
+    21 => DeleteRecords,           0..=2,  2;
     22 => InitProducerId,          0..=5,  2;
     23 => OffsetForLeaderEpoch,    0..=4,  4;
     24 => AddPartitionsToTxn,      0..=5,  3;

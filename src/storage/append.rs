@@ -21,7 +21,7 @@
 //! which came and that which is stored.
 
 use super::Refused;
-use crate::clock::{self, Now};
+use crate::clock::Now;
 use crate::config::{LogConfig, TimestampType};
 use crate::proto::batch::{self, Batch, BatchError, BatchHeader, RecordSummary, Stamp};
 use crate::proto::codec::{Codec, CodecError};
@@ -40,11 +40,12 @@ pub(super) struct Checked<'a> {
     pub(super) payload: Cow<'a, [u8]>,
 }
 
-/// Checks what a client has sent for a partition.
+/// Checks what a client has sent for a partition. The topic's bounds hold where `has_bounds`: while the clock itself is
+/// in doubt, no producer's time is.
 pub(super) fn check<'a>(
     records: &'a [u8],
     config: &LogConfig,
-    now: Now,
+    (now, has_bounds): (Now, bool),
 ) -> Result<Checked<'a>, Refused> {
     let batch = only_batch(records)?;
     let mut header = *batch.header();
@@ -77,7 +78,7 @@ pub(super) fn check<'a>(
             },
         ));
     }
-    stamp(&batch, &mut header, &summary, config, now)?;
+    stamp(&batch, &mut header, &summary, config, (now, has_bounds))?;
     let payload = match opened {
         Some(records) if stored != codec => pack(&mut header, &records, stored, config)?,
         _ => Cow::Borrowed(batch.payload()),
@@ -226,7 +227,7 @@ fn stamp(
     header: &mut BatchHeader,
     summary: &RecordSummary,
     config: &LogConfig,
-    now: Now,
+    (now, has_bounds): (Now, bool),
 ) -> Result<(), Refused> {
     let claims_ours = header.attributes.timestamp_type() == batch::TimestampType::LogAppendTime;
     let is_ours = config.timestamp_type == TimestampType::LogAppendTime;
@@ -238,7 +239,7 @@ fn stamp(
         header.restamp(batch::TimestampType::LogAppendTime, now.wall_ms);
         return Ok(());
     }
-    if now.wall_ms >= clock::PLAUSIBLE_MS {
+    if has_bounds {
         check_bounds(batch, summary, config, now.wall_ms)?;
     }
     if claims_ours || header.max_timestamp != summary.max_timestamp() {
@@ -337,6 +338,10 @@ mod tests {
         wall_ms: 1_800_000_000_000,
     };
 
+    fn check<'a>(records: &'a [u8], config: &LogConfig, now: Now) -> Result<Checked<'a>, Refused> {
+        super::check(records, config, (now, true))
+    }
+
     fn config() -> LogConfig {
         LogConfig {
             segment_bytes: 4000,
@@ -355,6 +360,9 @@ mod tests {
             zstd_level: 3,
             flush_messages: 1,
             flush_ms: i64::MAX,
+            file_delete_delay_ms: 60_000,
+            retention_ms: -1,
+            retention_bytes: -1,
             convert_max_bytes: 1 << 20,
         }
     }
@@ -477,10 +485,9 @@ mod tests {
             assert_eq!(refused.code, ErrorCode::INVALID_TIMESTAMP);
             let blamed: Vec<i32> = refused.record_errors.iter().map(|e| e.0).collect();
             assert_eq!(blamed, indexes);
-            let early = Now { wall_ms: 5, ..NOW };
             assert!(
-                check(&bytes, &config(), early).is_ok(),
-                "a clock that knows nothing"
+                super::check(&bytes, &config(), (NOW, false)).is_ok(),
+                "a clock in doubt"
             );
         }
         for time in [NOW.wall_ms - 1000, NOW.wall_ms + 500, -1] {
@@ -597,7 +604,7 @@ mod tests {
         let mut damaged = good();
         damaged[65] ^= 1;
         let mut header = BatchHeader::from_bytes(damaged.first_chunk().unwrap());
-        assert!(header.seal(&damaged[61..].to_vec()));
+        assert!(header.seal(&damaged[61..]));
         damaged[..61].copy_from_slice(&header.to_bytes());
         assert_eq!(check(&damaged, &gzip, NOW).unwrap_err().code.0, 87);
         let stamped = LogConfig {

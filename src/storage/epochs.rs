@@ -44,6 +44,19 @@ impl Epochs {
         self
     }
 
+    /// What lies before `offset` is deleted: the line that holds it begins there, and those before go. Says whether
+    /// anything has changed.
+    pub(super) fn begin_at(&mut self, offset: i64) -> bool {
+        let after = self.0.partition_point(|(_, start)| *start <= offset);
+        let Some(last) = after.checked_sub(1) else {
+            return false;
+        };
+        let changed = last > 0 || self.0[last].1 < offset;
+        self.0[last].1 = offset;
+        self.0.drain(..last);
+        changed
+    }
+
     /// The epoch of the batch that holds `offset`.
     pub(super) fn at(&self, offset: i64) -> Option<i32> {
         let after = self.0.partition_point(|(_, start)| *start <= offset);
@@ -108,6 +121,19 @@ mod tests {
     #[test]
     fn a_cut_takes_the_lines_behind_it() {
         assert_eq!(sample().cut(20).lines(), [(1, 10)]);
+    }
+
+    #[test]
+    fn a_log_that_begins_later_has_the_line_of_its_beginning_and_what_follows() {
+        let begin = |offset| {
+            let mut epochs = sample();
+            (epochs.begin_at(offset), epochs.0)
+        };
+        assert_eq!(begin(9), (false, vec![(1, 10), (3, 20), (7, 50)]));
+        assert_eq!(begin(10), (false, vec![(1, 10), (3, 20), (7, 50)]));
+        assert_eq!(begin(11), (true, vec![(1, 11), (3, 20), (7, 50)]));
+        assert_eq!(begin(20), (true, vec![(3, 20), (7, 50)]));
+        assert_eq!(begin(99), (true, vec![(7, 99)]));
     }
 
     #[test]

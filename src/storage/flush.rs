@@ -67,9 +67,8 @@ impl Default for Rounds {
 /// The file of recovery points, and what is not in it yet.
 #[derive(Default)]
 pub(super) struct Points {
-    /// As the files said at the start, for partitions that are not loaded.
+    /// As the file said at the start, for partitions that are not loaded.
     pub(super) recovery: Offsets,
-    pub(super) starts: Offsets,
     dirty: bool,
     running: bool,
     due: Option<Mono>,
@@ -113,6 +112,8 @@ impl Storage {
             log.checkpoints.rolled || log.checkpoints.tail_bytes >= CHECKPOINT_BYTES;
         let dir = mem::take(&mut log.dir_dirty).then(|| log.dir.clone());
         let has_producers = !log.producers.is_empty();
+        log.counted_bytes += size_bytes as u64;
+        self.budget.appended(size_bytes as u64);
         self.rounds.dirs.extend(dir);
         if due {
             self.flush(id);
@@ -135,6 +136,7 @@ impl Storage {
             self.checkpoint_longest();
         }
         self.trim_shelf();
+        self.keep_room(now);
     }
 
     /// The partition is in the next round, however relaxed its flush is.
@@ -151,7 +153,8 @@ impl Storage {
     pub fn needs_round(&self) -> bool {
         !(self.rounds.dirty.is_empty()
             && self.rounds.files.is_empty()
-            && self.rounds.dirs.is_empty())
+            && self.rounds.dirs.is_empty()
+            && !self.starts.needs_round())
     }
 
     /// Adds everything that is dirty to a round, and remembers how far it reaches.
@@ -171,6 +174,7 @@ impl Storage {
             log.gather(&mut self.shelf, round.number, &mut round.files)?;
             self.rounds.flying.push(id);
         }
+        self.gather_starts(round)?;
         round.files.append(&mut self.rounds.files);
         round.dirs.extend(mem::take(&mut self.rounds.dirs));
         self.rounds.gathering = round.number + 1;
@@ -187,6 +191,7 @@ impl Storage {
             }
             self.tell_news(id);
         }
+        self.starts_landed();
     }
 
     /// Fires what is due.
@@ -208,6 +213,7 @@ impl Storage {
         if self.points.due.is_some_and(|at| at <= now.mono) {
             self.write_points(now);
         }
+        self.tick_retention(now);
         self.tick_removals(now);
     }
 
@@ -217,7 +223,8 @@ impl Storage {
         let flush = self.rounds.due.first().map(|(at, _)| *at);
         let removal = self.removals.first().map(|(at, _)| *at);
         let points = self.points.due.filter(|_| !self.points.running);
-        [flush, removal, points, self.rounds.expiry]
+        let retention = self.retention_deadline();
+        [flush, removal, points, retention, self.rounds.expiry]
             .into_iter()
             .flatten()
             .min()
@@ -343,7 +350,7 @@ impl Storage {
         }
     }
 
-    /// Some recovery point or log start is not in its file.
+    /// Some recovery point is not in its file.
     pub(super) fn points_changed(&mut self, now: Now) {
         self.points.dirty = true;
         let wait_ms = if self.closing { 0 } else { POINTS_INTERVAL_MS };
@@ -370,26 +377,21 @@ impl Storage {
             disk: Arc::clone(&self.disk),
             root: self.root.clone(),
             recovery: Vec::with_capacity(self.slots.len()),
-            starts: Vec::new(),
         };
         self.points.sent.clear();
         for (id, slot) in &self.slots {
-            let (recovery, start) = match &slot.state {
+            let point = match &slot.state {
                 State::Ready(log) => {
                     self.points.sent.push((*id, log.checkpoints.recovery_point));
-                    let first = log.segments.first().map_or(0, Segment::base);
-                    let start = (log.log_start() > first).then(|| log.log_start());
-                    (Some(log.checkpoints.recovery_point), start)
+                    Some(log.checkpoints.recovery_point)
                 }
                 _ => {
                     let key = (slot.topic.to_string(), id.partition);
-                    let read = |offsets: &Offsets| offsets.get(&key).copied();
-                    (read(&self.points.recovery), read(&self.points.starts))
+                    self.points.recovery.get(&key).copied()
                 }
             };
             let line = |offset| (Arc::clone(&slot.topic), id.partition, offset);
-            task.recovery.extend(recovery.map(line));
-            task.starts.extend(start.map(line));
+            task.recovery.extend(point.map(line));
         }
         self.jobs
             .push(Box::new(move || Done(Outcome::Pointed(task.run()))));
@@ -409,6 +411,7 @@ impl Storage {
         for (id, point) in mem::take(&mut self.points.sent) {
             if let Ok(log) = self.log_mut(id) {
                 log.checkpoints.durable_point = point;
+                self.remove_unserved(id);
             }
         }
         if self.points.dirty && self.closing {
@@ -423,10 +426,13 @@ impl Storage {
             return;
         };
         let (tail_bytes, has_producers) = (log.checkpoints.tail_bytes, !log.producers.is_empty());
+        let left_ms = log.left_ms;
         self.points.tails.open_bytes += tail_bytes;
+        self.retention.loaded(left_ms);
         if has_producers && self.rounds.expiry.is_none() {
             self.rounds.expiry = Some(self.next_expiry(now));
         }
+        self.remove_unserved(id);
         if self.closing {
             self.checkpoint_if_needed(id);
         }
@@ -457,9 +463,9 @@ impl Storage {
             && !self.needs_round()
             && !self.points.dirty
             && !self.points.running
-            && self
-                .logs()
-                .all(|log| !log.checkpoints.running && log.flight.is_none())
+            && self.logs().all(|log| {
+                !log.checkpoints.running && log.removals_running == 0 && log.flight.is_none()
+            })
     }
 }
 
@@ -610,28 +616,20 @@ impl Checkpoint {
     }
 }
 
-/// Both checkpoint files of the data directory.
+/// The file of recovery points.
 struct WritePoints {
     disk: Arc<dyn Disk>,
     root: PathBuf,
     recovery: Vec<(Arc<str>, i32, i64)>,
-    starts: Vec<(Arc<str>, i32, i64)>,
 }
 
 impl WritePoints {
     fn run(self) -> io::Result<()> {
-        let files = [
-            (names::LOG_STARTS, &self.starts),
-            (names::RECOVERY_POINTS, &self.recovery),
-        ];
-        for (name, lines) in files {
-            let lines = lines
-                .iter()
-                .map(|(topic, n, offset)| (&**topic, *n, *offset));
-            let text = checkpoint::encode_offsets(lines);
-            disk::replace(&*self.disk, &self.root.join(name), text.as_bytes())?;
-        }
-        Ok(())
+        let lines = self.recovery.iter();
+        let lines = lines.map(|(topic, n, offset)| (&**topic, *n, *offset));
+        let text = checkpoint::encode_offsets(lines);
+        let path = self.root.join(names::RECOVERY_POINTS);
+        disk::replace(&*self.disk, &path, text.as_bytes())
     }
 }
 

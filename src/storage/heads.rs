@@ -199,6 +199,9 @@ mod tests {
         fn set_len(&self, _: u64) -> io::Result<()> {
             Err(io::ErrorKind::Unsupported.into())
         }
+        fn set_modified(&self, _: i64) -> io::Result<()> {
+            Ok(())
+        }
         fn sync(&self) -> io::Result<()> {
             Ok(())
         }

@@ -64,7 +64,7 @@ pub(super) struct Checkpoints {
     pub(super) running: bool,
     /// A segment has ended since the last one.
     pub(super) rolled: bool,
-    /// The epoch file lacks a line.
+    /// The epoch file lacks a line, or has one too many.
     pub(super) epochs_dirty: bool,
 }
 
@@ -103,7 +103,13 @@ pub struct Log {
     pub(super) timed: bool,
     /// A file was created since the last round.
     pub(super) dir_dirty: bool,
+    /// What the budget has counted of it.
+    pub(super) counted_bytes: u64,
     pub(super) checkpoints: Checkpoints,
+    /// Jobs that rename segments.
+    pub(super) removals_running: usize,
+    /// When the process before wrote to it for the last time, as its file says.
+    pub(super) left_ms: Option<i64>,
 }
 
 impl Log {
@@ -114,6 +120,8 @@ impl Log {
         parts: Parts,
     ) -> Log {
         let end = parts.log_end;
+        let written = parts.segments.iter().rev().filter(|s| s.len() > 0);
+        let left_ms = written.map(Segment::written_ms).next().flatten();
         Log {
             id,
             dir,
@@ -139,6 +147,7 @@ impl Log {
             queued: false,
             timed: false,
             dir_dirty: false,
+            counted_bytes: 0,
             checkpoints: Checkpoints {
                 recovery_point: parts.recovery_point,
                 durable_point: parts.recovery_point,
@@ -147,6 +156,8 @@ impl Log {
                 epochs_dirty: parts.epochs_dirty,
                 ..Checkpoints::default()
             },
+            removals_running: 0,
+            left_ms,
         }
     }
 
@@ -286,7 +297,7 @@ impl Log {
         header.base_offset = self.log_end;
         header.partition_leader_epoch = self.leader_epoch;
         self.roll_if_due(shelf, &header, now)?;
-        let times = (u64::from(self.config.index_interval_bytes), now.wall_ms);
+        let times = (u64::from(self.config.index_interval_bytes), now);
         let place = Place {
             id: self.id,
             dir: &self.dir,
@@ -384,7 +395,7 @@ impl Log {
         now: Now,
     ) -> Result<(), Refused> {
         let limits = RollLimits {
-            segment_bytes: u64::from(self.config.segment_bytes),
+            segment_bytes: u64::from(self.config.segment_bytes).min(shelf.roll_bytes),
             index_bytes: u64::from(self.config.segment_index_bytes),
             age_ms: self.config.segment_ms.saturating_sub(self.jitter_ms()),
             now_ms: now.wall_ms,
@@ -399,7 +410,7 @@ impl Log {
     }
 
     /// Ends the active segment and begins another at the log's end.
-    fn roll(&mut self, shelf: &mut Shelf, now: Now) -> io::Result<()> {
+    pub(super) fn roll(&mut self, shelf: &mut Shelf, now: Now) -> io::Result<()> {
         let mut segment = Segment::fresh(self.log_end, now.wall_ms);
         let place = Place {
             id: self.id,
@@ -514,6 +525,40 @@ impl Log {
         }
     }
 
+    /// What lies before `offset` is deleted, and the file of log starts says so on disk. The high watermark has passed
+    /// it. Readers who wait must look again.
+    pub(super) fn raise_start(&mut self, offset: i64) {
+        if offset > self.log_start {
+            self.log_start = offset;
+            self.checkpoints.epochs_dirty |= self.epochs.begin_at(offset);
+            self.news = usize::MAX;
+        }
+    }
+
+    /// Takes out the segments that lie before the log start and before the recovery point on disk: no reader may ask
+    /// for them, and no start looks for producers there. Answers where they begin and their bytes, and the snapshots that
+    /// go with them.
+    pub(super) fn take_unserved(&mut self) -> (Vec<(i64, u64)>, Vec<i64>) {
+        let needed = self.log_start.min(self.checkpoints.durable_point);
+        let ends = self.segments.iter().skip(1).map(Segment::base);
+        let count = ends.take_while(|end| *end <= needed).count();
+        let gone = self.segments.drain(..count);
+        let gone: Vec<(i64, u64)> = gone.map(|s| (s.base(), s.len())).collect();
+        let (first, snapshots) = (self.segments[0].base(), &mut self.checkpoints.snapshots);
+        let is_known_later = |offset: &i64| (first..=needed).contains(offset);
+        if gone.is_empty() || !snapshots.iter().any(is_known_later) {
+            return (gone, Vec::new());
+        }
+        let before = snapshots.partition_point(|offset| *offset < first);
+        (gone, snapshots.drain(..before).collect())
+    }
+
+    /// Whether a segment lies before the log start that only lacks a checkpoint to go.
+    pub(super) fn waits_for_checkpoint(&self) -> bool {
+        let end = self.segments.get(1).map(Segment::base);
+        end.is_some_and(|end| end <= self.log_start && end > self.checkpoints.recovery_point)
+    }
+
     /// The topic's settings have changed. Says whether the log must be in the next round.
     pub(super) fn set_config(&mut self, config: Arc<LogConfig>, round: u64) -> bool {
         let was_durable = self.is_durable();
@@ -591,6 +636,7 @@ impl Log {
         self.producers.check_invariants();
         let open = self.producers.open();
         self.unstable.check_invariants(open, self.high_watermark);
+        assert!(self.segments[0].base() <= self.log_start);
         assert!(self.log_start <= self.last_stable_offset());
         assert!(self.last_stable_offset() <= self.high_watermark);
         assert!(self.high_watermark <= self.log_end);
@@ -618,16 +664,18 @@ fn active(segments: &mut [Segment]) -> &mut Segment {
 /// What a producer is told of an append that failed. A full disk is an answer, and so is a file that could
 /// not be opened; a write that failed otherwise, or could not be taken back, is the end of the process.
 fn refuse(why: Unwritten) -> Refused {
+    const CODE: ErrorCode = ErrorCode::KAFKA_STORAGE_ERROR;
     match why {
-        Unwritten::Untouched(failure) => {
-            Refused::new(ErrorCode::KAFKA_STORAGE_ERROR, failure.to_string())
+        Unwritten::Untouched(failure) | Unwritten::CutBack(failure) if is_full(&failure) => {
+            Refused {
+                lacks_space: true,
+                ..Refused::new(CODE, "the disk is full")
+            }
         }
-        Unwritten::CutBack(failure) if is_full(&failure) => {
-            Refused::new(ErrorCode::KAFKA_STORAGE_ERROR, "the disk is full")
-        }
+        Unwritten::Untouched(failure) => Refused::new(CODE, failure.to_string()),
         Unwritten::CutBack(failure) | Unwritten::Torn(failure) => Refused {
             failure: Some(failure),
-            ..Refused::new(ErrorCode::KAFKA_STORAGE_ERROR, "the disk failed")
+            ..Refused::new(CODE, "the disk failed")
         },
     }
 }

@@ -13,7 +13,7 @@
 //!     00000000000000120000.snapshot         the producers before that offset, and their open
 //!                                           transactions                (producer_state)
 //!   recovery-point-offset-checkpoint        how far each partition is on disk (checkpoint)
-//!   log-start-offset-checkpoint             where each begins, if not at its first segment
+//!   log-start-offset-checkpoint             where each begins, if not at 0            (starts)
 //!   quarantine/                             cut tails, directories of nobody's (recovery, start)
 //! ```
 //!
@@ -24,7 +24,7 @@
 //!
 //! | offset | moved by |
 //! |---|---|
-//! | log start | DeleteRecords and retention, forward only |
+//! | log start | the end of a sync round that DeleteRecords or retention have given one, forward only (starts) |
 //! | last stable offset | follows the high watermark; a transaction holds it back at its first offset until the high watermark has passed its marker (transactions) |
 //! | high watermark | the end of a sync round when acknowledgements are durable, an append when flush is relaxed |
 //! | synced | the end of a sync round |
@@ -42,6 +42,7 @@
 
 mod aborted;
 mod append;
+mod budget;
 mod checkpoint;
 mod epochs;
 mod flush;
@@ -52,10 +53,14 @@ mod names;
 mod producer_state;
 mod read;
 mod recovery;
+mod removal;
+mod retention;
+mod room;
 mod scan;
 mod segment;
 mod shelf;
 mod start;
+mod starts;
 #[cfg(test)]
 mod tests;
 mod transactions;
@@ -67,6 +72,8 @@ use crate::disk::lanes::Job;
 use crate::disk::{Disk, View};
 use crate::proto::Uuid;
 use crate::proto::error::ErrorCode;
+use budget::Budget;
+use removal::Leftover;
 use shelf::Shelf;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -137,6 +144,8 @@ pub struct Refused {
     pub record_errors: Vec<(i32, Option<String>)>,
     /// The disk failed in a way that cannot be answered: the process must stop.
     pub failure: Option<io::Error>,
+    /// There is no room for it; it would be taken if there were.
+    pub lacks_space: bool,
 }
 
 impl Refused {
@@ -157,6 +166,7 @@ impl From<ErrorCode> for Refused {
             message: None,
             record_errors: Vec::new(),
             failure: None,
+            lacks_space: false,
         }
     }
 }
@@ -287,7 +297,8 @@ enum Outcome {
     Loaded(PartitionId, Result<Parts, recovery::Trouble>),
     Checkpointed(flush::Checkpointed),
     Pointed(io::Result<()>),
-    Removed(io::Result<()>),
+    PutAway(removal::PutAway),
+    Removed(Leftover, io::Result<()>),
 }
 
 /// A partition, as far as it is there.
@@ -314,12 +325,15 @@ pub struct Storage {
     shelf: Shelf,
     rounds: flush::Rounds,
     points: flush::Points,
+    starts: starts::Starts,
+    retention: retention::Retention,
     leaving: BTreeMap<PartitionId, start::Leaving>,
     /// Whose directories still have these names.
     left_names: BTreeMap<String, PartitionId>,
     /// Directories of nobody's that have the name of a partition.
     strangers: BTreeSet<String>,
-    removals: BTreeSet<(Mono, PathBuf)>,
+    removals: BTreeSet<(Mono, Leftover)>,
+    budget: Budget,
     jobs: Vec<Job<Done>>,
     signals: Vec<(PartitionId, usize)>,
     closing: bool,
@@ -345,10 +359,13 @@ impl Storage {
             loading: 0,
             rounds: flush::Rounds::default(),
             points: flush::Points::default(),
+            starts: starts::Starts::default(),
+            retention: retention::Retention::default(),
             leaving: BTreeMap::new(),
             left_names: BTreeMap::new(),
             strangers: BTreeSet::new(),
             removals: BTreeSet::new(),
+            budget: Budget::new(),
             jobs: Vec::new(),
             signals: Vec::new(),
             closing: false,
@@ -426,8 +443,10 @@ impl Storage {
         records: &[u8],
         origin: Origin,
     ) -> Result<Appended, Refused> {
+        let has_bounds = self.retention.may_judge(now);
+        self.check_room(id, records.len(), now)?;
         let (log, shelf, round) = self.writable(id)?;
-        let batch = append::check(records, log.config(), now)?;
+        let batch = append::check(records, log.config(), (now, has_bounds))?;
         let appended = log.append(shelf, now, (&batch, origin), round)?;
         if !appended.duplicate {
             self.after_append(id, batch.header.size_bytes(), now);
@@ -557,6 +576,11 @@ impl Storage {
         std::mem::take(&mut self.jobs)
     }
 
+    /// How many segments stay open at once, as far as the rounds allow it.
+    pub fn set_max_open_segments(&mut self, count: usize) {
+        self.shelf.max_open = count;
+    }
+
     /// How long an idle producer is remembered from now on.
     pub fn set_producer_id_expiration(&mut self, producer_id_expiration_ms: i64) {
         self.producer_id_expiration_ms = producer_id_expiration_ms;
@@ -584,6 +608,8 @@ impl Storage {
     /// When it does not.
     pub fn check_invariants(&self) {
         self.logs().for_each(Log::check_invariants);
+        let bytes = self.logs().map(Log::size_bytes);
+        assert_eq!(bytes.sum::<u64>(), self.budget.log_bytes());
         let tails = self.logs().map(|log| log.checkpoints.tail_bytes);
         assert_eq!(tails.sum::<u64>(), self.points.tails.open_bytes);
         let loading = self.slots.values();

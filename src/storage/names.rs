@@ -4,6 +4,7 @@
 //! <topic>-<n>                       a partition's directory
 //! <topic>-<n>.<32 hex>-delete       a deleted partition, waiting for its files to go
 //! <20-digit base offset>.log        and .index .timeindex .txnindex .snapshot
+//! <20-digit base offset>.log.deleted  and so on: a deleted segment, waiting for its files to go
 //! ```
 //!
 //! A topic's name has been checked by the broker before it gets here ([a-zA-Z0-9._-]{1,249}, neither "."
@@ -49,10 +50,18 @@ const KINDS: [(Kind, &str); 5] = [
     (Kind::Snapshot, "snapshot"),
 ];
 
+/// The kinds that a segment consists of.
+pub(super) const OF_SEGMENT: [Kind; 4] = [Kind::Log, Kind::Index, Kind::TimeIndex, Kind::TxnIndex];
+
 /// The file of `kind` at `offset`.
 pub(super) fn file(offset: i64, kind: Kind) -> String {
     let extension = KINDS.iter().find(|(k, _)| *k == kind).map_or("", |k| k.1);
     format!("{offset:020}.{extension}")
+}
+
+/// What the file of `kind` at `offset` is called between its deletion and its removal.
+pub(super) fn deleted_file(offset: i64, kind: Kind) -> String {
+    file(offset, kind) + ".deleted"
 }
 
 /// The reverse of [`file`]; anything else, also a suffix more (`.log.deleted`), is `None`.

@@ -2,7 +2,8 @@
 //!
 //! The passes, each of which changes nothing when it runs again:
 //! 1. what a crash left half done goes (`.tmp`, `.deleted`, `.cleaned`);
-//! 2. the segments are listed; a partition without any begins anew;
+//! 2. the segments are listed; a partition without any begins anew; what lies below the log start, and so was being
+//!    removed, goes (`removal`), but for segments that pass 5 may have to read;
 //! 3. the newest whole `.snapshot` that is not beyond the recovery point says where to begin, and how the
 //!    producers stood there; later ones go. Every checkpoint writes one after it has synced everything before
 //!    that offset, so a recovery point that was another topic's of the same name deceives nobody;
@@ -30,7 +31,7 @@ use super::scan::{self, Scanned, Tail};
 use super::segment::Segment;
 use crate::clock::Now;
 use crate::config::LogConfig;
-use crate::disk::{self, Disk, FileRef, Mode, is_sync_failure};
+use crate::disk::{self, Disk, Entry, FileRef, Mode, is_sync_failure};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -76,6 +77,8 @@ impl From<io::Error> for Trouble {
 struct Listed {
     base: i64,
     len: u64,
+    /// When the `.log` was last written to; 0 is not known.
+    modified_ms: i64,
     has_indexes: bool,
     /// Of its index of aborted transactions; `None` where it has none.
     aborts_bytes: Option<u64>,
@@ -87,6 +90,7 @@ pub(super) fn run(task: &Task) -> Result<Parts, Trouble> {
     let names = remove_leftovers(task, &dir)?;
     let mut segments = list_segments(task, &dir, &names)?;
     let (begin, producers, snapshots) = find_beginning(task, &dir, &names, segments[0].base)?;
+    remove_unserved(task, &dir, &names, &mut segments, begin)?;
     let stored_epochs = read_epochs(task, &dir)?;
     let mut tail = Tail {
         now: task.now.mono,
@@ -105,7 +109,8 @@ pub(super) fn run(task: &Task) -> Result<Parts, Trouble> {
     }
     let behind = segments.split_off(first);
     for (slot, listed) in behind.iter().enumerate() {
-        let gap = slot > 0 && !tail.borders(listed.base);
+        let is_wanted = listed.base > task.log_start;
+        let gap = slot > 0 && is_wanted && !tail.borders(listed.base);
         let scanned = if gap {
             None
         } else {
@@ -116,17 +121,17 @@ pub(super) fn run(task: &Task) -> Result<Parts, Trouble> {
             let keep = scanned.as_ref().map_or(0, |s| s.len);
             cut(task, &dir, &behind[slot..], (keep, gap), tail.expected)?;
         }
-        done.extend(scanned.map(|s| recovered(task, listed.base, s)));
+        done.extend(scanned.map(|s| recovered(task, listed, s)));
         if torn {
             break;
         }
     }
     sync_tail(task, &dir, &done[first..], tail.tail_bytes)?;
-    let log_end = tail.expected;
+    let (first_base, log_end) = (done[0].base(), tail.expected);
+    let log_start = task.log_start.clamp(first_base, log_end.max(first_base));
+    tail.epochs.begin_at(log_start);
     Ok(Parts {
-        log_start: task
-            .log_start
-            .clamp(done[0].base(), log_end.max(done[0].base())),
+        log_start,
         segments: done,
         producers: tail.producers,
         epochs_dirty: tail.epochs.lines() != stored_epochs,
@@ -138,7 +143,7 @@ pub(super) fn run(task: &Task) -> Result<Parts, Trouble> {
     })
 }
 
-fn remove_leftovers(task: &Task, dir: &Path) -> Result<Vec<(String, u64)>, Trouble> {
+fn remove_leftovers(task: &Task, dir: &Path) -> Result<Vec<Entry>, Trouble> {
     let listed = task.disk.list(dir)?;
     let mut names = Vec::with_capacity(listed.len());
     for entry in listed.into_iter().filter(|entry| !entry.is_dir) {
@@ -151,28 +156,29 @@ fn remove_leftovers(task: &Task, dir: &Path) -> Result<Vec<(String, u64)>, Troub
                 let message = format!("{} is left from a compaction by another broker", entry.name);
                 return Err(Trouble::Damaged(message));
             }
-            _ => names.push((entry.name, entry.len)),
+            _ => names.push(entry),
         }
     }
     Ok(names)
 }
 
-fn list_segments(task: &Task, dir: &Path, names: &[(String, u64)]) -> Result<Vec<Listed>, Trouble> {
+fn list_segments(task: &Task, dir: &Path, names: &[Entry]) -> Result<Vec<Listed>, Trouble> {
     // Listings are sorted.
     let length = |name: String| {
-        let slot = names.binary_search_by(|(n, _)| n.cmp(&name));
-        slot.ok().map(|slot| names[slot].1)
+        let slot = names.binary_search_by(|entry| entry.name.cmp(&name));
+        slot.ok().map(|slot| names[slot].len)
     };
     let logs = names
         .iter()
-        .filter_map(|(name, len)| match names::parse_file(name) {
-            Some((base, Kind::Log)) => Some((base, *len)),
+        .filter_map(|entry| match names::parse_file(&entry.name) {
+            Some((base, Kind::Log)) => Some((base, entry)),
             _ => None,
         });
     let mut segments: Vec<Listed> = logs
-        .map(|(base, len)| Listed {
+        .map(|(base, entry)| Listed {
             base,
-            len,
+            len: entry.len,
+            modified_ms: entry.modified_ms,
             has_indexes: length(names::file(base, Kind::Index)).is_some()
                 && length(names::file(base, Kind::TimeIndex)).is_some(),
             aborts_bytes: length(names::file(base, Kind::TxnIndex)),
@@ -188,6 +194,7 @@ fn list_segments(task: &Task, dir: &Path, names: &[(String, u64)]) -> Result<Vec
         segments.push(Listed {
             base: 0,
             len: 0,
+            modified_ms: 0,
             has_indexes: true,
             aborts_bytes: None,
         });
@@ -196,16 +203,41 @@ fn list_segments(task: &Task, dir: &Path, names: &[(String, u64)]) -> Result<Vec
     Ok(segments)
 }
 
+/// Takes away the segments that lie before the log start and before `begin`, where reading begins: what a removal has
+/// left of them, which may be some files of each.
+fn remove_unserved(
+    task: &Task,
+    dir: &Path,
+    names: &[Entry],
+    segments: &mut Vec<Listed>,
+    begin: i64,
+) -> Result<(), Trouble> {
+    let needed = task.log_start.min(begin);
+    let ends = segments.iter().skip(1).map(|listed| listed.base);
+    let count = ends.take_while(|end| *end <= needed).count();
+    segments.drain(..count);
+    let first = segments[0].base;
+    for entry in names {
+        if let Some((base, kind)) = names::parse_file(&entry.name)
+            && base < first
+            && kind != Kind::Snapshot
+        {
+            task.disk.remove_file(&dir.join(&entry.name))?;
+        }
+    }
+    Ok(())
+}
+
 /// Pass 3. Answers the offset, the producers, and the offsets of the snapshots that stay.
 fn find_beginning(
     task: &Task,
     dir: &Path,
-    names: &[(String, u64)],
+    names: &[Entry],
     first_base: i64,
 ) -> Result<(i64, Producers, Vec<i64>), Trouble> {
     let offsets = names
         .iter()
-        .filter_map(|(name, _)| match names::parse_file(name) {
+        .filter_map(|entry| match names::parse_file(&entry.name) {
             Some((offset, Kind::Snapshot)) => Some(offset),
             _ => None,
         });
@@ -247,7 +279,8 @@ fn below(task: &Task, dir: &Path, listed: &Listed) -> Result<Segment, Trouble> {
         true => AbortIndex::found(len / ENTRY_BYTES as u64),
         false => damaged_aborts(task, listed),
     };
-    Ok(Segment::found(listed.base, listed.len, task.now.wall_ms).with_aborts(aborts))
+    let found = Segment::found(listed.base, listed.len, task.now.wall_ms);
+    Ok(found.with_modified(listed.modified_ms).with_aborts(aborts))
 }
 
 /// Pass 8: from headers alone. Damage ends it; look-ups walk on from there.
@@ -394,8 +427,9 @@ fn find_position(
     })
 }
 
-fn recovered(task: &Task, base: i64, scanned: Scanned) -> Segment {
-    Segment::found(base, scanned.len, task.now.wall_ms)
+fn recovered(task: &Task, listed: &Listed, scanned: Scanned) -> Segment {
+    Segment::found(listed.base, scanned.len, task.now.wall_ms)
+        .with_modified(listed.modified_ms)
         .with_index(scanned.index, scanned.newest)
         .with_aborts(scanned.aborts)
 }
@@ -500,8 +534,11 @@ fn sync_tail(task: &Task, dir: &Path, segments: &[Segment], tail: u64) -> Result
     for segment in segments {
         let path = dir.join(names::file(segment.base(), Kind::Log));
         let file = task.disk.open(&path, Mode::Write)?;
-        // The length stays; space that was reserved behind it goes back.
+        // The length stays; space that was reserved behind it goes back. Nothing new was written.
         file.set_len(segment.len())?;
+        if let Some(ms) = segment.written_ms() {
+            let _ = file.set_modified(ms);
+        }
         file.sync()?;
     }
     Ok(task.disk.sync_dir(dir)?)

@@ -12,6 +12,7 @@ use super::index::{Index, Unstored, relative};
 use super::names::{self, Kind};
 use super::shelf::Shelf;
 use super::{PartitionId, ReadError, checkpoint};
+use crate::clock::{Mono, Now};
 use crate::disk::{FileRef, Mode};
 use crate::proto::batch::{BatchHeader, HEADER_BYTES};
 use std::io;
@@ -44,14 +45,18 @@ pub(super) struct Span {
 pub(super) struct Segment {
     base: i64,
     len: u64,
-    /// The greatest timestamp and the last offset of the first batch that has it; known while the index is.
+    /// The greatest timestamp and the last offset of the first batch that has it.
     newest: (i64, i64),
+    /// The index has told it.
+    knows_newest: bool,
     /// The greatest timestamp of the first batch; `None` when it was not read yet.
     first_timestamp_ms: Option<i64>,
     /// Broker time of the segment's creation, or of the start of the process.
     created_ms: i64,
-    /// Broker time of the last append, or the newest record's time.
+    /// When its file was last written to, by the clock of the machine.
     modified_ms: Option<i64>,
+    /// When this process has appended to it last.
+    appended: Option<Mono>,
     reserved: u64,
     file: Option<FileRef>,
     index: Option<Box<Index>>,
@@ -68,6 +73,7 @@ impl Segment {
     pub(super) fn fresh(base: i64, now_ms: i64) -> Segment {
         let mut segment = Segment::found(base, 0, now_ms);
         segment.index = Some(Box::default());
+        segment.knows_newest = true;
         segment
     }
 
@@ -77,9 +83,11 @@ impl Segment {
             base,
             len,
             newest: (-1, base),
+            knows_newest: false,
             first_timestamp_ms: None,
             created_ms: now_ms,
             modified_ms: None,
+            appended: None,
             reserved: len,
             file: None,
             index: None,
@@ -87,6 +95,12 @@ impl Segment {
             dirty: false,
             used: false,
         }
+    }
+
+    /// Tells a found segment when its file was last written to; 0 is not known.
+    pub(super) fn with_modified(mut self, ms: i64) -> Segment {
+        self.modified_ms = (ms > 0).then_some(ms);
+        self
     }
 
     /// Gives a fresh segment its file.
@@ -121,6 +135,26 @@ impl Segment {
             .modified_ms
             .or((self.newest.0 >= 0).then_some(self.newest.0));
         known.unwrap_or(self.created_ms)
+    }
+
+    /// When its file was last written to, as the clock of the machine showed it then.
+    pub(super) fn written_ms(&self) -> Option<i64> {
+        self.modified_ms
+    }
+
+    /// How long ago this process has appended to it last.
+    pub(super) fn held_ms(&self, now: Mono) -> Option<i64> {
+        let us = now.since_us(self.appended?);
+        Some(i64::try_from(us / 1000).unwrap_or(i64::MAX))
+    }
+
+    /// Its file is as if it had been written to at that time. Where the disk does not take that it holds for as long as
+    /// the process runs.
+    pub(super) fn set_written(&mut self, shelf: &mut Shelf, place: Place<'_>, ms: i64) {
+        self.modified_ms = Some(ms);
+        let _ = self
+            .file(shelf, place)
+            .and_then(|file| file.set_modified(ms));
     }
 
     pub(super) fn path(&self, place: Place<'_>, kind: Kind) -> PathBuf {
@@ -158,12 +192,15 @@ impl Segment {
         !wanted
     }
 
-    /// Gives reserved space back. That it fails is no harm.
+    /// Gives reserved space back, which is not to pass for an append. That it fails is no harm.
     pub(super) fn give_back(&mut self) {
         if let Some(file) = &self.file
             && self.reserved > self.len
         {
             let _ = file.set_len(self.len);
+            if let Some(ms) = self.modified_ms {
+                let _ = file.set_modified(ms);
+            }
             self.reserved = self.len;
         }
     }
@@ -181,6 +218,7 @@ impl Segment {
         {
             self.newest = (timestamp, self.base + i64::from(offset));
         }
+        self.knows_newest = true;
         self.index = Some(Box::new(index));
     }
 
@@ -203,7 +241,9 @@ impl Segment {
 
     /// The greatest timestamp, or -1.
     pub(super) fn newest_ms(&mut self, shelf: &mut Shelf, place: Place<'_>) -> io::Result<i64> {
-        self.index(shelf, place)?;
+        if !self.knows_newest {
+            self.index(shelf, place)?;
+        }
         Ok(self.newest.0)
     }
 
@@ -228,7 +268,7 @@ impl Segment {
         (shelf, place): (&mut Shelf, Place<'_>),
         batch: &BatchHeader,
         payload: &[u8],
-        (interval_bytes, now_ms): (u64, i64),
+        (interval_bytes, now): (u64, Now),
     ) -> Result<(), Unwritten> {
         let file = self.file(shelf, place).map_err(Unwritten::Untouched)?;
         self.index(shelf, place).map_err(Unwritten::Untouched)?;
@@ -242,7 +282,8 @@ impl Segment {
             });
         }
         self.dirty = true;
-        self.modified_ms = Some(now_ms);
+        self.modified_ms = Some(now.wall_ms);
+        self.appended = Some(now.mono);
         self.note(batch, self.len, size_bytes, interval_bytes);
         self.len += size_bytes;
         Ok(())

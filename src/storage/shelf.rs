@@ -16,7 +16,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-/// How many files stay open, as far as the rounds allow it.
+/// How many files stay open unless somebody says otherwise, as far as the rounds allow it.
 const MAX_OPEN: usize = 256;
 /// How many of the oldest files are looked at for each that was opened or synced: the first look takes note of its use.
 const CHANCES: usize = 2;
@@ -31,6 +31,10 @@ pub(super) struct Shelf {
     pub(super) disk: Arc<dyn Disk>,
     /// For walks.
     pub(super) buffer: Buffer,
+    /// How many files stay open, as far as the rounds allow it (`chronik.max.open.segments`).
+    pub(super) max_open: usize,
+    /// A segment ends at this size, whatever its topic says (`budget`).
+    pub(super) roll_bytes: u64,
     open: VecDeque<(PartitionId, i64)>,
     /// How many may still be looked at.
     chances: usize,
@@ -46,6 +50,8 @@ impl Shelf {
         Shelf {
             disk,
             buffer: Buffer::new(),
+            max_open: MAX_OPEN,
+            roll_bytes: u64::MAX,
             open: VecDeque::new(),
             chances: 0,
             indexes: VecDeque::new(),
@@ -90,7 +96,7 @@ impl Shelf {
 
     /// Closes what is too much. `close` is asked for each of the oldest, and says whether it went.
     pub(super) fn trim(&mut self, mut close: impl FnMut(PartitionId, i64) -> bool) {
-        while self.open.len() > MAX_OPEN && self.chances > 0 {
+        while self.open.len() > self.max_open && self.chances > 0 {
             self.chances -= 1;
             let Some((id, base)) = self.open.pop_front() else {
                 return;
@@ -99,7 +105,7 @@ impl Shelf {
                 self.open.push_back((id, base));
             }
         }
-        if self.open.len() <= MAX_OPEN {
+        if self.open.len() <= self.max_open {
             self.chances = 0;
         }
     }
@@ -132,9 +138,12 @@ mod tests {
             assert!(asked <= CHANCES, "{asked}");
         }
         assert_eq!(shelf.open.len(), 2000);
-        shelf.synced(2000);
-        shelf.trim(|_, _| true);
-        assert_eq!(shelf.open.len(), MAX_OPEN);
+        for max_open in [MAX_OPEN, 16] {
+            shelf.max_open = max_open;
+            shelf.synced(2000);
+            shelf.trim(|_, _| true);
+            assert_eq!(shelf.open.len(), max_open);
+        }
     }
 
     #[test]

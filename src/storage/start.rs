@@ -14,7 +14,7 @@
 //!
 //! A creation makes the directory, its first segment and `partition.metadata`, all in the round that holds
 //! the record too, and before it. A deletion stops the partition at once; when its record is durable
-//! the directory is renamed, and a minute later (Kafka's `file.delete.delay.ms`) its files go.
+//! the directory is renamed, and after `file.delete.delay.ms` its files go (`removal`).
 
 use super::checkpoint::{self, Offsets};
 use super::epochs::Epochs;
@@ -22,25 +22,25 @@ use super::log::{Log, Parts};
 use super::names::{self, Kind};
 use super::producer_state::Producers;
 use super::recovery::{self, Trouble};
+use super::removal::Leftover;
 use super::segment::Segment;
 use super::{Done, Known, Outcome, PartitionId, Slot, State, Storage};
 use crate::clock::Now;
 use crate::config::LogConfig;
-use crate::disk::{self, Disk, Mode, is_sync_failure};
+use crate::disk::{self, Mode};
 use crate::proto::Uuid;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Kafka's `file.delete.delay.ms`.
-const REMOVAL_DELAY_MS: i64 = 60_000;
-
 /// A partition that is gone, while its directory is not.
 pub(super) struct Leaving {
     topic: Arc<str>,
-    /// A job still works in the directory.
-    busy: bool,
+    /// How many jobs still work in the directory.
+    jobs: usize,
+    /// How long the files stay then.
+    delay_ms: i64,
     /// The deletion is durable: the directory may be renamed.
     durable: bool,
 }
@@ -59,11 +59,12 @@ impl Storage {
         clean: bool,
         now: Now,
     ) -> io::Result<()> {
+        self.retention.begin(now);
         self.leaving.clear();
         self.left_names.clear();
         self.strangers.clear();
         self.points.recovery = self.read_offsets(names::RECOVERY_POINTS)?;
-        self.points.starts = self.read_offsets(names::LOG_STARTS)?;
+        self.starts = self.find_starts()?;
         let dirs = self.disk.list(&self.root)?;
         let mut present: BTreeSet<String> = dirs
             .into_iter()
@@ -80,24 +81,28 @@ impl Storage {
         for name in &present {
             self.clear_out(name, &wanted, deleted, now)?;
         }
+        let mut missing = Vec::new();
         for (name, known) in wanted {
             let id = known.id;
             let there = checkpoint::topic_of(&*self.disk, &self.root.join(&name)) == Some(id.topic);
             let key = (known.topic_name.to_string(), id.partition);
             match (there, self.points.recovery.get(&key)) {
                 (true, _) => self.queue_load(name, known, clean, now),
-                (false, None) => self.create(id, &known.topic_name, &known.config, now)?,
+                (false, None) => missing.push(known),
                 (false, Some(_)) => {
                     log::error!("{name}: its directory is gone");
                     self.insert(id, &known.topic_name, &known.config, State::Damaged);
                 }
             }
         }
-        Ok(())
+        // A creation may write the log starts, and must know all of them.
+        missing
+            .into_iter()
+            .try_for_each(|known| self.create(known.id, &known.topic_name, &known.config, now))
     }
 
     /// An offset checkpoint; one that cannot be understood is left out.
-    fn read_offsets(&self, name: &str) -> io::Result<Offsets> {
+    pub(super) fn read_offsets(&self, name: &str) -> io::Result<Offsets> {
         let path = self.root.join(name);
         let text = checkpoint::read_text(&*self.disk, &path)?;
         Ok(
@@ -138,7 +143,7 @@ impl Storage {
     ) -> io::Result<()> {
         let dir = self.root.join(name);
         if names::is_deleted_dir(name) {
-            self.removals.insert((now.mono, dir));
+            self.removals.insert((now.mono, Leftover::Directory(dir)));
             return Ok(());
         }
         let Some((topic, partition)) = names::parse_dir(name) else {
@@ -163,7 +168,7 @@ impl Storage {
                 ));
                 log::info!("{name}: its deletion was acknowledged; removed");
                 self.rename(name, &away)?;
-                self.removals.insert((now.mono, away));
+                self.removals.insert((now.mono, Leftover::Directory(away)));
                 Ok(())
             }
             (Some(_), _) if self.holds_nothing(&dir)? => {
@@ -221,15 +226,17 @@ impl Storage {
 
     fn queue_load(&mut self, name: String, known: &Known, clean: bool, now: Now) {
         let key = (known.topic_name.to_string(), known.id.partition);
-        let line = |offsets: &Offsets| offsets.get(&key).copied().unwrap_or(0);
         let task = recovery::Task {
             disk: Arc::clone(&self.disk),
             root: self.root.clone(),
             id: known.id,
             name,
             config: Arc::clone(&known.config),
-            recovery_point: line(&self.points.recovery),
-            log_start: line(&self.points.starts),
+            recovery_point: self.points.recovery.get(&key).copied().unwrap_or(0),
+            log_start: self
+                .starts
+                .of(&known.topic_name, known.id.partition)
+                .unwrap_or(0),
             clean,
             now,
         };
@@ -249,11 +256,8 @@ impl Storage {
             Outcome::Loaded(id, result) => self.loaded(id, result, now),
             Outcome::Checkpointed(done) => self.checkpointed(done, now),
             Outcome::Pointed(result) => self.pointed(result, now),
-            Outcome::Removed(Err(error)) if !is_sync_failure(&error) => {
-                log::warn!("what was deleted stays until the next start: {error}");
-                Ok(())
-            }
-            Outcome::Removed(result) => result,
+            Outcome::PutAway(done) => self.absorb_put_away(done, now),
+            Outcome::Removed(what, result) => self.removed(&what, result),
         }
     }
 
@@ -278,6 +282,7 @@ impl Storage {
                 let config = (Arc::clone(&slot.config), self.leader_epoch);
                 let log = Log::new(place, Arc::clone(&self.disk), config, parts);
                 slot.state = State::Ready(Box::new(log));
+                self.recount(id);
                 self.after_load(id, now);
             }
             Err(Trouble::Damaged(why)) => {
@@ -309,6 +314,7 @@ impl Storage {
         }
         let dir = self.root.join(&name);
         self.insert(id, topic, config, State::Damaged);
+        self.drop_start(topic, id.partition)?;
         self.disk.create_dir(&dir)?;
         self.rounds.dirs.insert(self.root.clone());
         self.rounds.dirs.insert(dir.clone());
@@ -361,7 +367,11 @@ impl Storage {
         let Some(&id) = self.left_names.get(name) else {
             return Ok(());
         };
-        match self.leaving.get(&id).is_some_and(|leaving| leaving.busy) {
+        match self
+            .leaving
+            .get(&id)
+            .is_some_and(|leaving| leaving.jobs > 0)
+        {
             true => Err(io::ErrorKind::ResourceBusy.into()),
             false => self.move_away(id, now),
         }
@@ -372,23 +382,27 @@ impl Storage {
         let Some(slot) = self.slots.remove(&id) else {
             return;
         };
-        let busy = match &slot.state {
+        let jobs = match &slot.state {
             State::Loading => {
                 self.loading -= 1;
-                true
+                1
             }
             State::Ready(log) => {
                 let tail_bytes = log.checkpoints.tail_bytes;
                 self.points.tails.open_bytes -= tail_bytes;
-                log.checkpoints.running
+                let away = self.root.join(names::deleted_dir(&slot.topic, id));
+                let away = Leftover::Directory(away);
+                self.budget.forgotten(&log.dir, log.counted_bytes, away);
+                usize::from(log.checkpoints.running) + log.removals_running
             }
-            State::Damaged => false,
+            State::Damaged => 0,
         };
         let name = names::dir(&slot.topic, id.partition);
         self.left_names.insert(name, id);
         let leaving = Leaving {
             topic: slot.topic,
-            busy,
+            jobs,
+            delay_ms: slot.config.file_delete_delay_ms,
             durable: false,
         };
         self.leaving.insert(id, leaving);
@@ -405,13 +419,13 @@ impl Storage {
     /// A job of a forgotten partition has ended.
     pub(super) fn job_ended(&mut self, id: PartitionId, now: Now) {
         if let Some(leaving) = self.leaving.get_mut(&id) {
-            leaving.busy = false;
+            leaving.jobs -= 1;
             self.move_if_durable(id, now);
         }
     }
 
     fn move_if_durable(&mut self, id: PartitionId, now: Now) {
-        let ready = |leaving: &Leaving| leaving.durable && !leaving.busy;
+        let ready = |leaving: &Leaving| leaving.durable && leaving.jobs == 0;
         if self.leaving.get(&id).is_some_and(ready)
             && let Err(error) = self.move_away(id, now)
         {
@@ -430,39 +444,9 @@ impl Storage {
         // What a round was to sync under the old name is promised to nobody any more.
         self.rounds.dirs.remove(&self.root.join(&name));
         self.rename(&name, &away)?;
-        self.removals
-            .insert((now.mono.plus_ms(REMOVAL_DELAY_MS), away));
+        let at = now.mono.plus_ms(leaving.delay_ms);
+        self.removals.insert((at, Leftover::Directory(away)));
         self.points_changed(now);
         Ok(())
     }
-
-    /// Hands the directories that are due to the work lane.
-    pub(super) fn tick_removals(&mut self, now: Now) {
-        while let Some((at, _)) = self.removals.first()
-            && *at <= now.mono
-            && let Some((_, dir)) = self.removals.pop_first()
-        {
-            let disk = Arc::clone(&self.disk);
-            self.jobs.push(Box::new(move || {
-                Done(Outcome::Removed(remove(&*disk, &dir)))
-            }));
-        }
-    }
-}
-
-/// Removes a directory and its files. One that is already gone is fine.
-fn remove(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
-    let gone = |error: io::Error| match error.kind() {
-        io::ErrorKind::NotFound => Ok(()),
-        _ => Err(error),
-    };
-    let entries = match disk.list(dir) {
-        Ok(entries) => entries,
-        Err(error) => return gone(error),
-    };
-    for entry in entries {
-        disk.remove_file(&dir.join(&entry.name)).or_else(gone)?;
-    }
-    disk.remove_dir(dir).or_else(gone)?;
-    disk.sync_dir(dir.parent().unwrap_or(dir))
 }

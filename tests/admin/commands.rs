@@ -1,7 +1,7 @@
 //! Kafka's own tools, line by line to both brokers.
 //!
-//! A script is text: `+ tool arguments` does something, once; `? tool arguments` asks for something, and again while the
-//! two disagree, for Kafka answers before all of it has heard of a change. The broker's address goes in front of the
+//! A script is text: `+ tool arguments` does something, once; `? tool arguments` asks for something, and again while
+//! the two disagree, for Kafka answers before all of it has heard of a change. The broker's address goes in front of the
 //! arguments, and `PLANS` is the folder of the files that some tools read. What begins with `#` is a comment.
 
 use std::time::{Duration, Instant};
@@ -62,7 +62,7 @@ const TOOLS: &[(&str, [&str; 2])] = &[
 /// Releases of the tools.
 const TOOLCHAINS: [&str; 2] = ["kafka-4.3", "kafka-3.9"];
 /// Longer than Kafka takes to tell itself of a change.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Plays everything with the tools of both releases, and answers what the brokers disagree about.
 pub(crate) fn run(pair: &Pair) -> Vec<String> {

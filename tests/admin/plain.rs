@@ -40,12 +40,17 @@ const REPLACED: &[(&str, &str, &str)] = &[
         KAFKAS_REPLICAS,
     ),
     (
+        r"(STATIC_BROKER_CONFIG:node\.id=1), DEFAULT_CONFIG:node\.id=1",
+        "${1}",
+        "a node has an id without being told",
+    ),
+    (
         r"^(ClusterId|LeaderEpoch|HighWatermark): .*",
         "${1}",
         "each counts its own changes",
     ),
     (
-        r#""directoryId": "[^"]*", "#,
+        r#""directoryId": ("[^"]*"|null), "#,
         "",
         "Kafka learns the id of its directory late",
     ),
@@ -91,6 +96,7 @@ const LEFT_OUT: &[(&str, &str)] = &[
         r"^  \S+=\S+ sensitive=false synonyms=\{\}$",
         "each has loggers of its own, and levels of its own",
     ),
+    (r"^\s*UNKNOWN\(\d+\)", "the tool is older than the API"),
     (
         r"^Feature: (eligible\.leader|group|kraft|share|streams)",
         "not everything is there yet, and controllers and replicas never",
@@ -155,6 +161,7 @@ impl Plain {
                 line = changed;
             }
         }
+        line.truncate(line.trim_end().len());
         line
     }
 }

@@ -59,12 +59,13 @@ impl Tools {
         self.talk.say(line).expect("a running machine");
         let mut said = Vec::new();
         loop {
-            let line = self.lines.recv_timeout(PATIENCE).expect("an answer");
-            if line == "done" {
+            let heard = self.lines.recv_timeout(PATIENCE);
+            let heard = heard.unwrap_or_else(|why| panic!("no answer to {line}: {why}"));
+            if heard == "done" {
                 return said;
             }
-            if !line.trim().is_empty() {
-                said.push(line);
+            if !heard.trim().is_empty() {
+                said.push(heard);
             }
         }
     }

@@ -32,6 +32,7 @@ asks! {
     ApiVersions: api_versions::ApiVersionsRequest<'static> => ApiVersionsResponse<'static>;
     CreateTopics: create_topics::CreateTopicsRequest<'static> => CreateTopicsResponse<'static>;
     DeleteTopics: delete_topics::DeleteTopicsRequest<'static> => DeleteTopicsResponse<'static>;
+    DeleteRecords: delete_records::DeleteRecordsRequest<'static> => DeleteRecordsResponse<'static>;
     InitProducerId: init_producer_id::InitProducerIdRequest<'static> => InitProducerIdResponse;
     OffsetForLeaderEpoch: offset_for_leader_epoch::OffsetForLeaderEpochRequest<'static> => OffsetForLeaderEpochResponse<'static>;
     DescribeCluster: describe_cluster::DescribeClusterRequest => DescribeClusterResponse<'static>;

@@ -127,6 +127,9 @@ impl File for TracedFile {
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.note("set-len", || self.file.set_len(len))
     }
+    fn set_modified(&self, ms: i64) -> io::Result<()> {
+        self.note("set-time", || self.file.set_modified(ms))
+    }
     fn sync(&self) -> io::Result<()> {
         self.note("sync", || self.file.sync())
     }

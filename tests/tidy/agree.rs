@@ -264,9 +264,11 @@ fn kind(kind: Kind) -> String {
         Kind::IntOr(special, min, max) => format!("int, {special} or from {min} to {max}"),
         Kind::Long(min, max) => range("long", min, max),
         Kind::Size(min, max) => range("size", min, max),
+        Kind::Share => "size, or percent of the file system".into(),
         Kind::Double(min, max) => format!("double from {min} to {max}"),
         Kind::List => "list".into(),
         Kind::ListOf(words) => format!("list of {}", words.join(", ")),
+        Kind::Replicas => "replicas as partition:broker with commas, or *".into(),
         Kind::Password => "password".into(),
         Kind::Class => "class".into(),
     }

@@ -7,6 +7,7 @@ mod features;
 mod offsets;
 mod partitions;
 mod producers;
+mod records;
 mod settings;
 mod transactions;
 
@@ -196,20 +197,26 @@ impl Bench {
         let mut batch = BatchBuilder::new(0);
         batch.push(-1, None, Some(&[7; 100]));
         let batch = batch.build(None).expect("a small batch");
+        self.produces(9, None, &[(partition, &batch)])
+    }
+
+    /// Sends batches for partitions of the topic, with the transactional id of their producer if it has one.
+    fn produces(&mut self, version: i16, id: Option<&str>, batches: &[(i32, &[u8])]) -> Said {
+        let data = |&(index, bytes)| PartitionProduceData {
+            index,
+            records: Records::Here(Some(bytes)),
+        };
         let request = ProduceRequest {
+            transactional_id: id,
             acks: -1,
             timeout_ms: 1000,
             topic_data: vec![TopicProduceData {
                 name: "t",
-                partition_data: vec![PartitionProduceData {
-                    index: partition,
-                    records: Records::Here(Some(&batch)),
-                }],
+                partition_data: batches.iter().map(data).collect(),
                 ..Default::default()
             }],
-            ..Default::default()
         };
-        self.ask(ApiKey::Produce, 9, &request)
+        self.ask(ApiKey::Produce, version, &request)
     }
 
     fn keys(&self, partitions: &[i32]) -> Vec<Key> {

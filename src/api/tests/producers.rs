@@ -37,20 +37,7 @@ impl Bench {
         batch.push(NOW.wall_ms - 1, None, Some(b"a"));
         batch.push(NOW.wall_ms - 9, None, Some(b"b"));
         let batch = batch.build(None).expect("a small batch");
-        let request = ProduceRequest {
-            acks: -1,
-            timeout_ms: 1000,
-            topic_data: vec![TopicProduceData {
-                name: "t",
-                partition_data: vec![PartitionProduceData {
-                    index: 0,
-                    records: Records::Here(Some(&batch)),
-                }],
-                ..Default::default()
-            }],
-            ..Default::default()
-        };
-        produced(&self.ask(ApiKey::Produce, 9, &request).answer())
+        produced(&self.produces(9, None, &[(0, &batch)]).answer())
     }
 }
 

@@ -114,24 +114,6 @@ impl Bench {
         results.map(|result| result.partition_error_code).collect()
     }
 
-    fn produces(&mut self, version: i16, id: Option<&str>, batches: &[(i32, &[u8])]) -> Said {
-        let data = |&(index, bytes)| PartitionProduceData {
-            index,
-            records: Records::Here(Some(bytes)),
-        };
-        let request = ProduceRequest {
-            transactional_id: id,
-            acks: -1,
-            timeout_ms: 1000,
-            topic_data: vec![TopicProduceData {
-                name: "t",
-                partition_data: batches.iter().map(data).collect(),
-                ..Default::default()
-            }],
-        };
-        self.ask(ApiKey::Produce, version, &request)
-    }
-
     /// The code and the message of each batch of a produce.
     fn send_all(
         &mut self,

@@ -11,6 +11,8 @@ use std::sync::Arc;
 const MARKERS_A_TURN: usize = 1000;
 /// Timeouts that fire in a turn: after an outage all that is open may be due at once.
 const TIMEOUTS_A_TURN: usize = 1000;
+/// What a marker takes in a log.
+const MARKER_BYTES: usize = 78;
 /// When what could not be written is tried again.
 pub(super) const RETRY_MS: i64 = 500;
 
@@ -86,7 +88,7 @@ impl Broker {
         }
         let marked = match self.storage.end_transaction(at, now, marker) {
             Ok(_) => Marked::Done,
-            Err(refused) => self.not_marked(at, refused, now.mono),
+            Err(refused) => self.not_marked(at, refused, now),
         };
         self.storage.flush(at);
         marked
@@ -94,8 +96,12 @@ impl Broker {
 
     /// A log that has a newer marker, or in version 2 the same and records behind it, needs none; nor does one that is
     /// gone.
-    fn not_marked(&mut self, at: PartitionId, mut refused: Refused, now: Mono) -> Marked {
+    fn not_marked(&mut self, at: PartitionId, mut refused: Refused, now: Now) -> Marked {
         if self.take_failure(&mut refused) {
+            return Marked::Later;
+        }
+        if refused.lacks_space {
+            self.note_full_disk(now, at, (MARKER_BYTES, &refused));
             return Marked::Later;
         }
         match refused.code {
@@ -106,7 +112,7 @@ impl Broker {
                 let place = self.place(at);
                 let why = code.name().unwrap_or_default();
                 self.complain(
-                    now,
+                    now.mono,
                     format_args!(
                         "the end of a transaction cannot be written into {place} yet: {why}"
                     ),
@@ -204,27 +210,12 @@ fn marker_of(txn: &Txn, coordinator_epoch: i32) -> Marker {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::Seeds;
     use super::super::super::facts::TxnState;
+    use super::super::super::tests::{Life, NOW};
     use super::super::super::txns::{Claim, Init};
     use super::*;
-    use crate::config::BrokerConfig;
-    use crate::disk::sim::SimDisk;
-    use std::path::Path;
 
-    const NOW: Now = Now {
-        mono: Mono(0),
-        wall_ms: 1_700_000_000_000,
-    };
     const TIMEOUT_MS: i32 = 1000;
-
-    fn broker() -> Broker {
-        let root = Path::new("/data");
-        let disk = Arc::new(SimDisk::new(1, root));
-        let seeds = Seeds { ids: 1, salt: 2 };
-        let config = Arc::new(BrokerConfig::default());
-        Broker::open(disk, root, config, seeds, NOW).expect("it opens")
-    }
 
     /// Begins a transaction that touches nothing but a group.
     fn begin(broker: &mut Broker, transactional_id: &str) {
@@ -251,7 +242,7 @@ mod tests {
 
     #[test]
     fn timeouts_that_are_due_at_once_are_spread_over_turns() {
-        let mut broker = broker();
+        let mut broker = Life::new().broker;
         for number in 0..=TIMEOUTS_A_TURN {
             begin(&mut broker, &format!("id-{number}"));
         }

@@ -1,26 +1,17 @@
 //! The broker's part of transactions, over logs of its own: what waits for the gate, and what an open log keeps out.
 
-use super::super::{Seeds, Worked};
+use super::super::tests::{Life, NOW};
 use super::*;
-use crate::disk::lanes::{Inline, Lanes};
-use crate::disk::sim::SimDisk;
 use crate::proto::Uuid;
 use crate::proto::batch::BatchBuilder;
 use crate::storage::Origin;
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::Arc;
 
-const ROOT: &str = "/data";
 const ID: &str = "orders";
 const TIMEOUT_MS: i32 = 1000;
 const AT: PartitionId = PartitionId {
     topic: Uuid([1; 16]),
     partition: 0,
-};
-const NOW: Now = Now {
-    mono: Mono(0),
-    wall_ms: 1_700_000_000_000,
 };
 
 fn after_timeout() -> Now {
@@ -30,28 +21,10 @@ fn after_timeout() -> Now {
     }
 }
 
-struct Life {
-    disk: SimDisk,
-    broker: Broker,
-    lanes: Inline<Worked>,
-}
-
 impl Life {
-    fn start(disk: SimDisk) -> Life {
-        let (config, seeds) = (Arc::default(), Seeds { ids: 7, salt: 8 });
-        let (shared, root) = (Arc::new(disk.clone()), Path::new(ROOT));
-        let broker = Broker::open(shared.clone(), root, config, seeds, NOW).expect("it opens");
-        let lanes = Inline::new(shared, root);
-        Life {
-            disk,
-            broker,
-            lanes,
-        }
-    }
-
     /// With one topic of one partition, and no transaction.
-    fn new() -> Life {
-        let mut life = Life::start(SimDisk::new(1, Path::new(ROOT)));
+    fn with_topic() -> Life {
+        let mut life = Life::new();
         life.run(NOW);
         let created = life
             .broker
@@ -59,23 +32,6 @@ impl Life {
         created.expect("there is room");
         life.run(NOW);
         life
-    }
-
-    /// Turns without requests, until there is nothing more to do.
-    fn run(&mut self, now: Now) {
-        loop {
-            self.broker.tick(now);
-            let jobs = self.broker.take_jobs();
-            let round = self.broker.start_round().expect("nothing fails");
-            if jobs.is_empty() && round.is_none() {
-                return;
-            }
-            jobs.into_iter().for_each(|job| self.lanes.work(job));
-            round.into_iter().for_each(|round| self.lanes.sync(round));
-            for done in self.lanes.completed() {
-                self.broker.absorb(now, done).expect("nothing fails");
-            }
-        }
     }
 
     /// The producer gets the next epoch, which is durable.
@@ -114,7 +70,7 @@ impl Life {
 
 #[test]
 fn nothing_times_out_before_the_gate_is_open_and_nobody_is_woken_for_it() {
-    let mut life = Life::new();
+    let mut life = Life::with_topic();
     let claim = life.init();
     let added = life
         .broker
@@ -124,7 +80,7 @@ fn nothing_times_out_before_the_gate_is_open_and_nobody_is_woken_for_it() {
     life.append(&claim);
     life.run(NOW);
     life.disk.kill();
-    let mut life = Life::start(life.disk);
+    let mut life = life.restart();
     let due = after_timeout();
     life.broker.tick_transactions(due);
     assert!(life.broker.check_transactions().is_err());
@@ -138,7 +94,7 @@ fn nothing_times_out_before_the_gate_is_open_and_nobody_is_woken_for_it() {
 
 #[test]
 fn nothing_is_written_behind_an_older_transaction_that_the_log_has_open() {
-    let mut life = Life::new();
+    let mut life = Life::with_topic();
     let old = life.init();
     life.append(&old);
     let new = life.init();
@@ -166,7 +122,7 @@ fn nothing_is_written_behind_an_older_transaction_that_the_log_has_open() {
 
 #[test]
 fn a_full_disk_keeps_out_what_is_new_and_not_what_is_repeated() {
-    let mut life = Life::new();
+    let mut life = Life::with_topic();
     let claim = life.init();
     let disk = life.disk.clone();
     let mut add = |group: &str| {

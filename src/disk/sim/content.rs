@@ -73,9 +73,19 @@ pub(super) struct Content {
     pub(super) reserved: u64,
     reserved_durable: u64,
     pub(super) viewed_end: u64,
+    /// When it was last written to.
+    pub(super) modified_ms: i64,
 }
 
 impl Content {
+    /// An empty file, made at that time.
+    pub(super) fn new(modified_ms: i64) -> Content {
+        Content {
+            modified_ms,
+            ..Content::default()
+        }
+    }
+
     pub(super) fn change(&mut self, change: Change) {
         change.apply(&mut self.live);
         self.pending.push(change);

@@ -165,8 +165,8 @@ mod tests {
         lanes.sync(Round {
             number: 3,
             files,
-            dirs: Vec::new(),
             then,
+            ..Round::default()
         });
         (disk, lanes)
     }

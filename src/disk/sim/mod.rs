@@ -136,6 +136,11 @@ impl SimDisk {
         self.world().heal();
     }
 
+    /// Sets the clock of the machine, in ms since 1970: what is written from now on bears that time.
+    pub fn set_clock(&self, wall_ms: i64) {
+        self.world().wall_ms = wall_ms;
+    }
+
     /// Limits the bytes of all files together, reserved space included.
     pub fn set_capacity(&self, bytes: Option<u64>) {
         self.world().capacity = bytes;
@@ -265,6 +270,10 @@ impl File for SimFile {
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.change("cut", |world, id| world.set_len(id, len))
+    }
+
+    fn set_modified(&self, ms: i64) -> io::Result<()> {
+        self.change("set the time of", |world, id| world.set_modified(id, ms))
     }
 
     fn sync(&self) -> io::Result<()> {

@@ -80,6 +80,8 @@ pub(super) struct World {
     pub(super) cut: Option<u64>,
     stopped: bool,
     pub(super) capacity: Option<u64>,
+    /// What the machine's clock shows.
+    pub(super) wall_ms: i64,
 }
 
 impl World {
@@ -96,6 +98,7 @@ impl World {
             cut: None,
             stopped: false,
             capacity: None,
+            wall_ms: 0,
         };
         let mut parent = ROOT;
         for name in names_of(dir) {
@@ -239,7 +242,8 @@ impl World {
                 self.change(|world| {
                     let slot = world.slot(path)?;
                     let id = world.new_id();
-                    world.files.insert(id, Content::default());
+                    let content = Content::new(world.wall_ms);
+                    world.files.insert(id, content);
                     world.names.change(vec![(slot, Some(id))]);
                     Ok(id)
                 })
@@ -263,6 +267,7 @@ impl World {
                 .files
                 .get(&id)
                 .map_or(0, |content| content.live.len() as u64),
+            modified_ms: self.files.get(&id).map_or(0, |content| content.modified_ms),
         };
         Ok(self.names.in_dir(dir).map(entry).collect())
     }
@@ -426,7 +431,10 @@ impl World {
             Fate::Cut => Err(gone()),
         };
         if !bytes.is_empty() {
-            self.content(id)?.change(Change::Write(position, bytes));
+            let wall_ms = self.wall_ms;
+            let content = self.content(id)?;
+            content.change(Change::Write(position, bytes));
+            content.modified_ms = wall_ms;
         }
         result
     }
@@ -441,9 +449,19 @@ impl World {
             return Err(ErrorKind::InvalidInput.into());
         }
         self.change(|world| {
+            let wall_ms = world.wall_ms;
             let content = world.content(id)?;
             content.change(Change::Length(len));
             content.reserved = 0;
+            content.modified_ms = wall_ms;
+            Ok(())
+        })
+    }
+
+    /// A power cut leaves it: it is the last time that may be older, and nobody relies on its being exact.
+    pub(super) fn set_modified(&mut self, id: Id, ms: i64) -> io::Result<()> {
+        self.change(|world| {
+            world.content(id)?.modified_ms = ms;
             Ok(())
         })
     }

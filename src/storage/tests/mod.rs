@@ -1,9 +1,12 @@
 //! The room as a whole on a simulated disk: what is promised by an append, and what comes back after a cut.
 
+mod budget;
+mod expiring;
 mod faults;
 mod ledger;
 mod model;
 mod reading;
+mod removing;
 mod starting;
 mod transactions;
 
@@ -39,6 +42,9 @@ fn config() -> LogConfig {
         timestamp_after_max_ms: 3_600_000,
         flush_messages: 1,
         flush_ms: i64::MAX,
+        file_delete_delay_ms: 60_000,
+        retention_ms: -1,
+        retention_bytes: -1,
         convert_max_bytes: 1 << 20,
         compression_type: "producer".to_owned(),
         gzip_level: -1,
@@ -191,10 +197,10 @@ impl Room {
                 !bytes.is_empty(),
                 "never an empty answer below the high watermark"
             );
-            for (offset, value) in records(&bytes) {
-                from = offset + 1;
-                values.push((offset, value));
-            }
+            let wanted = records(&bytes).into_iter().filter(|(at, _)| *at >= from);
+            let wanted: Vec<_> = wanted.collect();
+            from = wanted.last().unwrap().0 + 1;
+            values.extend(wanted);
         }
         values
     }

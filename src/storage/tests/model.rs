@@ -13,6 +13,10 @@ struct Oracle {
     sent: Vec<(i32, Vec<u8>, i64)>,
     /// What the transactional producers have done.
     ledger: Ledger,
+    /// Where the log was seen to begin: it never goes back.
+    start: i64,
+    /// Where it was told to begin.
+    wanted_start: i64,
 }
 
 /// Random steps of one partition against an oracle, with cuts of all kinds.
@@ -39,7 +43,8 @@ fn run_model(seed: u64, steps: u32) {
                 room.absorb();
             }
             85..88 => room.storage.checkpoint(id(0)),
-            88..92 => room.settle(),
+            88..90 => room.settle(),
+            90..92 => model_delete(&mut room, &mut oracle),
             92..95 => room = model_crash(room, &mut oracle),
             95..97 => {
                 room = room.restart();
@@ -84,13 +89,41 @@ fn model_retry(room: &mut Room, oracle: &Oracle) {
     assert_eq!((appended.base_offset, appended.duplicate), (*offset, true));
 }
 
-fn model_read(room: &mut Room, oracle: &mut Oracle) {
-    let values = room.values(0);
-    let expected = (0..).zip(oracle.values.iter().cloned()).take(values.len());
-    assert_eq!(values, expected.collect::<Vec<_>>());
-    oracle.promised = oracle.promised.max(values.len());
+/// What is deleted goes with a round, and no later than its segments do.
+fn model_delete(room: &mut Room, oracle: &mut Oracle) {
     let log = room.storage.log(id(0)).unwrap();
-    assert_eq!(values.len() as i64, log.high_watermark());
+    let (start, end) = (log.log_start(), log.high_watermark());
+    let offset = start + room.disk.draw((end - start) as u64 + 1) as i64;
+    let round = room.storage.raise_starts(&[(id(0), offset)]).unwrap();
+    assert_eq!(round > 0, offset > start);
+    oracle.wanted_start = oracle.wanted_start.max(offset);
+    // The recovery points may be due as well.
+    room.now.mono = room.now.mono.plus_ms(1500);
+    room.storage.tick(room.now);
+}
+
+/// Where the log begins only rises, and to no other offset than was asked for.
+fn model_start(room: &Room, oracle: &mut Oracle) -> i64 {
+    let start = room.storage.log(id(0)).unwrap().log_start();
+    assert!(
+        (oracle.start..=oracle.wanted_start).contains(&start),
+        "{start} is not from {} to {}",
+        oracle.start,
+        oracle.wanted_start
+    );
+    oracle.start = start;
+    start
+}
+
+fn model_read(room: &mut Room, oracle: &mut Oracle) {
+    let start = model_start(room, oracle);
+    let values = room.values(0);
+    let log = room.storage.log(id(0)).unwrap();
+    let end = log.high_watermark();
+    let expected = (0..).zip(oracle.values.iter().cloned());
+    let expected = expected.take(end as usize).skip(start as usize);
+    assert_eq!(values, expected.collect::<Vec<_>>());
+    oracle.promised = oracle.promised.max(end as usize);
     oracle.ledger.check(room, &oracle.values);
 }
 
@@ -106,6 +139,7 @@ fn model_crash(mut room: Room, oracle: &mut Oracle) -> Room {
     oracle.promised = oracle
         .promised
         .max(room.storage.log(id(0)).unwrap().synced() as usize);
+    model_start(&room, oracle);
     drop(room);
     if !in_checkpoint && disk.draw(3) == 0 {
         // The process dies and the machine goes on: what was not synced is there, for now.
@@ -164,7 +198,7 @@ impl Room {
     }
 
     /// Runs what a start wants to have run, until something fails.
-    fn run_until_dead(&mut self) {
+    pub(super) fn run_until_dead(&mut self) {
         loop {
             self.start_work();
             let worked = self.lanes.run_sync() | self.lanes.run_work();

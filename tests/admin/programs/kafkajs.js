@@ -32,6 +32,7 @@ class Sweep {
       try {
         const { topics } = await this.admin.fetchTopicMetadata({ topics: [topic] });
         if (topics[0].partitions.length === partitions) {
+          await this.admin.fetchTopicOffsets(topic);
           return;
         }
       } catch {

@@ -2,6 +2,7 @@
 
 mod admin;
 mod configs;
+mod deletions;
 mod features;
 mod groups;
 mod kit;
@@ -91,6 +92,8 @@ pub(crate) const SCRIPTS: &[Script] = &[
     script("ways to delete", ApiKey::DeleteTopics, At::Every, topics::ways_to_delete),
     script("more partitions", ApiKey::CreatePartitions, At::Every, admin::more_partitions),
     script("refusals of more partitions", ApiKey::CreatePartitions, At::Every, admin::refusals_of_partitions),
+    script("records are deleted", ApiKey::DeleteRecords, At::Every, deletions::deleted),
+    script("deletions of records that are refused", ApiKey::DeleteRecords, At::Every, deletions::refused),
     script("elections", ApiKey::ElectLeaders, At::Every, admin::elections),
     script("partitions are moved", ApiKey::AlterPartitionReassignments, At::Every, admin::moves),
     script("partitions that are being moved", ApiKey::ListPartitionReassignments, At::Every, admin::being_moved),

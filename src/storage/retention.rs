@@ -1,0 +1,336 @@
+//! Which segments are old or too many, and when that is looked at.
+//!
+//! Where `cleanup.policy` has `delete`, a log gives up its first segments while all of it is larger than
+//! `retention.bytes`, and then those that are older than `retention.ms`: it begins behind them from the next round on
+//! (`starts`), and they leave the disk (`removal`). The active segment is ended first when it is to go too. Logs are
+//! looked at every `log.retention.check.interval.ms`, a few in each turn of the loop. What lies below a log start
+//! goes under every policy, and does not wait for that.
+//!
+//! **Age.** A clock may be wrong, and so may be the times that records bear: neither may empty a log, nor keep it for
+//! ever. For each segment three things are known, and the first that can be believed counts:
+//!
+//! | what | believed |
+//! |---|---|
+//! | the greatest time of its records, as in Kafka | from 2020 on, and no more than a day ahead of the clock |
+//! | how long this process has had it since the last append, by the monotonic clock | always |
+//! | when its file was last written to, or else the file of a later segment | from 2020 on, and no more than a day ahead |
+//! | nothing of it | its file and those of all later segments are given the time of now: their age begins |
+//!
+//! The clock itself is believed when it shows a time from 2020 on and has run in step with the monotonic one for
+//! an hour, or for `retention.ms` where that is less. Where it has leapt more than 30 days ahead, while the process
+//! runs or since the log was written by the one before, it must run in step for all of `retention.ms`: by then the
+//! leap has made nothing look older than it is. While it is not believed only what this process has had for longer
+//! than `retention.ms` goes. A broker that never runs for an hour deletes nothing by age; `retention.bytes` always holds.
+
+use super::log::Log;
+use super::segment::{Place, Segment};
+use super::shelf::Shelf;
+use super::{PartitionId, State, Storage};
+use crate::clock::{Mono, Now, PLAUSIBLE_MS, Steadiness, believable};
+use std::io;
+use std::mem;
+use std::ops::Bound::{Included, Unbounded};
+
+/// Kafka's default of `log.retention.check.interval.ms`.
+const INTERVAL_MS: i64 = 300_000;
+/// The first look comes no later than this after the start.
+const FIRST_LOOK_MS: i64 = 30_000;
+/// Logs that are looked at in one turn.
+const SLICE_LOGS: usize = 64;
+/// Segments of a log whose age is asked for at once: each may have its index read.
+const SLICE_SEGMENTS: usize = 64;
+/// When a log is looked at again that has more old segments than those.
+const AGAIN_MS: i64 = 1000;
+
+/// When logs are looked at, and what is thought of the clock.
+pub(super) struct Retention {
+    interval_ms: i64,
+    due: Mono,
+    /// The first log of the next slice; `None` between two looks.
+    next: Option<PartitionId>,
+    /// A log has more that is old.
+    again: bool,
+    clock: Steadiness,
+    /// When the process before wrote to a log for the last time, as far as that is known.
+    left_ms: i64,
+}
+
+impl Default for Retention {
+    fn default() -> Retention {
+        Retention {
+            interval_ms: INTERVAL_MS,
+            due: Mono::NEVER,
+            next: None,
+            again: false,
+            clock: Steadiness::from(Now::default()),
+            left_ms: i64::MIN,
+        }
+    }
+}
+
+impl Retention {
+    /// The process starts now.
+    pub(super) fn begin(&mut self, now: Now) {
+        self.clock = Steadiness::from(now);
+        self.due = now.mono.plus_ms(self.interval_ms.min(FIRST_LOOK_MS));
+    }
+
+    /// A log was written to for the last time when its file says so.
+    pub(super) fn loaded(&mut self, left_ms: Option<i64>) {
+        self.left_ms = self.left_ms.max(left_ms.unwrap_or(i64::MIN));
+    }
+
+    /// Whether producers' times may be held against the clock: it shows a plausible time, not a day before the last of
+    /// the process before, and has not jumped in the last hour.
+    pub(super) fn may_judge(&mut self, now: Now) -> bool {
+        let jumped = self.clock.has_jumped(now);
+        !jumped && now.wall_ms >= PLAUSIBLE_MS && *believable(now.wall_ms).end() >= self.left_ms
+    }
+}
+
+/// What is known of a segment's age.
+#[derive(Clone, Copy, Debug)]
+struct Facts {
+    /// The greatest time of its records, or -1.
+    newest_ms: i64,
+    /// How long this process has had it since it was last appended to.
+    held_ms: Option<i64>,
+    /// When its file was last written to.
+    written_ms: Option<i64>,
+    /// The same of the first later segment that has a believable time.
+    heir_ms: Option<i64>,
+}
+
+/// The age of a segment, as the table above has it; `None` where nothing can be believed. `clock_ms` is what the
+/// clock shows, if that is believed.
+fn age_ms(facts: Facts, clock_ms: Option<i64>) -> Option<i64> {
+    let Some(now_ms) = clock_ms else {
+        return facts.held_ms;
+    };
+    let can_be = believable(now_ms);
+    if can_be.contains(&facts.newest_ms) {
+        return Some(now_ms - facts.newest_ms);
+    }
+    let written = [facts.written_ms, facts.heir_ms].into_iter().flatten();
+    let mut written = written.filter(|ms| can_be.contains(ms));
+    facts
+        .held_ms
+        .or_else(|| written.next().map(|ms| now_ms - ms))
+}
+
+/// How many of the first segments go so that what is left has just not less than `limit_bytes`.
+fn count_beyond(sizes: &[u64], limit_bytes: u64) -> usize {
+    let mut excess = sizes.iter().sum::<u64>().saturating_sub(limit_bytes);
+    let goes = |size: &&u64| match excess.checked_sub(**size) {
+        Some(left) => {
+            excess = left;
+            true
+        }
+        None => false,
+    };
+    sizes.iter().take_while(goes).count()
+}
+
+impl Log {
+    /// The first offset that the log keeps by the limits of its topic, if that is beyond its beginning, and whether
+    /// there may be more that is old. The active segment is ended if it goes.
+    fn expire(
+        &mut self,
+        shelf: &mut Shelf,
+        clock: &mut Steadiness,
+        now: Now,
+    ) -> io::Result<(Option<i64>, bool)> {
+        if !self.config().delete {
+            return Ok((None, false));
+        }
+        let first = self.slot_of(self.log_start());
+        // What nobody can read yet stays, and so does an active segment without records.
+        let ends = self.segments[first + 1..].iter().map(Segment::base);
+        let ends = ends.chain((self.size_of_last() > 0).then(|| self.log_end()));
+        let watermark = self.high_watermark();
+        let most = ends.take_while(|end| *end <= watermark).count();
+        let limit_bytes = u64::try_from(self.config().retention_bytes);
+        let sizes: Vec<u64> = self.segments[first..].iter().map(Segment::len).collect();
+        let by_size = limit_bytes.map_or(0, |limit| count_beyond(&sizes, limit));
+        let mut count = by_size.min(most);
+        let until = most.min(count + SLICE_SEGMENTS);
+        while count < until && self.is_old(shelf, first + count, clock, now)? {
+            count += 1;
+        }
+        let again = count == until && count < most;
+        let takes_all = first + count == self.segments.len();
+        // Where there is no room for a new segment the last one stays.
+        if takes_all && self.roll(shelf, now).is_err() {
+            count -= 1;
+        }
+        let begins = (count > 0).then(|| self.segments[first + count].base());
+        Ok((begins, again))
+    }
+
+    fn size_of_last(&self) -> u64 {
+        self.segments.last().map_or(0, Segment::len)
+    }
+
+    fn is_old(
+        &mut self,
+        shelf: &mut Shelf,
+        slot: usize,
+        clock: &mut Steadiness,
+        now: Now,
+    ) -> io::Result<bool> {
+        let retention_ms = self.config().retention_ms;
+        if retention_ms < 0 {
+            return Ok(false);
+        }
+        let is_believed = clock.is_believed_for(retention_ms, self.left_ms, now);
+        let can_be = believable(now.wall_ms);
+        let later = self.segments[slot + 1..].iter();
+        let mut later = later.filter_map(Segment::written_ms);
+        let heir_ms = later.find(|ms| can_be.contains(ms));
+        let place = Place {
+            id: self.id,
+            dir: &self.dir,
+        };
+        let segment = &mut self.segments[slot];
+        let facts = Facts {
+            newest_ms: segment.newest_ms(shelf, place)?,
+            held_ms: segment.held_ms(now.mono),
+            written_ms: segment.written_ms(),
+            heir_ms,
+        };
+        let age_ms = age_ms(facts, is_believed.then_some(now.wall_ms));
+        if age_ms.is_none() && is_believed {
+            // None of the later ones has a believable time either.
+            for segment in &mut self.segments[slot..] {
+                segment.set_written(shelf, place, now.wall_ms);
+            }
+        }
+        Ok(age_ms.is_some_and(|age_ms| age_ms > retention_ms))
+    }
+}
+
+impl Storage {
+    /// How often logs are looked at from now on.
+    pub fn set_retention_check_interval(&mut self, interval_ms: i64) {
+        self.retention.interval_ms = interval_ms;
+    }
+
+    /// When logs are looked at next.
+    pub(super) fn retention_deadline(&self) -> Option<Mono> {
+        (!self.closing).then_some(self.retention.due)
+    }
+
+    /// Looks at the next few logs, if it is time.
+    pub(super) fn tick_retention(&mut self, now: Now) {
+        if self.closing || now.mono < self.retention.due {
+            return;
+        }
+        let mut ids = self.next_slice();
+        self.retention.next = (ids.len() > SLICE_LOGS).then(|| ids.pop()).flatten();
+        let begins = ids
+            .iter()
+            .filter_map(|&id| Some((id, self.expire(id, now)?)));
+        let begins: Vec<_> = begins.collect();
+        self.raise_own_starts(&begins);
+        let wait_ms = match self.retention.next {
+            Some(_) => 0,
+            None if mem::take(&mut self.retention.again) => AGAIN_MS,
+            None => self.retention.interval_ms,
+        };
+        self.retention.due = now.mono.plus_ms(wait_ms);
+        self.trim_shelf();
+    }
+
+    /// The logs of this turn, and one more if there is one.
+    fn next_slice(&self) -> Vec<PartitionId> {
+        let from = self.retention.next.map_or(Unbounded, Included);
+        let slots = self.slots.range((from, Unbounded));
+        let ready = slots.filter(|(_, slot)| matches!(slot.state, State::Ready(_)));
+        ready.map(|(id, _)| *id).take(SLICE_LOGS + 1).collect()
+    }
+
+    /// Where a log is to begin, if it is to begin later. What cannot be looked at is kept.
+    fn expire(&mut self, id: PartitionId, now: Now) -> Option<i64> {
+        let State::Ready(log) = &mut self.slots.get_mut(&id)?.state else {
+            return None;
+        };
+        let expired = log.expire(&mut self.shelf, &mut self.retention.clock, now);
+        let (begins, again) = expired.unwrap_or_else(|error| {
+            log::warn!("the age of a segment is not known: {error}");
+            (None, false)
+        });
+        self.retention.again |= again;
+        let dir = mem::take(&mut log.dir_dirty).then(|| log.dir.clone());
+        let has_rolled = log.checkpoints.rolled;
+        self.rounds.dirs.extend(dir);
+        if has_rolled {
+            self.checkpoint(id);
+        }
+        begins
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW_MS: i64 = 1_800_000_000_000;
+    const DAY_MS: i64 = 86_400_000;
+    const YEAR_MS: i64 = 365 * DAY_MS;
+
+    fn facts(newest_ms: i64) -> Facts {
+        Facts {
+            newest_ms,
+            held_ms: None,
+            written_ms: None,
+            heir_ms: None,
+        }
+    }
+
+    #[test]
+    fn a_time_of_records_counts_unless_it_is_absurd() {
+        let age = |newest_ms| age_ms(facts(newest_ms), Some(NOW_MS));
+        for age_of in [0, 1, DAY_MS, 5 * YEAR_MS, -DAY_MS] {
+            assert_eq!(age(NOW_MS - age_of), Some(age_of));
+        }
+        for absurd in [-1, 0, 1000, PLAUSIBLE_MS - 1, NOW_MS + DAY_MS + 1, i64::MAX] {
+            assert_eq!(age(absurd), None, "{absurd}");
+        }
+    }
+
+    #[test]
+    fn where_records_tell_nothing_the_first_believable_receipt_counts() {
+        let age = |held_ms, written_ms, heir_ms| {
+            let known = Facts {
+                held_ms,
+                written_ms,
+                heir_ms,
+                ..facts(i64::MAX)
+            };
+            age_ms(known, Some(NOW_MS))
+        };
+        let (written, heir) = (Some(NOW_MS - 7), Some(NOW_MS - 3));
+        assert_eq!(age(Some(5), written, heir), Some(5));
+        assert_eq!(age(None, written, heir), Some(7));
+        for absurd in [None, Some(1000), Some(NOW_MS + YEAR_MS)] {
+            assert_eq!(age(None, absurd, heir), Some(3), "{absurd:?}");
+            assert_eq!(age(None, absurd, None), None);
+        }
+    }
+
+    #[test]
+    fn a_clock_in_doubt_leaves_only_what_the_process_has_measured_itself() {
+        let mut known = facts(NOW_MS - YEAR_MS);
+        known.written_ms = Some(NOW_MS - YEAR_MS);
+        assert_eq!(age_ms(known, None), None);
+        known.held_ms = Some(9);
+        assert_eq!(age_ms(known, None), Some(9));
+    }
+
+    #[test]
+    fn what_is_left_is_the_least_that_the_limit_asks_for() {
+        let count = |limit| count_beyond(&[10, 20, 5, 5], limit);
+        let counts: Vec<usize> = [41, 40, 31, 30, 11, 10, 5, 4, 0].map(count).to_vec();
+        assert_eq!(counts, [0, 0, 0, 1, 1, 2, 3, 3, 4]);
+    }
+}

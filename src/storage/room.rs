@@ -1,0 +1,175 @@
+//! Room on the disk: who may still append, and what goes so that others may (`budget` has the rules).
+
+use super::budget::{Closed, Limits, Topic, plan};
+use super::segment::Segment;
+use super::{Log, PartitionId, Refused, State, Storage};
+use crate::clock::Now;
+use crate::config::Amount;
+use crate::proto::Uuid;
+use crate::proto::error::ErrorCode;
+use std::collections::BTreeMap;
+use std::mem;
+
+/// What the logs have, as far as the budget looks at it.
+#[derive(Default)]
+struct Facts {
+    topics: BTreeMap<Uuid, Topic>,
+    /// Bytes of segments that go already.
+    going_bytes: u64,
+    /// Bytes of closed segments that may go as soon as they are on disk.
+    soon_bytes: u64,
+    /// The largest active segment that could end, and its bytes.
+    largest_active: Option<(u64, PartitionId)>,
+}
+
+impl Storage {
+    /// How many bytes all logs may have, and how many of the file system are to stay free: 0 is without a limit.
+    pub fn set_disk_limits(&mut self, max: Amount, min_free: Amount) {
+        let total_bytes = self.disk.total_bytes(&self.root).ok();
+        let limits = Limits {
+            max_bytes: match max.of(total_bytes) {
+                None | Some(0) => u64::MAX,
+                Some(bytes) => bytes,
+            },
+            min_free_bytes: min_free.of(total_bytes).unwrap_or(0),
+        };
+        self.budget.set_limits(limits);
+        self.shelf.roll_bytes = self.budget.roll_bytes();
+    }
+
+    /// Bytes of all logs, and of what they have given up and is still on the disk.
+    #[must_use]
+    pub fn used_bytes(&self) -> u64 {
+        self.budget.used_bytes()
+    }
+
+    /// Refuses an append where the logs may not take more. One to a log that is not there gets to know that instead.
+    pub(super) fn check_room(
+        &mut self,
+        id: PartitionId,
+        bytes: usize,
+        now: Now,
+    ) -> Result<(), Refused> {
+        let (disk, root) = (&self.disk, &self.root);
+        let free_bytes = || disk.free_bytes(root).unwrap_or(u64::MAX);
+        let why = self.budget.refusal(bytes as u64, now.mono, free_bytes);
+        let Some(why) = why.filter(|_| self.log(id).is_ok()) else {
+            return Ok(());
+        };
+        self.keep_room(now);
+        Err(Refused {
+            lacks_space: true,
+            ..Refused::new(ErrorCode::KAFKA_STORAGE_ERROR, why)
+        })
+    }
+
+    /// A log has gained or lost segments: what it is counted with follows.
+    pub(super) fn recount(&mut self, id: PartitionId) {
+        if let Some(State::Ready(log)) = self.slots.get_mut(&id).map(|slot| &mut slot.state) {
+            let bytes = log.size_bytes();
+            let before = mem::replace(&mut log.counted_bytes, bytes);
+            self.budget.recounted(before, bytes);
+        }
+    }
+
+    /// Has everything that was deleted leave the disk now: its space is wanted.
+    pub fn hurry_removals(&mut self, now: Now) {
+        let waiting = mem::take(&mut self.removals).into_iter();
+        let hurried = waiting.map(|(at, what)| (at.min(now.mono), what));
+        self.removals = hurried.collect();
+        self.tick_removals(now);
+    }
+
+    /// Something was appended: where that is too much, the oldest goes.
+    pub(super) fn keep_room(&mut self, now: Now) {
+        if self.closing || !self.budget.wants_pass(now.mono) {
+            return;
+        }
+        self.hurry_removals(now);
+        let facts = self.facts();
+        let excess_bytes = self.budget.excess_bytes(facts.going_bytes);
+        let (starts, given_bytes) = plan(facts.topics, excess_bytes);
+        let starts: Vec<(PartitionId, i64)> = starts.into_iter().collect();
+        if !starts.is_empty() {
+            self.give_up(&starts, now);
+        }
+        if given_bytes + facts.soon_bytes < excess_bytes
+            && let Some((_, id)) = facts.largest_active
+        {
+            self.end_segment(id, now);
+        }
+    }
+
+    /// Logs begin later, and the log of the broker tells of each topic that has lost records by that.
+    fn give_up(&mut self, starts: &[(PartitionId, i64)], now: Now) {
+        if let Err(error) = self.raise_starts(starts) {
+            log::debug!("no segment goes: {error}");
+            return;
+        }
+        for (id, _) in starts {
+            if self.budget.admits_line(id.topic, now.mono) {
+                let name = self.slots.get(id).map_or("?", |slot| &slot.topic);
+                let (used, max) = (self.budget.used_bytes(), self.budget.max_bytes());
+                log::warn!(
+                    "the oldest records of {name} go before their retention is over: chronik.disk.max.bytes is near; \
+                     used_bytes={used} max_bytes={max}"
+                );
+            }
+        }
+    }
+
+    /// Ends the active segment of a log early.
+    fn end_segment(&mut self, id: PartitionId, now: Now) {
+        let Some(State::Ready(log)) = self.slots.get_mut(&id).map(|slot| &mut slot.state) else {
+            return;
+        };
+        if let Err(error) = log.roll(&mut self.shelf, now) {
+            log::debug!("no segment ends: {error}");
+            return;
+        }
+        let dir = mem::take(&mut log.dir_dirty).then(|| log.dir.clone());
+        self.rounds.dirs.extend(dir);
+        self.flush(id);
+        self.checkpoint(id);
+    }
+
+    fn facts(&self) -> Facts {
+        let mut facts = Facts::default();
+        for log in self.logs() {
+            let start = self.starts.coming(log.id()).max(Some(log.log_start()));
+            facts.add(log, start.unwrap_or(0));
+        }
+        facts
+    }
+}
+
+impl Facts {
+    fn add(&mut self, log: &Log, start: i64) {
+        let (id, gives) = (log.id(), log.config().delete);
+        let (stable, readable) = (log.last_stable_offset(), log.high_watermark());
+        let topic = self.topics.entry(id.topic).or_default();
+        for pair in log.segments.windows(2) {
+            let (end, bytes) = (pair[1].base(), pair[0].len());
+            if end <= start {
+                self.going_bytes += bytes;
+                continue;
+            }
+            topic.bytes += bytes;
+            if gives && end <= stable {
+                let closed = topic.closed.entry(id.partition).or_default();
+                closed.push_back(Closed {
+                    end,
+                    bytes,
+                    modified_ms: pair[0].modified_ms(),
+                });
+            } else if gives && end > readable {
+                self.soon_bytes += bytes;
+            }
+        }
+        let active_bytes = log.segments.last().map_or(0, Segment::len);
+        topic.bytes += active_bytes;
+        if gives && active_bytes > 0 && log.open_transactions().next().is_none() {
+            self.largest_active = self.largest_active.max(Some((active_bytes, id)));
+        }
+    }
+}
