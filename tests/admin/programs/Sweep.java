@@ -18,6 +18,7 @@ import org.apache.kafka.clients.admin.Config;
 import org.apache.kafka.clients.admin.ConfigEntry;
 import org.apache.kafka.clients.admin.CreatePartitionsOptions;
 import org.apache.kafka.clients.admin.CreateTopicsOptions;
+import org.apache.kafka.clients.admin.DeletedRecords;
 import org.apache.kafka.clients.admin.DescribeClusterOptions;
 import org.apache.kafka.clients.admin.DescribeConfigsOptions;
 import org.apache.kafka.clients.admin.DescribeTopicsOptions;
@@ -28,6 +29,7 @@ import org.apache.kafka.clients.admin.NewPartitions;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.OffsetSpec;
 import org.apache.kafka.clients.admin.QuorumInfo;
+import org.apache.kafka.clients.admin.RecordsToDelete;
 import org.apache.kafka.clients.admin.TopicDescription;
 import org.apache.kafka.clients.admin.UpdateFeaturesOptions;
 import org.apache.kafka.common.ElectionType;
@@ -104,7 +106,11 @@ public class Sweep {
     private <K> void tellEach(String what, Map<K, ? extends KafkaFuture<?>> futures) {
         Map<String, KafkaFuture<?>> sorted = new TreeMap<>();
         futures.forEach((key, future) -> sorted.put(String.valueOf(key), future));
-        sorted.forEach((key, future) -> tell(what + " " + key, future::get));
+        sorted.forEach((key, future) -> tell(what + " " + key, () -> shown(future.get())));
+    }
+
+    private static Object shown(Object result) {
+        return result instanceof DeletedRecords ? ((DeletedRecords) result).lowWatermark() : result;
     }
 
     /** A broker may show a topic a while after it has made it. */
@@ -169,6 +175,7 @@ public class Sweep {
         await(name + "swept", 5);
         tellEach("fewer partitions", admin.createPartitions(Map.of(name + "swept", NewPartitions.increaseTo(2))).values());
         ends();
+        deletions();
         elections();
         moves();
         tellEach("delete", admin.deleteTopics(List.of(name + "swept-assigned", name + "swept-default", "absent", "a/b")).topicNameValues());
@@ -214,6 +221,13 @@ public class Sweep {
             "time", OffsetSpec.forTimestamp(5)));
         specs.forEach((which, spec) ->
             tell("ends " + which, () -> admin.listOffsets(Map.of(partition, spec)).partitionResult(partition).get()));
+    }
+
+    private void deletions() {
+        for (long before : new long[] {0, 5, -1, -7}) {
+            tellEach("delete records before " + before, admin.deleteRecords(
+                Map.of(new TopicPartition(name + "swept", 0), RecordsToDelete.beforeOffset(before))).lowWatermarks());
+        }
     }
 
     private void elections() {

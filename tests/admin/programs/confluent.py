@@ -74,6 +74,9 @@ class Sweep:
         good = TopicPartition(name + "good", 0)
         for spec in (OffsetSpec.earliest(), OffsetSpec.latest(), OffsetSpec.max_timestamp(), OffsetSpec.for_timestamp(5)):
             yield from self._each("ends", admin.list_offsets({good: spec}), lambda it: f"{it.offset} {it.timestamp}")
+        for offset in (0, 7):
+            gone = admin.delete_records([TopicPartition(name + "good", 0, offset)])
+            yield from self._each("delete records", gone, lambda it: it.low_watermark)
         elected = admin.elect_leaders(ElectionType.PREFERRED, [good, TopicPartition("absent", 0)])
         yield "elect: " + str(told(lambda: sorted((str(key.topic), error and error.name()) for key, error in elected.result().items())))
         yield from self._each("delete", admin.delete_topics([name + "assigned", "absent"]))

@@ -10,6 +10,7 @@ import time
 
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, NewPartitions, NewTopic
 from kafka.errors import KafkaError
+from kafka.structs import TopicPartition
 
 from lines import answer
 
@@ -79,6 +80,9 @@ class Sweep:
         yield f"fewer: {told(lambda: admin.create_partitions({name + 'good': NewPartitions(2)}))}"
         yield f"of absent: {told(lambda: admin.create_partitions({'absent': NewPartitions(2)}))}"
         yield f"describe: {told(lambda: admin.describe_topics([name + 'good', 'absent']))}"
+        for offset in (0, 7):
+            gone = {TopicPartition(name + "good", 0): offset}
+            yield f"delete records: {told(lambda: admin.delete_records(gone))}"
         yield f"elect: {told(lambda: admin.perform_leader_election(0, {name + 'good': [0], 'absent': [0]}))}"
         yield f"delete: {told(lambda: admin.delete_topics([name + 'good']))}"
         yield f"delete absent: {told(lambda: admin.delete_topics(['absent']))}"

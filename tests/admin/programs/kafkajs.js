@@ -62,6 +62,10 @@ class Sweep {
     await this.wait(good.topic, 4);
     facts.push(await this.told("fewer", () => admin.createPartitions(more(2))));
     facts.push(await this.told("ends", async () => (await admin.fetchTopicOffsets(good.topic)).sort((a, b) => a.partition - b.partition)));
+    for (const offset of ["0", "7"]) {
+      const partitions = [{ partition: 0, offset }];
+      facts.push(await this.told("delete records", () => admin.deleteTopicRecords({ topic: good.topic, partitions })));
+    }
     const move = [{ topic: good.topic, partitionAssignment: [{ partition: 0, replicas: [1] }] }];
     facts.push(await this.told("move", () => admin.alterPartitionReassignments({ topics: move })));
     facts.push(await this.told("moves", () => admin.listPartitionReassignments({ topics: [{ topic: good.topic, partitions: [0] }] })));
