@@ -77,7 +77,7 @@ fn create<'a>(
 ) -> Result<CreatableTopicResult<'a>, Refusal> {
     topic_creation::check_name(broker, topic.name)?;
     let settings = settings(topic)?;
-    topic_creation::check_settings(broker, &settings)?;
+    topic_creation::check_settings(broker, &settings, 0)?;
     let creation = Creation {
         name: topic.name,
         partition_count: partition_count(broker, topic)?,
@@ -122,7 +122,7 @@ fn partition_count(broker: &Broker, topic: &CreatableTopic<'_>) -> Result<i32, R
     if !topic.assignments.is_empty() {
         return assigned_count(broker, topic);
     }
-    let refusal = |code, message: &str| Err(Refusal::new(code, message));
+    let refusal = |code, message: &'static str| Err(Refusal::new(code, message));
     match (topic.replication_factor, topic.num_partitions) {
         (..=-2 | 0, _) => refusal(
             ErrorCode::INVALID_REPLICATION_FACTOR,

@@ -120,7 +120,7 @@ fn doomed(topic: &Topic) -> Verdict {
     }
 }
 
-fn refused(name: Option<&str>, topic_id: Uuid, code: ErrorCode, message: &str) -> Verdict {
+fn refused(name: Option<&str>, topic_id: Uuid, code: ErrorCode, message: &'static str) -> Verdict {
     Verdict {
         name: name.map(Into::into),
         topic_id,

@@ -13,12 +13,13 @@ use crate::broker::Broker;
 use crate::broker::settings::{Resource, ResourceType};
 use crate::broker::topics::name_problem;
 use crate::broker::wait::Outcome;
-use crate::config::{self, Described, Source, Synonym};
+use crate::config::{self, Described, Source, Synonym, Wanted};
 use crate::proto::error::ErrorCode;
 use crate::proto::schema::describe_configs::{
     DescribeConfigsRequest, DescribeConfigsResource, DescribeConfigsResourceResult,
     DescribeConfigsResponse, DescribeConfigsResult, DescribeConfigsSynonym,
 };
+use std::borrow::Cow;
 
 /// Kafka's sentence for a request that it does not look into.
 const MALFORMED: &str = "This most likely occurs because of a request being malformed by the client library or the \
@@ -51,8 +52,7 @@ pub(super) fn handle(
             true => Err(Refusal::new(ErrorCode::INVALID_REQUEST, MALFORMED)),
             false => describe(broker, resource),
         };
-        let rows = described.as_ref().map_or(0, |rows| rows_of(rows, shown));
-        if let Err(outcome) = room.take::<DescribeConfigsResourceResult<'_>>(rows) {
+        if let Err(outcome) = room.take_bytes(bytes_of(&described, shown)) {
             return outcome;
         }
         results.push(result(resource, described, shown));
@@ -68,10 +68,10 @@ fn describe(
     broker: &Broker,
     resource: &DescribeConfigsResource<'_>,
 ) -> Result<Vec<Described>, Refusal> {
-    let invalid = |why: &str| Err(Refusal::new(ErrorCode::INVALID_REQUEST, why));
+    let invalid = |why: &'static str| Err(Refusal::new(ErrorCode::INVALID_REQUEST, why));
     let name = resource.resource_name;
     let keys = resource.configuration_keys.as_deref().unwrap_or_default();
-    let wanted = &|key: &str| keys.is_empty() || keys.contains(&key);
+    let wanted = &Wanted::of(keys);
     let Some(kind) = ResourceType::of_number(resource.resource_type) else {
         return invalid(MALFORMED);
     };
@@ -91,7 +91,7 @@ fn describe(
         ResourceType::BrokerLogger if name.is_empty() => invalid("Broker id must not be empty"),
         ResourceType::BrokerLogger => {
             check_id(broker, name, "")?;
-            let loggers = broker.loggers().iter().filter(|(name, _)| wanted(name));
+            let loggers = broker.loggers().iter().filter(|(name, _)| wanted.has(name));
             let levels = loggers.map(|(name, level)| config::describe_logger(name, level.as_str()));
             Ok(levels.collect())
         }
@@ -126,10 +126,36 @@ fn check_id(broker: &Broker, name: &str, or: &str) -> Result<(), Refusal> {
     Err(Refusal::new(ErrorCode::INVALID_REQUEST, why))
 }
 
-/// What the settings take in an answer, in rows: a synonym is less than one.
-fn rows_of(settings: &[Described], shown: Shown) -> usize {
-    let synonyms = settings.iter().map(|it| it.synonyms.len()).sum::<usize>();
-    settings.len() + if shown.synonyms { synonyms } else { 0 }
+/// What a resource takes in memory until the answer is written.
+fn bytes_of(described: &Result<Vec<Described>, Refusal>, shown: Shown) -> usize {
+    let of_synonym = |it: &Synonym| {
+        size_of::<DescribeConfigsSynonym<'_>>() + owned(&it.name) + length(it.value.as_ref())
+    };
+    let of_setting = |it: &Described| {
+        let synonyms = match shown.synonyms {
+            true => it.synonyms.iter().map(of_synonym).sum(),
+            false => 0,
+        };
+        let row = size_of::<DescribeConfigsResourceResult<'_>>();
+        row + owned(&it.name) + length(it.value.as_ref()) + synonyms
+    };
+    let more = match described {
+        Ok(settings) => settings.iter().map(of_setting).sum(),
+        Err(refusal) => refusal.message.as_ref().map_or(0, owned),
+    };
+    size_of::<DescribeConfigsResult<'_>>() + more
+}
+
+fn length(text: Option<&String>) -> usize {
+    text.map_or(0, String::len)
+}
+
+/// What a text takes, unless it stands elsewhere.
+fn owned(text: &Cow<'static, str>) -> usize {
+    match text {
+        Cow::Borrowed(_) => 0,
+        Cow::Owned(text) => text.len(),
+    }
 }
 
 fn result<'a>(

@@ -206,7 +206,15 @@ impl Room {
     /// # Errors
     /// When there is not as much: what becomes of the request.
     fn take<Row>(&mut self, count: usize) -> Result<(), Outcome> {
-        let left = self.0.checked_sub(count.saturating_mul(size_of::<Row>()));
+        self.take_bytes(count.saturating_mul(size_of::<Row>()))
+    }
+
+    /// Takes so many bytes: what a row has beside itself, such as text that is made for it.
+    ///
+    /// # Errors
+    /// As `take`.
+    fn take_bytes(&mut self, count: usize) -> Result<(), Outcome> {
+        let left = self.0.checked_sub(count);
         self.0 = left.ok_or(Outcome::Close("an answer above 64 MiB"))?;
         Ok(())
     }

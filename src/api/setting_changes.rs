@@ -4,10 +4,12 @@
 //! * A resource or a key that stands twice is error 42, as are a missing value, another broker's id, what only a
 //!   restart changes, and a wrong value of a broker. Wrong values of others are 40; a missing topic is 3, and is
 //!   noticed last.
-//! * Nothing is kept for a topic or a broker beyond `MOST_BYTES`. A full disk does not keep an operator from small
-//!   changes: to keep records for a shorter time is the way out of it.
+//! * More than `MOST_CHANGES` of one request are error 44 for all of its resources, and nothing is done.
+//! * Every resource has a bound on what it may keep, and groups and subscriptions have one together
+//!   (`chronik.settings.bytes`). A full disk does not keep an operator from small changes of what exists: to keep
+//!   records for a shorter time is the way out of it.
 
-use super::topic_creation::{self, Refusal};
+use super::topic_creation::{self, Refusal, settings_bytes};
 use crate::broker::Broker;
 use crate::broker::loggers::{self, LEVELS};
 use crate::broker::settings::{Resource, ResourceType};
@@ -15,13 +17,14 @@ use crate::broker::topics::name_problem;
 use crate::config::{self, Values};
 use crate::proto::error::ErrorCode;
 use crate::proto::{Text, Uuid};
-use std::collections::BTreeSet;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// Names and values of one resource.
-const MOST_BYTES: usize = 64 << 10;
+/// Kafka's bound on what one request may write. A resource without a change counts as one here.
+const MOST_CHANGES: usize = 10_000;
 /// Kafka's bound on one value.
 const MOST_VALUE_BYTES: usize = 32_767;
-/// What a change may add on a full disk.
+/// What the settings of a topic or a broker may come to on a full disk.
 const SMALL_BYTES: usize = 512;
 
 /// What is to be done with one setting.
@@ -65,18 +68,26 @@ pub(super) fn fulfil(
     wishes: &[Wish<'_>],
     validate_only: bool,
 ) -> Vec<Result<(), Refusal>> {
-    let key = |wish: &Wish<'_>| (wish.resource_type, wish.resource_name.to_owned());
+    let changes: usize = wishes.iter().map(|wish| wish.changes.len().max(1)).sum();
+    let is_excessive = changes > MOST_CHANGES;
     let mut seen = BTreeSet::new();
     let repeated: BTreeSet<_> = wishes
         .iter()
-        .map(key)
-        .filter(|it| !seen.insert(it.clone()))
+        .map(Wish::resource)
+        .filter(|it| !seen.insert(*it))
         .collect();
-    let one = |wish: &Wish<'_>| match repeated.contains(&key(wish)) {
+    let one = |wish: &Wish<'_>| match repeated.contains(&wish.resource()) {
+        _ if is_excessive => excessive("Unable to perform excessively large batch operation."),
         true => invalid("Each resource must appear at most once."),
         false => fulfil_one(broker, wish, validate_only),
     };
     wishes.iter().map(one).collect()
+}
+
+impl<'a> Wish<'a> {
+    fn resource(&self) -> (i8, &'a str) {
+        (self.resource_type, self.resource_name)
+    }
 }
 
 fn fulfil_one(broker: &mut Broker, wish: &Wish<'_>, validate_only: bool) -> Result<(), Refusal> {
@@ -96,9 +107,11 @@ fn fulfil_one(broker: &mut Broker, wish: &Wish<'_>, validate_only: bool) -> Resu
     let resource = Resource::new(kind, wish.resource_name);
     let old = settings_of(broker, &resource).clone();
     let new = changed(kind, wish, &old)?;
-    check_values(broker, &resource, &new)?;
+    let (old_bytes, new_bytes) = (settings_bytes(&old), settings_bytes(&new));
+    check_values(broker, &resource, &new, old_bytes)?;
     let target = target(broker, resource)?;
-    check_size(broker, &old, &new)?;
+    topic_creation::check_bytes(old_bytes, new_bytes)?;
+    check_room(broker, &target, old_bytes, new_bytes)?;
     if validate_only || old == new {
         return Ok(());
     }
@@ -111,10 +124,11 @@ fn fulfil_one(broker: &mut Broker, wish: &Wish<'_>, validate_only: bool) -> Resu
 
 /// The settings that a resource has now.
 pub(super) fn settings_of<'b>(broker: &'b Broker, resource: &Resource) -> &'b Values {
+    static NONE: Values = Values::new();
     match resource.kind {
         ResourceType::Topic => match broker.topics().by_name(&resource.name) {
             Some(topic) => &topic.settings,
-            None => broker.kept_settings().of(resource),
+            None => &NONE,
         },
         _ => broker.kept_settings().of(resource),
     }
@@ -142,11 +156,12 @@ fn check_changes(wish: &Wish<'_>) -> Result<(), Refusal> {
     }
 }
 
+/// Settings are kept by name, so that there is one name of this broker: `01` is none.
 fn check_node_id(broker: &Broker, name: &str) -> Result<(), Refusal> {
-    let ours = broker.identity.node_id;
+    let ours = broker.identity.node_id.to_string();
     match name.parse::<i32>() {
         Err(_) => invalid(format!("Node id must be an integer, but it is: {name}")),
-        Ok(id) if id != ours => invalid(format!(
+        Ok(_) if name != ours => invalid(format!(
             "Unexpected broker id, expected {ours}, but received {name}"
         )),
         Ok(_) => Ok(()),
@@ -169,7 +184,7 @@ fn changed(kind: ResourceType, wish: &Wish<'_>, old: &Values) -> Result<Values, 
             }
             Op::Append | Op::Subtract => {
                 let words = list(kind, *op, name, values.get(*name))?;
-                edited(*op, words, value)
+                edited(*op, &words, value)
             }
             Op::Unknown(number) => return invalid(format!("Unknown operations type {number}")),
         };
@@ -183,16 +198,17 @@ fn changed(kind: ResourceType, wish: &Wish<'_>, old: &Values) -> Result<Values, 
 }
 
 /// The words that a list has now, or by default.
-fn list(
+fn list<'v>(
     kind: ResourceType,
     op: Op,
     name: &str,
-    now: Option<&String>,
-) -> Result<Vec<String>, Refusal> {
+    now: Option<&'v String>,
+) -> Result<Vec<&'v str>, Refusal> {
     let key = match kind {
         ResourceType::Topic => config::find_topic_key(name).map(|row| &row.key),
         ResourceType::Broker => config::find(name),
-        _ => config::find_kept_key(name),
+        // Kafka knows no types of the others.
+        _ => None,
     };
     let (word, past) = match op {
         Op::Append => ("APPEND", "append"),
@@ -201,8 +217,7 @@ fn list(
     match key {
         Some(key) if key.kind.is_list() => {
             let text = now.map_or(key.default.unwrap_or_default(), String::as_str);
-            let words = text.split(',').filter(|word| !word.is_empty());
-            Ok(words.map(str::to_owned).collect())
+            Ok(text.split(',').filter(|word| !word.is_empty()).collect())
         }
         None if kind == ResourceType::Broker => refused(format!("Unknown config name: {name}")),
         _ if kind == ResourceType::Broker => refused(format!(
@@ -214,20 +229,37 @@ fn list(
     }
 }
 
-fn edited(op: Op, mut words: Vec<String>, value: &str) -> String {
-    for word in value.split(',') {
-        let place = words.iter().position(|known| known == word);
-        match (op, place) {
-            (Op::Append, None) => words.push(word.to_owned()),
-            (Op::Subtract, Some(place)) => drop(words.remove(place)),
-            _ => {}
+/// Adds the words of `value` that are not there, or takes away the first of each.
+fn edited(op: Op, words: &[&str], value: &str) -> String {
+    let named = value.split(',');
+    let words = words.iter().copied();
+    let new: Vec<&str> = match op {
+        Op::Append => {
+            let mut known: BTreeSet<&str> = words.clone().collect();
+            words
+                .chain(named.filter(|word| known.insert(word)))
+                .collect()
         }
-    }
-    words.join(",")
+        _ => {
+            let mut gone: BTreeMap<&str, usize> = BTreeMap::new();
+            named.for_each(|word| *gone.entry(word).or_default() += 1);
+            let mut goes = |word: &str| {
+                let left = gone.get_mut(word).filter(|left| **left > 0);
+                left.map(|left| *left -= 1).is_some()
+            };
+            words.filter(|word| !goes(word)).collect()
+        }
+    };
+    new.join(",")
 }
 
-/// Whether the resource may have these settings, and no others.
-fn check_values(broker: &Broker, resource: &Resource, values: &Values) -> Result<(), Refusal> {
+/// Whether the resource may have these settings, and no others, in the place of those that have `old_bytes`.
+fn check_values(
+    broker: &Broker,
+    resource: &Resource,
+    values: &Values,
+    old_bytes: usize,
+) -> Result<(), Refusal> {
     let name = resource.name.as_str();
     match resource.kind {
         ResourceType::Topic if name.is_empty() => {
@@ -235,7 +267,7 @@ fn check_values(broker: &Broker, resource: &Resource, values: &Values) -> Result
         }
         ResourceType::Topic => match name_problem(name) {
             Some(why) => Err(Refusal::new(ErrorCode::INVALID_TOPIC_EXCEPTION, why)),
-            None => topic_creation::check_settings(broker, values),
+            None => topic_creation::check_settings(broker, values, old_bytes),
         },
         ResourceType::Group if name.is_empty() => {
             invalid("Default group resources are not allowed.")
@@ -263,12 +295,7 @@ fn check_values(broker: &Broker, resource: &Resource, values: &Values) -> Result
 
 fn target(broker: &Broker, resource: Resource) -> Result<Target, Refusal> {
     if resource.kind != ResourceType::Topic {
-        // The id may be written with zeros in front.
-        let name = match resource.name.is_empty() || resource.kind != ResourceType::Broker {
-            true => resource.name,
-            false => broker.identity.node_id.to_string(),
-        };
-        return Ok(Target::Other(Resource::new(resource.kind, name)));
+        return Ok(Target::Other(resource));
     }
     match broker.topics().by_name(&resource.name) {
         Some(topic) => Ok(Target::Topic(topic.id)),
@@ -279,16 +306,22 @@ fn target(broker: &Broker, resource: Resource) -> Result<Target, Refusal> {
     }
 }
 
-/// Whether there is room for what is kept.
-fn check_size(broker: &mut Broker, old: &Values, new: &Values) -> Result<(), Refusal> {
-    let bytes = |values: &Values| -> usize { values.iter().map(|(k, v)| k.len() + v.len()).sum() };
-    let (old, new) = (bytes(old), bytes(new));
-    if new > MOST_BYTES {
-        return refused(format!(
-            "The settings of one resource may take at most {MOST_BYTES} bytes together."
-        ));
-    }
-    if new > old + SMALL_BYTES && !broker.may_grow(new) {
+/// Whether there is room for what is kept: on the disk, and for what anybody can make up in memory.
+fn check_room(broker: &mut Broker, target: &Target, old: usize, new: usize) -> Result<(), Refusal> {
+    let (name, most) = match target {
+        Target::Topic(_) => (0, old.max(SMALL_BYTES)),
+        Target::Other(it) if it.kind == ResourceType::Broker => (0, old.max(SMALL_BYTES)),
+        Target::Other(it) => {
+            let limit = broker.config.chronik_settings_bytes;
+            if new > old && broker.kept_settings().bytes_with(it, new) > limit {
+                return excessive(format!(
+                    "Settings of groups and of subscriptions to metrics would exceed chronik.settings.bytes={limit}."
+                ));
+            }
+            (it.name.len(), old)
+        }
+    };
+    if new > most && !broker.may_grow(name + new) {
         return Err(Refusal::new(
             ErrorCode::KAFKA_STORAGE_ERROR,
             "The disk is full.",
@@ -363,15 +396,20 @@ fn level(
 
 /// A refusal as answers carry it.
 pub(super) fn told<'a>(refusal: Refusal) -> (ErrorCode, Option<Text<'a>>) {
-    (refusal.code, refusal.message.map(Into::into))
+    (refusal.code, refusal.message)
 }
 
 /// The request is wrong.
-fn invalid<T>(why: impl Into<String>) -> Result<T, Refusal> {
+fn invalid<T>(why: impl Into<Cow<'static, str>>) -> Result<T, Refusal> {
     Err(Refusal::new(ErrorCode::INVALID_REQUEST, why))
 }
 
 /// A setting is wrong.
-fn refused<T>(why: impl Into<String>) -> Result<T, Refusal> {
+fn refused<T>(why: impl Into<Cow<'static, str>>) -> Result<T, Refusal> {
     Err(Refusal::new(ErrorCode::INVALID_CONFIG, why))
+}
+
+/// It is more than we take.
+fn excessive<T>(why: impl Into<Cow<'static, str>>) -> Result<T, Refusal> {
+    Err(Refusal::new(ErrorCode::POLICY_VIOLATION, why))
 }

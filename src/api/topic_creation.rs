@@ -7,8 +7,15 @@ use crate::clock::Now;
 use crate::config::{self, BrokerConfig};
 use crate::disk;
 use crate::proto::error::ErrorCode;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io;
+
+/// What the settings of one resource may take together, names and values.
+const MOST_SETTINGS_BYTES: usize = 64 << 10;
+/// What the reason of a refusal may take: it quotes what the client has sent, which may be longer than a text of an
+/// answer.
+const MOST_MESSAGE_BYTES: usize = 1024;
 
 /// A topic that shall be.
 #[derive(Debug)]
@@ -26,14 +33,21 @@ pub(super) struct Creation<'a> {
 pub(super) struct Refusal {
     pub(super) code: ErrorCode,
     /// `None` where Kafka leaves it to the client to explain the code.
-    pub(super) message: Option<String>,
+    pub(super) message: Option<Cow<'static, str>>,
 }
 
 impl Refusal {
-    pub(super) fn new(code: ErrorCode, message: impl Into<String>) -> Refusal {
+    /// The reason is cut where it is too long for an answer.
+    pub(super) fn new(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Refusal {
+        let mut message = message.into();
+        if message.len() > MOST_MESSAGE_BYTES {
+            let end = (0..=MOST_MESSAGE_BYTES).rev();
+            let end = end.into_iter().find(|&at| message.is_char_boundary(at));
+            message = format!("{}...", &message[..end.unwrap_or(0)]).into();
+        }
         Refusal {
             code,
-            message: Some(message.into()),
+            message: Some(message),
         }
     }
 }
@@ -61,7 +75,7 @@ impl<'a> Creation<'a> {
 /// Whether the topic may be created; nothing is changed.
 pub(super) fn check(broker: &Broker, creation: &Creation<'_>) -> Result<(), Refusal> {
     check_name(broker, creation.name)?;
-    check_settings(broker, &creation.settings)?;
+    check_settings(broker, &creation.settings, 0)?;
     check_room(broker, creation.partition_count)
 }
 
@@ -85,13 +99,32 @@ pub(super) fn check_name(broker: &Broker, name: &str) -> Result<(), Refusal> {
     }
 }
 
-/// Whether the settings exist and have values that they may have, each and together.
+/// Whether the settings exist and have values that they may have, each and together. Those that they take the place of
+/// have `old_bytes`.
 pub(super) fn check_settings(
     broker: &Broker,
     settings: &BTreeMap<String, String>,
+    old_bytes: usize,
 ) -> Result<(), Refusal> {
     config::check_topic_settings(&broker.config, settings)
-        .map_err(|why| Refusal::new(ErrorCode::INVALID_CONFIG, why))
+        .map_err(|why| Refusal::new(ErrorCode::INVALID_CONFIG, why))?;
+    check_bytes(old_bytes, settings_bytes(settings))
+}
+
+/// What settings take.
+pub(super) fn settings_bytes(settings: &BTreeMap<String, String>) -> usize {
+    settings.iter().map(|(k, v)| k.len() + v.len()).sum()
+}
+
+/// That settings do not grow beyond what one resource may have. Those that are too large may shrink.
+pub(super) fn check_bytes(old: usize, new: usize) -> Result<(), Refusal> {
+    if new <= MOST_SETTINGS_BYTES || new <= old {
+        return Ok(());
+    }
+    let why = format!(
+        "The settings of one resource may take at most {MOST_SETTINGS_BYTES} bytes together."
+    );
+    Err(Refusal::new(ErrorCode::INVALID_CONFIG, why))
 }
 
 /// Whether so many partitions more are allowed.
@@ -173,5 +206,29 @@ pub(super) fn absent_code(name: &str) -> ErrorCode {
     match name_problem(name) {
         Some(_) => ErrorCode::INVALID_TOPIC_EXCEPTION,
         None => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_reason_is_cut_at_a_whole_character() {
+        let refusal = |text: String| {
+            let refusal = Refusal::new(ErrorCode::INVALID_REQUEST, text);
+            refusal.message.map(Cow::into_owned)
+        };
+        assert_eq!(refusal("short".to_owned()).as_deref(), Some("short"));
+        let cut = refusal("ü€".repeat(9000)).expect("a message");
+        assert!((1000..1030).contains(&cut.len()) && cut.ends_with("..."));
+    }
+
+    #[test]
+    fn what_is_too_large_may_shrink_and_not_grow() {
+        assert!(check_bytes(0, MOST_SETTINGS_BYTES).is_ok());
+        assert!(check_bytes(0, MOST_SETTINGS_BYTES + 1).is_err());
+        assert!(check_bytes(MOST_SETTINGS_BYTES + 9, MOST_SETTINGS_BYTES + 9).is_ok());
+        assert!(check_bytes(MOST_SETTINGS_BYTES + 9, MOST_SETTINGS_BYTES + 10).is_err());
     }
 }

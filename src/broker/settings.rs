@@ -63,10 +63,15 @@ impl Resource {
     }
 }
 
+/// What a resource takes in memory beside its texts.
+const RESOURCE_BYTES: usize = 700;
+
 /// The settings that are kept, by what they belong to; what has none is not there.
 #[derive(Debug, Default)]
 pub struct KeptSettings {
     by_resource: BTreeMap<Resource, Values>,
+    /// What settings of groups and subscriptions take, which anybody can make up.
+    bytes: usize,
     /// The sync round of the newest change.
     round: u64,
 }
@@ -86,6 +91,13 @@ impl KeptSettings {
             .map(|it| it.name.as_str())
     }
 
+    /// What settings of groups and subscriptions would take, if those of this resource were of so many bytes.
+    #[must_use]
+    pub fn bytes_with(&self, resource: &Resource, bytes: usize) -> usize {
+        let old = cost(resource, self.of(resource));
+        self.bytes - old + resource.name.len() + bytes + RESOURCE_BYTES
+    }
+
     /// The round that an answer which shows settings has to wait for.
     #[must_use]
     pub fn round(&self) -> u64 {
@@ -94,6 +106,8 @@ impl KeptSettings {
 
     /// The journal says so.
     pub(super) fn apply(&mut self, resource: Resource, values: Values, round: u64) {
+        let old = cost(&resource, self.of(&resource));
+        self.bytes = self.bytes - old + cost(&resource, &values);
         if values.is_empty() {
             self.by_resource.remove(&resource);
         } else {
@@ -105,6 +119,9 @@ impl KeptSettings {
     /// What a broker obeys that was started with these settings. Should they not fit together (because an earlier
     /// version had other rules), it obeys only those.
     pub(super) fn effective(&self, started: &Arc<BrokerConfig>) -> Arc<BrokerConfig> {
+        if !started.chronik_client_settings_enable {
+            return Arc::clone(started);
+        }
         let of = |name: String| self.of(&Resource::new(ResourceType::Broker, name));
         let (every, this) = (of(String::new()), of(started.node_id.to_string()));
         if every.is_empty() && this.is_empty() {
@@ -120,6 +137,19 @@ impl KeptSettings {
             }
         }
     }
+}
+
+/// What the settings of a group or a subscription count for.
+fn cost(resource: &Resource, values: &Values) -> usize {
+    let is_counted = matches!(
+        resource.kind,
+        ResourceType::Group | ResourceType::ClientMetrics
+    );
+    if !is_counted || values.is_empty() {
+        return 0;
+    }
+    let texts = values.iter().map(|(name, value)| name.len() + value.len());
+    resource.name.len() + texts.sum::<usize>() + RESOURCE_BYTES
 }
 
 impl Broker {
@@ -225,5 +255,16 @@ mod tests {
         assert_eq!(kept.effective(&started).max_connections, 8);
         kept.apply(of("1"), values("max.connections", "x"), 1);
         assert_eq!(kept.effective(&started).max_connections, 7);
+    }
+
+    #[test]
+    fn a_broker_can_be_started_without_what_clients_have_set() {
+        let mut config = BrokerConfig::default();
+        config.chronik_client_settings_enable = false;
+        let started = Arc::new(config);
+        let mut kept = KeptSettings::default();
+        let all = Resource::new(ResourceType::Broker, "");
+        kept.apply(all, values("max.connections", "1"), 1);
+        assert_eq!(kept.effective(&started).max_connections, 10_000);
     }
 }

@@ -7,10 +7,11 @@
 //! Synonyms are Kafka's: a key that another one stands in for (hours for milliseconds) lists that too, but nothing
 //! stronger than the key itself. So a topic whose age comes from `log.retention.hours` is told to have a default.
 
-use super::kept::{CLIENT_METRICS_KEYS, GROUP_KEYS};
-use super::topic::{KEYS, TopicKey, resolve};
+use super::kept::{CLIENT_METRICS_KEYS, GROUP_KEYS, find_client_metrics_key, find_group_key};
+use super::topic::{self, KEYS, TopicKey, resolve};
 use super::{BrokerConfig, Change, Key, Kind, Settings, Values, broker_keys, find};
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 /// Where a value comes from, as clients number it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,34 +74,86 @@ const SHOWN_WHEN_SET: [&str; 3] = [
     "replica.alter.log.dirs.io.max.bytes.per.second",
 ];
 
-/// Which keys are asked for.
-pub(crate) type Wanted<'w> = &'w dyn Fn(&str) -> bool;
+/// Which keys are asked for. Named ones are looked up, so that to ask for little costs little.
+#[derive(Debug)]
+pub enum Wanted<'w> {
+    /// All.
+    All,
+    /// Those of these names that there are.
+    These(BTreeSet<&'w str>),
+}
+
+impl<'w> Wanted<'w> {
+    /// Those of these names; all, if there is none.
+    #[must_use]
+    pub fn of(names: &[&'w str]) -> Wanted<'w> {
+        match names.is_empty() {
+            true => Wanted::All,
+            false => Wanted::These(names.iter().copied().collect()),
+        }
+    }
+
+    /// Whether the key of this name is asked for.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        match self {
+            Wanted::All => true,
+            Wanted::These(names) => names.contains(name),
+        }
+    }
+
+    /// The rows among `all` that are asked for.
+    fn rows<R>(
+        &self,
+        all: impl Iterator<Item = &'static R>,
+        find: impl Fn(&str) -> Option<&'static R>,
+    ) -> Vec<&'static R> {
+        match self {
+            Wanted::All => all.collect(),
+            Wanted::These(names) => names.iter().filter_map(|name| find(name)).collect(),
+        }
+    }
+}
 
 /// The settings of this broker. A name that no table has is taken for a secret, as in Kafka.
 #[must_use]
-pub fn describe_broker(config: &BrokerConfig, wanted: Wanted<'_>) -> Vec<Described> {
+pub fn describe_broker(config: &BrokerConfig, wanted: &Wanted<'_>) -> Vec<Described> {
     let settings = &config.settings;
     let is_shown =
         |key: &&Key| !SHOWN_WHEN_SET.contains(&key.name) || settings.source(key.name).is_some();
-    let known = broker_keys()
-        .filter(|key| wanted(key.name))
-        .filter(is_shown);
-    let known = known.map(|key| {
+    let known = wanted.rows(broker_keys(), find).into_iter();
+    let known = known.filter(is_shown).map(|key| {
         let value = settings.value(key.name).map(|value| value.to_string());
         let synonyms = synonyms(settings, key);
         described(key, value, synonyms, key.change == Change::Start)
     });
-    let unknown = settings.unknown().filter(|(name, _)| wanted(name));
-    known
-        .chain(unknown.map(|(name, source)| stranger(name, source, settings)))
-        .collect()
+    let unknown = match wanted {
+        Wanted::All => settings.unknown(),
+        Wanted::These(names) => names
+            .iter()
+            .copied()
+            .filter(|name| find(name).is_none())
+            .collect(),
+    };
+    let strangers = unknown.into_iter().filter_map(|name| {
+        let source = settings.source(name)?;
+        Some(stranger(name, source, settings))
+    });
+    known.chain(strangers).collect()
 }
 
 /// What clients have set for every broker.
 #[must_use]
-pub fn describe_every_broker(config: &BrokerConfig, wanted: Wanted<'_>) -> Vec<Described> {
-    let set = config.settings.for_every_broker().iter();
-    let set = set.filter(|(name, _)| wanted(name));
+pub fn describe_every_broker(config: &BrokerConfig, wanted: &Wanted<'_>) -> Vec<Described> {
+    let all = config.settings.for_every_broker();
+    let set: Vec<_> = match wanted {
+        Wanted::All => all.iter().collect(),
+        Wanted::These(names) => names
+            .iter()
+            .filter_map(|name| all.get_key_value(*name))
+            .collect(),
+    };
+    let set = set.into_iter();
     set.map(|(name, value)| match find(name) {
         Some(key) => {
             let mut synonyms = synonyms(&config.settings, key);
@@ -121,7 +174,7 @@ pub fn describe_every_broker(config: &BrokerConfig, wanted: Wanted<'_>) -> Vec<D
 
 /// The settings of a topic that has these of its own.
 #[must_use]
-pub fn describe_topic(config: &BrokerConfig, own: &Values, wanted: Wanted<'_>) -> Vec<Described> {
+pub fn describe_topic(config: &BrokerConfig, own: &Values, wanted: &Wanted<'_>) -> Vec<Described> {
     let entry = |TopicKey { key, synonyms: of }: &'static TopicKey| {
         let behind = of.first().and_then(|(first, _)| find(first));
         let behind = behind.map(|first| synonyms(&config.settings, first));
@@ -129,13 +182,13 @@ pub fn describe_topic(config: &BrokerConfig, own: &Values, wanted: Wanted<'_>) -
         let behind = behind.unwrap_or_default();
         with_own(key, value, own, Source::Topic, behind)
     };
-    let rows = KEYS.iter().filter(|row| wanted(row.key.name));
+    let rows = wanted.rows(KEYS.iter(), topic::find).into_iter();
     rows.map(entry).collect()
 }
 
 /// The settings of a group that has these of its own, be there such a group or not.
 #[must_use]
-pub fn describe_group(config: &BrokerConfig, own: &Values, wanted: Wanted<'_>) -> Vec<Described> {
+pub fn describe_group(config: &BrokerConfig, own: &Values, wanted: &Wanted<'_>) -> Vec<Described> {
     let entry = |key: &'static Key| {
         let broker = find(&format!("group.{}", key.name));
         let behind = match broker {
@@ -151,20 +204,20 @@ pub fn describe_group(config: &BrokerConfig, own: &Values, wanted: Wanted<'_>) -
         );
         with_own(key, value, own, Source::Group, behind)
     };
-    let rows = GROUP_KEYS.iter().filter(|key| wanted(key.name));
+    let rows = wanted.rows(GROUP_KEYS.iter(), find_group_key).into_iter();
     rows.map(entry).collect()
 }
 
 /// The settings of a subscription to clients' metrics that has these, be there such a one or not.
 #[must_use]
-pub fn describe_client_metrics(own: &Values, wanted: Wanted<'_>) -> Vec<Described> {
+pub fn describe_client_metrics(own: &Values, wanted: &Wanted<'_>) -> Vec<Described> {
     let entry = |key: &'static Key| {
         let set = own.get(key.name).map(String::as_str);
         let value = set.or(key.default).unwrap_or_default().to_owned();
         with_own(key, value, own, Source::ClientMetrics, Vec::new())
     };
-    let rows = CLIENT_METRICS_KEYS.iter().filter(|key| wanted(key.name));
-    rows.map(entry).collect()
+    let rows = wanted.rows(CLIENT_METRICS_KEYS.iter(), find_client_metrics_key);
+    rows.into_iter().map(entry).collect()
 }
 
 /// The level of a logger.
@@ -336,7 +389,7 @@ mod tests {
     fn the_strongest_layer_holds_and_the_others_stand_behind_it() {
         let set = "message.max.bytes";
         let broker = broker(&[(set, "3")], &[(set, "4")], &[(set, "5")]);
-        let it = one(describe_broker(&broker, &|name| name == set));
+        let it = one(describe_broker(&broker, &Wanted::of(&[set])));
         assert_eq!(
             (it.value.as_deref(), it.source),
             (Some("5"), Source::Broker)
@@ -348,12 +401,12 @@ mod tests {
             (set, Some("1048588"), 5),
         ];
         assert_eq!(behind(&it), layers);
-        let every = one(describe_every_broker(&broker, &|_| true));
+        let every = one(describe_every_broker(&broker, &Wanted::All));
         assert_eq!(behind(&every), layers[1..2]);
         let topic = one(describe_topic(
             &broker,
             &values(&[("max.message.bytes", "6")]),
-            &|name| name == "max.message.bytes",
+            &Wanted::of(&["max.message.bytes"]),
         ));
         assert_eq!(
             (topic.value.as_deref(), topic.source),
@@ -365,7 +418,7 @@ mod tests {
     #[test]
     fn what_stands_in_for_a_key_is_behind_it_and_never_before() {
         let broker = broker(&[("log.retention.hours", "2")], &[], &[]);
-        let key = |name: &'static str| one(describe_broker(&broker, &|it| it == name));
+        let key = |name: &'static str| one(describe_broker(&broker, &Wanted::of(&[name])));
         assert_eq!(
             behind(&key("log.retention.hours")),
             [
@@ -374,9 +427,11 @@ mod tests {
             ]
         );
         assert_eq!(behind(&key("log.retention.ms")), []);
-        let topic = one(describe_topic(&broker, &Values::new(), &|it| {
-            it == "retention.ms"
-        }));
+        let topic = one(describe_topic(
+            &broker,
+            &Values::new(),
+            &Wanted::of(&["retention.ms"]),
+        ));
         assert_eq!(
             (topic.value.as_deref(), topic.source),
             (Some("7200000"), Source::Default)
@@ -387,7 +442,7 @@ mod tests {
     fn secrets_and_strangers_have_no_value() {
         let broker = broker(&[("ssl.key.password", "x")], &[("my.plugin", "y")], &[]);
         for name in ["ssl.key.password", "my.plugin"] {
-            let it = one(describe_broker(&broker, &|it| it == name));
+            let it = one(describe_broker(&broker, &Wanted::of(&[name])));
             assert_eq!(
                 (it.value.as_deref(), it.is_sensitive),
                 (None, true),
@@ -404,7 +459,7 @@ mod tests {
             &[("num.partitions", "9"), ("log.segment.bytes", "1")],
             &[],
         );
-        let key = |name: &'static str| one(describe_broker(&broker, &|it| it == name));
+        let key = |name: &'static str| one(describe_broker(&broker, &Wanted::of(&[name])));
         assert_eq!(key("num.partitions").value.as_deref(), Some("1"));
         assert!(key("num.partitions").is_read_only);
         assert_eq!(key("log.segment.bytes").source, Source::Default);
@@ -414,7 +469,7 @@ mod tests {
     fn a_group_falls_back_to_the_broker_s() {
         let broker = broker(&[("group.consumer.session.timeout.ms", "50000")], &[], &[]);
         let own = values(&[("consumer.heartbeat.interval.ms", "6000")]);
-        let key = |name: &'static str| one(describe_group(&broker, &own, &|it| it == name));
+        let key = |name: &'static str| one(describe_group(&broker, &own, &Wanted::of(&[name])));
         let session = key("consumer.session.timeout.ms");
         assert_eq!(
             (session.value.as_deref(), session.source),
@@ -426,5 +481,17 @@ mod tests {
             (Some("6000"), Source::Group)
         );
         assert_eq!(key("share.isolation.level").source, Source::Default);
+    }
+
+    #[test]
+    fn named_keys_are_looked_up_and_no_table_is_walked() {
+        let all = std::iter::from_fn(|| -> Option<&'static Key> { panic!("a walk") });
+        let rows = Wanted::of(&["num.partitions", "zz", "num.partitions"]).rows(all, find);
+        assert_eq!(
+            rows.iter().map(|key| key.name).collect::<Vec<_>>(),
+            ["num.partitions"]
+        );
+        let every = Wanted::of(&[]).rows(broker_keys(), |_| panic!("a look-up"));
+        assert_eq!(every.len(), broker_keys().count());
     }
 }

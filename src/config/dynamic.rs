@@ -4,7 +4,7 @@
 //! Names that no table has are taken: in Kafka they are for plug-ins.
 
 use super::Change::Start;
-use super::{BrokerConfig, Settings, Value, Values, find};
+use super::{BrokerConfig, Settings, Value, Values, find, find_of_listener, rules};
 
 /// Kafka takes these for one listener only, by a name that begins with `listener.name.`.
 const PER_LISTENER: [&str; 10] = [
@@ -34,8 +34,8 @@ pub fn check_broker_settings(
     let sentence = "These security configs can be dynamically updated only per-listener using the listener prefix";
     none(values, sentence, |name| PER_LISTENER.contains(&name))?;
     for (name, text) in values {
-        if let Some(key) = find(name) {
-            key.kind.parse(name, text)?;
+        if let Some(key) = find(name).or_else(|| find_of_listener(name)) {
+            key.kind.parse(key.name, text)?;
         }
     }
     if !is_for_one {
@@ -43,13 +43,10 @@ pub fn check_broker_settings(
             "Cannot update these configs at default cluster level, broker id must be specified";
         none(values, sentence, is_of_one_broker)?;
     }
+    let old = &broker.settings;
     let settings = match is_for_one {
-        true => broker
-            .settings
-            .with_dynamic(broker.settings.for_every_broker(), values),
-        false => broker
-            .settings
-            .with_dynamic(values, broker.settings.for_this_broker()),
+        true => old.layered(old.for_every_broker().clone(), values.clone()),
+        false => old.layered(values.clone(), old.for_this_broker().clone()),
     };
     check_pools(&broker.settings, &settings).map_err(|why| {
         format!(
@@ -57,6 +54,9 @@ pub fn check_broker_settings(
              Invalid dynamic configuration"
         )
     })?;
+    if let Some(broken) = rules::broken(&settings) {
+        return Err(broken.why);
+    }
     BrokerConfig::new(settings).map(drop).map_err(|problems| {
         let texts: Vec<String> = problems.into_iter().map(|it| it.text).collect();
         texts.join(" ")
@@ -139,7 +139,7 @@ fn is_of_one_broker(name: &str) -> bool {
 
 impl Settings {
     /// The same, with these in the place of what clients had set. What may not change while the broker runs, or is
-    /// not legal (because an earlier version had other rules), counts as not set.
+    /// not legal alone or with the others (because an earlier version had other rules), counts as not set.
     #[must_use]
     pub fn with_dynamic(&self, for_every_broker: &Values, for_this_broker: &Values) -> Settings {
         let counts = |(name, text): &(&String, &String)| {
@@ -152,8 +152,11 @@ impl Settings {
                 .map(|(name, text)| (name.clone(), text.clone()))
                 .collect()
         };
-        let (every, this) = (those(for_every_broker), those(for_this_broker));
-        self.layered(every, this)
+        let mut layered = self.layered(those(for_every_broker), those(for_this_broker));
+        while let Some(broken) = rules::broken(&layered)
+            && broken.keys.iter().any(|name| layered.forget(name))
+        {}
+        layered
     }
 }
 
@@ -235,5 +238,44 @@ mod tests {
         assert_eq!(check("my.plugin", "x", false), Ok(()));
         assert!(check("listener.name.a.ssl.key.password", "x", false).is_err());
         assert_eq!(check("listener.name.a.max.connections", "7", false), Ok(()));
+    }
+
+    #[test]
+    fn settings_of_one_listener_have_the_kind_of_their_key() {
+        assert_eq!(
+            check("listener.name.x.max.connections", "zz", true),
+            Err(
+                "Invalid value zz for configuration max.connections: Not a number of type INT"
+                    .into()
+            )
+        );
+    }
+
+    #[test]
+    fn a_value_that_breaks_a_rule_is_refused_and_alone_forgotten_at_a_start() {
+        let fault = check("log.roll.ms", "-1", false).expect_err("a rule");
+        assert!(
+            fault.starts_with("requirement failed: log.roll.ms"),
+            "{fault}"
+        );
+        let values = |pairs: &[(&str, &str)]| -> Values {
+            let pairs = pairs.iter();
+            pairs.map(|(k, v)| (k.to_string(), v.to_string())).collect()
+        };
+        let every = values(&[("log.roll.ms", "0"), ("max.connections", "7")]);
+        let this = values(&[
+            ("log.cleaner.min.compaction.lag.ms", "5"),
+            ("log.cleaner.max.compaction.lag.ms", "4"),
+        ]);
+        let settings = Settings::default().with_dynamic(&every, &this);
+        assert_eq!(
+            settings.for_every_broker(),
+            &values(&[("max.connections", "7")])
+        );
+        assert_eq!(
+            settings.for_this_broker(),
+            &values(&[("log.cleaner.max.compaction.lag.ms", "4")])
+        );
+        assert!(BrokerConfig::new(settings).is_ok());
     }
 }

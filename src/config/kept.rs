@@ -56,17 +56,20 @@ pub(super) const CLIENT_METRICS_KEYS: &[Key] = &[
         "Which clients are meant."),
 ];
 
-/// The key of this name that a group or a subscription to metrics has.
-#[must_use]
-pub fn find_kept_key(name: &str) -> Option<&'static Key> {
-    let mut all = GROUP_KEYS.iter().chain(CLIENT_METRICS_KEYS);
-    all.find(|key| key.name == name)
+/// The key of groups of this name.
+pub(super) fn find_group_key(name: &str) -> Option<&'static Key> {
+    GROUP_KEYS.iter().find(|key| key.name == name)
+}
+
+/// The key of subscriptions to metrics of this name.
+pub(super) fn find_client_metrics_key(name: &str) -> Option<&'static Key> {
+    CLIENT_METRICS_KEYS.iter().find(|key| key.name == name)
 }
 
 /// Checks all settings of a group, in Kafka's words (error 40, INVALID_CONFIG).
 pub fn check_group_settings(broker: &BrokerConfig, own: &Values) -> Result<(), String> {
     for (name, text) in own {
-        let row = GROUP_KEYS.iter().find(|key| key.name == name);
+        let row = find_group_key(name);
         let row = row.ok_or_else(|| format!("Unknown group config name: {name}"))?;
         let value = row.kind.parse(name, text)?;
         check_bounds(broker, name, &value)?;
@@ -120,7 +123,7 @@ fn check_reset(text: &str) -> Result<(), String> {
 
 /// The group's own number, else the default.
 fn number(own: &Values, name: &str) -> i64 {
-    let default = || GROUP_KEYS.iter().find(|key| key.name == name)?.default;
+    let default = || find_group_key(name)?.default;
     let text = own.get(name).map(String::as_str).or_else(default);
     text.and_then(|text| text.trim().parse().ok()).unwrap_or(0)
 }
@@ -139,7 +142,7 @@ const MATCHES: [&str; 6] = [
 /// wrong (error 42) or a value (40).
 pub fn check_client_metrics_settings(own: &Values) -> Result<(), (bool, String)> {
     let parsed = |name: &str, text: &str| {
-        let row = CLIENT_METRICS_KEYS.iter().find(|key| key.name == name);
+        let row = find_client_metrics_key(name);
         let row = row.ok_or_else(|| {
             (
                 true,

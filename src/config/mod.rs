@@ -25,6 +25,7 @@ mod groups;
 mod kept;
 mod listeners;
 mod parse;
+mod rules;
 mod security;
 mod settings;
 mod topic;
@@ -32,11 +33,11 @@ mod values;
 mod views;
 
 pub use describe::{
-    Described, Source, Synonym, describe_broker, describe_client_metrics, describe_every_broker,
-    describe_group, describe_logger, describe_topic,
+    Described, Source, Synonym, Wanted, describe_broker, describe_client_metrics,
+    describe_every_broker, describe_group, describe_logger, describe_topic,
 };
 pub use dynamic::check_broker_settings;
-pub use kept::{check_client_metrics_settings, check_group_settings, find_kept_key};
+pub use kept::{check_client_metrics_settings, check_group_settings};
 pub use listeners::Listener;
 pub use settings::{Origin, Problem, Settings};
 pub use topic::{
@@ -151,6 +152,12 @@ pub fn find(name: &str) -> Option<&'static Key> {
     static BY_NAME: OnceLock<BTreeMap<&'static str, &'static Key>> = OnceLock::new();
     let by_name = || broker_keys().map(|key| (key.name, key)).collect();
     BY_NAME.get_or_init(by_name).get(name).copied()
+}
+
+/// The key that a setting of one listener is about (`listener.name.` and the listener's name stand before it).
+fn find_of_listener(name: &str) -> Option<&'static Key> {
+    let (_, base) = name.strip_prefix("listener.name.")?.split_once('.')?;
+    find(base)
 }
 
 /// The key whose name needs the fewest edits to become `name`, if there is one that a slip of the

@@ -4,7 +4,10 @@
 //! default; within one origin the last wins. What clients set while the broker runs stands in two layers above all of
 //! that: what they set for every broker, and, stronger, for this one.
 
-use super::{Key, Kind, Source, Tier, Value, Values, broker_keys, find, nearest, parse, topic};
+use super::{
+    Key, Kind, Source, Tier, Value, Values, broker_keys, find, find_of_listener, nearest, parse,
+    topic,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -159,6 +162,24 @@ impl Settings {
         }
     }
 
+    /// Forgets what clients have set for this name, the strongest layer of it; answers whether there was one.
+    pub(super) fn forget(&mut self, name: &str) -> bool {
+        let of_this = self.for_this_broker.remove(name);
+        of_this
+            .or_else(|| self.for_every_broker.remove(name))
+            .is_some()
+    }
+
+    /// A fault of a setting, with the place where somebody set it.
+    pub(super) fn told(&self, name: &str, why: String) -> Problem {
+        let text = match self.set.get(name) {
+            Some((_, origin)) => format!("{origin}: {why}"),
+            None => why,
+        };
+        let level = log::Level::Error;
+        Problem { level, text }
+    }
+
     /// The text that one layer has for this name.
     pub(super) fn layer(&self, source: Source, name: &str) -> Option<&str> {
         match source {
@@ -177,15 +198,17 @@ impl Settings {
             .find(|&layer| self.layer(layer, name).is_some())
     }
 
-    /// Names that the table has not, each with the strongest layer that has it.
-    pub(super) fn unknown(&self) -> impl Iterator<Item = (&str, Source)> {
+    /// Names that the table has not.
+    pub(super) fn unknown(&self) -> Vec<&str> {
         let dynamic = self
             .for_every_broker
             .keys()
             .chain(self.for_this_broker.keys());
         let names: BTreeSet<&str> = dynamic.chain(self.set.keys()).map(String::as_str).collect();
-        let unknown = names.into_iter().filter(|name| find(name).is_none());
-        unknown.filter_map(|name| Some((name, self.source(name)?)))
+        names
+            .into_iter()
+            .filter(|name| find(name).is_none())
+            .collect()
     }
 
     /// The text that somebody set for this name.
@@ -208,7 +231,7 @@ impl Settings {
 /// What there is to say about one setting, if anything.
 fn judge(name: &str, value: &str) -> Option<(log::Level, String)> {
     let Some(key) = find(name) else {
-        return unknown(name);
+        return unknown(name, value);
     };
     if let Err(why) = key.kind.parse(name, value) {
         return Some((log::Level::Error, why));
@@ -221,8 +244,11 @@ fn judge(name: &str, value: &str) -> Option<(log::Level, String)> {
     Some((log::Level::Info, format!("{name}: {fate}")))
 }
 
-fn unknown(name: &str) -> Option<(log::Level, String)> {
+fn unknown(name: &str, value: &str) -> Option<(log::Level, String)> {
     if name.starts_with("listener.name.") {
+        if let Some(Err(why)) = find_of_listener(name).map(|key| key.kind.parse(key.name, value)) {
+            return Some((log::Level::Error, why));
+        }
         let fate = "settings of one listener are accepted, but not obeyed yet";
         return Some((log::Level::Info, format!("{name}: {fate}")));
     }

@@ -1,6 +1,7 @@
 //! From the text of a setting to its value, with the sentences that Kafka's `ConfigDef` answers.
 
 use super::Amount;
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// The type of a setting together with its legal values. Ranges include both ends.
@@ -114,7 +115,8 @@ impl Kind {
                 Ok(real) => Ok(Value::Real(real)),
                 Err(_) => Err(Fault::Value("Not a number of type DOUBLE".into())),
             },
-            Kind::List | Kind::ListOf(_) | Kind::Replicas => list(text),
+            Kind::List | Kind::ListOf(_) => list(text),
+            Kind::Replicas => replicas(text),
             Kind::Text | Kind::OneOf(_) | Kind::Password | Kind::Class => {
                 Ok(Value::Text(text.into()))
             }
@@ -144,9 +146,6 @@ impl Kind {
                 for word in list {
                     one_of(words, word).map_err(|why| Fault::Word(word.clone(), why))?;
                 }
-            }
-            (Kind::Replicas, Value::List(list)) if !are_replicas(list) => {
-                return Err(Fault::Replicas);
             }
             _ => {}
         }
@@ -214,19 +213,36 @@ fn share(text: &str) -> Result<Value, Fault> {
 
 /// Splits at commas. As in Kafka, a repeated word counts once and an empty one is refused.
 fn list(text: &str) -> Result<Value, Fault> {
-    let mut words: Vec<String> = Vec::new();
-    if text.is_empty() {
-        return Ok(Value::List(words));
+    let words = words(text);
+    if words.contains(&"") {
+        return Err(Fault::Empty);
     }
-    for word in text.split(',').map(str::trim) {
-        if word.is_empty() {
-            return Err(Fault::Empty);
-        }
-        if !words.iter().any(|known| known == word) {
-            words.push(word.into());
-        }
+    let mut known = BTreeSet::new();
+    let once = words.into_iter().filter(|word| known.insert(*word));
+    Ok(Value::List(once.map(str::to_owned).collect()))
+}
+
+/// Words with commas between them, and blanks around; of an empty text none.
+fn words(text: &str) -> Vec<&str> {
+    match text.is_empty() {
+        true => Vec::new(),
+        false => text.split(',').map(str::trim).collect(),
     }
-    Ok(Value::List(words))
+}
+
+/// Kafka's rule counts repeated and empty words for nothing, and keeps them.
+fn replicas(text: &str) -> Result<Value, Fault> {
+    let words = words(text);
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_replica = |word: &&str| {
+        let parts = word.split_once(':');
+        word.is_empty()
+            || parts.is_some_and(|(partition, broker)| is_number(partition) && is_number(broker))
+    };
+    if words.iter().all(is_replica) || words.concat() == "*" {
+        return Ok(Value::List(words.into_iter().map(str::to_owned).collect()));
+    }
+    Err(Fault::Replicas)
 }
 
 fn within<T: PartialOrd + fmt::Display>(value: &T, min: &T, max: &T) -> Result<(), Fault> {
@@ -245,15 +261,6 @@ fn one_of(words: &[&str], word: &str) -> Result<(), String> {
     }
     let words = words.join(", ");
     Err(format!("String must be one of: {words}"))
-}
-
-fn are_replicas(list: &[String]) -> bool {
-    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let is_replica = |word: &String| {
-        let parts = word.split_once(':');
-        parts.is_some_and(|(partition, broker)| is_number(partition) && is_number(broker))
-    };
-    matches!(list, [all] if all == "*") || list.iter().all(is_replica)
 }
 
 /// Access for the views. Each panics when the row has another kind or a wider range than its view: a
@@ -430,5 +437,20 @@ mod tests {
         assert_eq!(Value::Real(1e7).to_string(), "1.0E7");
         assert_eq!(Value::Real(f64::MAX).to_string(), "1.7976931348623157E308");
         assert_eq!(Value::List(vec!["a".into(), "b".into()]).to_string(), "a,b");
+    }
+
+    #[test]
+    fn replicas_may_be_repeated_and_empty() {
+        let legal = |text| {
+            Kind::Replicas
+                .parse("k", text)
+                .map(|value| value.to_string())
+        };
+        for good in ["", "*", "*,", "0:1,,1:1", "0:1,0:1", ","] {
+            assert_eq!(legal(good), Ok(good.to_owned()));
+        }
+        for bad in ["*,*", "zzz", "0:1,2", "0:", "-1:1"] {
+            assert!(fault(Kind::Replicas, bad).ends_with("[partitionId]:[brokerId],..."));
+        }
     }
 }

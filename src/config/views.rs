@@ -1,5 +1,6 @@
 //! The settings as the rooms obey them: numbers and flags with names.
 
+use super::rules::{self, Broken};
 use super::settings::{Problem, Settings};
 use super::topic::resolve;
 use super::{Listener, Value, listeners};
@@ -83,6 +84,10 @@ pub struct BrokerConfig {
     pub chronik_convert_max_bytes: usize,
     /// `chronik.groups.bytes`.
     pub chronik_groups_bytes: usize,
+    /// `chronik.settings.bytes`.
+    pub chronik_settings_bytes: usize,
+    /// `chronik.client.settings.enable`.
+    pub chronik_client_settings_enable: bool,
     /// `chronik.journal.snapshot.interval.ms`.
     pub chronik_journal_snapshot_interval_ms: i64,
     /// `chronik.journal.snapshot.bytes`.
@@ -147,6 +152,11 @@ impl BrokerConfig {
         errors.retain(|problem| problem.level == log::Level::Error);
         if !errors.is_empty() {
             return Err(errors);
+        }
+        if let Some(Broken { keys, why }) = rules::broken(&settings) {
+            let is_set = |name: &&&str| settings.explicit(name).is_some();
+            let name = keys.iter().find(is_set).unwrap_or(&keys[0]);
+            return Err(vec![settings.told(name, why)]);
         }
         BrokerConfig::read(settings).map_err(|text| {
             let level = log::Level::Error;
@@ -238,6 +248,8 @@ impl BrokerConfig {
             chronik_max_partitions: of("chronik.max.partitions").number(),
             chronik_convert_max_bytes: of("chronik.convert.max.bytes").number(),
             chronik_groups_bytes: of("chronik.groups.bytes").number(),
+            chronik_settings_bytes: of("chronik.settings.bytes").number(),
+            chronik_client_settings_enable: of("chronik.client.settings.enable").flag(),
             chronik_journal_snapshot_interval_ms: of("chronik.journal.snapshot.interval.ms")
                 .number(),
             chronik_journal_snapshot_bytes: of("chronik.journal.snapshot.bytes").number(),

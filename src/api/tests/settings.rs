@@ -20,6 +20,7 @@ use crate::proto::schema::list_config_resources::{
 const SET: i8 = 0;
 const DELETE: i8 = 1;
 const APPEND: i8 = 2;
+const SUBTRACT: i8 = 3;
 
 const TOPIC: (ResourceType, &str) = (ResourceType::Topic, "t");
 const BROKER: (ResourceType, &str) = (ResourceType::Broker, "1");
@@ -213,10 +214,10 @@ fn what_belongs_to_groups_and_metrics_is_kept_and_listed() {
 #[test]
 fn what_would_be_too_large_is_refused() {
     let mut bench = Bench::with_two_partitions();
-    let most: &'static str = Box::leak(format!("1:{}", "1".repeat(32_765)).into_boxed_str());
+    let most: &'static str = Box::leak(["0:1"; 8191].join(",").into_boxed_str());
     let list = "leader.replication.throttled.replicas";
     assert_eq!(bench.change(TOPIC, &[(list, SET, most)]), ErrorCode::NONE);
-    let longer = bench.change(TOPIC, &[(list, APPEND, "1:1")]);
+    let longer = bench.change(TOPIC, &[(list, APPEND, "0:2")]);
     assert_eq!(longer, ErrorCode::INVALID_CONFIG);
     let three = [("a", SET, most), ("b", SET, most), ("c", SET, most)];
     assert_eq!(bench.change(BROKERS, &three[..2]), ErrorCode::NONE);
@@ -232,4 +233,164 @@ fn what_would_be_too_large_is_refused() {
     };
     let said = bench.ask(ApiKey::DescribeConfigs, 4, &request);
     assert!(matches!(said, Said::Closes(_)), "{said:?}");
+}
+
+#[test]
+fn a_broker_has_one_name() {
+    let mut bench = Bench::new();
+    let first = [("log.roll.ms", SET, "5000")];
+    assert_eq!(bench.change(BROKER, &first), ErrorCode::NONE);
+    for name in ["01", "+1", "001"] {
+        let alias = (ResourceType::Broker, name);
+        let code = bench.change(alias, &[("message.max.bytes", SET, "60")]);
+        assert_eq!(code, ErrorCode::INVALID_REQUEST, "{name}");
+    }
+    assert_eq!(bench.shown(BROKER, "log.roll.ms"), is("5000", 2));
+}
+
+#[test]
+fn a_setting_that_locks_everybody_out_is_refused() {
+    let mut bench = Bench::new();
+    for of in [BROKER, BROKERS] {
+        let code = bench.change(of, &[("max.connections", SET, "0")]);
+        assert_eq!(code, ErrorCode::INVALID_REQUEST);
+    }
+    assert_eq!(
+        bench.change(BROKER, &[("max.connections", SET, "1")]),
+        ErrorCode::NONE
+    );
+}
+
+#[test]
+fn a_long_quotation_does_not_keep_a_change_from_being_answered() {
+    let mut bench = Bench::with_two_partitions();
+    let long = "9".repeat(32_767);
+    let name = "x".repeat(32_767);
+    let digits: &'static str = Box::leak(long.into_boxed_str());
+    let change = [("retention.ms", SET, "7")];
+    let parts = vec![
+        part(TOPIC, &change),
+        part((ResourceType::Topic, &name), &change),
+        part((ResourceType::Broker, &name), &change),
+        part(BROKER, &[("message.max.bytes", SET, digits)]),
+    ];
+    let codes = [
+        ErrorCode::NONE,
+        ErrorCode::INVALID_TOPIC_EXCEPTION,
+        ErrorCode::INVALID_REQUEST,
+        ErrorCode::INVALID_REQUEST,
+    ];
+    assert_eq!(bench.change_parts(parts, false), codes);
+    assert_eq!(bench.shown(TOPIC, "retention.ms"), is("7", 1));
+}
+
+#[test]
+fn nothing_is_appended_to_what_kafka_has_no_type_of() {
+    let mut bench = Bench::new();
+    let subscription = (ResourceType::ClientMetrics, "s");
+    let code = bench.change(subscription, &[("match", APPEND, "client_id=a")]);
+    assert_eq!(code, ErrorCode::INVALID_CONFIG);
+    let replicas = "leader.replication.throttled.replicas";
+    let mut bench = Bench::with_two_partitions();
+    let add = |value| [(replicas, APPEND, value)];
+    assert_eq!(bench.change(TOPIC, &add("0:1,1:1,0:1")), ErrorCode::NONE);
+    assert_eq!(bench.change(TOPIC, &add("1:1,2:1")), ErrorCode::NONE);
+    assert_eq!(bench.shown(TOPIC, replicas), is("0:1,1:1,2:1", 1));
+    let take = [(replicas, SUBTRACT, "2:1,0:1,9:9")];
+    assert_eq!(bench.change(TOPIC, &take), ErrorCode::NONE);
+    assert_eq!(bench.shown(TOPIC, replicas), is("1:1", 1));
+}
+
+#[test]
+fn what_anybody_can_make_up_has_a_limit() {
+    let mut bench = Bench::new();
+    let config = Arc::make_mut(&mut bench.broker.config);
+    config.chronik_settings_bytes = 3000;
+    let change = [("consumer.session.timeout.ms", SET, "50000")];
+    let mut add = |name| bench.change((ResourceType::Group, name), &change);
+    let codes = ["a", "b", "c", "d", "e", "a"].map(&mut add);
+    let (yes, no) = (ErrorCode::NONE, ErrorCode::POLICY_VIOLATION);
+    assert_eq!(codes, [yes, yes, yes, yes, no, yes]);
+    let gone = bench.change((ResourceType::Group, "a"), &[(change[0].0, DELETE, "")]);
+    assert_eq!(gone, ErrorCode::NONE);
+    let again = bench.change((ResourceType::Group, "e"), &change);
+    assert_eq!(again, ErrorCode::NONE);
+}
+
+#[test]
+fn more_changes_than_one_request_may_make_are_not_made() {
+    let mut bench = Bench::with_two_partitions();
+    let names: Vec<String> = (0..10_000).map(|number| format!("s{number}")).collect();
+    let change = [("interval.ms", SET, "100")];
+    let metrics = |name| part((ResourceType::ClientMetrics, name), &change);
+    let mut parts: Vec<Part<'_>> = names.iter().map(|name| metrics(name)).collect();
+    let codes = bench.change_parts(parts.clone(), true);
+    assert!(codes.iter().all(|code| *code == ErrorCode::NONE));
+    parts.push(part(TOPIC, &[("retention.ms", SET, "7")]));
+    let codes = bench.change_parts(parts, false);
+    let excessive = ErrorCode::POLICY_VIOLATION;
+    assert!(codes.iter().all(|code| *code == excessive));
+    assert_eq!(bench.shown(TOPIC, "retention.ms").1, 5);
+}
+
+#[test]
+fn a_full_disk_takes_small_changes_of_what_exists_and_nothing_new() {
+    let mut bench = Bench::with_two_partitions();
+    bench.disk.set_capacity(Some(1 << 30));
+    let root = Path::new(ROOT);
+    let used = (1 << 30) - bench.disk.free_bytes(root).expect("a disk that is whole");
+    bench.disk.set_capacity(Some(used));
+    let mut refused = None;
+    for number in 0..100 {
+        let name = format!("{number}{}", "x".repeat(30_000));
+        let change = [("consumer.session.timeout.ms", SET, "50000")];
+        let code = bench.change((ResourceType::Group, &name), &change);
+        if code != ErrorCode::NONE {
+            refused = Some((number, code));
+            break;
+        }
+        bench.run();
+    }
+    let (number, code) = refused.expect("the journal gets short");
+    assert_eq!(code, ErrorCode::KAFKA_STORAGE_ERROR);
+    assert!(number > 10, "{number}");
+    let code = bench.change(
+        (ResourceType::Group, "g"),
+        &[("share.session.timeout.ms", SET, "50000")],
+    );
+    assert_eq!(code, ErrorCode::KAFKA_STORAGE_ERROR, "small, but new");
+    let small = [("retention.ms", SET, "7")];
+    assert_eq!(bench.change(TOPIC, &small), ErrorCode::NONE);
+    bench.run();
+    assert!(bench.round <= bench.broker.synced_round());
+    assert_eq!(bench.shown(TOPIC, "retention.ms"), is("7", 1));
+}
+
+#[test]
+fn an_answer_is_bounded_by_its_bytes() {
+    let mut bench = Bench::with_two_partitions();
+    let long: &'static str = Box::leak(["0:1"; 8000].join(",").into_boxed_str());
+    let replicas = "leader.replication.throttled.replicas";
+    assert_eq!(
+        bench.change(TOPIC, &[(replicas, SET, long)]),
+        ErrorCode::NONE
+    );
+    let mut ask = |count, key| {
+        let resource = DescribeConfigsResource {
+            resource_type: ResourceType::Topic as i8,
+            resource_name: "t",
+            configuration_keys: Some(vec![key]),
+        };
+        let request = DescribeConfigsRequest {
+            resources: vec![resource; count],
+            ..Default::default()
+        };
+        matches!(
+            bench.ask(ApiKey::DescribeConfigs, 4, &request),
+            Said::Answer(_)
+        )
+    };
+    assert!(ask(1000, replicas));
+    assert!(!ask(1100 * 2, replicas));
+    assert!(ask(50_000, "none"));
 }
