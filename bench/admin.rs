@@ -89,8 +89,8 @@ fn is_served(address: std::net::SocketAddr, topic: Uuid) -> bool {
         }],
     };
     let frame = client::request(ApiKey::Produce, &body);
-    let asked = Client::connect(address)
-        .and_then(|mut client| client.ask(&frame, |frame| client::produced_offset(frame)));
+    let asked =
+        Client::connect(address).and_then(|mut client| client.ask(&frame, client::produced_offset));
     asked.is_ok()
 }
 

@@ -138,7 +138,8 @@ fn partition_count(broker: &Broker, topic: &CreatableTopic<'_>) -> Result<i32, R
             ErrorCode::INVALID_REPLICATION_FACTOR,
             format!(
                 "Unable to replicate the partition {factor} time(s): The target replication factor of {factor} \
-                 cannot be reached because only 1 broker(s) are registered."
+                 cannot be reached because only 1 broker(s) are registered or some brokers have all their log directories \
+                 cordoned."
             ),
         )),
     }

@@ -17,7 +17,7 @@ use crate::proto::schema::delete_records::{
     DeleteRecordsPartitionResult, DeleteRecordsRequest, DeleteRecordsResponse,
     DeleteRecordsTopicResult,
 };
-use crate::storage::PartitionId;
+use crate::storage::{PartitionId, Unavailable};
 use std::collections::BTreeMap;
 
 const HIGH_WATERMARK: i64 = -1;
@@ -80,7 +80,7 @@ fn judge<'a>(broker: &Broker, asked: &Asked<'a>) -> BTreeMap<&'a str, BTreeMap<i
 }
 
 fn judge_one(broker: &Broker, (name, partition): (&str, i32), offset: i64) -> Verdict {
-    let log = broker.log(name, partition).map_err(|why| why.code())?;
+    let log = broker.log(name, partition).map_err(Unavailable::code)?;
     if is_internal(name) {
         return Err(ErrorCode::INVALID_TOPIC_EXCEPTION);
     }

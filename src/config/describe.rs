@@ -66,6 +66,13 @@ pub struct Described {
     pub about: Option<&'static str>,
 }
 
+/// Settings that Kafka has no default of and lists only where they are set.
+const SHOWN_WHEN_SET: [&str; 3] = [
+    "follower.replication.throttled.rate",
+    "leader.replication.throttled.rate",
+    "replica.alter.log.dirs.io.max.bytes.per.second",
+];
+
 /// Which keys are asked for.
 pub(crate) type Wanted<'w> = &'w dyn Fn(&str) -> bool;
 
@@ -73,7 +80,11 @@ pub(crate) type Wanted<'w> = &'w dyn Fn(&str) -> bool;
 #[must_use]
 pub fn describe_broker(config: &BrokerConfig, wanted: Wanted<'_>) -> Vec<Described> {
     let settings = &config.settings;
-    let known = broker_keys().filter(|key| wanted(key.name));
+    let is_shown =
+        |key: &&Key| !SHOWN_WHEN_SET.contains(&key.name) || settings.source(key.name).is_some();
+    let known = broker_keys()
+        .filter(|key| wanted(key.name))
+        .filter(is_shown);
     let known = known.map(|key| {
         let value = settings.value(key.name).map(|value| value.to_string());
         let synonyms = synonyms(settings, key);
@@ -81,7 +92,7 @@ pub fn describe_broker(config: &BrokerConfig, wanted: Wanted<'_>) -> Vec<Describ
     });
     let unknown = settings.unknown().filter(|(name, _)| wanted(name));
     known
-        .chain(unknown.map(|(name, source)| stranger(name, source)))
+        .chain(unknown.map(|(name, source)| stranger(name, source, settings)))
         .collect()
 }
 
@@ -97,7 +108,13 @@ pub fn describe_every_broker(config: &BrokerConfig, wanted: Wanted<'_>) -> Vec<D
             let is_read_only = key.change == Change::Start;
             described(key, Some(value.clone()), synonyms, is_read_only)
         }
-        None => stranger(name, Source::EveryBroker),
+        None => {
+            let mut stranger = stranger(name, Source::EveryBroker, &config.settings);
+            stranger
+                .synonyms
+                .retain(|it| it.source == Source::EveryBroker);
+            stranger
+        }
     })
     .collect()
 }
@@ -203,17 +220,22 @@ fn described(
     }
 }
 
-fn stranger(name: &str, source: Source) -> Described {
-    let synonym = Synonym {
+/// Where a broker's setting may stand, the strongest first.
+const LAYERS: [Source; 3] = [Source::Broker, Source::EveryBroker, Source::Static];
+
+fn stranger(name: &str, source: Source, settings: &Settings) -> Described {
+    let has = |source: &Source| settings.layer(*source, name).is_some();
+    let synonym = |source| Synonym {
         name: name.to_owned().into(),
         value: None,
         source,
     };
+    let layers = LAYERS.into_iter().filter(has);
     Described {
         name: name.to_owned().into(),
         value: None,
         source,
-        synonyms: vec![synonym],
+        synonyms: layers.map(synonym).collect(),
         is_read_only: true,
         is_sensitive: true,
         kind: 0,
@@ -223,7 +245,6 @@ fn stranger(name: &str, source: Source) -> Described {
 
 /// Everything that is set for a key of the broker, or for one that stands in for it, the strongest first.
 fn synonyms(settings: &Settings, key: &'static Key) -> Vec<Synonym> {
-    const LAYERS: [Source; 3] = [Source::Broker, Source::EveryBroker, Source::Static];
     let chain: Vec<&'static Key> = match chain(key.name) {
         [] => vec![key],
         names => names.iter().filter_map(|name| find(name)).collect(),

@@ -153,10 +153,10 @@ pub(super) const KEYS: &[TopicKey] = &[
     topic(key("unclean.leader.election.enable", Boolean, "false", Live, Moot,
             "Part of replication."),
         &[("unclean.leader.election.enable", 1)]),
-    topic(key("leader.replication.throttled.replicas", List, "", Live, Moot,
+    topic(key("leader.replication.throttled.replicas", Replicas, "", Live, Moot,
             "Part of replication."),
         &[]),
-    topic(key("follower.replication.throttled.replicas", List, "", Live, Moot,
+    topic(key("follower.replication.throttled.replicas", Replicas, "", Live, Moot,
             "Part of replication."),
         &[]),
     // Records.
@@ -173,17 +173,17 @@ pub(super) const KEYS: &[TopicKey] = &[
             "How far a record's time may lie after the broker's."),
         &[("log.message.timestamp.after.max.ms", 1)]),
     topic(key("compression.type",
-            OneOf(&["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"]), "producer", Live, Later,
-            "The codec of stored batches; producer keeps what was sent."),
+            OneOf(&["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"]), "producer", Live, Honoured,
+            "The codec of stored batches, which are packed anew where theirs is another; producer keeps what was sent."),
         &[("compression.type", 1)]),
-    topic(key("compression.gzip.level", IntOr(-1, 1, 9), "-1", Live, Later,
+    topic(key("compression.gzip.level", IntOr(-1, 1, 9), "-1", Live, Honoured,
             "The level of gzip, where the broker compresses."),
         &[("compression.gzip.level", 1)]),
-    topic(key("compression.lz4.level", Int(1, 17), "9", Live, Later,
-            "The level of lz4, where the broker compresses."),
+    topic(key("compression.lz4.level", Int(1, 17), "9", Live, Moot,
+            "The level of lz4; here there is only one."),
         &[("compression.lz4.level", 1)]),
-    topic(key("compression.zstd.level", Int(-131072, 22), "3", Live, Later,
-            "The level of zstd, where the broker compresses."),
+    topic(key("compression.zstd.level", Int(-131072, 22), "3", Live, Honoured,
+            "The level of zstd, where the broker compresses; above 19 it is 19."),
         &[("compression.zstd.level", 1)]),
     // Retention and compaction.
     topic(key("cleanup.policy", ListOf(&["compact", "delete"]), "delete", Live, Later,
@@ -280,6 +280,17 @@ mod tests {
             fault("segment.bytes", "100"),
             "Invalid value 100 for configuration segment.bytes: Value must be at least 1048576"
         );
+        assert_eq!(
+            fault("cleanup.policy", "delete,nope"),
+            "Invalid value nope for configuration cleanup.policy: String must be one of: compact, delete"
+        );
+        let throttled = "follower.replication.throttled.replicas";
+        let told = fault(throttled, "0:1,what");
+        assert!(told.starts_with("Invalid value [0:1, what] for configuration"));
+        assert!(judged(&[(throttled, "*,0:1")]).is_err());
+        for good in ["", "*", "0:1, 12:3"] {
+            assert_eq!(judged(&[(throttled, good)]), Ok(()));
+        }
         assert!(fault("remote.storage.enable", "true").starts_with("Tiered Storage"));
         assert_eq!(
             fault("min.compaction.lag.ms", "6"),

@@ -26,6 +26,8 @@ pub enum Kind {
     List,
     /// The same, of these words only.
     ListOf(&'static [&'static str]),
+    /// Replicas as `partition:broker` with commas between them, or `*`; none at all is legal.
+    Replicas,
     /// Text that is never shown.
     Password,
     /// The name of a Java class.
@@ -63,6 +65,14 @@ impl Kind {
                 Fault::Value(why) => {
                     format!("Invalid value {text} for configuration {name}: {why}")
                 }
+                Fault::Word(word, why) => {
+                    format!("Invalid value {word} for configuration {name}: {why}")
+                }
+                Fault::Replicas => format!(
+                    "Invalid value [{}] for configuration {name}: {name} must be the literal '*' or a list of \
+                     replicas in the following format: [partitionId]:[brokerId],[partitionId]:[brokerId],...",
+                    text.split(',').map(str::trim).collect::<Vec<_>>().join(", ")
+                ),
                 Fault::Empty => format!("Configuration '{name}' values must not be empty."),
             })
     }
@@ -77,7 +87,7 @@ impl Kind {
             Kind::Short(..) => 4,
             Kind::Long(..) | Kind::Size(..) => 5,
             Kind::Double(..) => 6,
-            Kind::List | Kind::ListOf(_) => 7,
+            Kind::List | Kind::ListOf(_) | Kind::Replicas => 7,
             Kind::Class => 8,
             Kind::Password => 9,
         }
@@ -86,7 +96,7 @@ impl Kind {
     /// Whether values are lists, which can be added to.
     #[must_use]
     pub fn is_list(&self) -> bool {
-        matches!(self, Kind::List | Kind::ListOf(_))
+        matches!(self, Kind::List | Kind::ListOf(_) | Kind::Replicas)
     }
 
     /// Text to value, by type.
@@ -104,7 +114,7 @@ impl Kind {
                 Ok(real) => Ok(Value::Real(real)),
                 Err(_) => Err(Fault::Value("Not a number of type DOUBLE".into())),
             },
-            Kind::List | Kind::ListOf(_) => list(text),
+            Kind::List | Kind::ListOf(_) | Kind::Replicas => list(text),
             Kind::Text | Kind::OneOf(_) | Kind::Password | Kind::Class => {
                 Ok(Value::Text(text.into()))
             }
@@ -129,9 +139,14 @@ impl Kind {
                     "Value must be between {min} and {max} or equal to {special}"
                 )));
             }
-            (Kind::OneOf(words), Value::Text(word)) => one_of(words, word)?,
+            (Kind::OneOf(words), Value::Text(word)) => one_of(words, word).map_err(Fault::Value)?,
             (Kind::ListOf(words), Value::List(list)) => {
-                list.iter().try_for_each(|word| one_of(words, word))?;
+                for word in list {
+                    one_of(words, word).map_err(|why| Fault::Word(word.clone(), why))?;
+                }
+            }
+            (Kind::Replicas, Value::List(list)) if !are_replicas(list) => {
+                return Err(Fault::Replicas);
             }
             _ => {}
         }
@@ -143,6 +158,10 @@ impl Kind {
 enum Fault {
     /// The reason, which goes behind the value.
     Value(String),
+    /// A word of a list, and the reason.
+    Word(String, String),
+    /// These are no replicas.
+    Replicas,
     /// A list has an empty element.
     Empty,
 }
@@ -220,12 +239,21 @@ fn within<T: PartialOrd + fmt::Display>(value: &T, min: &T, max: &T) -> Result<(
     Ok(())
 }
 
-fn one_of(words: &[&str], word: &str) -> Result<(), Fault> {
+fn one_of(words: &[&str], word: &str) -> Result<(), String> {
     if words.contains(&word) {
         return Ok(());
     }
     let words = words.join(", ");
-    Err(Fault::Value(format!("String must be one of: {words}")))
+    Err(format!("String must be one of: {words}"))
+}
+
+fn are_replicas(list: &[String]) -> bool {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_replica = |word: &String| {
+        let parts = word.split_once(':');
+        parts.is_some_and(|(partition, broker)| is_number(partition) && is_number(broker))
+    };
+    matches!(list, [all] if all == "*") || list.iter().all(is_replica)
 }
 
 /// Access for the views. Each panics when the row has another kind or a wider range than its view: a
@@ -243,6 +271,13 @@ impl Value {
         match self {
             Value::Percent(percent) => Amount::Percent(Value::Number(percent).number()),
             bytes => Amount::Bytes(bytes.number()),
+        }
+    }
+
+    pub(super) fn real(self) -> f64 {
+        match self {
+            Value::Real(real) => real,
+            _ => 0.0,
         }
     }
 

@@ -7,31 +7,37 @@
 //! | larger than `max.message.bytes` / than a segment | 10 / 18 |
 //! | counts, offset deltas or record sizes that do not agree; a control batch; a producer id without a sequence; a null key where the topic is compacted | 87 |
 //! | a timestamp outside the topic's bounds, or one that claims to be the broker's where it is not the producer's to give | 32 |
-//! | an unknown codec | 76 |
+//! | an unknown codec, or one that this program was built without and that would be needed | 76 |
 //!
 //! Whether a transactional batch belongs to a transaction is not looked at: who appends has verified it.
 //! Bytes behind the batch that are no whole batch are left out, as Kafka does. Uncompressed records are walked
-//! once; compressed ones are opened only where null keys are forbidden. Where the header's greatest
-//! timestamp is not that of the records, or the topic's time is the broker's, the header is changed and its
-//! checksum with it; the payload never is.
+//! once; compressed ones are opened only where null keys are forbidden or the topic has a codec of its own. Where the
+//! header's greatest timestamp is not that of the records, or the topic's time is the broker's, the header is changed
+//! and its checksum with it.
+//!
+//! `compression.type` other than `producer` is the codec of the log: a batch of another one is opened, checked as an
+//! uncompressed one is, and packed anew around the same records; so offsets, times, producer and sequences stay. What
+//! has the codec already is kept as it is, whatever its level. Both sizes are held against `max.message.bytes`, that
+//! which came and that which is stored.
 
 use super::Refused;
 use crate::clock::Now;
 use crate::config::{LogConfig, TimestampType};
 use crate::proto::batch::{self, Batch, BatchError, BatchHeader, RecordSummary, Stamp};
-use crate::proto::codec::Codec;
+use crate::proto::codec::{Codec, CodecError};
 use crate::proto::error::ErrorCode;
+use std::borrow::Cow;
 
 /// Records that a refusal names.
 const MAX_BLAMED: usize = 100;
 
 /// A batch that may be appended.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Checked<'a> {
     /// As it will be written, but for base offset and leader epoch, which are outside the checksum.
     pub(super) header: BatchHeader,
-    /// Everything behind the header.
-    pub(super) payload: &'a [u8],
+    /// Everything behind the header: what came, or that packed anew.
+    pub(super) payload: Cow<'a, [u8]>,
 }
 
 /// Checks what a client has sent for a partition. The topic's bounds hold where `has_bounds`: while the clock itself is
@@ -46,12 +52,21 @@ pub(super) fn check<'a>(
     if header.base_offset != 0 {
         return Err(invalid("the base offset of a produced batch must be 0"));
     }
-    check_size(&batch, config)?;
+    check_size(batch.as_bytes().len(), config)?;
     if batch.check_crc().is_err() {
         return Err(corrupt("the batch does not match its checksum"));
     }
     check_flags(&header)?;
-    let summary = summarize(&batch, config)?;
+    let codec = codec_of(&header)?;
+    let stored = stored_codec(codec, config);
+    let opened = match codec == Codec::None || config.compact || stored != codec {
+        true => Some(open(&batch, config)?),
+        false => None,
+    };
+    let summary = match &opened {
+        Some(records) => walk(&header, records)?,
+        None => of_header(&header)?,
+    };
     if config.compact && summary.first_null_key.is_some() {
         return Err(blame(
             &batch,
@@ -64,10 +79,56 @@ pub(super) fn check<'a>(
         ));
     }
     stamp(&batch, &mut header, &summary, config, (now, has_bounds))?;
-    Ok(Checked {
-        header,
-        payload: batch.payload(),
-    })
+    let payload = match opened {
+        Some(records) if stored != codec => pack(&mut header, &records, stored, config)?,
+        _ => Cow::Borrowed(batch.payload()),
+    };
+    Ok(Checked { header, payload })
+}
+
+fn codec_of(header: &BatchHeader) -> Result<Codec, Refused> {
+    let unknown = Refused::new(
+        ErrorCode::UNSUPPORTED_COMPRESSION_TYPE,
+        "the codec is not known",
+    );
+    header.attributes.codec().ok_or(unknown)
+}
+
+/// The codec that a batch of this one has in the log.
+fn stored_codec(codec: Codec, config: &LogConfig) -> Codec {
+    match config.compression_type.as_str() {
+        "uncompressed" => Codec::None,
+        name => Codec::from_name(name).unwrap_or(codec),
+    }
+}
+
+/// Packs records anew, and changes the header accordingly.
+fn pack(
+    header: &mut BatchHeader,
+    records: &[u8],
+    codec: Codec,
+    config: &LogConfig,
+) -> Result<Cow<'static, [u8]>, Refused> {
+    let level = match codec {
+        Codec::Gzip => Some(config.gzip_level).filter(|level| *level > 0),
+        Codec::Zstd => Some(config.zstd_level),
+        _ => None,
+    };
+    let payload = codec.compress_at(level, records, batch::MAGIC);
+    let payload = payload.map_err(refuse_codec)?.into_owned();
+    header.attributes = header.attributes.with_codec(codec);
+    let sealed = header.seal(&payload);
+    sealed.map_err(|_| Refused::from(ErrorCode::MESSAGE_TOO_LARGE))?;
+    check_size(header.size_bytes(), config)?;
+    Ok(Cow::Owned(payload))
+}
+
+fn refuse_codec(error: CodecError) -> Refused {
+    let code = match error {
+        CodecError::Unknown | CodecError::NotBuilt => ErrorCode::UNSUPPORTED_COMPRESSION_TYPE,
+        CodecError::CapExceeded | CodecError::Corrupt => ErrorCode::CORRUPT_MESSAGE,
+    };
+    Refused::new(code, error.to_string())
 }
 
 /// The one batch that a produce request may carry for a partition.
@@ -100,8 +161,7 @@ fn refuse_batch(error: BatchError) -> Refused {
     }
 }
 
-fn check_size(batch: &Batch<'_>, config: &LogConfig) -> Result<(), Refused> {
-    let size = batch.as_bytes().len();
+fn check_size(size: usize, config: &LogConfig) -> Result<(), Refused> {
     let refuse = |code, limit: u32, key| {
         let message = format!("the batch has {size} bytes, {key} allows {limit}");
         Err(Refused::new(code, message))
@@ -127,23 +187,14 @@ fn check_flags(header: &BatchHeader) -> Result<(), Refused> {
     Ok(())
 }
 
-/// Walks the records where that is wanted; elsewhere the header must do.
-fn summarize(batch: &Batch<'_>, config: &LogConfig) -> Result<RecordSummary, Refused> {
-    let header = batch.header();
-    let Some(codec) = header.attributes.codec() else {
-        let message = "the codec is not known";
-        return Err(Refused::new(
-            ErrorCode::UNSUPPORTED_COMPRESSION_TYPE,
-            message,
-        ));
-    };
-    if codec != Codec::None && !config.compact {
-        return of_header(header);
-    }
-    let records = batch
+fn open<'a>(batch: &Batch<'a>, config: &LogConfig) -> Result<Cow<'a, [u8]>, Refused> {
+    batch
         .decompress(config.convert_max_bytes)
-        .map_err(|error| Refused::new(ErrorCode::CORRUPT_MESSAGE, error.to_string()))?;
-    batch::check_produced(header, &records).map_err(|error| {
+        .map_err(refuse_codec)
+}
+
+fn walk(header: &BatchHeader, records: &[u8]) -> Result<RecordSummary, Refused> {
+    batch::check_produced(header, records).map_err(|error| {
         let message = error.to_string();
         bad_record(ErrorCode::INVALID_RECORD, error.index, message)
     })
@@ -300,10 +351,13 @@ mod tests {
             max_message_bytes: 5000,
             compact: false,
             delete: true,
+            compaction: LogConfig::default().compaction,
             timestamp_type: TimestampType::CreateTime,
             timestamp_before_max_ms: 1000,
             timestamp_after_max_ms: 500,
             compression_type: "producer".to_owned(),
+            gzip_level: -1,
+            zstd_level: 3,
             flush_messages: 1,
             flush_ms: i64::MAX,
             file_delete_delay_ms: 60_000,
@@ -328,6 +382,10 @@ mod tests {
         check(records, &config(), NOW).map_or_else(|refused| refused.code.0, |_| 0)
     }
 
+    fn written(checked: &Checked<'_>) -> Vec<u8> {
+        [&checked.header.to_bytes()[..], &checked.payload].concat()
+    }
+
     /// The batch with its header changed, and the checksum made right.
     fn with_header(change: impl Fn(&mut BatchHeader)) -> Vec<u8> {
         let mut bytes = good();
@@ -344,7 +402,7 @@ mod tests {
         let bytes = good();
         let checked = check(&bytes, &config(), NOW).unwrap();
         assert_eq!(checked.header.to_bytes(), bytes[..61]);
-        assert_eq!(checked.payload, &bytes[61..]);
+        assert!(matches!(checked.payload, Cow::Borrowed(payload) if payload == &bytes[61..]));
     }
 
     #[test]
@@ -462,7 +520,7 @@ mod tests {
         let bytes = good();
         let checked = check(&bytes, &stamped, NOW).unwrap();
         assert_eq!(checked.header.max_timestamp, NOW.wall_ms);
-        let written = [&checked.header.to_bytes()[..], checked.payload].concat();
+        let written = written(&checked);
         let (batch, _) = Batch::split_first(&written).unwrap();
         assert_eq!(batch.check_crc(), Ok(()));
         assert_eq!(batch.header().record_timestamp(12345), NOW.wall_ms);
@@ -473,10 +531,7 @@ mod tests {
         let bytes = with_header(|h| h.max_timestamp = 0);
         let checked = check(&bytes, &config(), NOW).unwrap();
         assert_eq!(checked.header.max_timestamp, NOW.wall_ms + 7);
-        assert_eq!(
-            checked.header.crc,
-            crc32c::crc32c(&[&checked.header.to_bytes()[21..], checked.payload].concat())
-        );
+        assert_eq!(checked.header.crc, crc32c::crc32c(&written(&checked)[21..]));
     }
 
     #[cfg(feature = "gzip")]
@@ -497,5 +552,86 @@ mod tests {
             assert_eq!(refused.record_errors[0].0, 2);
             assert!(check(&bytes, &config(), NOW).is_ok());
         }
+    }
+
+    fn of_codec(name: &str) -> LogConfig {
+        LogConfig {
+            compression_type: name.to_owned(),
+            ..config()
+        }
+    }
+
+    #[test]
+    fn a_batch_of_another_codec_is_packed_anew_around_the_same_records() {
+        let plain = good();
+        let records = &plain[61..];
+        let built = |codec: &Codec| codec.is_built();
+        for from in Codec::ALL.into_iter().filter(built) {
+            for to in Codec::ALL.into_iter().filter(built) {
+                let builder = builder(10).codec(from).transactional().producer(5, 6, 7);
+                let bytes = builder.build(None).unwrap();
+                let name = match to {
+                    Codec::None => "uncompressed",
+                    _ => to.name(),
+                };
+                let checked = check(&bytes, &of_codec(name), NOW).unwrap();
+                let written = written(&checked);
+                let (batch, rest) = Batch::split_first(&written).unwrap();
+                assert!(rest.is_empty());
+                assert_eq!(batch.check_crc(), Ok(()), "{from:?} {to:?}");
+                let (before, _) = Batch::split_first(&bytes).unwrap();
+                let expected = BatchHeader {
+                    attributes: before.header().attributes.with_codec(to),
+                    batch_length: batch.header().batch_length,
+                    crc: batch.header().crc,
+                    ..*before.header()
+                };
+                assert_eq!(*batch.header(), expected);
+                assert_eq!(batch.decompress(1 << 20).unwrap(), records);
+                let is_kept = matches!(checked.payload, Cow::Borrowed(_));
+                assert_eq!(is_kept, from == to);
+            }
+        }
+    }
+
+    #[cfg(feature = "gzip")]
+    #[test]
+    fn what_is_packed_anew_is_checked_as_if_it_had_come_plain() {
+        let gzip = of_codec("gzip");
+        let wrong_time = with_header(|header| header.max_timestamp = 0);
+        let checked = check(&wrong_time, &gzip, NOW).unwrap();
+        assert_eq!(checked.header.max_timestamp, NOW.wall_ms + 7);
+        let mut damaged = good();
+        damaged[65] ^= 1;
+        let mut header = BatchHeader::from_bytes(damaged.first_chunk().unwrap());
+        header.seal(&damaged[61..]).expect("a small batch");
+        damaged[..61].copy_from_slice(&header.to_bytes());
+        assert_eq!(check(&damaged, &gzip, NOW).unwrap_err().code.0, 87);
+        let stamped = LogConfig {
+            timestamp_type: TimestampType::LogAppendTime,
+            ..gzip
+        };
+        let plain = good();
+        let checked = check(&plain, &stamped, NOW).unwrap();
+        let bytes = written(&checked);
+        let (batch, _) = Batch::split_first(&bytes).unwrap();
+        assert_eq!(batch.check_crc(), Ok(()));
+        assert_eq!(batch.header().record_timestamp(0), NOW.wall_ms);
+        assert_eq!(batch.header().attributes.codec(), Some(Codec::Gzip));
+    }
+
+    #[cfg(feature = "gzip")]
+    #[test]
+    fn both_sizes_of_a_batch_that_is_packed_anew_must_fit() {
+        let code = |bytes: &[u8], name: &str| {
+            check(bytes, &of_codec(name), NOW).map_or_else(|refused| refused.code.0, |_| 0)
+        };
+        let large = builder(5000).build(None).unwrap();
+        assert_eq!(code(&large, "gzip"), 10);
+        let packed = builder(5000).codec(Codec::Gzip).build(None).unwrap();
+        assert_eq!(code(&packed, "gzip"), 0);
+        assert_eq!(code(&packed, "uncompressed"), 10);
+        let packed = builder(3950).codec(Codec::Gzip).build(None).unwrap();
+        assert_eq!(code(&packed, "uncompressed"), 18);
     }
 }

@@ -73,11 +73,7 @@ impl Storage {
         let bases: Vec<i64> = gone.iter().map(|(base, _)| *base).collect();
         log.removals_running += 1;
         let (disk, dir) = (Arc::clone(&log.disk), log.dir.clone());
-        for (base, bytes) in gone {
-            self.budget
-                .leaves(Leftover::Segment(dir.clone(), base), bytes);
-        }
-        self.recount(id);
+        self.count_leaving(id, &dir, &gone);
         self.jobs.push(Box::new(move || {
             let result = remove_snapshots(&*disk, &dir, &snapshots)
                 .and_then(|()| put_away(&*disk, &dir, &bases));

@@ -14,13 +14,14 @@
 //! | the greatest time of its records, as in Kafka | from 2020 on, and no more than a day ahead of the clock |
 //! | how long this process has had it since the last append, by the monotonic clock | always |
 //! | when its file was last written to, or else the file of a later segment | from 2020 on, and no more than a day ahead |
-//! | nothing of it | its file is given the time of now, and its age begins |
+//! | nothing of it | its file and those of all later segments are given the time of now: their age begins |
 //!
 //! The clock itself is believed when it shows a time from 2020 on and has run in step with the monotonic one for
-//! an hour, or for `retention.ms` where that is less. Where it has leapt more than 30 days ahead, while the process runs
-//! or since the log was written by the one before, it must run in step for all of `retention.ms`: by then the leap
-//! has made nothing look older than it is. While it is not believed only what this process has had for longer than
-//! `retention.ms` goes. A broker that never runs for an hour deletes nothing by age; `retention.bytes` always holds.
+//! an hour, or for `retention.ms` where that is less. Where it has leapt more than 30 days ahead, while the process
+//! runs or since the log was written by the one before, it must run in step for all of `retention.ms`: by then the
+//! leap has made nothing look older than it is. While it is not believed only what this process has had for longer
+//! than `retention.ms` goes. A broker that never runs for an hour deletes nothing by age; `retention.bytes` always
+//! holds.
 
 use super::log::Log;
 use super::segment::{Place, Segment};
@@ -73,6 +74,18 @@ impl Retention {
     pub(super) fn begin(&mut self, now: Now) {
         self.clock = Steadiness::from(now);
         self.due = now.mono.plus_ms(self.interval_ms.min(FIRST_LOOK_MS));
+    }
+
+    /// What the clock shows, if that is believed by who deletes what is older than `age_ms`, of a log that the process
+    /// before wrote to for the last time at `left_ms`.
+    pub(super) fn believed_ms(
+        &mut self,
+        age_ms: i64,
+        left_ms: Option<i64>,
+        now: Now,
+    ) -> Option<i64> {
+        let is_believed = self.clock.is_believed_for(age_ms, left_ms, now);
+        is_believed.then_some(now.wall_ms)
     }
 
     /// A log was written to for the last time when its file says so.
@@ -158,8 +171,10 @@ impl Log {
             count += 1;
         }
         let again = count == until && count < most;
-        if first + count == self.segments.len() {
-            self.roll(shelf, now)?;
+        let takes_all = first + count == self.segments.len();
+        // Where there is no room for a new segment the last one stays.
+        if takes_all && self.roll(shelf, now).is_err() {
+            count -= 1;
         }
         let begins = (count > 0).then(|| self.segments[first + count].base());
         Ok((begins, again))
@@ -198,7 +213,10 @@ impl Log {
         };
         let age_ms = age_ms(facts, is_believed.then_some(now.wall_ms));
         if age_ms.is_none() && is_believed {
-            segment.set_written(shelf, place, now.wall_ms);
+            // None of the later ones has a believable time either.
+            for segment in &mut self.segments[slot..] {
+                segment.set_written(shelf, place, now.wall_ms);
+            }
         }
         Ok(age_ms.is_some_and(|age_ms| age_ms > retention_ms))
     }

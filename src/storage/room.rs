@@ -1,6 +1,7 @@
 //! Room on the disk: who may still append, and what goes so that others may (`budget` has the rules).
 
 use super::budget::{Closed, Limits, Topic, plan};
+use super::removal::Leftover;
 use super::segment::Segment;
 use super::{Log, PartitionId, Refused, State, Storage};
 use crate::clock::Now;
@@ -9,6 +10,7 @@ use crate::proto::Uuid;
 use crate::proto::error::ErrorCode;
 use std::collections::BTreeMap;
 use std::mem;
+use std::path::Path;
 
 /// What the logs have, as far as the budget looks at it.
 #[derive(Default)]
@@ -70,6 +72,16 @@ impl Storage {
             let before = mem::replace(&mut log.counted_bytes, bytes);
             self.budget.recounted(before, bytes);
         }
+    }
+
+    /// A log has given up these segments, each with so many bytes, and perhaps gained one: until they have left the
+    /// disk they count.
+    pub(super) fn count_leaving(&mut self, id: PartitionId, dir: &Path, segments: &[(i64, u64)]) {
+        for &(base, bytes) in segments {
+            let what = Leftover::Segment(dir.to_owned(), base);
+            self.budget.leaves(what, bytes);
+        }
+        self.recount(id);
     }
 
     /// Has everything that was deleted leave the disk now: its space is wanted.

@@ -64,6 +64,7 @@ impl Storage {
         self.left_names.clear();
         self.strangers.clear();
         self.points.recovery = self.read_offsets(names::RECOVERY_POINTS)?;
+        self.points.cleaned = self.read_offsets(names::CLEANER_OFFSETS)?;
         self.starts = self.find_starts()?;
         let dirs = self.disk.list(&self.root)?;
         let mut present: BTreeSet<String> = dirs
@@ -237,6 +238,7 @@ impl Storage {
                 .starts
                 .of(&known.topic_name, known.id.partition)
                 .unwrap_or(0),
+            is_compacted: self.points.cleaned.contains_key(&key),
             clean,
             now,
         };
@@ -256,6 +258,7 @@ impl Storage {
             Outcome::Loaded(id, result) => self.loaded(id, result, now),
             Outcome::Checkpointed(done) => self.checkpointed(done, now),
             Outcome::Pointed(result) => self.pointed(result, now),
+            Outcome::Cleaner(done) => self.cleaner_done(done, now),
             Outcome::PutAway(done) => self.absorb_put_away(done, now),
             Outcome::Removed(what, result) => self.removed(&what, result),
         }
@@ -280,7 +283,9 @@ impl Storage {
             Ok(parts) => {
                 let place = (id, self.root.join(name));
                 let config = (Arc::clone(&slot.config), self.leader_epoch);
-                let log = Log::new(place, Arc::clone(&self.disk), config, parts);
+                let key = (slot.topic.to_string(), id.partition);
+                let mut log = Log::new(place, Arc::clone(&self.disk), config, parts);
+                log.cleaned = self.points.cleaned.get(&key).copied();
                 slot.state = State::Ready(Box::new(log));
                 self.recount(id);
                 self.after_load(id, now);
@@ -397,6 +402,7 @@ impl Storage {
             }
             State::Damaged => 0,
         };
+        let jobs = jobs + self.cleaner.leave(id);
         let name = names::dir(&slot.topic, id.partition);
         self.left_names.insert(name, id);
         let leaving = Leaving {

@@ -1,7 +1,8 @@
 //! Where logs begin, and how that is kept.
 //!
-//! What lies before a log's start is deleted, by DeleteRecords or by retention, and must never come back. So a log start
-//! is moved like a high watermark, by the end of a sync round: until then the log begins where it did, for everybody.
+//! What lies before a log's start is deleted, by DeleteRecords or by retention, and must never come back. So a log
+//! start is moved like a high watermark, by the end of a sync round: until then the log begins where it did, for
+//! everybody.
 //!
 //! ```text
 //! wanted        the text of log-start-offset-checkpoint is written to a new file
@@ -210,8 +211,8 @@ impl Storage {
         }
     }
 
-    /// What the checkpoint says at the start. A process that was killed may have given it its name without the sync, and
-    /// what is served from now on must not go back. Texts that no round has brought are removed.
+    /// What the checkpoint says at the start. A process that was killed may have given it its name without the sync,
+    /// and what is served from now on must not go back. Texts that no round has brought are removed.
     pub(super) fn find_starts(&self) -> io::Result<Starts> {
         let found = self.read_offsets(names::LOG_STARTS)?;
         if !found.is_empty() {

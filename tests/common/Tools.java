@@ -14,15 +14,17 @@ import org.apache.kafka.common.utils.Exit;
 public class Tools {
     public static void main(String[] none) throws Exception {
         PrintStream out = System.out;
+        // Scala keeps the stream that it finds first, so there is one for all calls.
+        ByteArrayOutputStream said = new ByteArrayOutputStream();
+        PrintStream both = new PrintStream(said, true);
+        System.setOut(both);
+        System.setErr(both);
         Exit.setExitProcedure((status, message) -> {
             throw new IllegalStateException("exit " + status + " " + message);
         });
         BufferedReader lines = new BufferedReader(new InputStreamReader(System.in));
         for (String line = lines.readLine(); line != null; line = lines.readLine()) {
-            ByteArrayOutputStream said = new ByteArrayOutputStream();
-            PrintStream both = new PrintStream(said, true);
-            System.setOut(both);
-            System.setErr(both);
+            said.reset();
             try {
                 String[] words = line.split(" ");
                 String[] arguments = Arrays.copyOfRange(words, 1, words.length);

@@ -1,6 +1,6 @@
 //! Kafka's own command line tools, as `Tools.java` runs them, and what they print.
 
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::program::Program;
 use super::talk::Talk;
 use super::tests_dir;
 
-const PROGRAM: Program = Program::Java("Tools", "kafka-4.3");
+const NEWEST: &str = "kafka-4.3";
 const GROUPS: &str = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand";
 const FEATURES: &str = "org.apache.kafka.tools.FeatureCommand";
 const TRANSACTIONS: &str = "org.apache.kafka.tools.TransactionsCommand";
@@ -32,13 +32,20 @@ pub struct Tools {
 impl Tools {
     /// Whether this machine has what it takes.
     pub fn is_here() -> Result<(), String> {
-        PROGRAM.command(&tests_dir().join("common")).map(drop)
+        command(NEWEST).map(drop)
     }
 
-    /// Starts the machine.
+    /// Starts the machine with the newest tools.
     pub fn start() -> Tools {
-        let command = PROGRAM.command(&tests_dir().join("common"));
-        let mut command = command.expect("what is_here() has found");
+        Tools::of(NEWEST)
+    }
+
+    /// Starts the machine with the tools of a toolchain.
+    ///
+    /// # Panics
+    /// When that is not installed.
+    pub fn of(toolchain: &'static str) -> Tools {
+        let mut command = command(toolchain).expect("an installed toolchain");
         let (sender, lines) = channel();
         let talk = Talk::start(command.stderr(Stdio::null()), move |line| {
             line.is_some_and(|line| sender.send(line.to_owned()).is_ok())
@@ -52,12 +59,13 @@ impl Tools {
         self.talk.say(line).expect("a running machine");
         let mut said = Vec::new();
         loop {
-            let line = self.lines.recv_timeout(PATIENCE).expect("an answer");
-            if line == "done" {
+            let heard = self.lines.recv_timeout(PATIENCE);
+            let heard = heard.unwrap_or_else(|why| panic!("no answer to {line}: {why}"));
+            if heard == "done" {
                 return said;
             }
-            if !line.trim().is_empty() {
-                said.push(line);
+            if !heard.trim().is_empty() {
+                said.push(heard);
             }
         }
     }
@@ -88,6 +96,10 @@ impl Tools {
         let told = self.groups(address, &format!("--describe --offsets --group {group}"));
         by_partition(&told, title)
     }
+}
+
+fn command(toolchain: &'static str) -> Result<Command, String> {
+    Program::Java("Tools", toolchain).command(&tests_dir().join("common"))
 }
 
 /// A column of a table that has one row for each partition, in their order; `-` is None.

@@ -8,6 +8,10 @@ use std::collections::BTreeSet;
 use std::fmt::Debug;
 
 use chronikd::proto::batch::{Batch, magic_of};
+use chronikd::proto::codec::Codec;
+
+/// More than the records of any script.
+const MOST_BYTES: usize = 64 << 20;
 
 /// A message, or a part of one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -151,15 +155,17 @@ fn split_message(set: &[u8]) -> Option<(&[u8], &[u8])> {
     set.split_at_checked(12 + length)
 }
 
-/// Its checksum follows from all the rest, ids of producers included, so only its truth is kept.
+/// Its checksum follows from all the rest, ids of producers included, so only its truth is kept. What is compressed is
+/// unpacked and its length left out: no two compressors write the same bytes.
 fn opened(batch: &Batch<'_>) -> Tree {
     let Tree::Struct(mut fields) = Tree::of(batch.header()) else {
         return Tree::of(batch.header());
     };
-    fields.retain(|(name, _)| name != "crc");
+    let is_packed = batch.header().attributes.codec() != Some(Codec::None);
+    fields.retain(|(name, _)| name != "crc" && !(is_packed && name == "batch_length"));
     let crc = batch.check_crc().is_ok();
     fields.push(("crc_is_right".to_owned(), Tree::Leaf(crc.to_string())));
-    let payload = format!("{:?}", batch.payload());
+    let payload = format!("{:?}", batch.decompress(MOST_BYTES));
     fields.push(("payload".to_owned(), Tree::Leaf(payload)));
     Tree::Struct(fields)
 }

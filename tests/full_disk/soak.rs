@@ -85,7 +85,7 @@ impl Round {
             due = (due + Duration::from_secs(1) / RATE).max(Instant::now() - time / 10);
             self.write(line, *sent);
             *sent += 1;
-            if *sent % 20 == 0 {
+            if sent.is_multiple_of(20) {
                 self.disk_bytes = self.disk_bytes.max(segment_bytes(&broker.data()));
             }
         }

@@ -283,8 +283,16 @@ impl Fetcher {
                 assert_ne!(topic.state, State::Exists, "{} is not found", topic.name);
                 return false;
             }
-            ErrorCode::OFFSET_OUT_OF_RANGE if !topic.durable && side.ledger.losses > 0 => {
-                (follow.position, follow.moved) = (side.ledger.log_start(follow.at), true);
+            ErrorCode::OFFSET_OUT_OF_RANGE => {
+                let is_lost = !topic.durable && side.ledger.losses > 0;
+                let start = side.ledger.log_start(follow.at);
+                assert!(
+                    is_lost || follow.position < start,
+                    "{} is outside, but {:?} begins at {start}",
+                    follow.position,
+                    follow.at
+                );
+                (follow.position, follow.moved) = (start, true);
                 return true;
             }
             code => panic!(

@@ -46,8 +46,34 @@ struct Facts {
     records: BTreeMap<i64, u64>,
     high_watermark: i64,
     synced: i64,
+    /// It was seen to begin there, or said to: it never begins before that.
     log_start: i64,
+    /// Somebody wants it to begin here, or before.
+    wanted_start: i64,
     loaded: bool,
+}
+
+/// What a topic keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Limits {
+    /// Everything.
+    None,
+    /// No less than so many bytes.
+    Bytes(u64),
+    /// For so short a time that anything may be gone.
+    Time,
+}
+
+impl Limits {
+    fn of(topic: &Topic) -> Limits {
+        const LONG_MS: i64 = 3_600_000;
+        let config = &topic.config;
+        match u64::try_from(config.retention_bytes) {
+            Ok(bytes) => Limits::Bytes(bytes),
+            Err(_) if (0..LONG_MS).contains(&config.retention_ms) => Limits::Time,
+            Err(_) => Limits::None,
+        }
+    }
 }
 
 /// One topic that clients know of.
@@ -61,6 +87,7 @@ pub struct Facet {
     pub state: State,
     /// Whether acknowledgements wait for the disk.
     pub durable: bool,
+    limits: Limits,
     partitions: Vec<Facts>,
     /// As many as were ever asked for.
     most_partitions: usize,
@@ -249,6 +276,7 @@ impl Ledger {
             name: topic.name.to_string(),
             state: State::Exists,
             durable: topic.config.flush_messages <= 1,
+            limits: Limits::of(topic),
             partitions: vec![facts; topic.partition_count as usize],
             most_partitions: topic.partition_count as usize,
         };
@@ -366,6 +394,7 @@ impl Ledger {
                 match broker.storage.log(at) {
                     Ok(log) if !facts.loaded => {
                         let title = format!("{}-{index}", topic.name);
+                        facts.check_start(&title, log, topic.limits);
                         lost.extend(facts.check_loaded(&title, log, topic.durable, end));
                     }
                     Err(Unavailable::Damaged) if !faulty => {
@@ -400,7 +429,9 @@ impl Ledger {
                 };
                 if let Ok(log) = broker.storage.log(at) {
                     assert_eq!(log.leader_epoch(), broker.leader_epoch());
-                    facts.check_turned(&format!("{}-{index}", topic.name), log);
+                    let title = format!("{}-{index}", topic.name);
+                    facts.check_start(&title, log, topic.limits);
+                    facts.check_turned(&title, log);
                 }
             }
         }
@@ -444,12 +475,37 @@ impl Facts {
             self.high_watermark,
             self.synced
         );
-        assert_eq!(log.log_start(), self.log_start, "the start of {title}");
         let lost = self.records.split_off(&log.log_end());
         self.high_watermark = log.high_watermark();
         self.synced = log.synced();
         self.loaded = true;
         lost.into_values().collect()
+    }
+
+    /// It begins no earlier than before, and no later than somebody or its topic wants.
+    fn check_start(&mut self, title: &str, log: &Log, limits: Limits) {
+        // A batch is never that large here.
+        const BATCH_BYTES: u64 = 16_000;
+        let start = log.log_start();
+        assert!(
+            start >= self.log_start,
+            "the start of {title} went back from {} to {start}",
+            self.log_start
+        );
+        let may_be_later = match limits {
+            Limits::None => false,
+            Limits::Bytes(least) => {
+                let kept = log.available(start, log.high_watermark()) as u64;
+                kept + BATCH_BYTES >= least
+            }
+            Limits::Time => true,
+        };
+        assert!(
+            start == self.log_start || start <= self.wanted_start || may_be_later,
+            "{title} begins at {start}, which nobody wants; {} was the last",
+            self.wanted_start
+        );
+        self.log_start = start;
     }
 
     fn check_turned(&mut self, title: &str, log: &Log) {
@@ -460,7 +516,6 @@ impl Facts {
             log.high_watermark()
         );
         assert!(log.synced() >= self.synced);
-        assert_eq!(log.log_start(), self.log_start, "the start of {title}");
         self.high_watermark = log.high_watermark();
         self.synced = log.synced();
     }
@@ -490,6 +545,19 @@ impl Ledger {
     /// Where the partition begins.
     pub fn log_start(&mut self, at: PartitionId) -> i64 {
         self.facts(at).0.log_start
+    }
+
+    /// Somebody asks for what lies before an offset to be deleted; -1 is the high watermark, wherever that is by then.
+    pub fn deleting_records(&mut self, at: PartitionId, offset: i64) {
+        let wanted = if offset < 0 { i64::MAX } else { offset };
+        let facts = self.facts(at).0;
+        facts.wanted_start = facts.wanted_start.max(wanted);
+    }
+
+    /// A partition was said to begin there.
+    pub fn deleted_records(&mut self, at: PartitionId, start: i64) {
+        let facts = self.facts(at).0;
+        facts.log_start = facts.log_start.max(start);
     }
 
     /// Records are on their way to a partition.
@@ -569,6 +637,7 @@ impl Ledger {
             .last()
             .map_or(facts.log_start, |batch| batch.header.next_offset());
         let known_end = facts.records.keys().next_back().map_or(0, |last| last + 1);
+        let start = facts.log_start;
         assert!(
             end >= known_end,
             "{title} ends at {end}; {known_end} was promised"
@@ -588,9 +657,11 @@ impl Ledger {
                 *last = *mark;
             }
             if header.has_producer_id() {
+                // What came before may be deleted.
+                let first = if start > 0 { header.base_sequence } else { 0 };
                 let next = sequences
                     .entry((header.producer_id, header.producer_epoch))
-                    .or_default();
+                    .or_insert(first);
                 assert!(
                     !durable || header.base_sequence == *next,
                     "{title}: sequence {} of producer {} at offset {} is not {next}",

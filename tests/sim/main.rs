@@ -13,6 +13,7 @@
 //! |---|---|
 //! | records: what was acknowledged or read stays where it is | `ledger` |
 //! | settings and added partitions: what was acknowledged or shown stands | `changes` |
+//! | what is deleted was to be deleted, stays deleted, and leaves the disk | `ledger`, `deleter` |
 //! | one generation at a time, with one plan of which everybody has its part; what was promised of it comes back | `groups::book` |
 //! | nobody of an old generation is obeyed; nobody is told to go without a reason | `groups::member` |
 //! | transactions are whole or not there, and the last stable offset never goes back | `txns::history` |
@@ -36,6 +37,7 @@ mod call;
 mod changes;
 #[path = "../common/committed.rs"]
 mod committed;
+mod deleter;
 mod fetcher;
 mod groups;
 mod journal;

@@ -5,8 +5,9 @@
 //! the recovery of the life before. The last life is calm: clients finish what they began, everybody reads
 //! everything, the whole log is audited, and a clean stop must be worth as much as any sync.
 
-use crate::admin::{Admin, FLAVOURS, Flavour};
+use crate::admin::{Admin, FLAVOURS, Flavour, SHORT};
 use crate::changes::Changer;
+use crate::deleter::{Deleter, check_shrunk};
 use crate::fetcher::Fetcher;
 use crate::groups::Crowd;
 use crate::ledger::{End, Ledger};
@@ -40,6 +41,8 @@ pub struct World {
     ledger: Ledger,
     admin: Admin,
     changers: [Changer; 2],
+    /// Records are deleted only where nobody counts on them.
+    deleter: Option<Deleter>,
     producers: Vec<Producer>,
     fetchers: Vec<Fetcher>,
     crowd: Option<Crowd>,
@@ -53,7 +56,7 @@ pub fn run(seed: u64, cast: Cast) -> Tally {
     world.boot();
     world.create_main_topics();
     match cast {
-        Cast::Logs => {}
+        Cast::Logs => world.create("main5", SHORT),
         Cast::Groups => world.gather(),
         Cast::Transactions => world.raise_curtain(),
     }
@@ -107,6 +110,7 @@ impl World {
             ledger: Ledger::new(),
             admin: Admin::default(),
             changers: [Changer::default(), Changer::onlooker()],
+            deleter: (cast == Cast::Logs).then(Deleter::default),
             producers,
             fetchers,
             crowd: None,
@@ -127,6 +131,7 @@ impl World {
     fn cut_off(&mut self) {
         self.admin.cut_off();
         self.changers.iter_mut().for_each(Changer::cut_off);
+        self.deleter.iter_mut().for_each(Deleter::cut_off);
         self.producers.iter_mut().for_each(Producer::cut_off);
         self.fetchers.iter_mut().for_each(Fetcher::cut_off);
         self.crowd.iter_mut().for_each(Crowd::cut_off);
@@ -264,6 +269,11 @@ impl World {
                 changer.step(&mut side, finishing);
             }
         }
+        if let Some(deleter) = &mut self.deleter
+            && (finishing || side.luck.once_in(6))
+        {
+            deleter.step(&mut side, finishing);
+        }
         if let Some(crowd) = &mut self.crowd {
             crowd.step(&mut side, finishing);
         }
@@ -361,6 +371,7 @@ impl World {
         side.machine.broker().storage.loading() == 0
             && self.admin.is_idle()
             && self.changers.iter().all(Changer::is_idle)
+            && self.deleter.iter().all(Deleter::is_idle)
             && self.producers.iter().all(Producer::is_idle)
             && self
                 .fetchers
@@ -407,8 +418,18 @@ impl World {
         }
     }
 
-    /// While nothing changes, the journal becomes its snapshot, and then nothing is written any more.
+    /// While nothing changes, what was deleted leaves the disk and the journal becomes its snapshot, and then nothing
+    /// is written any more.
     fn come_to_rest(&mut self) {
+        self.await_quiet();
+        if self.deleter.is_some() {
+            self.machine.pass_ms(61_000);
+            self.await_quiet();
+            check_shrunk(&self.machine);
+        }
+    }
+
+    fn await_quiet(&mut self) {
         const QUIET: usize = 50;
         let (mut operations, mut quiet) = (0, 0);
         self.settle(|world| {
@@ -478,7 +499,7 @@ impl World {
 /// With groups, the time that a group waits for more members differs; and always, how often the journal is snapshotted.
 fn config(cast: Cast, seed: u64) -> BrokerConfig {
     let mut pairs = match cast {
-        Cast::Logs => vec![],
+        Cast::Logs => vec![("log.retention.check.interval.ms", 700)],
         Cast::Groups => vec![
             (
                 "group.initial.rebalance.delay.ms",

@@ -268,6 +268,7 @@ fn kind(kind: Kind) -> String {
         Kind::Double(min, max) => format!("double from {min} to {max}"),
         Kind::List => "list".into(),
         Kind::ListOf(words) => format!("list of {}", words.join(", ")),
+        Kind::Replicas => "replicas as partition:broker with commas, or *".into(),
         Kind::Password => "password".into(),
         Kind::Class => "class".into(),
     }

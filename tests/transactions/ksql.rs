@@ -6,12 +6,15 @@
 //! its position is below the end of what is committed; an end that no position reaches would hold it there for ever.
 //! What its queries are is in `word_count`.
 //!
-//! Left out are the calls that ask for or change settings (DescribeConfigs, IncrementalAlterConfigs), which the broker
-//! does not serve: a real server does not start without the first of them.
+//! Before all that it asks the broker for its authorizer, and how many copies a topic has where nobody says so; and of
+//! the topic of its statements it asks for the settings, and puts right what is not as it should be.
 //!
 //! ```text
 //! cluster                                 -> cluster ID NODES
+//! broker                                  -> authorizer CLASS, copies NUMBER
+//! repair topic=                           -> set NAME=VALUE for each
 //! ensure topic=                           -> created | present PARTITIONS
+//! spoil topic=                            as somebody else would who has made the topic before
 //! state topic= text= then=commit|die      writes a statement
 //! restore topic=                          -> from OFFSET to OFFSET, and then statement OFFSET TEXT for each
 //! source group= topic= offset=            commits an offset of a query
@@ -65,6 +68,16 @@ impl Stage {
         assert_eq!(self.ksql.ask(&ensure), ["created"]);
         self.server.settle();
         assert_eq!(self.ksql.ask(&ensure), ["present 1"]);
+        assert_eq!(self.ksql.ask("broker"), ["authorizer ", "copies 1"]);
+        let repair = format!("repair topic={}", self.topic);
+        let none: [&str; 0] = [];
+        assert_eq!(self.ksql.ask(&repair), none);
+        self.ksql.ask(&format!("spoil topic={}", self.topic));
+        self.server.crash();
+        let put_right = ["set cleanup.policy=delete", "set retention.ms=-1"];
+        assert_eq!(self.ksql.ask(&repair), put_right);
+        self.server.settle();
+        assert_eq!(self.ksql.ask(&repair), none);
         assert_eq!(self.restore(), ["from 0 to 0"]);
     }
 

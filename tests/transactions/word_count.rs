@@ -4,13 +4,14 @@
 //! every word are 1, 2, 3 and so on, none missing, none twice, and none taken back. In the end they are the counts of
 //! what the input holds.
 //!
-//! Streams wants DeleteRecords for its repartition topic, which the broker does not serve: the client does not even
-//! send it (UnsupportedVersionException), Streams says so at the level of debugging, goes on, and tries again after its
-//! interval. So the topic keeps what it has.
+//! What Streams has read of its repartition topic it deletes (DeleteRecords), so that this topic begins later and
+//! later.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
+
+use chronikd::proto::error::ErrorCode;
 
 use crate::app::App;
 use crate::common::dir::Dir;
@@ -62,6 +63,7 @@ pub(crate) fn run() {
     }
     stage.progress();
     stage.all_is_counted(feeder.stop());
+    stage.what_was_read_is_deleted();
 }
 
 fn folder() -> PathBuf {
@@ -186,6 +188,21 @@ impl Stage {
         }
         self.wait(expected.values().sum());
         assert_eq!(self.counts(), expected);
+    }
+
+    /// Streams does that now and then, and says nothing of it.
+    fn what_was_read_is_deleted(&self) {
+        let topic = format!("word-count-of-{}-words-repartition", self.input);
+        let mut control = connect(&self.server);
+        let mut begins_later = |partition| {
+            let first = control.fetch(&topic, partition, 0, 0).expect("an answer");
+            first.error == ErrorCode::OFFSET_OUT_OF_RANGE
+        };
+        let began = Instant::now();
+        while !(0..PARTITIONS as i32).all(&mut begins_later) {
+            assert!(began.elapsed() < PATIENCE, "{topic} is never trimmed");
+            std::thread::sleep(Duration::from_millis(100));
+        }
     }
 }
 

@@ -1,8 +1,9 @@
 //! Compression of records: one table of codecs, each behind its Cargo feature.
 //!
 //! Decompressing is done for strangers, so the output has a cap that holds while it grows, and no size that the
-//! input declares is ever reserved. storage/ opens batches to check and to search them; only api/ and the cleaner
-//! rewrite them, for old clients and for compaction. Everything else hands batches on as they are.
+//! input declares is ever reserved. storage/ opens batches to check and to search them, and gives them the codec of a
+//! topic that has one; else only api/ and the cleaner rewrite them, for old clients and for compaction. Everything else
+//! hands batches on as they are.
 
 #[cfg(feature = "gzip")]
 mod gzip;
@@ -13,14 +14,14 @@ mod snappy;
 #[cfg(feature = "zstd")]
 mod zstd;
 
-#[cfg(not(feature = "gzip"))]
-use absent as gzip;
 #[cfg(not(feature = "snappy"))]
 use absent as snappy;
-#[cfg(not(feature = "zstd"))]
-use absent as zstd;
 #[cfg(not(feature = "lz4"))]
 use absent_lz4 as lz4;
+#[cfg(not(feature = "gzip"))]
+use absent_with_levels as gzip;
+#[cfg(not(feature = "zstd"))]
+use absent_with_levels as zstd;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -138,12 +139,23 @@ impl Codec {
     /// Compresses for a message of this format, in the form and with the level that Kafka's own client takes.
     /// Only a codec that is not built in fails.
     pub fn compress(self, input: &[u8], magic: i8) -> Result<Cow<'_, [u8]>, CodecError> {
+        self.compress_at(None, input, magic)
+    }
+
+    /// The same at another level, by the codec's own counting: gzip has 1 to 9; zstd goes to 19 here, because no more
+    /// is read (see `zstd`). Snappy has none, and LZ4 one.
+    pub fn compress_at(
+        self,
+        level: Option<i32>,
+        input: &[u8],
+        magic: i8,
+    ) -> Result<Cow<'_, [u8]>, CodecError> {
         match self {
             Codec::None => return Ok(Cow::Borrowed(input)),
-            Codec::Gzip => gzip::compress(input),
+            Codec::Gzip => gzip::compress(input, level),
             Codec::Snappy => snappy::compress(input),
             Codec::Lz4 => lz4::compress(input, magic),
-            Codec::Zstd => zstd::compress(input),
+            Codec::Zstd => zstd::compress(input, level),
         }
         .map(Cow::Owned)
     }
@@ -162,8 +174,8 @@ fn read_capped(decoder: impl std::io::Read, cap_bytes: usize) -> Result<Vec<u8>,
     read.map(|_| out).or(Err(CodecError::Corrupt))
 }
 
-/// Stands in for a codec that was left out of the build.
-#[cfg(not(all(feature = "gzip", feature = "snappy", feature = "zstd")))]
+/// Stands in for snappy where it was left out of the build.
+#[cfg(not(feature = "snappy"))]
 mod absent {
     use super::CodecError;
 
@@ -172,6 +184,20 @@ mod absent {
     }
 
     pub(super) fn compress(_input: &[u8]) -> Result<Vec<u8>, CodecError> {
+        Err(CodecError::NotBuilt)
+    }
+}
+
+/// Stands in for a codec that has levels.
+#[cfg(not(all(feature = "gzip", feature = "zstd")))]
+mod absent_with_levels {
+    use super::CodecError;
+
+    pub(super) fn decompress(_input: &[u8], _cap_bytes: usize) -> Result<Vec<u8>, CodecError> {
+        Err(CodecError::NotBuilt)
+    }
+
+    pub(super) fn compress(_input: &[u8], _level: Option<i32>) -> Result<Vec<u8>, CodecError> {
         Err(CodecError::NotBuilt)
     }
 }
@@ -234,6 +260,22 @@ mod tests {
                     let tight = codec.decompress(&packed, size - 1, magic);
                     assert_eq!(tight, Err(CodecError::CapExceeded), "{codec:?} {size}");
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn every_level_of_a_codec_is_read_again_and_higher_ones_take_less() {
+        let input = b"some text that repeats, and more of another that does not; ".repeat(300);
+        for (codec, low, high) in [(Codec::Gzip, 1, 9), (Codec::Zstd, -100, 22)] {
+            let packed = [low, high].map(|level| codec.compress_at(Some(level), &input, 2));
+            let [Ok(low), Ok(high)] = packed else {
+                assert!(!codec.is_built());
+                continue;
+            };
+            assert!(high.len() < low.len(), "{codec:?}");
+            for packed in [low, high] {
+                assert_eq!(codec.decompress(&packed, input.len(), 2).unwrap(), input);
             }
         }
     }

@@ -14,6 +14,9 @@ const WINDOW_LOG_MAX: u32 = 23;
 /// The level that Kafka's client takes if nobody sets one.
 const LEVEL: i32 = 3;
 
+/// The greatest level whose windows are read again.
+const LEVEL_MAX: i32 = 19;
+
 pub(super) fn decompress(input: &[u8], cap_bytes: usize) -> Result<Vec<u8>, CodecError> {
     let mut decoder = Decoder::with_buffer(input).or(Err(CodecError::Corrupt))?;
     let limited = decoder.window_log_max(WINDOW_LOG_MAX);
@@ -21,8 +24,9 @@ pub(super) fn decompress(input: &[u8], cap_bytes: usize) -> Result<Vec<u8>, Code
     read_capped(decoder, cap_bytes)
 }
 
-pub(super) fn compress(input: &[u8]) -> Result<Vec<u8>, CodecError> {
-    bulk::compress(input, LEVEL).or(Err(CodecError::Corrupt))
+pub(super) fn compress(input: &[u8], level: Option<i32>) -> Result<Vec<u8>, CodecError> {
+    let level = level.map_or(LEVEL, |level| level.min(LEVEL_MAX));
+    bulk::compress(input, level).or(Err(CodecError::Corrupt))
 }
 
 #[cfg(test)]
@@ -39,7 +43,9 @@ mod tests {
 
     #[test]
     fn frames_one_after_the_other_are_one_stream() {
-        let two = [compress(b"one, ").unwrap(), compress(b"two").unwrap()].concat();
+        let two = ["one, ", "two"]
+            .map(|text| compress(text.as_bytes(), None).unwrap())
+            .concat();
         assert_eq!(decompress(&two, 8).unwrap(), b"one, two");
         assert_eq!(decompress(&two, 7), Err(CodecError::CapExceeded));
     }

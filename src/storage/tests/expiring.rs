@@ -1,4 +1,5 @@
-//! Retention under a simulated clock: what goes, what stays, and that no wrong clock empties a log or keeps it for ever.
+//! Retention under a simulated clock: what goes, what stays, and that no wrong clock empties a log or keeps it for
+//! ever.
 
 use super::*;
 use crate::disk::sim::{Fault, Times};

@@ -9,7 +9,7 @@ use chronikd::proto::schema::list_offsets::{
 
 use crate::both::Side;
 use crate::run::Run;
-use crate::scripts::kit::{Topic, append, batch, topic};
+use crate::scripts::kit::{Configs, Topic, append, batch, topic};
 use crate::scripts::records::{at, fetch};
 
 /// Partitions of one topic, each with the offset where it is to begin.
@@ -88,8 +88,13 @@ pub(crate) fn refused(run: &mut Run<'_>) {
         of_topic(plain.name, &[(1, 9)]),
     ];
     run.ask(conn, request(twice));
-    for policy in ["compact", "compact,delete", ""] {
-        let other = topic(run, conn, 1, &[("cleanup.policy", policy)]);
+    const POLICIES: [Configs; 3] = [
+        &[("cleanup.policy", "compact")],
+        &[("cleanup.policy", "compact,delete")],
+        &[("cleanup.policy", "")],
+    ];
+    for policy in POLICIES {
+        let other = topic(run, conn, 1, policy);
         for offset in [0, -1, 7] {
             run.ask(conn, request(vec![of_topic(other.name, &[(0, offset)])]));
         }

@@ -106,6 +106,7 @@ pub(crate) const SCRIPTS: &[Script] = &[
     script("bad batches", ApiKey::Produce, At::Every, records::bad_batches),
     script("a compacted topic", ApiKey::Produce, At::Three, records::compacted),
     script("codecs", ApiKey::Produce, At::Every, records::codecs),
+    script("codecs of topics", ApiKey::Produce, At::Newest, records::codecs_of_topics),
     script("append time", ApiKey::Produce, At::Three, records::append_time),
     script("sequences", ApiKey::Produce, At::Three, records::sequences),
     script("many partitions", ApiKey::Produce, At::Three, records::many_partitions),

@@ -8,7 +8,7 @@ use chronikd::proto::{ApiKey, Records, Uuid};
 
 use crate::both::{Both, Side};
 use crate::run::{Conn, Run};
-use crate::scripts::kit::{Topic, append, batch, filled, now, produce, topic};
+use crate::scripts::kit::{Configs, Topic, append, batch, filled, now, produce, topic};
 
 pub(crate) fn acks(run: &mut Run<'_>) {
     let conn = run.connect("producer");
@@ -100,6 +100,27 @@ pub(crate) fn codecs(run: &mut Run<'_>) {
         run.ask_each(conn, |side| produce(side, &topic, 0, -1, &records));
     }
     run.ask_each(conn, |side| fetch(side, &topic, &[at(0)]));
+}
+
+const STORED: [Configs; 5] = [
+    &[("compression.type", "uncompressed")],
+    &[("compression.type", "gzip")],
+    &[("compression.type", "snappy")],
+    &[("compression.type", "lz4")],
+    &[("compression.type", "zstd")],
+];
+
+/// What has another codec than its topic is packed anew.
+pub(crate) fn codecs_of_topics(run: &mut Run<'_>) {
+    let conn = run.connect("producer");
+    for stored in STORED {
+        let topic = topic(run, conn, 1, stored);
+        for codec in Codec::ALL {
+            let records = filled(BatchBuilder::new(0).codec(codec), &["one", "two"]);
+            run.ask_each(conn, |side| produce(side, &topic, 0, -1, &records));
+        }
+        run.ask_each(conn, |side| fetch(side, &topic, &[at(0)]));
+    }
 }
 
 pub(crate) fn append_time(run: &mut Run<'_>) {

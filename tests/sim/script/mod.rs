@@ -4,6 +4,7 @@
 //! whole again, so a script comes to its end unless the broker stops.
 
 mod changes;
+mod deletions;
 mod groups;
 mod txns;
 

@@ -4,6 +4,7 @@
 //! part that is cut or as the first thing in it.
 
 mod changes;
+mod deletions;
 mod groups;
 mod txns;
 
@@ -75,6 +76,7 @@ const fn eager(trace: Trace) -> Trace {
 pub fn all() -> impl Iterator<Item = &'static Trace> {
     let word = std::env::var("SIM_TRACE").unwrap_or_default();
     let all = TRACES.iter().chain(changes::TRACES);
+    let all = all.chain(deletions::TRACES);
     let all = all.chain(groups::TRACES).chain(txns::TRACES);
     all.filter(move |trace| trace.name.contains(&word))
 }
@@ -299,7 +301,10 @@ impl Trace {
     /// Whether the broker may stop where this operation meets a full disk: a sync is final, the journal's next
     /// records have their space, and who starts or stops may say that it cannot.
     pub fn may_stop_when_full(&self, operation: &str) -> bool {
-        let is_final = operation.starts_with("sync") || operation.contains(".journal,");
+        // The checkpoint of log starts takes its name in a round.
+        let is_final = operation.starts_with("sync")
+            || operation.contains(".journal,")
+            || operation.contains("/log-start-offset-checkpoint,");
         is_final || !self.is_warm || self.name.ends_with(CLEAN_STOP)
     }
 
@@ -360,7 +365,11 @@ fn check_survived(fault: Fault, what: &str) {
     const AGAIN: [&str; 4] = [".index", ".timeindex", ".snapshot.tmp", "-checkpoint.tmp"];
     let is_sync = what.starts_with("sync");
     let is_write = what.starts_with("write ");
-    let aside = ["partition.metadata", "/quarantine/"];
+    let aside = [
+        "partition.metadata",
+        "/quarantine/",
+        "/log-start-offset-checkpoint.",
+    ];
     let excused = match fault {
         Fault::Io => is_write && aside.iter().any(|part| what.contains(part)),
         Fault::Full => is_write || AGAIN.iter().any(|suffix| what.ends_with(suffix)),

@@ -1,11 +1,16 @@
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
 import java.util.Map;
 import java.util.Properties;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.concurrent.ExecutionException;
 import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.AlterConfigOp;
+import org.apache.kafka.clients.admin.Config;
+import org.apache.kafka.clients.admin.ConfigEntry;
 import org.apache.kafka.clients.admin.DescribeClusterOptions;
 import org.apache.kafka.clients.admin.DescribeClusterResult;
 import org.apache.kafka.clients.admin.GroupListing;
@@ -17,7 +22,9 @@ import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.Node;
 import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
 import org.apache.kafka.common.serialization.StringDeserializer;
 import org.apache.kafka.common.serialization.StringSerializer;
@@ -49,7 +56,10 @@ public class Ksql {
         Ksql self = new Ksql(words[0], words[1]);
         Lines.answer(Map.of(
             "cluster", self::cluster,
+            "broker", self::broker,
             "ensure", self::ensure,
+            "repair", self::repair,
+            "spoil", self::spoil,
             "state", self::state,
             "restore", self::restore,
             "source", self::source,
@@ -74,6 +84,35 @@ public class Ksql {
             admin.createTopics(List.of(new NewTopic(topic, 1, (short) 1).configs(COMMAND_TOPIC))).all().get();
             facts.add("created");
         }
+    }
+
+    /** What it wants to know of the first node. */
+    private void broker(Map<String, String> line, List<String> facts) throws Exception {
+        Node node = admin.describeCluster().nodes().get().iterator().next();
+        ConfigResource broker = new ConfigResource(ConfigResource.Type.BROKER, node.idString());
+        Config config = admin.describeConfigs(Set.of(broker)).all().get().get(broker);
+        facts.add("authorizer " + config.get("authorizer.class.name").value());
+        facts.add("copies " + config.get("default.replication.factor").value());
+    }
+
+    private void repair(Map<String, String> line, List<String> facts) throws Exception {
+        ConfigResource topic = new ConfigResource(ConfigResource.Type.TOPIC, line.get("topic"));
+        Config config = admin.describeConfigs(Set.of(topic)).all().get().get(topic);
+        Map<String, String> wrong = new TreeMap<>(COMMAND_TOPIC);
+        wrong.entrySet().removeIf(wanted -> wanted.getValue().equals(config.get(wanted.getKey()).value()));
+        set(topic, wrong);
+        wrong.forEach((name, value) -> facts.add("set " + name + "=" + value));
+    }
+
+    private void spoil(Map<String, String> line, List<String> facts) throws Exception {
+        ConfigResource topic = new ConfigResource(ConfigResource.Type.TOPIC, line.get("topic"));
+        set(topic, Map.of("retention.ms", "604800000", "cleanup.policy", "compact"));
+    }
+
+    private void set(ConfigResource topic, Map<String, String> values) throws Exception {
+        List<AlterConfigOp> changes = new ArrayList<>();
+        values.forEach((name, value) -> changes.add(new AlterConfigOp(new ConfigEntry(name, value), AlterConfigOp.OpType.SET)));
+        admin.incrementalAlterConfigs(Map.of(topic, changes)).all().get();
     }
 
     /** Each statement has a producer of its own; all of them have the id of the service. */

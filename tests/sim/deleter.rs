@@ -1,0 +1,147 @@
+//! Somebody who deletes records. What was acknowledged as deleted stays so in every later life; nothing is deleted
+//! that nobody has asked for and no topic's settings have; and what is deleted leaves the disk.
+
+use crate::call::Reply;
+use crate::machine::{Machine, ROOT};
+use crate::side::Side;
+use chronikd::broker::wait::ConnId;
+use chronikd::disk::Disk;
+use chronikd::proto::ApiKey;
+use chronikd::proto::error::ErrorCode;
+use chronikd::proto::schema::delete_records::{
+    DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsResponse, DeleteRecordsTopic,
+};
+use chronikd::storage::PartitionId;
+use std::collections::BTreeSet;
+use std::path::Path;
+
+const HIGH_WATERMARK: i64 = -1;
+
+/// See the head of this file.
+#[derive(Debug, Default)]
+pub struct Deleter {
+    line: Option<ConnId>,
+    asked: Option<(PartitionId, i64)>,
+}
+
+impl Deleter {
+    /// The connection, or the whole broker, is gone.
+    pub fn cut_off(&mut self) {
+        (self.line, self.asked) = (None, None);
+    }
+
+    /// Whether nothing is unanswered.
+    pub fn is_idle(&self) -> bool {
+        self.asked.is_none()
+    }
+
+    /// Does one thing.
+    pub fn step(&mut self, side: &mut Side<'_>, finishing: bool) {
+        let Some(line) = self.line else {
+            self.line = Some(side.machine.connect());
+            return;
+        };
+        for reply in side.machine.take_replies(line) {
+            let (at, offset) = self.asked.take().expect("a question");
+            take(side, at, offset, &reply);
+        }
+        if !side.machine.is_open(line) {
+            assert!(side.machine.is_idle(line), "the broker has hung up");
+            side.machine.drop_connection(line);
+            self.cut_off();
+        } else if !finishing && self.asked.is_none() {
+            self.begin(side, line);
+        }
+    }
+
+    fn begin(&mut self, side: &mut Side<'_>, line: ConnId) {
+        // The names of others may be given anew while a request is on its way.
+        let mut all = side.ledger.partitions();
+        all.retain(|at| side.ledger.topic(at.topic).name.starts_with("main"));
+        if all.is_empty() {
+            return;
+        }
+        let at = side.luck.pick(&all);
+        match side.luck.below(10) {
+            0 => {
+                side.machine.drop_connection(line);
+                self.cut_off();
+            }
+            1 => self.delete(side, at, HIGH_WATERMARK),
+            // Not much at once, or there is soon nothing left that could come back.
+            _ => {
+                let start = side.ledger.log_start(at);
+                let more = side.luck.between(0, 6) as i64;
+                let most = side.ledger.high_watermark(at);
+                self.delete(side, at, most.min(start + more));
+            }
+        }
+    }
+
+    /// Asks for a partition to begin there.
+    pub fn delete(&mut self, side: &mut Side<'_>, at: PartitionId, offset: i64) {
+        let line = *self.line.get_or_insert_with(|| side.machine.connect());
+        side.ledger.deleting_records(at, offset);
+        let name = side.ledger.topic(at.topic).name.clone();
+        let request = DeleteRecordsRequest {
+            topics: vec![DeleteRecordsTopic {
+                name: &name,
+                partitions: vec![DeleteRecordsPartition {
+                    partition_index: at.partition,
+                    offset,
+                }],
+            }],
+            timeout_ms: 10_000,
+        };
+        let version = side.luck.between(0, 2) as i16;
+        let api = ApiKey::DeleteRecords;
+        side.machine.ask(line, api, version, &request, true);
+        self.asked = Some((at, offset));
+    }
+
+    /// Goes away.
+    pub fn hang_up(&mut self, side: &mut Side<'_>) {
+        if let Some(line) = self.line.take() {
+            side.machine.drop_connection(line);
+        }
+    }
+}
+
+fn take(side: &mut Side<'_>, at: PartitionId, offset: i64, reply: &Reply) {
+    let response: DeleteRecordsResponse<'_> = reply.read();
+    let row = &response.topics[0].partitions[0];
+    match row.error_code {
+        ErrorCode::NONE => {
+            assert!(row.low_watermark >= offset);
+            side.ledger.deleted_records(at, row.low_watermark);
+        }
+        ErrorCode::NOT_LEADER_OR_FOLLOWER => {}
+        ErrorCode::KAFKA_STORAGE_ERROR if side.ledger.faulty => {}
+        // A power cut has taken back what was never synced.
+        ErrorCode::OFFSET_OUT_OF_RANGE if !side.ledger.topic(at.topic).durable => {}
+        code => panic!("DeleteRecords failed with {}", code.0),
+    }
+}
+
+/// When all is quiet, no log has a segment that lies before its beginning, in memory or on the disk.
+pub fn check_shrunk(machine: &Machine) {
+    for log in machine.broker().storage.logs() {
+        let bases = log.segment_bases();
+        let distinct: BTreeSet<i64> = bases.iter().map(|(base, _)| *base).collect();
+        assert_eq!(distinct.len(), bases.len(), "a segment below the start");
+        let topic = machine.broker().topics().by_id(log.id().topic);
+        let name = &topic.expect("a log has a topic").name;
+        let dir = Path::new(ROOT).join(format!("{name}-{}", log.id().partition));
+        let files = machine.disk.list(&dir).expect("a listing");
+        let names = files.iter().map(|file| file.name.as_str());
+        let logs = names.clone().filter(|name| name.ends_with(".log"));
+        assert_eq!(logs.count(), bases.len(), "segments of {}", dir.display());
+        let deleted = names.filter(|name| name.ends_with(".deleted"));
+        assert_eq!(
+            deleted.count(),
+            0,
+            "what was deleted is in {}",
+            dir.display()
+        );
+    }
+}
