@@ -9,6 +9,7 @@
 //!     00000000000000000000.index            offset -> position         (index)
 //!     00000000000000000000.timeindex        time -> offset             (index)
 //!     00000000000000000000.txnindex         aborted transactions, if any ended here (aborted)
+//!     00000000000000000000.log.deleted      a segment on its way out         (removal, retention)
 //!     00000000000000099818.log              the active segment
 //!     00000000000000120000.snapshot         the producers before that offset, and their open
 //!                                           transactions                (producer_state)
@@ -448,8 +449,8 @@ impl Storage {
         records: &[u8],
         origin: Origin,
     ) -> Result<Appended, Refused> {
-        let has_bounds = self.retention.may_judge(now);
         self.check_room(id, records.len(), now)?;
+        let has_bounds = self.retention.may_judge(now);
         let (log, shelf, round) = self.writable(id)?;
         let batch = append::check(records, log.config(), (now, has_bounds))?;
         let appended = log.append(shelf, now, (&batch, origin), round)?;

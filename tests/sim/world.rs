@@ -426,6 +426,7 @@ impl World {
             self.machine.pass_ms(61_000);
             self.await_quiet();
             check_shrunk(&self.machine);
+            self.ledger.check_kept(self.machine.broker());
         }
     }
 
