@@ -351,3 +351,161 @@ fn finish(mut header: BatchHeader, plain: &[u8], out: &mut Vec<u8>) -> Result<Wr
     out.extend_from_slice(&payload);
     Ok(Written { header })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::offset_map::Size;
+    use super::*;
+    use crate::proto::batch::{BatchBuilder, HEADER_BYTES, TimestampType};
+
+    const NOW_MS: i64 = 1_800_000_000_000;
+    const DAY_MS: i64 = 86_400_000;
+
+    /// A walk at a time, by a map in which key "k" was last seen at that offset and which speaks for 1,000 offsets.
+    fn walk(now_ms: i64, last: i64) -> Rewrite {
+        let size = Size {
+            bytes: 1 << 12,
+            load: 0.9,
+            secret: 1,
+        };
+        let mut map = OffsetMap::new(size, 10, 0);
+        map.put(b"k", last);
+        map.set_until(1_000);
+        let rules = Rules {
+            now_ms: Some(now_ms),
+            delete_retention_ms: DAY_MS,
+            max_unpacked_bytes: 1 << 16,
+            last_batches: BTreeMap::new(),
+        };
+        Rewrite::new(rules, map)
+    }
+
+    fn tombstone(offset: i64) -> Vec<u8> {
+        let mut builder = BatchBuilder::new(offset);
+        builder.push(5, Some(b"k"), None);
+        builder.build(None).unwrap()
+    }
+
+    fn pass(walk: &mut Rewrite, bytes: &[u8], must_stay: bool) -> Result<Vec<u8>, String> {
+        let (batch, _) = Batch::split_first(bytes).unwrap();
+        let mut out = Vec::new();
+        let written = walk.batch(&batch, must_stay, &mut out)?;
+        assert_eq!(written.is_some(), !out.is_empty());
+        Ok(out)
+    }
+
+    fn header(bytes: &[u8]) -> BatchHeader {
+        let (batch, rest) = Batch::split_first(bytes).unwrap();
+        assert!(rest.is_empty() && batch.check_crc().is_ok());
+        *batch.header()
+    }
+
+    #[test]
+    fn a_batch_that_loses_nothing_is_copied_and_a_damaged_one_ends_the_walk() {
+        let mut builder = BatchBuilder::new(7);
+        builder.push(5, Some(b"k"), Some(b"v"));
+        let mut bytes = builder.build(None).unwrap();
+        assert_eq!(pass(&mut walk(NOW_MS, 7), &bytes, false), Ok(bytes.clone()));
+        assert_eq!(pass(&mut walk(NOW_MS, 8), &bytes, false), Ok(Vec::new()));
+        let left = pass(&mut walk(NOW_MS, 8), &bytes, true).unwrap();
+        assert_eq!((left.len(), header(&left).last_offset()), (HEADER_BYTES, 7));
+        bytes[HEADER_BYTES + 3] ^= 1;
+        assert!(pass(&mut walk(NOW_MS, 8), &bytes, true).is_err());
+    }
+
+    #[test]
+    fn records_without_a_key_go_and_those_behind_the_map_stay() {
+        let keyless = |offset| {
+            let mut builder = BatchBuilder::new(offset);
+            builder.push(5, None, Some(b"v"));
+            builder.build(None).unwrap()
+        };
+        assert!(
+            pass(&mut walk(NOW_MS, 0), &keyless(999), false)
+                .unwrap()
+                .is_empty()
+        );
+        let left = pass(&mut walk(NOW_MS, 0), &keyless(1_000), false);
+        assert_eq!(left, Ok(keyless(1_000)));
+    }
+
+    #[test]
+    fn a_horizon_is_set_once_kept_until_it_has_passed_and_set_anew_if_it_is_absurd() {
+        let first = pass(&mut walk(NOW_MS, 7), &tombstone(7), false).unwrap();
+        assert!(header(&first).attributes.has_delete_horizon());
+        assert_eq!(header(&first).base_timestamp, NOW_MS + DAY_MS);
+        let (batch, _) = Batch::split_first(&first).unwrap();
+        let record = batch.records(batch.payload()).next().unwrap().unwrap();
+        assert_eq!(header(&first).record_timestamp(record.timestamp_delta), 5);
+        let later = |ms| pass(&mut walk(ms, 7), &first, false).unwrap();
+        assert_eq!(later(NOW_MS + DAY_MS - 1), first);
+        assert!(later(NOW_MS + DAY_MS).is_empty());
+        let anew = later(NOW_MS - 10 * DAY_MS);
+        assert_eq!(header(&anew).base_timestamp, NOW_MS - 9 * DAY_MS);
+        let mut in_doubt = walk(NOW_MS + 9 * DAY_MS, 7);
+        in_doubt.rules.now_ms = None;
+        assert_eq!(pass(&mut in_doubt, &first, false), Ok(first.clone()));
+        assert_eq!(pass(&mut in_doubt, &tombstone(7), false), Ok(tombstone(7)));
+    }
+
+    #[test]
+    fn the_last_batch_of_a_producer_keeps_its_header() {
+        let mut builder = BatchBuilder::new(3).producer(9, 2, 40);
+        (0..4).for_each(|_| builder.push(5, Some(b"k"), Some(b"v")));
+        let bytes = builder.build(None).unwrap();
+        let mut walk = walk(NOW_MS, 100);
+        let last = |offset| LastBatch { offset, epoch: 2 };
+        walk.rules.last_batches.insert(9, last(Some(7)));
+        assert!(pass(&mut walk, &bytes, false).unwrap().is_empty());
+        walk.rules.last_batches.insert(9, last(Some(6)));
+        let left = header(&pass(&mut walk, &bytes, false).unwrap());
+        assert_eq!((left.producer_id, left.producer_epoch), (9, 2));
+        assert_eq!((left.last_sequence(), left.record_count), (43, 0));
+    }
+
+    /// A message of format 1 without compression.
+    fn message(offset: i64, key: &[u8]) -> Vec<u8> {
+        let mut body = vec![1, 0];
+        body.extend(77i64.to_be_bytes());
+        for field in [key, b"old"] {
+            body.extend((field.len() as i32).to_be_bytes());
+            body.extend(field);
+        }
+        let mut bytes = offset.to_be_bytes().to_vec();
+        bytes.extend((body.len() as i32 + 4).to_be_bytes());
+        bytes.extend(crc32fast::hash(&body).to_be_bytes());
+        bytes.extend(body);
+        bytes
+    }
+
+    #[test]
+    fn an_entry_of_an_old_format_becomes_a_batch() {
+        let mut out = Vec::new();
+        let mut walk = walk(NOW_MS, 8);
+        walk.old_entry(&message(8, b"k"), false, &mut out).unwrap();
+        let left = header(&out);
+        assert_eq!(
+            (left.base_offset, left.last_offset(), left.record_count),
+            (8, 8, 1)
+        );
+        assert_eq!(left.max_timestamp, 77);
+        assert_eq!(left.attributes.timestamp_type(), TimestampType::CreateTime);
+        let (batch, _) = Batch::split_first(&out).unwrap();
+        let record = batch.records(batch.payload()).next().unwrap().unwrap();
+        assert_eq!(
+            (record.key, record.value),
+            (Some(&b"k"[..]), Some(&b"old"[..]))
+        );
+        let mut out = Vec::new();
+        assert_eq!(walk.old_entry(&message(5, b"k"), false, &mut out), Ok(None));
+        walk.old_entry(&message(5, b"k"), true, &mut out).unwrap();
+        assert_eq!(
+            (header(&out).last_offset(), header(&out).record_count),
+            (5, 0)
+        );
+        assert!(
+            walk.old_entry(&message(5, b"k")[..30], true, &mut out)
+                .is_err()
+        );
+    }
+}

@@ -206,7 +206,10 @@ fn a_lower_budget_is_kept_without_another_append() {
     pass(&mut room, 100);
     pass(&mut room, 1000);
     let used = room.storage.used_bytes();
-    assert!((LOW_MARK / 2 - 5000..=LOW_MARK / 2).contains(&used), "{used}");
+    assert!(
+        (LOW_MARK / 2 - 5000..=LOW_MARK / 2).contains(&used),
+        "{used}"
+    );
 }
 
 #[test]
