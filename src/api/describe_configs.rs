@@ -151,6 +151,7 @@ fn length(text: Option<&String>) -> usize {
 }
 
 /// What a text takes, unless it stands elsewhere.
+#[allow(clippy::ptr_arg, reason = "it asks whose the text is")]
 fn owned(text: &Cow<'static, str>) -> usize {
     match text {
         Cow::Borrowed(_) => 0,

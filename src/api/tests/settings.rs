@@ -214,10 +214,10 @@ fn what_belongs_to_groups_and_metrics_is_kept_and_listed() {
 #[test]
 fn what_would_be_too_large_is_refused() {
     let mut bench = Bench::with_two_partitions();
-    let most: &'static str = Box::leak(["0:1"; 8191].join(",").into_boxed_str());
+    let most: &'static str = Box::leak(format!("1:{}", "1".repeat(32_765)).into_boxed_str());
     let list = "leader.replication.throttled.replicas";
     assert_eq!(bench.change(TOPIC, &[(list, SET, most)]), ErrorCode::NONE);
-    let longer = bench.change(TOPIC, &[(list, APPEND, "0:2")]);
+    let longer = bench.change(TOPIC, &[(list, APPEND, "1:1")]);
     assert_eq!(longer, ErrorCode::INVALID_CONFIG);
     let three = [("a", SET, most), ("b", SET, most), ("c", SET, most)];
     assert_eq!(bench.change(BROKERS, &three[..2]), ErrorCode::NONE);
