@@ -217,7 +217,7 @@ fn what_would_be_too_large_is_refused() {
     let most: &'static str = Box::leak(["0:1"; 8191].join(",").into_boxed_str());
     let list = "leader.replication.throttled.replicas";
     assert_eq!(bench.change(TOPIC, &[(list, SET, most)]), ErrorCode::NONE);
-    let longer = bench.change(TOPIC, &[(list, APPEND, "0:2")]);
+    let longer = bench.change(TOPIC, &[(list, APPEND, "0:22")]);
     assert_eq!(longer, ErrorCode::INVALID_CONFIG);
     let three = [("a", SET, most), ("b", SET, most), ("c", SET, most)];
     assert_eq!(bench.change(BROKERS, &three[..2]), ErrorCode::NONE);
