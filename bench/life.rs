@@ -4,6 +4,7 @@
 use crate::admin;
 use crate::bare::Mode;
 use crate::client::{Client, Shape};
+use crate::compaction;
 use crate::groups;
 use crate::load::{self, Target};
 use crate::process::{self, Memory};
@@ -72,6 +73,10 @@ const ROWS: &[Row] = &[
              ("  disk writes", "KiB/min", Goal::Below(0.0)),
              ("  turns of the threads that sync and work", "1/min", Goal::Below(0.0)),
              ("anonymous memory of a group of 3", "KiB", Goal::Below(8.0))], groups::idleness, Beside::Echo, 1),
+    ("C1", &[("compaction of 512 MiB, input for a core", "MB/s", Goal::Above(100.0)),
+             ("a producer in quiet", "us p99", Goal::None),
+             ("  while another topic is compacted", "us p99", Goal::None),
+             ("  the same, for its time in quiet", "", Goal::Below(1.5))], compaction::compacts, Beside::Nobody, 1),
     ("G4", &[("start with 100,000 offsets and 10,000 groups", "ms", Goal::Below(100.0)),
              ("  the same from a snapshot", "ms", Goal::Below(100.0)),
              ("anonymous memory of a committed offset", "B", Goal::None),

@@ -10,6 +10,7 @@
 mod admin;
 mod bare;
 mod client;
+mod compaction;
 mod conversation;
 mod groups;
 mod histogram;

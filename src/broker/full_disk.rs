@@ -1,9 +1,10 @@
 //! Whether the disk is full, as the log is told: a line when it begins, and a line when it is over.
 //!
-//! It begins with an append that finds no room, or with a journal that finds none for its next files. It is over when for a second nothing was refused, and either as much
-//! was taken as had been refused or the file system has room for that and for what a log reserves ahead. A file system
-//! that shows free bytes while it refuses (a quota) is believed only as to what it takes. So a disk with room for small
-//! batches and none for large ones has one pair of lines, not a pair for each batch.
+//! It begins with an append that finds no room, or with a journal that finds none for its next files. It is over when
+//! for a second nothing was refused, and either as much was taken as had been refused or the file system has room for
+//! that and for what a log reserves ahead. A file system that shows free bytes while it refuses (a quota) is believed
+//! only as to what it takes. So a disk with room for small batches and none for large ones has one pair of lines, not
+//! a pair for each batch.
 //!
 //! Producers try again and again without a word to anybody, so that these lines are where it is seen.
 

@@ -194,6 +194,7 @@ impl Broker {
         let expiration_ms = self.config.producer_id_expiration_ms;
         self.storage.set_producer_id_expiration(expiration_ms);
         self.limit_disk();
+        self.storage.set_cleaner(self.state.config.cleaner);
         for topic in self.state.topics.iter() {
             for at in topic.partitions() {
                 self.storage.set_config(at, &topic.config);

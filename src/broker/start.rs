@@ -110,6 +110,7 @@ impl Broker {
             state.opened.leader_epoch,
             config.producer_id_expiration_ms,
         );
+        storage.start_cleaner(config.cleaner, seeds.salt, now);
         storage.set_retention_check_interval(config.log_retention_check_interval_ms);
         let slots = config.max_incremental_fetch_session_cache_slots;
         let mut broker = Broker {

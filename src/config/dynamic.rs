@@ -4,7 +4,7 @@
 //! Names that no table has are taken: in Kafka they are for plug-ins.
 
 use super::Change::Start;
-use super::{BrokerConfig, Settings, Values, find, find_of_listener, rules};
+use super::{BrokerConfig, Settings, Value, Values, find, find_of_listener, rules};
 
 /// Kafka takes these for one listener only, by a name that begins with `listener.name.`.
 const PER_LISTENER: [&str; 10] = [
@@ -48,6 +48,12 @@ pub fn check_broker_settings(
         true => old.layered(old.for_every_broker().clone(), values.clone()),
         false => old.layered(values.clone(), old.for_this_broker().clone()),
     };
+    check_pools(&broker.settings, &settings).map_err(|why| {
+        format!(
+            "Invalid value org.apache.kafka.common.config.ConfigException: {why} for configuration \
+             Invalid dynamic configuration"
+        )
+    })?;
     if let Some(broken) = rules::broken(&settings) {
         return Err(broken.why);
     }
@@ -55,6 +61,48 @@ pub fn check_broker_settings(
         let texts: Vec<String> = problems.into_iter().map(|it| it.text).collect();
         texts.join(" ")
     })
+}
+
+/// Numbers of threads, none of which mean anything here; the last one has sentences of its own.
+const POOLS: [&str; 6] = [
+    "num.io.threads",
+    "num.replica.fetchers",
+    "num.recovery.threads.per.data.dir",
+    "background.threads",
+    "num.network.threads",
+    CLEANERS,
+];
+const CLEANERS: &str = "log.cleaner.threads";
+
+/// That a number of threads becomes at most twice as large at once, or half as large: a tool that goes on when it is
+/// refused, in smaller steps, does so here, too.
+fn check_pools(now: &Settings, then: &Settings) -> Result<(), String> {
+    for name in POOLS {
+        let count = |settings: &Settings| settings.value(name).map_or(0, Value::number::<i64>);
+        let (old, new) = (count(now), count(then));
+        let (few, many) = match name {
+            CLEANERS => (
+                "Log cleaner threads cannot be reduced to less than half the current value",
+                "Log cleaner threads cannot be increased to more than double the current value",
+            ),
+            _ => (
+                "value should be at least half the current value",
+                "value should not be greater than double the current value",
+            ),
+        };
+        let why = match new {
+            new if new == old => continue,
+            ..1 if name == CLEANERS => "Log cleaner threads should be at least 1".to_owned(),
+            new if new < old / 2 => format!("{few} {old}"),
+            new if new > old * 2 => format!("{many} {old}"),
+            _ => continue,
+        };
+        return Err(match name {
+            CLEANERS => why,
+            _ => format!("Dynamic thread count update validation failed for {name}={new}, {why}"),
+        });
+    }
+    Ok(())
 }
 
 /// That none of the names is such a one.
@@ -139,6 +187,44 @@ mod tests {
             "{fault}"
         );
         assert_eq!(check("sasl.enabled.mechanisms", "PLAIN", true), Ok(()));
+    }
+
+    #[test]
+    fn threads_are_at_most_doubled_or_halved_at_once() {
+        let good = [
+            ("num.io.threads", "16"),
+            ("num.io.threads", "4"),
+            (CLEANERS, "2"),
+        ];
+        for (name, value) in good {
+            assert_eq!(check(name, value, true), Ok(()));
+        }
+        let bad = [
+            (
+                "num.io.threads",
+                "17",
+                "should not be greater than double the current value 8 for",
+            ),
+            (
+                "num.io.threads",
+                "3",
+                "=3, value should be at least half the current value 8 for",
+            ),
+            (
+                CLEANERS,
+                "3",
+                "Log cleaner threads cannot be increased to more than double",
+            ),
+            (
+                CLEANERS,
+                "0",
+                "Log cleaner threads should be at least 1 for configuration",
+            ),
+        ];
+        for (name, value, why) in bad {
+            let told = check(name, value, true).expect_err(value);
+            assert!(told.contains(why), "{told}");
+        }
     }
 
     #[test]

@@ -45,7 +45,9 @@ pub use topic::{
     find as find_topic_key,
 };
 pub use values::{Kind, Value};
-pub use views::{Amount, BrokerConfig, LogConfig, SyncAll, TimestampType};
+pub use views::{
+    Amount, BrokerConfig, CleanerConfig, Compaction, LogConfig, SyncAll, TimestampType,
+};
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;

@@ -5,7 +5,7 @@
 
 use super::Change::Live;
 use super::Kind::*;
-use super::Tier::{Honoured, Later, Moot};
+use super::Tier::{Honoured, Moot};
 use super::{BrokerConfig, Key, MAX, MIN, Source, Value, key};
 use std::collections::BTreeMap;
 
@@ -186,7 +186,7 @@ pub(super) const KEYS: &[TopicKey] = &[
             "The level of zstd, where the broker compresses; above 19 it is 19."),
         &[("compression.zstd.level", 1)]),
     // Retention and compaction.
-    topic(key("cleanup.policy", ListOf(&["compact", "delete"]), "delete", Live, Later,
+    topic(key("cleanup.policy", ListOf(&["compact", "delete"]), "delete", Live, Honoured,
             "delete removes old segments, compact keeps the last record of each key; neither keeps all."),
         &[("log.cleanup.policy", 1)]),
     topic(key("retention.ms", Long(-1, MAX), "604800000", Live, Honoured,
@@ -198,16 +198,16 @@ pub(super) const KEYS: &[TopicKey] = &[
     topic(key("file.delete.delay.ms", Long(0, MAX), "60000", Live, Honoured,
             "A removed segment leaves the disk after this time."),
         &[("log.segment.delete.delay.ms", 1)]),
-    topic(key("delete.retention.ms", Long(0, MAX), "86400000", Live, Later,
+    topic(key("delete.retention.ms", Long(0, MAX), "86400000", Live, Honoured,
             "How long a tombstone stays."),
         &[("log.cleaner.delete.retention.ms", 1)]),
-    topic(key("min.cleanable.dirty.ratio", Double(0.0, 1.0), "0.5", Live, Later,
+    topic(key("min.cleanable.dirty.ratio", Double(0.0, 1.0), "0.5", Live, Honoured,
             "The part of a log that must be new before it is compacted."),
         &[("log.cleaner.min.cleanable.ratio", 1)]),
-    topic(key("min.compaction.lag.ms", Long(0, MAX), "0", Live, Later,
+    topic(key("min.compaction.lag.ms", Long(0, MAX), "0", Live, Honoured,
             "The shortest time that a record stays as it is."),
         &[("log.cleaner.min.compaction.lag.ms", 1)]),
-    topic(key("max.compaction.lag.ms", Long(1, MAX), "9223372036854775807", Live, Later,
+    topic(key("max.compaction.lag.ms", Long(1, MAX), "9223372036854775807", Live, Honoured,
             "The longest that a record waits for compaction."),
         &[("log.cleaner.max.compaction.lag.ms", 1)]),
     // Tiered storage.

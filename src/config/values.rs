@@ -289,6 +289,13 @@ impl Value {
         }
     }
 
+    pub(super) fn real(self) -> f64 {
+        match self {
+            Value::Real(real) => real,
+            _ => 0.0,
+        }
+    }
+
     pub(super) fn flag(self) -> bool {
         self == Value::Boolean(true)
     }

@@ -38,6 +38,8 @@ pub struct BrokerConfig {
     pub max_incremental_fetch_session_cache_slots: usize,
     /// `max.request.partition.size.limit`.
     pub max_request_partition_size_limit: i32,
+    /// How logs are compacted.
+    pub cleaner: CleanerConfig,
     /// `producer.id.expiration.ms`.
     pub producer_id_expiration_ms: i64,
     /// `offset.metadata.max.bytes`.
@@ -219,6 +221,7 @@ impl BrokerConfig {
             )
             .number(),
             max_request_partition_size_limit: of("max.request.partition.size.limit").number(),
+            cleaner: CleanerConfig::read(&settings),
             producer_id_expiration_ms: of("producer.id.expiration.ms").number(),
             offset_metadata_max_bytes: of("offset.metadata.max.bytes").number(),
             offsets_retention_minutes: of("offsets.retention.minutes").number(),
@@ -304,6 +307,37 @@ fn clients(settings: &Settings, name: &str) -> Result<Vec<Listener>, String> {
     Ok(found)
 }
 
+/// How the broker compacts logs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CleanerConfig {
+    /// `log.cleaner.enable`.
+    pub enable: bool,
+    /// `log.cleaner.backoff.ms`: the pause when there was nothing to do.
+    pub backoff_ms: i64,
+    /// `log.cleaner.dedupe.buffer.size`: memory for the keys of a log.
+    pub dedupe_buffer_bytes: u64,
+    /// `log.cleaner.io.buffer.load.factor`: how much of that is used.
+    pub load_factor: f64,
+    /// `log.cleaner.io.max.bytes.per.second`, read and written.
+    pub io_bytes_per_second: f64,
+}
+
+impl CleanerConfig {
+    fn read(settings: &Settings) -> CleanerConfig {
+        let of = |name| settings.value(name).expect("the row has a default");
+        CleanerConfig {
+            enable: of("log.cleaner.enable").flag(),
+            backoff_ms: of("log.cleaner.backoff.ms").number(),
+            dedupe_buffer_bytes: of("log.cleaner.dedupe.buffer.size")
+                .number::<i64>()
+                .max(0)
+                .unsigned_abs(),
+            load_factor: of("log.cleaner.io.buffer.load.factor").real(),
+            io_bytes_per_second: of("log.cleaner.io.max.bytes.per.second").real(),
+        }
+    }
+}
+
 /// Which time a record carries (`message.timestamp.type`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TimestampType {
@@ -334,6 +368,8 @@ pub struct LogConfig {
     pub compact: bool,
     /// `cleanup.policy` has `delete`.
     pub delete: bool,
+    /// When and how it is compacted.
+    pub compaction: Compaction,
     /// `message.timestamp.type`.
     pub timestamp_type: TimestampType,
     /// `message.timestamp.before.max.ms`.
@@ -360,6 +396,19 @@ pub struct LogConfig {
     pub convert_max_bytes: usize,
 }
 
+/// How the logs of a topic are compacted.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Compaction {
+    /// `min.cleanable.dirty.ratio`.
+    pub min_dirty_ratio: f64,
+    /// `min.compaction.lag.ms`.
+    pub min_lag_ms: i64,
+    /// `max.compaction.lag.ms`.
+    pub max_lag_ms: i64,
+    /// `delete.retention.ms`: for how long tombstones are kept once they have been compacted.
+    pub delete_retention_ms: i64,
+}
+
 impl LogConfig {
     /// The settings of a topic that has `own` set (see `topic::check`).
     #[must_use]
@@ -375,6 +424,12 @@ impl LogConfig {
             max_message_bytes: of("max.message.bytes").number(),
             compact: policies.iter().any(|policy| policy == "compact"),
             delete: policies.iter().any(|policy| policy == "delete"),
+            compaction: Compaction {
+                min_dirty_ratio: of("min.cleanable.dirty.ratio").real(),
+                min_lag_ms: of("min.compaction.lag.ms").number(),
+                max_lag_ms: of("max.compaction.lag.ms").number(),
+                delete_retention_ms: of("delete.retention.ms").number(),
+            },
             timestamp_type: match of("message.timestamp.type").text().as_str() {
                 "LogAppendTime" => TimestampType::LogAppendTime,
                 _ => TimestampType::CreateTime,

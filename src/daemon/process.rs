@@ -8,8 +8,8 @@ use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::panic::{self, PanicHookInfo};
 
-/// Descriptors that are neither for connections nor for segments: the storage opens more of these while a round is about
-/// to sync them; the rest is for the journal, the work lane's own files, listeners, the log and the loop.
+/// Descriptors that are neither for connections nor for segments: the storage opens more of these while a round is
+/// about to sync them; the rest is for the journal, the work lane's own files, listeners, the log and the loop.
 const DESCRIPTORS_FOR_FILES: u64 = 256;
 
 /// How many connections may be open: `wanted`, or fewer where the system gives fewer descriptors, beside so many open

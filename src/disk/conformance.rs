@@ -85,6 +85,24 @@ fn open_honours_its_mode() {
 }
 
 #[test]
+fn a_file_tells_when_it_was_written_to_and_can_be_told_so() {
+    on_both(|disk, dir| {
+        let told = || disk.list(dir).unwrap()[0].modified_ms;
+        let file = disk.open(&dir.join("f"), Mode::Create).unwrap();
+        for ms in [1_600_000_000_123, 0, 1] {
+            file.set_modified(ms).unwrap();
+            assert_eq!(told(), ms);
+        }
+        file.set_modified(5).unwrap();
+        file.write_at(0, &[b"a"]).unwrap();
+        assert_ne!(told(), 5);
+        file.set_modified(5).unwrap();
+        file.sync().unwrap();
+        assert_eq!(told(), 5, "a sync is no write");
+    });
+}
+
+#[test]
 fn parts_are_written_one_behind_the_other() {
     on_both(|disk, dir| {
         let file = disk.open(&dir.join("f"), Mode::Create).unwrap();

@@ -200,7 +200,7 @@ impl<T> Lanes<T> for Inline<T> {
 #[cfg(test)]
 mod tests {
     use super::super::sim::{Fault, SimDisk, Survives, Times};
-    use super::super::{Mode, read_all};
+    use super::super::{Mode, read_all, replace};
     use super::*;
 
     const DIR: &str = "/d";
@@ -284,6 +284,32 @@ mod tests {
                     .unwrap()
                     .is_empty()
             );
+        }
+    }
+
+    #[test]
+    fn a_file_takes_its_name_when_it_is_durable_and_before_the_append() {
+        let path = |name: &str| Path::new(DIR).join(name);
+        for cut in 0.. {
+            let (sim, disk) = sim();
+            replace(&*disk, &path("text"), b"old").unwrap();
+            let mut round = round(&*disk, 1);
+            let new = disk.open(&path("text.1"), Mode::CreateNew).unwrap();
+            new.write_at(0, &[b"new"]).unwrap();
+            round.files.push(new);
+            round.renames.push((path("text.1"), path("text")));
+            let before = sim.operations();
+            sim.cut_at(before + cut);
+            let done = run::<()>(&*disk, Path::new(DIR), round);
+            let is_over = matches!(done, Completion::Synced(7));
+            sim.crash(Survives::Some);
+            let text = read_all(&sim, &path("text")).unwrap();
+            assert!(text == b"old" || text == b"new", "{text:?}");
+            let has_entry = read_all(&sim, &path("journal")).is_ok_and(|it| !it.is_empty());
+            assert!(text == b"new" || !(has_entry || is_over), "cut at {cut}");
+            if is_over {
+                return;
+            }
         }
     }
 

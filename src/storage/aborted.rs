@@ -40,6 +40,15 @@ pub struct Aborted {
     pub first_offset: i64,
 }
 
+impl From<Entry> for Aborted {
+    fn from(entry: Entry) -> Aborted {
+        Aborted {
+            producer_id: entry.producer_id,
+            first_offset: entry.first_offset,
+        }
+    }
+}
+
 /// One entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
@@ -173,13 +182,24 @@ impl AbortIndex {
         self.stored = stored;
     }
 
+    /// The same index for a reader of its own, without the open file.
+    pub(super) fn copy(&self) -> AbortIndex {
+        AbortIndex {
+            stored: self.stored,
+            fresh: self.fresh.clone(),
+            hint: 0,
+            is_damaged: self.is_damaged,
+            file: None,
+        }
+    }
+
     /// Adds the transactions that touch `[from, until)` to `found`. `file` is wanted if the index has stored
     /// entries. Answers whether later segments can have no more of them.
-    pub(super) fn search(
+    pub(super) fn search<T: From<Entry>>(
         &mut self,
         file: Option<&dyn File>,
         (from, until): (i64, i64),
-        found: &mut Vec<Aborted>,
+        found: &mut Vec<T>,
     ) -> Result<bool, ReadError> {
         if self.is_damaged {
             return Err(ReadError::Damaged);
@@ -190,10 +210,7 @@ impl AbortIndex {
         for slot in first..self.len() {
             let entry = entries.get(slot)?;
             if entry.first_offset < until {
-                found.push(Aborted {
-                    producer_id: entry.producer_id,
-                    first_offset: entry.first_offset,
-                });
+                found.push(entry.into());
             }
             if entry.last_stable_offset >= until {
                 last = Some(slot);
@@ -356,7 +373,7 @@ mod tests {
     }
 
     fn search(index: &mut AbortIndex, file: &FileRef, from: i64, until: i64) -> (Vec<i64>, bool) {
-        let mut found = Vec::new();
+        let mut found: Vec<Aborted> = Vec::new();
         let complete = index.search(Some(&**file), (from, until), &mut found);
         let producers = found.iter().map(|aborted| aborted.producer_id - 1000);
         (producers.collect(), complete.unwrap())
@@ -444,7 +461,7 @@ mod tests {
     fn a_file_that_is_not_what_it_was_is_an_error_and_never_an_empty_answer() {
         let (mut index, file) = sample(300, 0);
         store(&mut index, &file);
-        let mut found = Vec::new();
+        let mut found: Vec<Aborted> = Vec::new();
         assert!(matches!(
             index.search(None, (0, 10), &mut found),
             Err(ReadError::Damaged)

@@ -117,9 +117,8 @@ fn pack(
     let payload = codec.compress_at(level, records, batch::MAGIC);
     let payload = payload.map_err(refuse_codec)?.into_owned();
     header.attributes = header.attributes.with_codec(codec);
-    if !header.seal(&payload) {
-        return Err(ErrorCode::MESSAGE_TOO_LARGE.into());
-    }
+    let sealed = header.seal(&payload);
+    sealed.map_err(|_| Refused::from(ErrorCode::MESSAGE_TOO_LARGE))?;
     check_size(header.size_bytes(), config)?;
     Ok(Cow::Owned(payload))
 }
@@ -352,6 +351,7 @@ mod tests {
             max_message_bytes: 5000,
             compact: false,
             delete: true,
+            compaction: LogConfig::default().compaction,
             timestamp_type: TimestampType::CreateTime,
             timestamp_before_max_ms: 1000,
             timestamp_after_max_ms: 500,
@@ -604,7 +604,7 @@ mod tests {
         let mut damaged = good();
         damaged[65] ^= 1;
         let mut header = BatchHeader::from_bytes(damaged.first_chunk().unwrap());
-        assert!(header.seal(&damaged[61..]));
+        header.seal(&damaged[61..]).expect("a small batch");
         damaged[..61].copy_from_slice(&header.to_bytes());
         assert_eq!(check(&damaged, &gzip, NOW).unwrap_err().code.0, 87);
         let stamped = LogConfig {

@@ -14,7 +14,7 @@ use super::index::Unstored;
 use super::log::Log;
 use super::names::{self, Kind};
 use super::segment::{Place, Segment};
-use super::{Done, Outcome, PartitionId, State, Storage};
+use super::{Done, Outcome, PartitionId, Slot, State, Storage};
 use crate::clock::{Mono, Now};
 use crate::disk::lanes::Round;
 use crate::disk::{self, Disk, FileRef, Mode, is_full, is_sync_failure};
@@ -69,6 +69,9 @@ impl Default for Rounds {
 pub(super) struct Points {
     /// As the file said at the start, for partitions that are not loaded.
     pub(super) recovery: Offsets,
+    pub(super) cleaned: Offsets,
+    /// The file of what was compacted has something else.
+    pub(super) cleaned_dirty: bool,
     dirty: bool,
     running: bool,
     due: Option<Mono>,
@@ -210,11 +213,13 @@ impl Storage {
         if self.rounds.expiry.is_some_and(|at| at <= now.mono) {
             self.expire_producers(now);
         }
+        self.keep_room(now);
         if self.points.due.is_some_and(|at| at <= now.mono) {
             self.write_points(now);
         }
         self.tick_retention(now);
         self.tick_removals(now);
+        self.tick_cleaner(now);
     }
 
     /// When [`Storage::tick`] is wanted next.
@@ -224,7 +229,9 @@ impl Storage {
         let removal = self.removals.first().map(|(at, _)| *at);
         let points = self.points.due.filter(|_| !self.points.running);
         let retention = self.retention_deadline();
-        [flush, removal, points, retention, self.rounds.expiry]
+        let cleaner = self.cleaner.next_deadline();
+        let expiry = self.rounds.expiry;
+        [flush, removal, points, retention, expiry, cleaner]
             .into_iter()
             .flatten()
             .min()
@@ -377,6 +384,7 @@ impl Storage {
             disk: Arc::clone(&self.disk),
             root: self.root.clone(),
             recovery: Vec::with_capacity(self.slots.len()),
+            cleaned: mem::take(&mut self.points.cleaned_dirty).then(|| self.cleaned_points()),
         };
         self.points.sent.clear();
         for (id, slot) in &self.slots {
@@ -397,6 +405,21 @@ impl Storage {
             .push(Box::new(move || Done(Outcome::Pointed(task.run()))));
     }
 
+    /// The lines of the third file. It is written after the segments that it speaks of have their names.
+    fn cleaned_points(&self) -> Vec<(Arc<str>, i32, i64)> {
+        let line = |(id, slot): (&PartitionId, &Slot)| {
+            let cleaned = match &slot.state {
+                State::Ready(log) => log.cleaned?,
+                _ => {
+                    let key = (slot.topic.to_string(), id.partition);
+                    *self.points.cleaned.get(&key)?
+                }
+            };
+            Some((Arc::clone(&slot.topic), id.partition, cleaned))
+        };
+        self.slots.iter().filter_map(line).collect()
+    }
+
     pub(super) fn pointed(&mut self, result: io::Result<()>, now: Now) -> io::Result<()> {
         self.points.running = false;
         let sent_bytes = mem::take(&mut self.points.tails.sent_bytes);
@@ -405,6 +428,7 @@ impl Storage {
                 return Err(failure);
             }
             self.points.tails.settled_bytes += sent_bytes;
+            self.points.cleaned_dirty = true;
             self.points_changed(now);
             return Ok(());
         }
@@ -441,6 +465,7 @@ impl Storage {
     /// Begins a clean stop: nothing must be appended any more. Rounds and jobs go on until `closed`.
     pub fn begin_close(&mut self, now: Now) {
         self.closing = true;
+        self.close_cleaner();
         let ids: Vec<PartitionId> = self
             .logs()
             .filter(|log| needs_checkpoint(log))
@@ -460,6 +485,7 @@ impl Storage {
         self.closing
             && self.loading == 0
             && self.jobs.is_empty()
+            && self.cleaner.is_idle()
             && !self.needs_round()
             && !self.points.dirty
             && !self.points.running
@@ -616,20 +642,29 @@ impl Checkpoint {
     }
 }
 
-/// The file of recovery points.
+/// The files of recovery points and, where that has changed, of what was compacted.
 struct WritePoints {
     disk: Arc<dyn Disk>,
     root: PathBuf,
     recovery: Vec<(Arc<str>, i32, i64)>,
+    cleaned: Option<Vec<(Arc<str>, i32, i64)>>,
 }
 
 impl WritePoints {
     fn run(self) -> io::Result<()> {
-        let lines = self.recovery.iter();
-        let lines = lines.map(|(topic, n, offset)| (&**topic, *n, *offset));
-        let text = checkpoint::encode_offsets(lines);
-        let path = self.root.join(names::RECOVERY_POINTS);
-        disk::replace(&*self.disk, &path, text.as_bytes())
+        let cleaned = self.cleaned.iter();
+        let cleaned = cleaned.map(|lines| (names::CLEANER_OFFSETS, lines));
+        for (name, lines) in [(names::RECOVERY_POINTS, &self.recovery)]
+            .into_iter()
+            .chain(cleaned)
+        {
+            let lines = lines
+                .iter()
+                .map(|(topic, n, offset)| (&**topic, *n, *offset));
+            let text = checkpoint::encode_offsets(lines);
+            disk::replace(&*self.disk, &self.root.join(name), text.as_bytes())?;
+        }
+        Ok(())
     }
 }
 

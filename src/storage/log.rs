@@ -106,6 +106,8 @@ pub struct Log {
     /// What the budget has counted of it.
     pub(super) counted_bytes: u64,
     pub(super) checkpoints: Checkpoints,
+    /// Compacted before this offset.
+    pub(super) cleaned: Option<i64>,
     /// Jobs that rename segments.
     pub(super) removals_running: usize,
     /// When the process before wrote to it for the last time, as its file says.
@@ -148,6 +150,7 @@ impl Log {
             timed: false,
             dir_dirty: false,
             counted_bytes: 0,
+            cleaned: None,
             checkpoints: Checkpoints {
                 recovery_point: parts.recovery_point,
                 durable_point: parts.recovery_point,
@@ -535,9 +538,19 @@ impl Log {
         }
     }
 
+    /// Bytes of the segment that begins at `base`, 0 if there is none.
+    pub(super) fn bytes_of(&self, base: i64) -> u64 {
+        let segment = &self.segments[self.slot_of(base)];
+        if segment.base() == base {
+            segment.len()
+        } else {
+            0
+        }
+    }
+
     /// Takes out the segments that lie before the log start and before the recovery point on disk: no reader may ask
-    /// for them, and no start looks for producers there. Answers where they begin and their bytes, and the snapshots that
-    /// go with them.
+    /// for them, and no start looks for producers there. Answers where they begin and their bytes, and the snapshots
+    /// that go with them.
     pub(super) fn take_unserved(&mut self) -> (Vec<(i64, u64)>, Vec<i64>) {
         let needed = self.log_start.min(self.checkpoints.durable_point);
         let ends = self.segments.iter().skip(1).map(Segment::base);

@@ -9,11 +9,13 @@
 //!     00000000000000000000.index            offset -> position         (index)
 //!     00000000000000000000.timeindex        time -> offset             (index)
 //!     00000000000000000000.txnindex         aborted transactions, if any ended here (aborted)
+//!     00000000000000000000.log.deleted      a segment on its way out         (removal, retention)
 //!     00000000000000099818.log              the active segment
 //!     00000000000000120000.snapshot         the producers before that offset, and their open
 //!                                           transactions                (producer_state)
 //!   recovery-point-offset-checkpoint        how far each partition is on disk (checkpoint)
 //!   log-start-offset-checkpoint             where each begins, if not at 0            (starts)
+//!   cleaner-offset-checkpoint               how far each has been compacted           (cleaner)
 //!   quarantine/                             cut tails, directories of nobody's (recovery, start)
 //! ```
 //!
@@ -44,6 +46,7 @@ mod aborted;
 mod append;
 mod budget;
 mod checkpoint;
+mod cleaner;
 mod epochs;
 mod flush;
 mod heads;
@@ -299,6 +302,7 @@ enum Outcome {
     Pointed(io::Result<()>),
     PutAway(removal::PutAway),
     Removed(Leftover, io::Result<()>),
+    Cleaner(cleaner::Job),
 }
 
 /// A partition, as far as it is there.
@@ -334,6 +338,7 @@ pub struct Storage {
     strangers: BTreeSet<String>,
     removals: BTreeSet<(Mono, Leftover)>,
     budget: Budget,
+    cleaner: cleaner::Cleaner,
     jobs: Vec<Job<Done>>,
     signals: Vec<(PartitionId, usize)>,
     closing: bool,
@@ -366,6 +371,7 @@ impl Storage {
             strangers: BTreeSet::new(),
             removals: BTreeSet::new(),
             budget: Budget::new(),
+            cleaner: cleaner::Cleaner::default(),
             jobs: Vec::new(),
             signals: Vec::new(),
             closing: false,
@@ -443,8 +449,8 @@ impl Storage {
         records: &[u8],
         origin: Origin,
     ) -> Result<Appended, Refused> {
-        let has_bounds = self.retention.may_judge(now);
         self.check_room(id, records.len(), now)?;
+        let has_bounds = self.retention.may_judge(now);
         let (log, shelf, round) = self.writable(id)?;
         let batch = append::check(records, log.config(), (now, has_bounds))?;
         let appended = log.append(shelf, now, (&batch, origin), round)?;

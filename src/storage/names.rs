@@ -22,8 +22,15 @@ pub(super) const METADATA: &str = "partition.metadata";
 pub(super) const RECOVERY_POINTS: &str = "recovery-point-offset-checkpoint";
 /// The first offset of partitions whose first segment begins earlier.
 pub(super) const LOG_STARTS: &str = "log-start-offset-checkpoint";
+/// How far each compacted partition has been compacted.
+pub(super) const CLEANER_OFFSETS: &str = "cleaner-offset-checkpoint";
 /// Where cut tails and directories of nobody's are kept.
 pub(super) const QUARANTINE: &str = "quarantine";
+
+/// A file of a compacted segment that is being written.
+pub(super) const CLEANED: &str = "cleaned";
+/// A file of a compacted segment that is to take the place of others.
+pub(super) const SWAP: &str = "swap";
 
 const DELETE_SUFFIX: &str = "-delete";
 
@@ -69,6 +76,22 @@ pub(super) fn parse_file(name: &str) -> Option<(i64, Kind)> {
     let (digits, extension) = name.split_once('.')?;
     let kind = KINDS.iter().find(|(_, e)| *e == extension)?.0;
     Some((number(digits, 20)?, kind))
+}
+
+/// The file of `kind` at `offset` on its way, with one suffix more.
+pub(super) fn file_on_its_way(offset: i64, kind: Kind, suffix: &str) -> String {
+    format!("{}.{suffix}", file(offset, kind))
+}
+
+/// The reverse of [`file_on_its_way`] for one of these suffixes.
+pub(super) fn parse_on_its_way<'a>(
+    name: &str,
+    suffixes: &[&'a str],
+) -> Option<(i64, Kind, &'a str)> {
+    let (file, suffix) = name.rsplit_once('.')?;
+    let suffix = suffixes.iter().find(|known| **known == suffix)?;
+    let (offset, kind) = parse_file(file)?;
+    Some((offset, kind, suffix))
 }
 
 /// A partition's directory.

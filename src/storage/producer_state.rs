@@ -22,6 +22,7 @@
 //! transactions, by first offset. A transaction is of one epoch: nothing of a newer one is appended to a log before
 //! the older transaction has its marker there, which is for who appends to see to.
 
+use super::cleaner::LastBatch;
 use super::{Marker, Origin};
 use crate::clock::Mono;
 use crate::proto::batch::{BatchHeader, EndMarker, NO_PRODUCER_EPOCH, NO_TIMESTAMP, add_sequence};
@@ -351,6 +352,18 @@ impl Producers {
     /// What is known of all producers, by their ids.
     pub(super) fn views(&self) -> impl Iterator<Item = ProducerView> {
         self.known.iter().map(|(id, known)| view(*id, known))
+    }
+
+    /// The last batch of every producer, by id: what compaction must leave of them.
+    pub(super) fn last_batches(&self) -> BTreeMap<i64, LastBatch> {
+        let last = |known: &Producer| LastBatch {
+            offset: known.batches().last().map(|sent| sent.last_offset),
+            epoch: known.epoch,
+        };
+        self.known
+            .iter()
+            .map(|(id, known)| (*id, last(known)))
+            .collect()
     }
 
     /// The open transactions, by first offset.

@@ -1,7 +1,8 @@
 //! Loading a partition: what its directory holds, and after an unclean stop what of it is worth keeping.
 //!
 //! The passes, each of which changes nothing when it runs again:
-//! 1. what a crash left half done goes (`.tmp`, `.deleted`, `.cleaned`);
+//! 1. a swap of compacted segments is finished or undone (cleaner/swap), and what a crash left half done goes (`.tmp`,
+//!    `.deleted`);
 //! 2. the segments are listed; a partition without any begins anew; what lies below the log start, and so was being
 //!    removed, goes (`removal`), but for segments that pass 5 may have to read;
 //! 3. the newest whole `.snapshot` that is not beyond the recovery point says where to begin, and how the
@@ -21,6 +22,7 @@
 use super::PartitionId;
 use super::aborted::{self, AbortIndex, ENTRY_BYTES};
 use super::checkpoint;
+use super::cleaner;
 use super::epochs::Epochs;
 use super::heads::{Buffer, Heads, Met};
 use super::index::{Index, relative};
@@ -48,6 +50,8 @@ pub(super) struct Task {
     pub(super) recovery_point: i64,
     /// From the checkpoint file; 0 when it has no line.
     pub(super) log_start: i64,
+    /// It was compacted once, and so may lack offsets.
+    pub(super) is_compacted: bool,
     /// The last stop was clean.
     pub(super) clean: bool,
     pub(super) now: Now,
@@ -94,7 +98,7 @@ pub(super) fn run(task: &Task) -> Result<Parts, Trouble> {
     let stored_epochs = read_epochs(task, &dir)?;
     let mut tail = Tail {
         now: task.now.mono,
-        has_gaps: task.config.compact,
+        has_gaps: task.config.compact || task.is_compacted,
         expected: begin,
         producers,
         epochs: Epochs::from_lines(&stored_epochs).cut(begin),
@@ -144,17 +148,14 @@ pub(super) fn run(task: &Task) -> Result<Parts, Trouble> {
 }
 
 fn remove_leftovers(task: &Task, dir: &Path) -> Result<Vec<Entry>, Trouble> {
+    cleaner::finish(&*task.disk, dir)?;
     let listed = task.disk.list(dir)?;
     let mut names = Vec::with_capacity(listed.len());
     for entry in listed.into_iter().filter(|entry| !entry.is_dir) {
         let path = dir.join(&entry.name);
         match entry.name.rsplit_once('.').map(|(_, suffix)| suffix) {
-            Some("tmp" | "deleted" | "cleaned") => {
+            Some("tmp" | "deleted") => {
                 task.disk.remove_file(&path)?;
-            }
-            Some("swap") => {
-                let message = format!("{} is left from a compaction by another broker", entry.name);
-                return Err(Trouble::Damaged(message));
             }
             _ => names.push(entry),
         }

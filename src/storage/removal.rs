@@ -65,6 +65,7 @@ impl Storage {
         }
     }
 
+    /// Has segments, each told by its beginning and its bytes, renamed in the work lane.
     fn put_away(&mut self, id: PartitionId, gone: Vec<(i64, u64)>, snapshots: Vec<i64>) {
         let Ok(log) = self.log_mut(id) else {
             return;
@@ -72,11 +73,7 @@ impl Storage {
         let bases: Vec<i64> = gone.iter().map(|(base, _)| *base).collect();
         log.removals_running += 1;
         let (disk, dir) = (Arc::clone(&log.disk), log.dir.clone());
-        for (base, bytes) in gone {
-            self.budget
-                .leaves(Leftover::Segment(dir.clone(), base), bytes);
-        }
-        self.recount(id);
+        self.count_leaving(id, &dir, &gone);
         self.jobs.push(Box::new(move || {
             let result = remove_snapshots(&*disk, &dir, &snapshots)
                 .and_then(|()| put_away(&*disk, &dir, &bases));

@@ -20,7 +20,8 @@
 //! an hour, or for `retention.ms` where that is less. Where it has leapt more than 30 days ahead, while the process
 //! runs or since the log was written by the one before, it must run in step for all of `retention.ms`: by then the
 //! leap has made nothing look older than it is. While it is not believed only what this process has had for longer
-//! than `retention.ms` goes. A broker that never runs for an hour deletes nothing by age; `retention.bytes` always holds.
+//! than `retention.ms` goes. A broker that never runs for an hour deletes nothing by age; `retention.bytes` always
+//! holds.
 
 use super::log::Log;
 use super::segment::{Place, Segment};
@@ -73,6 +74,18 @@ impl Retention {
     pub(super) fn begin(&mut self, now: Now) {
         self.clock = Steadiness::from(now);
         self.due = now.mono.plus_ms(self.interval_ms.min(FIRST_LOOK_MS));
+    }
+
+    /// What the clock shows, if that is believed by who deletes what is older than `age_ms`, of a log that the process
+    /// before wrote to for the last time at `left_ms`.
+    pub(super) fn believed_ms(
+        &mut self,
+        age_ms: i64,
+        left_ms: Option<i64>,
+        now: Now,
+    ) -> Option<i64> {
+        let is_believed = self.clock.is_believed_for(age_ms, left_ms, now);
+        is_believed.then_some(now.wall_ms)
     }
 
     /// A log was written to for the last time when its file says so.

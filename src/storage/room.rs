@@ -1,6 +1,7 @@
 //! Room on the disk: who may still append, and what goes so that others may (`budget` has the rules).
 
 use super::budget::{Closed, Limits, Topic, plan};
+use super::removal::Leftover;
 use super::segment::Segment;
 use super::{Log, PartitionId, Refused, State, Storage};
 use crate::clock::Now;
@@ -9,6 +10,7 @@ use crate::proto::Uuid;
 use crate::proto::error::ErrorCode;
 use std::collections::BTreeMap;
 use std::mem;
+use std::path::Path;
 
 /// What the logs have, as far as the budget looks at it.
 #[derive(Default)]
@@ -72,6 +74,16 @@ impl Storage {
         }
     }
 
+    /// A log has given up these segments, each with so many bytes, and perhaps gained one: until they have left the
+    /// disk they count.
+    pub(super) fn count_leaving(&mut self, id: PartitionId, dir: &Path, segments: &[(i64, u64)]) {
+        for &(base, bytes) in segments {
+            let what = Leftover::Segment(dir.to_owned(), base);
+            self.budget.leaves(what, bytes);
+        }
+        self.recount(id);
+    }
+
     /// Has everything that was deleted leave the disk now: its space is wanted.
     pub fn hurry_removals(&mut self, now: Now) {
         let waiting = mem::take(&mut self.removals).into_iter();
@@ -80,9 +92,9 @@ impl Storage {
         self.tick_removals(now);
     }
 
-    /// Something was appended: where that is too much, the oldest goes.
+    /// Where the logs have too much, the oldest goes. Their shares are known when all of them are loaded.
     pub(super) fn keep_room(&mut self, now: Now) {
-        if self.closing || !self.budget.wants_pass(now.mono) {
+        if self.closing || self.loading > 0 || !self.budget.wants_pass(now.mono) {
             return;
         }
         self.hurry_removals(now);

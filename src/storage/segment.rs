@@ -7,6 +7,7 @@
 //! file as long as `len`; a file is cut only where no reader can have seen it.
 
 use super::aborted::{self, AbortIndex, Aborted};
+use super::cleaner::Replacement;
 use super::heads::{Head, Heads, Met};
 use super::index::{Index, Unstored, relative};
 use super::names::{self, Kind};
@@ -66,6 +67,8 @@ pub(super) struct Segment {
     dirty: bool,
     /// Used since the shelf last asked.
     used: bool,
+    /// Its files do not have their names yet: what is open and in memory stays so.
+    held: bool,
 }
 
 impl Segment {
@@ -94,7 +97,40 @@ impl Segment {
             aborts: None,
             dirty: false,
             used: false,
+            held: false,
         }
+    }
+
+    /// A segment that takes the place of others, the last of which is `old`. It is served through open files until they
+    /// have their names.
+    pub(super) fn replacing(new: Replacement, old: &Segment) -> Segment {
+        let mut segment = Segment::found(new.base, new.len, old.created_ms).with_aborts(new.aborts);
+        segment.newest = new.newest;
+        segment.knows_newest = true;
+        segment.first_timestamp_ms = Some(new.first_ms);
+        segment.modified_ms = old.modified_ms;
+        segment.appended = old.appended;
+        segment.file = Some(new.file);
+        segment.index = Some(Box::new(new.index));
+        segment.held = true;
+        segment
+    }
+
+    /// Its files have their names: they may be closed and opened again.
+    pub(super) fn release(&mut self) {
+        self.held = false;
+        self.file = None;
+        if let Some(aborts) = &mut self.aborts {
+            aborts.file = None;
+        }
+        self.forget_index();
+    }
+
+    /// Its aborted transactions, for a reader of its own.
+    pub(super) fn copy_aborts(&self) -> AbortIndex {
+        self.aborts
+            .as_ref()
+            .map_or_else(AbortIndex::default, |aborts| aborts.copy())
     }
 
     /// Tells a found segment when its file was last written to; 0 is not known.
@@ -180,7 +216,7 @@ impl Segment {
     /// Closes the file and forgets the index, unless it was used lately, or a round is to sync it soon
     /// (`is_durable`). A relaxed segment stays dirty, and is opened again to be synced.
     pub(super) fn close_if_idle(&mut self, is_durable: bool) -> bool {
-        let wanted = std::mem::take(&mut self.used) || (self.dirty && is_durable);
+        let wanted = std::mem::take(&mut self.used) || self.held || (self.dirty && is_durable);
         if !wanted {
             self.give_back();
             self.file = None;
@@ -207,7 +243,7 @@ impl Segment {
 
     /// Forgets the index if its files have all of it.
     pub(super) fn forget_index(&mut self) {
-        if self.index.as_ref().is_some_and(|index| index.is_stored()) {
+        if !self.held && self.index.as_ref().is_some_and(|index| index.is_stored()) {
             self.index = None;
         }
     }

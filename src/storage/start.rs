@@ -37,12 +37,21 @@ use std::sync::Arc;
 /// A partition that is gone, while its directory is not.
 pub(super) struct Leaving {
     topic: Arc<str>,
+    /// Where it begins.
+    start: i64,
     /// How many jobs still work in the directory.
     jobs: usize,
     /// How long the files stay then.
     delay_ms: i64,
     /// The deletion is durable: the directory may be renamed.
     durable: bool,
+}
+
+impl Leaving {
+    /// Its topic and where it begins, while its deletion may still be taken back.
+    pub(super) fn line(&self) -> Option<(&Arc<str>, i64)> {
+        (!self.durable).then_some((&self.topic, self.start))
+    }
 }
 
 impl Storage {
@@ -64,6 +73,7 @@ impl Storage {
         self.left_names.clear();
         self.strangers.clear();
         self.points.recovery = self.read_offsets(names::RECOVERY_POINTS)?;
+        self.points.cleaned = self.read_offsets(names::CLEANER_OFFSETS)?;
         self.starts = self.find_starts()?;
         let dirs = self.disk.list(&self.root)?;
         let mut present: BTreeSet<String> = dirs
@@ -237,6 +247,7 @@ impl Storage {
                 .starts
                 .of(&known.topic_name, known.id.partition)
                 .unwrap_or(0),
+            is_compacted: self.points.cleaned.contains_key(&key),
             clean,
             now,
         };
@@ -256,6 +267,7 @@ impl Storage {
             Outcome::Loaded(id, result) => self.loaded(id, result, now),
             Outcome::Checkpointed(done) => self.checkpointed(done, now),
             Outcome::Pointed(result) => self.pointed(result, now),
+            Outcome::Cleaner(done) => self.cleaner_done(done, now),
             Outcome::PutAway(done) => self.absorb_put_away(done, now),
             Outcome::Removed(what, result) => self.removed(&what, result),
         }
@@ -280,7 +292,9 @@ impl Storage {
             Ok(parts) => {
                 let place = (id, self.root.join(name));
                 let config = (Arc::clone(&slot.config), self.leader_epoch);
-                let log = Log::new(place, Arc::clone(&self.disk), config, parts);
+                let key = (slot.topic.to_string(), id.partition);
+                let mut log = Log::new(place, Arc::clone(&self.disk), config, parts);
+                log.cleaned = self.points.cleaned.get(&key).copied();
                 slot.state = State::Ready(Box::new(log));
                 self.recount(id);
                 self.after_load(id, now);
@@ -361,17 +375,18 @@ impl Storage {
         }
     }
 
-    /// A partition of the same name that has just been deleted gives its name up, even before its
-    /// deletion is durable: the start takes the rename back if that record is lost.
+    /// A partition of the same name that has just been deleted gives its name up, even before its deletion is durable:
+    /// the start takes the rename back if that record is lost. Only one that does not begin at 0 keeps it until then.
     fn make_room(&mut self, name: &str, now: Now) -> io::Result<()> {
         let Some(&id) = self.left_names.get(name) else {
             return Ok(());
         };
-        match self
-            .leaving
-            .get(&id)
-            .is_some_and(|leaving| leaving.jobs > 0)
-        {
+        let is_busy = |leaving: &Leaving| {
+            // Its line must stand until its end does, or what it has deleted would come back with it.
+            let is_needed = self.starts.has_line(&leaving.topic, id.partition);
+            leaving.jobs > 0 || (is_needed && !leaving.durable)
+        };
+        match self.leaving.get(&id).is_some_and(is_busy) {
             true => Err(io::ErrorKind::ResourceBusy.into()),
             false => self.move_away(id, now),
         }
@@ -382,6 +397,7 @@ impl Storage {
         let Some(slot) = self.slots.remove(&id) else {
             return;
         };
+        let start = self.start_to_be(id, &slot);
         let jobs = match &slot.state {
             State::Loading => {
                 self.loading -= 1;
@@ -397,10 +413,12 @@ impl Storage {
             }
             State::Damaged => 0,
         };
+        let jobs = jobs + self.cleaner.leave(id);
         let name = names::dir(&slot.topic, id.partition);
         self.left_names.insert(name, id);
         let leaving = Leaving {
             topic: slot.topic,
+            start,
             jobs,
             delay_ms: slot.config.file_delete_delay_ms,
             durable: false,

@@ -16,16 +16,17 @@
 //! disk. When the disk has no room for the text nothing has changed, and who asked is told so.
 //!
 //! The checkpoint is in Kafka's format and knows topics by their names. A line of a deleted topic must not hide the
-//! records of its namesake, so the round that makes a partition durable whose name has a line brings a text without it.
+//! records of its namesake, so the round that makes a partition durable whose name has a line brings a text without
+//! it. It must stand while the deletion may still be taken back, so there is no namesake before that is durable.
 
 use super::checkpoint::{self, Offsets};
-use super::{PartitionId, State, Storage, names};
+use super::{PartitionId, Slot, State, Storage, names};
 use crate::disk::lanes::Round;
 use crate::disk::{FileRef, Mode, is_full};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::mem;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The checkpoint of log starts, and what is on its way there.
@@ -69,6 +70,11 @@ impl Starts {
         coming.into_iter().flatten().copied().max()
     }
 
+    /// Whether the newest text has a line for a partition.
+    pub(super) fn has_line(&self, topic: &Arc<str>, partition: i32) -> bool {
+        self.lined.contains(&(Arc::clone(topic), partition))
+    }
+
     /// Whether a round has a text to bring.
     pub(super) fn needs_round(&self) -> bool {
         self.text.is_some() || self.failure.is_some()
@@ -77,7 +83,7 @@ impl Starts {
 
 impl Storage {
     /// Has logs begin later. Each offset must not exceed the log's high watermark; where the log begins there already,
-    /// or later, nothing happens. Answers the round that makes all of it durable, and so; 0: it is.
+    /// or later, nothing happens. Answers the round that makes all of it so; 0: it is.
     ///
     /// # Errors
     /// What the disk says; then no log will begin later.
@@ -124,8 +130,7 @@ impl Storage {
     /// A partition is being created: a line with its name is of somebody who is gone.
     pub(super) fn drop_start(&mut self, topic: &Arc<str>, partition: i32) -> io::Result<()> {
         self.starts.found.remove(&(topic.to_string(), partition));
-        let key = (Arc::clone(topic), partition);
-        match self.starts.lined.contains(&key) {
+        match self.starts.has_line(topic, partition) {
             true => self.write_starts(),
             false => Ok(()),
         }
@@ -137,41 +142,50 @@ impl Storage {
         self.starts.count += 1;
         let name = format!("{}.{}.tmp", names::LOG_STARTS, self.starts.count);
         let path = self.root.join(name);
-        let text = checkpoint::encode_offsets(lines.iter().map(|(t, n, at)| (&**t, *n, *at)));
-        let file = self.disk.open(&path, Mode::Create).and_then(|file| {
-            file.set_len(0)?;
-            file.write_at(0, &[text.as_bytes()])?;
-            Ok(file)
-        });
-        let (file, old) = match file {
-            Ok(file) => (Ok(()), self.starts.text.replace((file, path))),
-            Err(error) => (Err(error), None),
-        };
-        if let Some((_, path)) = old {
+        let file = self.write_text(&path, &lines)?;
+        if let Some((_, old)) = self.starts.text.replace((file, path)) {
             // One that stays is removed by the next start.
-            let _ = self.disk.remove_file(&path);
+            let _ = self.disk.remove_file(&old);
         }
-        if file.is_ok() {
-            let names = lines.into_iter().map(|(topic, n, _)| (topic, n));
-            self.starts.lined = names.collect();
-        }
-        file
+        let names = lines.into_iter().map(|(topic, n, _)| (topic, n));
+        self.starts.lined = names.collect();
+        Ok(())
     }
 
-    /// Every partition that does not begin at 0, with what is on its way.
+    fn write_text(&self, path: &Path, lines: &[(Arc<str>, i32, i64)]) -> io::Result<FileRef> {
+        let lines = lines.iter().map(|(topic, n, at)| (&**topic, *n, *at));
+        let text = checkpoint::encode_offsets(lines);
+        let file = self.disk.open(path, Mode::Create)?;
+        file.set_len(0)?;
+        file.write_at(0, &[text.as_bytes()])?;
+        Ok(file)
+    }
+
+    /// Every partition that does not begin at 0, those whose deletion may still be taken back too.
     fn start_lines(&self) -> Vec<(Arc<str>, i32, i64)> {
-        let starts = &self.starts;
-        let lines = self.slots.iter().filter_map(|(id, slot)| {
-            let start = match &slot.state {
-                State::Ready(log) => log.log_start(),
-                _ => starts.of(&slot.topic, id.partition)?,
-            };
-            let coming = [starts.wanted.get(id), starts.flying.get(id)];
-            let coming = coming.into_iter().flatten().max();
-            let start = coming.map_or(start, |coming| start.max(*coming));
-            (start > 0).then(|| (Arc::clone(&slot.topic), id.partition, start))
+        let slots = self.slots.iter();
+        let there = slots.map(|(id, slot)| (id, &slot.topic, self.start_to_be(*id, slot)));
+        let leaving = self.leaving.iter();
+        let leaving = leaving.filter_map(|(id, leaving)| {
+            let (topic, start) = leaving.line()?;
+            Some((id, topic, start))
         });
-        lines.collect()
+        let lines = there.chain(leaving).filter(|(.., start)| *start > 0);
+        lines
+            .map(|(id, topic, start)| (Arc::clone(topic), id.partition, start))
+            .collect()
+    }
+
+    /// Where a partition will begin, with what is on its way.
+    pub(super) fn start_to_be(&self, id: PartitionId, slot: &Slot) -> i64 {
+        let starts = &self.starts;
+        let start = match &slot.state {
+            State::Ready(log) => log.log_start(),
+            _ => starts.of(&slot.topic, id.partition).unwrap_or(0),
+        };
+        let coming = [starts.wanted.get(&id), starts.flying.get(&id)];
+        let coming = coming.into_iter().flatten().copied();
+        coming.chain([start]).max().unwrap_or(start)
     }
 
     /// The same for the storage itself, which tries again where there is no room.

@@ -1,8 +1,8 @@
 //! Kafka's own tools, line by line to both brokers.
 //!
 //! A script is text: `+ tool arguments` does something, once; `? tool arguments` asks for something, and again while
-//! the two disagree, for Kafka answers before all of it has heard of a change. The broker's address goes in front of the
-//! arguments, and `PLANS` is the folder of the files that some tools read. What begins with `#` is a comment.
+//! the two disagree, for Kafka answers before all of it has heard of a change. The broker's address goes in front of
+//! the arguments, and `PLANS` is the folder of the files that some tools read. What begins with `#` is a comment.
 
 use std::time::{Duration, Instant};
 

@@ -2,8 +2,9 @@
 //! of a real Apache Kafka.
 //!
 //! `commands` plays the lines of `scripts/` to both brokers with Kafka's own tools, those of 4.3 and of 3.9; `sweeps`
-//! has the administrative clients of `programs/` make every call that there is an API for, good ones and bad ones. `plain`
-//! says what may differ, and why. There is one Kafka for all of that, of the release that chronikd is like (`pair`).
+//! has the administrative clients of `programs/` make every call that there is an API for, good ones and bad ones.
+//! `plain` says what may differ, and why. There is one Kafka for all of that, of the release that chronikd is like
+//! (`pair`).
 //!
 //! `live` needs no Kafka: what is changed while the broker runs has its effect at once, and after a kill, too.
 

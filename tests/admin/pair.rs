@@ -6,11 +6,13 @@ use crate::common::apache::{Apache, NEWEST};
 use crate::common::broker::Broker;
 use crate::common::kafka::Kafka;
 
-/// What Kafka is told beyond the needs of one node: small topics of its own, and no pause before a rebalance.
+/// What Kafka is told beyond the needs of one node: small topics of its own, no pause before a rebalance, and not to
+/// think that it is gone itself on a busy machine.
 const THEIR_SETTINGS: &[&str] = &[
     "offsets.topic.num.partitions=1",
     "transaction.state.log.num.partitions=1",
     "group.initial.rebalance.delay.ms=0",
+    "broker.session.timeout.ms=120000",
 ];
 /// A topic that has records.
 const FILLED: &str = "filled";

@@ -18,7 +18,7 @@ use crate::common::raw::Raw;
 /// What both are told: sessions may be short enough to see them end, and groups are soon full.
 const SETTINGS: &[&str] = &["group.min.session.timeout.ms=100", "group.max.size=4"];
 /// What Kafka is told beyond the needs of one node: the smallest internal topics, no pause before a group's first
-/// rebalance (chronikd's default), and to see soon that a transaction has had its time, where chronikd sees it at once.
+/// rebalance (chronikd's default), not to think that it is gone itself on a busy machine, and to see soon that a transaction has had its time, where chronikd sees it at once.
 const THEIR_SETTINGS: &[&str] = &[
     "offsets.topic.num.partitions=1",
     "share.coordinator.state.topic.num.partitions=1",
@@ -27,6 +27,7 @@ const THEIR_SETTINGS: &[&str] = &[
     "transaction.state.log.num.partitions=1",
     "transaction.abort.timed.out.transaction.cleanup.interval.ms=100",
     "group.initial.rebalance.delay.ms=0",
+    "broker.session.timeout.ms=120000",
 ];
 
 /// Versions below these are listed and yet not served: Kafka 4 lists Produce 0 to 2 for the sake of old librdkafka and

@@ -115,6 +115,7 @@ const ROWS: &[Row] = &[
     row("Metadata", "topics", May::Order("name"), "Kafka's order is that of a hash map"),
     row("Metadata", "topics[].partitions", May::Order("partition_index"), "Kafka's order is that of a hash map"),
     row("CreatePartitions", "results", May::Order("name"), "Kafka's order is that of a hash set"),
+    row("DeleteRecords", "topics[].partitions", May::Order("partition_index"), "Kafka's order is that of a hash map"),
     row("ElectLeaders", "replica_election_results", May::Lack(&["__consumer_offsets", "__transaction_state"]), "Kafka keeps its own state in topics"),
     row("ElectLeaders", "replica_election_results", May::Order("topic"), "Kafka's order is that of a hash map"),
     row("DescribeLogDirs", "results[].log_dir", May::Free, "each has a directory of its own"),

@@ -6,6 +6,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod compaction;
 mod load;
 mod transactions;
 

@@ -42,10 +42,13 @@ pub(crate) fn inside(test: &str, kind: FileSystem, run: fn(Dir)) {
         skipped(test, &format!("{kind:?} cannot be mounted here"));
         return;
     };
+    // What is mounted hides from those who clean up inside; the mount is gone when this directory goes.
+    let outside = Dir::new();
     let itself = std::env::current_exe().expect("the path of this test");
     let mut command = Command::new(way[0]);
     command.args(&way[1..]);
     command.args(["env", &format!("{VARIABLE}=1")]);
+    command.arg(format!("TMPDIR={}", outside.path().display()));
     let status = command
         .arg(itself)
         .args(["--exact", test, "--nocapture"])
@@ -92,11 +95,11 @@ fn run(command: &str, options: &[&str], last: &Path) {
     assert!(status.expect(command).success(), "{command} {options:?}");
 }
 
-/// Waits until the file system has more than a few free bytes.
+/// Waits until the file system has more than 1 MiB free, which is more than any batch here.
 pub(crate) fn wait_for_room(dir: &Path) {
     wait_until(|| {
         let found = rustix::fs::statvfs(dir).expect("a mounted file system");
-        (found.f_bavail * found.f_frsize > MIB << 16).then_some(())
+        (found.f_bavail * found.f_frsize > 1 << 20).then_some(())
     });
 }
 

@@ -69,6 +69,14 @@ pub const FLAVOURS: [Flavour; 5] = [
     ],
 ];
 
+/// A topic that is compacted all the time. Every record has a key of its own, so all of them stay.
+pub const COMPACTED: Flavour = &[
+    ("cleanup.policy", "compact"),
+    ("min.cleanable.dirty.ratio", "0"),
+    ("segment.ms", "40"),
+    ("file.delete.delay.ms", "500"),
+];
+
 impl Admin {
     /// The connection, or the whole broker, is gone.
     pub fn cut_off(&mut self) {

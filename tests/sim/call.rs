@@ -69,7 +69,8 @@ pub struct Author {
     pub sequence: i32,
 }
 
-/// A batch of `count` records, marked `first`, `first + 1`, ...; `filler` bytes in each.
+/// A batch of `count` records, marked `first`, `first + 1`, ...; `filler` bytes in each. The mark is the key, too, so
+/// that every record stays where logs are compacted.
 pub fn batch(
     first: u64,
     count: usize,
@@ -84,7 +85,7 @@ pub fn batch(
     for mark in first..first + count as u64 {
         let mut value = mark.to_be_bytes().to_vec();
         value.resize(8 + filler, mark as u8);
-        builder.push(time_ms, None, Some(&value));
+        builder.push(time_ms, Some(&mark.to_be_bytes()), Some(&value));
     }
     builder.build(None).expect("a batch")
 }

@@ -484,24 +484,15 @@ impl Facts {
 
     /// It begins no earlier than before, and no later than somebody or its topic wants.
     fn check_start(&mut self, title: &str, log: &Log, limits: Limits) {
-        // A batch is never that large here.
-        const BATCH_BYTES: u64 = 16_000;
         let start = log.log_start();
         assert!(
             start >= self.log_start,
             "the start of {title} went back from {} to {start}",
             self.log_start
         );
-        let may_be_later = match limits {
-            Limits::None => false,
-            Limits::Bytes(least) => {
-                let kept = log.available(start, log.high_watermark()) as u64;
-                kept + BATCH_BYTES >= least
-            }
-            Limits::Time => true,
-        };
+        let is_wanted = start <= self.wanted_start || limits != Limits::None;
         assert!(
-            start == self.log_start || start <= self.wanted_start || may_be_later,
+            start == self.log_start || is_wanted,
             "{title} begins at {start}, which nobody wants; {} was the last",
             self.wanted_start
         );
@@ -547,7 +538,26 @@ impl Ledger {
         self.facts(at).0.log_start
     }
 
-    /// Somebody asks for what lies before an offset to be deleted; -1 is the high watermark, wherever that is by then.
+    /// When all is quiet: a topic that is cut to a size keeps that much, unless somebody has deleted more.
+    pub fn check_kept(&self, broker: &Broker) {
+        for topic in self.existing() {
+            let Limits::Bytes(least) = topic.limits else {
+                continue;
+            };
+            for (index, facts) in topic.partitions.iter().enumerate() {
+                let log = broker.log(&topic.name, index as i32).expect("a log");
+                let kept = log.available(log.log_start(), log.high_watermark()) as u64;
+                assert!(
+                    log.log_start() <= facts.wanted_start || kept >= least,
+                    "{}-{index} keeps {kept} of {least} bytes",
+                    topic.name
+                );
+            }
+        }
+    }
+
+    /// Somebody asks for what lies before an offset to be deleted; -1 is the high watermark, which may be anywhere by
+    /// then.
     pub fn deleting_records(&mut self, at: PartitionId, offset: i64) {
         let wanted = if offset < 0 { i64::MAX } else { offset };
         let facts = self.facts(at).0;

@@ -5,7 +5,7 @@
 //! the recovery of the life before. The last life is calm: clients finish what they began, everybody reads
 //! everything, the whole log is audited, and a clean stop must be worth as much as any sync.
 
-use crate::admin::{Admin, FLAVOURS, Flavour, SHORT};
+use crate::admin::{Admin, COMPACTED, FLAVOURS, Flavour, SHORT};
 use crate::changes::Changer;
 use crate::deleter::{Deleter, check_shrunk};
 use crate::fetcher::Fetcher;
@@ -56,7 +56,10 @@ pub fn run(seed: u64, cast: Cast) -> Tally {
     world.boot();
     world.create_main_topics();
     match cast {
-        Cast::Logs => world.create("main5", SHORT),
+        Cast::Logs => {
+            world.create("main5", SHORT);
+            world.create("compacted", COMPACTED);
+        }
         Cast::Groups => world.gather(),
         Cast::Transactions => world.raise_curtain(),
     }
@@ -426,6 +429,7 @@ impl World {
             self.machine.pass_ms(61_000);
             self.await_quiet();
             check_shrunk(&self.machine);
+            self.ledger.check_kept(self.machine.broker());
         }
     }
 
@@ -516,6 +520,12 @@ fn config(cast: Cast, seed: u64) -> BrokerConfig {
     };
     if cast == Cast::Transactions && seed % 5 == 4 {
         pairs.push(("transactional.id.expiration.ms", 20_000));
+    }
+    if cast == Cast::Logs {
+        pairs.push((
+            "log.cleaner.backoff.ms",
+            [100, 700, 15_000][seed as usize % 3],
+        ));
     }
     // Every transaction journals much, and every snapshot reads a whole file.
     let (entries, intervals_ms) = match cast {

@@ -9,7 +9,7 @@ use super::header::{
     Attributes, BatchHeader, HEADER_BYTES, NO_LEADER_EPOCH, NO_PRODUCER_EPOCH, NO_PRODUCER_ID,
     NO_SEQUENCE, NO_TIMESTAMP, TimestampType,
 };
-use super::record::Headers;
+use super::record::{Headers, Record};
 use super::{MAGIC, varint};
 use crate::proto::codec::{Codec, CodecError};
 
@@ -173,9 +173,7 @@ impl BatchBuilder {
         }
         let codec = self.header.attributes.codec().unwrap_or(Codec::None);
         let payload = codec.compress(&self.records, MAGIC)?;
-        if !self.header.seal(&payload) {
-            return Err(BuildError::TooLarge);
-        }
+        self.header.seal(&payload)?;
         Ok([&self.header.to_bytes()[..], &payload].concat())
     }
 
@@ -186,24 +184,38 @@ impl BatchBuilder {
         value: Option<&[u8]>,
         headers: Headers<'_>,
     ) {
-        let offset_delta = i64::from(self.header.last_offset_delta);
-        let header_count = i64::from(headers.count());
+        let record = Record {
+            attributes: 0,
+            timestamp_delta,
+            offset_delta: self.header.last_offset_delta,
+            key,
+            value,
+            headers,
+        };
+        record.write(&mut self.records);
+    }
+}
+
+impl Record<'_> {
+    /// Appends the record's bytes, as they stand in a batch.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        let offset_delta = i64::from(self.offset_delta);
+        let header_count = i64::from(self.headers.count());
         let size = 1
-            + varint::size_bytes(timestamp_delta)
+            + varint::size_bytes(self.timestamp_delta)
             + varint::size_bytes(offset_delta)
-            + nullable_size_bytes(key)
-            + nullable_size_bytes(value)
+            + nullable_size_bytes(self.key)
+            + nullable_size_bytes(self.value)
             + varint::size_bytes(header_count)
-            + headers.as_bytes().len();
-        let out = &mut self.records;
+            + self.headers.as_bytes().len();
         varint::write(out, size as i64);
-        out.push(0);
-        varint::write(out, timestamp_delta);
+        out.extend(self.attributes.to_be_bytes());
+        varint::write(out, self.timestamp_delta);
         varint::write(out, offset_delta);
-        write_nullable(out, key);
-        write_nullable(out, value);
+        write_nullable(out, self.key);
+        write_nullable(out, self.value);
         varint::write(out, header_count);
-        out.extend_from_slice(headers.as_bytes());
+        out.extend_from_slice(self.headers.as_bytes());
     }
 }
 

@@ -6,6 +6,7 @@
 
 use std::ops::Range;
 
+use super::builder::BuildError;
 use crate::proto::codec::Codec;
 
 const BASE_OFFSET: Range<usize> = 0..8;
@@ -128,6 +129,12 @@ impl Attributes {
         self.with(Self::CONTROL, control)
     }
 
+    /// The same, its base timestamp a delete horizon or not.
+    #[must_use]
+    pub fn with_delete_horizon(self, delete_horizon: bool) -> Attributes {
+        self.with(Self::DELETE_HORIZON, delete_horizon)
+    }
+
     fn with(self, bit: i16, on: bool) -> Attributes {
         Attributes(if on { self.0 | bit } else { self.0 & !bit })
     }
@@ -240,17 +247,16 @@ impl BatchHeader {
         }
     }
 
-    /// Sets length and checksum for what follows the header; `false` if no batch can be so long.
-    #[must_use]
-    pub fn seal(&mut self, payload: &[u8]) -> bool {
+    /// Sets length and checksum to those of a batch with this payload.
+    ///
+    /// # Errors
+    /// [`BuildError::TooLarge`] when the length field cannot say so much.
+    pub fn seal(&mut self, payload: &[u8]) -> Result<(), BuildError> {
         let length = HEADER_BYTES - LENGTH_PREFIX_BYTES + payload.len();
-        let Ok(length) = i32::try_from(length) else {
-            return false;
-        };
-        self.batch_length = length;
+        self.batch_length = i32::try_from(length).or(Err(BuildError::TooLarge))?;
         let crc = crc32c::crc32c(&self.to_bytes()[CHECKED_FROM..]);
         self.crc = crc32c::crc32c_append(crc, payload);
-        true
+        Ok(())
     }
 
     /// Sets timestamp type and greatest timestamp, and the checksum that goes with them.

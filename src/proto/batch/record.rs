@@ -125,6 +125,11 @@ impl<'a> Records<'a> {
         }
     }
 
+    /// The bytes behind the records that were read, so that a caller can tell where each lies.
+    pub fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
     fn read(&mut self) -> Result<Record<'a>, RecordFault> {
         let record = take_record(&mut self.rest)?;
         if self.index + 1 == self.count && !self.rest.is_empty() {

@@ -10,17 +10,20 @@
 //! offsets of a wrapper are absolute in format 0 and relative in format 1, where the wrapper's own offset is that
 //! of its last message.
 //!
-//! Logs hold batches of format 2 only: [`to_batch`] converts what Produce 0-2 brings, [`to_message_set`] what
-//! Fetch 0-3 asks for. Both rewrite records, which costs memory and time, and are called by api/ and the cleaner
-//! only. Their rules are those of Kafka 3.9, the last release that converts.
+//! Logs of our own hold batches of format 2 only: [`to_batch`] converts what Produce 0-2 brings, [`to_message_set`]
+//! what Fetch 0-3 asks for, and [`open_entry`] opens what an old Kafka left in a log. Both rewrite records, which
+//! costs memory and time, and are called by api/ and the cleaner only. Their rules are those of Kafka 3.9, the last
+//! release that converts.
 
 mod down;
+mod entry;
 mod message;
 mod up;
 
 use std::fmt;
 
 pub use down::{Converted, DownConversion, to_message_set};
+pub use entry::{OldEntry, OldRecord, open_entry};
 pub use up::to_batch;
 
 use crate::proto::batch::BuildError;

@@ -196,6 +196,23 @@ fn what_waits_for_its_delay_leaves_before_anything_is_given_up() {
 }
 
 #[test]
+fn a_lower_budget_is_kept_without_another_append() {
+    let mut room = limited(1, config());
+    for n in 0..120 {
+        write(&mut room, id(0), n).unwrap();
+    }
+    let (max, min_free) = (Amount::Bytes(BUDGET / 2), Amount::Bytes(0));
+    room.storage.set_disk_limits(max, min_free);
+    pass(&mut room, 100);
+    pass(&mut room, 1000);
+    let used = room.storage.used_bytes();
+    assert!(
+        (LOW_MARK / 2 - 5000..=LOW_MARK / 2).contains(&used),
+        "{used}"
+    );
+}
+
+#[test]
 fn too_little_free_space_refuses_records_and_removes_nothing() {
     let mut room = Room::new(41, config(), 1);
     room.disk.set_capacity(Some(4 << 20));

@@ -1,6 +1,7 @@
 //! The room as a whole on a simulated disk: what is promised by an append, and what comes back after a cut.
 
 mod budget;
+mod compaction;
 mod expiring;
 mod faults;
 mod ledger;
@@ -37,6 +38,7 @@ fn config() -> LogConfig {
         max_message_bytes: 1 << 20,
         compact: false,
         delete: true,
+        compaction: LogConfig::default().compaction,
         timestamp_type: TimestampType::CreateTime,
         timestamp_before_max_ms: i64::MAX,
         timestamp_after_max_ms: 3_600_000,

@@ -214,6 +214,7 @@ fn a_namesake_begins_at_0_whenever_the_power_fails() {
         room.settle();
         let disk = room.disk.clone();
         room.storage.forget(id(0));
+        room.storage.delete_files(id(0), room.now);
         let config = Arc::clone(&room.config);
         let before = disk.operations();
         let new = PartitionId {
@@ -259,6 +260,49 @@ fn a_namesake_begins_at_0_whenever_the_power_fails() {
 }
 
 #[test]
+fn there_is_no_namesake_while_a_deletion_may_be_taken_back() {
+    let mut room = twenty(small());
+    delete_before(&mut room, 10).unwrap();
+    room.settle();
+    room.storage.forget(id(0));
+    let config = Arc::clone(&room.config);
+    let new = PartitionId {
+        topic: Uuid([8; 16]),
+        partition: 0,
+    };
+    let create = |room: &mut Room| room.storage.create(new, &"t".into(), &config, room.now);
+    let busy = create(&mut room).unwrap_err();
+    assert_eq!(busy.kind(), io::ErrorKind::ResourceBusy);
+    room.settle();
+    let mut room = room.crash(Survives::Everything);
+    assert_eq!(
+        start_of(&room),
+        10,
+        "the deletion was lost, and nothing else"
+    );
+    room.storage.forget(id(0));
+    room.storage.delete_files(id(0), room.now);
+    create(&mut room).unwrap();
+}
+
+#[test]
+fn a_deletion_that_is_taken_back_has_kept_its_line_whatever_else_was_deleted() {
+    let mut room = Room::new(34, small(), 2);
+    for partition in [0, 1] {
+        (0..9).for_each(|n| drop(room.append(partition, &batch(1, &[n; 400]))));
+    }
+    room.settle();
+    delete_before(&mut room, 7).unwrap();
+    room.settle();
+    room.storage.forget(id(0));
+    room.storage.raise_starts(&[(id(1), 5)]).unwrap();
+    room.settle();
+    let room = room.crash(Survives::Everything);
+    let starts: Vec<i64> = room.storage.logs().map(Log::log_start).collect();
+    assert_eq!(starts, [7, 5]);
+}
+
+#[test]
 fn a_removal_that_runs_keeps_the_directory_from_being_given_away() {
     let mut room = twenty(small());
     delete_before(&mut room, 10).unwrap();
@@ -267,6 +311,7 @@ fn a_removal_that_runs_keeps_the_directory_from_being_given_away() {
     room.absorb();
     assert_eq!(room.storage.log(id(0)).unwrap().removals_running, 1);
     room.storage.forget(id(0));
+    room.storage.delete_files(id(0), room.now);
     let config = Arc::clone(&room.config);
     let namesake = PartitionId {
         topic: Uuid([8; 16]),

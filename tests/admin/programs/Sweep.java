@@ -329,7 +329,8 @@ public class Sweep {
                     op(OpType.SET, "log.cleanup.policy", "delete"),
                     op(OpType.APPEND, "log.cleanup.policy", "compact"),
                     op(OpType.DELETE, "log.cleanup.policy", null),
-                    op(OpType.SET, "background.threads", "11"))) {
+                    op(OpType.SET, "background.threads", "11"),
+                    op(OpType.SET, "log.cleaner.threads", "100"))) {
                 alter(one, change);
             }
         }

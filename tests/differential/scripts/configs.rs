@@ -112,6 +112,7 @@ pub(crate) fn of_topics(run: &mut Run<'_>) {
 const DIFFERENT: &[&str] = &[
     // What the two were started with, or write themselves.
     "broker.id",
+    "broker.session.timeout.ms",
     "controller.listener.names",
     "controller.quorum.voters",
     "group.initial.rebalance.delay.ms",

@@ -9,7 +9,7 @@ use chronikd::proto::schema::list_offsets::{
 
 use crate::both::Side;
 use crate::run::Run;
-use crate::scripts::kit::{Configs, Topic, append, batch, topic};
+use crate::scripts::kit::{Configs, Topic, append, batch, named_topic, topic};
 use crate::scripts::records::{at, fetch};
 
 /// Partitions of one topic, each with the offset where it is to begin.
@@ -88,13 +88,14 @@ pub(crate) fn refused(run: &mut Run<'_>) {
         of_topic(plain.name, &[(1, 9)]),
     ];
     run.ask(conn, request(twice));
-    const POLICIES: [Configs; 3] = [
-        &[("cleanup.policy", "compact")],
-        &[("cleanup.policy", "compact,delete")],
-        &[("cleanup.policy", "")],
+    const POLICIES: [(&str, Configs); 3] = [
+        ("compact", &[("cleanup.policy", "compact")]),
+        ("both", &[("cleanup.policy", "compact,delete")]),
+        ("neither", &[("cleanup.policy", "")]),
     ];
-    for policy in POLICIES {
-        let other = topic(run, conn, 1, policy);
+    for (name, policy) in POLICIES {
+        let name = run.name(name);
+        let other = named_topic(run, conn, name, 1, policy);
         for offset in [0, -1, 7] {
             run.ask(conn, request(vec![of_topic(other.name, &[(0, offset)])]));
         }

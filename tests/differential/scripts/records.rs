@@ -113,6 +113,9 @@ const STORED: [Configs; 5] = [
 /// What has another codec than its topic is packed anew.
 pub(crate) fn codecs_of_topics(run: &mut Run<'_>) {
     let conn = run.connect("producer");
+    if run.version(ApiKey::Produce) < 3 {
+        return;
+    }
     for stored in STORED {
         let topic = topic(run, conn, 1, stored);
         for codec in Codec::ALL {

@@ -24,6 +24,13 @@ const RELAXED_ROLLS: Flavour = &[
     ("index.interval.bytes", "0"),
 ];
 
+const COMPACTED: Flavour = &[
+    ("cleanup.policy", "compact"),
+    ("min.cleanable.dirty.ratio", "0"),
+    ("segment.index.bytes", "24"),
+    ("index.interval.bytes", "0"),
+];
+
 const ENTRIES: &str = "chronik.journal.snapshot.entries";
 const CLEAN_STOP: &str = "a clean stop";
 
@@ -123,6 +130,26 @@ const TRACES: &[Trace] = &[
             (0..5).try_for_each(|_| s.produce("rolls", 0, 2, 100))
         },
     ),
+    warm("a log is compacted", with_compacted, |s| {
+        s.pass_ms(16_000)?;
+        s.produce("compacted", 0, 1, 100)
+    }),
+    warm(
+        "segments that were compacted leave the disk",
+        with_compacted,
+        |s| {
+            s.pass_ms(16_000)?;
+            s.pass_ms(70_000)
+        },
+    ),
+    warm(
+        "a log is deleted while it is compacted",
+        with_compacted,
+        |s| {
+            s.pass_ms(15_100)?;
+            s.delete("compacted")
+        },
+    ),
     warm("producer ids are given", with_topics, |s| {
         (0..3).try_for_each(|_| s.identify())
     }),
@@ -192,6 +219,17 @@ fn with_topics(s: &mut Script) -> Step {
     s.create("fourth", 1, FOURTH)?;
     s.create("rolls", 1, ROLLS)?;
     s.create("relaxed-rolls", 1, RELAXED_ROLLS)?;
+    s.rest()?;
+    s.kill();
+    Ok(())
+}
+
+/// A log that is worth compaction.
+fn with_compacted(s: &mut Script) -> Step {
+    s.open()?;
+    s.create("compacted", 1, COMPACTED)?;
+    (0..7).try_for_each(|n| s.produce("compacted", 0, 2, 100 * n))?;
+    s.pass_ms(1_100)?;
     s.rest()?;
     s.kill();
     Ok(())
@@ -338,6 +376,10 @@ impl Trace {
         let _shown = Shown(format!("{} with {left_bytes} bytes left", self.name));
         let stopped = self.go(&mut script).err().map(|why| why.to_string());
         script.machine.disk.set_capacity(None);
+        if stopped.is_none() && self.is_warm && !self.name.ends_with(CLEAN_STOP) {
+            let goes_on = script.check_goes_on();
+            goes_on.expect("there is room again");
+        }
         recover_both_ways(script, left_bytes);
         stopped
     }
@@ -355,13 +397,18 @@ fn recover_both_ways(mut script: Script, seed: u64) {
 }
 
 /// What failed and did not stop the broker: nothing that a promise may stand on. A creation that fails is taken
-/// back, a tail that cannot be put aside is not cut and its partition not served, and what memory has is written again
-/// when there is space.
+/// back, a tail that cannot be put aside is not cut and its partition not served, a log is not compacted, and what
+/// memory has is written again when there is space.
 fn check_survived(fault: Fault, what: &str) {
     const AGAIN: [&str; 4] = [".index", ".timeindex", ".snapshot.tmp", "-checkpoint.tmp"];
     let is_sync = what.starts_with("sync");
     let is_write = what.starts_with("write ");
-    let aside = ["partition.metadata", "/quarantine/"];
+    let aside = [
+        "partition.metadata",
+        "/quarantine/",
+        "/log-start-offset-checkpoint.",
+        ".cleaned",
+    ];
     let excused = match fault {
         Fault::Io => is_write && aside.iter().any(|part| what.contains(part)),
         Fault::Full => is_write || AGAIN.iter().any(|suffix| what.ends_with(suffix)),

@@ -1,0 +1,553 @@
+//! Compaction against an oracle that knows every record: random logs, power cuts and failures at every operation.
+
+use super::*;
+use crate::config::{CleanerConfig, Compaction};
+use crate::disk::sim::{Fault, Times};
+use crate::proto::batch::EndMarker;
+use crate::proto::codec::Codec;
+use std::collections::VecDeque;
+
+const KEYS: u64 = 12;
+
+/// A record, and what became of its transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Told {
+    offset: i64,
+    key: u64,
+    /// Every value has a number.
+    value: Option<u64>,
+    producer: i64,
+    /// `None` while it is open.
+    commits: Option<bool>,
+}
+
+/// A record as a reader of committed ones sees it.
+type Seen = (i64, u64, Option<u64>);
+
+/// All that was appended.
+#[derive(Clone, Default)]
+struct Story {
+    told: Vec<Told>,
+    /// By producer, its next sequence.
+    sequences: BTreeMap<i64, i32>,
+    open: BTreeSet<i64>,
+    step: u64,
+}
+
+fn compacted() -> LogConfig {
+    LogConfig {
+        compact: true,
+        delete: false,
+        segment_bytes: 1500,
+        compaction: Compaction {
+            min_dirty_ratio: 0.0,
+            min_lag_ms: 0,
+            max_lag_ms: i64::MAX,
+            delete_retention_ms: 0,
+        },
+        ..small()
+    }
+}
+
+fn cleaner() -> CleanerConfig {
+    CleanerConfig {
+        enable: true,
+        backoff_ms: 1000,
+        dedupe_buffer_bytes: 1 << 20,
+        load_factor: 0.9,
+        io_bytes_per_second: f64::MAX,
+    }
+}
+
+impl Story {
+    /// One batch or marker.
+    fn act(&mut self, room: &mut Room) {
+        let producer = match room.disk.draw(10) {
+            0..4 => -1,
+            4..6 => 7,
+            n => 20 + n as i64 % 3,
+        };
+        if self.open.contains(&producer) && room.disk.draw(3) == 0 {
+            return self.end(room, producer, room.disk.draw(2) == 0);
+        }
+        self.produce(room, producer, 1 + room.disk.draw(4) as i32);
+    }
+
+    fn produce(&mut self, room: &mut Room, producer: i64, count: i32) {
+        let codecs = Codec::ALL.into_iter().filter(|codec| codec.is_built());
+        let codecs: Vec<Codec> = codecs.collect();
+        let codec = codecs[room.disk.draw(codecs.len() as u64 * 2) as usize % codecs.len()];
+        let mut builder = BatchBuilder::new(0).codec(codec);
+        if producer >= 0 {
+            let sequence = self.sequences.entry(producer).or_default();
+            builder = builder.producer(producer, 0, *sequence);
+            *sequence += count;
+        }
+        if producer >= 20 {
+            builder = builder.transactional();
+            self.open.insert(producer);
+        }
+        let base = room.storage.log(id(0)).unwrap().log_end();
+        for offset in (base..).take(count as usize) {
+            self.step += 1;
+            let key = room.disk.draw(KEYS);
+            let size = room.disk.draw(60) as usize;
+            let value = (room.disk.draw(6) > 0).then_some(self.step);
+            let bytes = value.map(|step| [&step.to_be_bytes()[..], &vec![1; size]].concat());
+            builder.push(WALL_MS, Some(&key.to_be_bytes()), bytes.as_deref());
+            let commits = (producer < 20).then_some(true);
+            self.told.push(Told {
+                offset,
+                key,
+                value,
+                producer,
+                commits,
+            });
+        }
+        let bytes = builder.build(None).unwrap();
+        assert_eq!(room.append(0, &bytes).unwrap().base_offset, base);
+    }
+
+    fn end(&mut self, room: &mut Room, producer: i64, commits: bool) {
+        let marker = Marker {
+            producer_id: producer,
+            producer_epoch: 0,
+            coordinator_epoch: 0,
+            commits,
+            transaction_version: 1,
+        };
+        room.storage
+            .end_transaction(id(0), room.now, marker)
+            .unwrap();
+        self.open.remove(&producer);
+        for told in self
+            .told
+            .iter_mut()
+            .filter(|told| told.producer == producer)
+        {
+            told.commits.get_or_insert(commits);
+        }
+    }
+
+    fn end_all(&mut self, room: &mut Room) {
+        for producer in self.open.clone() {
+            self.end(room, producer, room.disk.draw(2) == 0);
+        }
+    }
+
+    /// Everything committed before an offset.
+    fn committed(&self, until: i64) -> Vec<Seen> {
+        let told = self.told.iter().filter(|told| told.offset < until);
+        told.filter(|told| told.commits == Some(true))
+            .map(|told| (told.offset, told.key, told.value))
+            .collect()
+    }
+
+    /// Holds what readers see against what was appended.
+    fn check(&self, room: &mut Room) {
+        let log = room.storage.log(id(0)).unwrap();
+        let (stable, cleaned) = (log.last_stable_offset(), log.cleaned.unwrap_or(0));
+        let active = log.segments.last().unwrap().base();
+        let (all, seen) = (self.committed(stable), committed(room));
+        let mut rest = all.iter();
+        for record in &seen {
+            assert!(
+                rest.any(|told| told == record),
+                "{record:?} was appended, in this order"
+            );
+        }
+        assert_eq!(last_values(&all), last_values(&seen));
+        let behind = |records: &[Seen]| records.iter().filter(|r| r.0 >= active).count();
+        assert_eq!(
+            behind(&all),
+            behind(&seen),
+            "nothing behind {active} has gone"
+        );
+        let last: BTreeMap<u64, i64> = all
+            .iter()
+            .filter(|(offset, ..)| *offset < cleaned)
+            .map(|(offset, key, _)| (*key, *offset))
+            .collect();
+        for (offset, key, _) in seen.iter().filter(|(offset, ..)| *offset < cleaned) {
+            assert_eq!(last[key], *offset, "only the last of key {key} stays");
+        }
+    }
+}
+
+fn last_values(records: &[Seen]) -> BTreeMap<u64, u64> {
+    let mut values = BTreeMap::new();
+    for (_, key, value) in records {
+        match value {
+            Some(value) => values.insert(*key, *value),
+            None => values.remove(key),
+        };
+    }
+    values
+}
+
+/// What a reader of committed records sees, by the rules of Kafka's consumer.
+fn committed(room: &mut Room) -> Vec<Seen> {
+    let log = room.storage.log(id(0)).unwrap();
+    let (from, until) = (log.log_start(), log.last_stable_offset());
+    let aborted = room.storage.aborted(id(0), from, until).unwrap();
+    let mut aborted: VecDeque<Aborted> = aborted.into();
+    let (mut skipped, mut seen) = (BTreeSet::new(), Vec::new());
+    let bytes = read_whole(room, from, until);
+    let mut rest = &bytes[..];
+    while !rest.is_empty() {
+        let (batch, next) = Batch::split_first(rest).unwrap();
+        rest = next;
+        assert_eq!(batch.check_crc(), Ok(()));
+        let header = batch.header();
+        while aborted
+            .front()
+            .is_some_and(|a| a.first_offset <= header.last_offset())
+        {
+            skipped.extend(aborted.pop_front().map(|a| a.producer_id));
+        }
+        if header.attributes.is_control() {
+            if EndMarker::of(&batch).is_some_and(|marker| !marker.commits) {
+                skipped.remove(&header.producer_id);
+            }
+        } else if !(header.attributes.is_transactional() && skipped.contains(&header.producer_id)) {
+            let plain = batch.decompress(1 << 20).unwrap();
+            for record in batch.records(&plain) {
+                let record = record.unwrap();
+                let offset = header.base_offset + i64::from(record.offset_delta);
+                let key = u64::from_be_bytes(record.key.unwrap().try_into().unwrap());
+                assert_eq!(header.record_timestamp(record.timestamp_delta), WALL_MS);
+                let number = |value: &[u8]| u64::from_be_bytes(value[..8].try_into().unwrap());
+                seen.push((offset, key, record.value.map(number)));
+            }
+        }
+    }
+    seen
+}
+
+fn read_whole(room: &mut Room, from: i64, until: i64) -> Vec<u8> {
+    if from == until {
+        return Vec::new();
+    }
+    let bytes = room
+        .storage
+        .read_raw(id(0), from, until, usize::MAX / 2, true);
+    bytes.unwrap()
+}
+
+/// Runs the lanes until nothing is left or something fails for good.
+fn settle(room: &mut Room) -> io::Result<()> {
+    loop {
+        room.start_work();
+        let worked = room.lanes.run_sync() | room.lanes.run_work();
+        for done in room.lanes.completed() {
+            match done {
+                Completion::Synced(round) => room.storage.synced(round),
+                Completion::SyncFailed(error) => return Err(error),
+                Completion::Worked(done) => room.storage.absorb(done, room.now)?,
+            }
+        }
+        room.storage.check_invariants();
+        if !worked && !room.storage.needs_round() {
+            return Ok(());
+        }
+    }
+}
+
+fn pass_ms(room: &mut Room, ms: i64) {
+    room.now.mono = room.now.mono.plus_ms(ms);
+    room.now.wall_ms += ms;
+}
+
+/// Lets the cleaner do all that it will do now.
+fn compact(room: &mut Room) -> io::Result<()> {
+    settle(room)?;
+    for _ in 0..6 {
+        pass_ms(room, 1100);
+        room.storage.tick(room.now);
+        settle(room)?;
+    }
+    Ok(())
+}
+
+fn room(seed: u64, config: LogConfig) -> Room {
+    let mut room = Room::new(seed, config, 1);
+    room.storage.start_cleaner(cleaner(), seed, room.now);
+    room
+}
+
+fn started(disk: SimDisk, config: LogConfig, clean: bool) -> Room {
+    let mut room = Room::on(disk, config, 1, clean);
+    room.storage.start_cleaner(cleaner(), 5, room.now);
+    room
+}
+
+fn names(disk: &SimDisk) -> Vec<String> {
+    let entries = disk.list(Path::new("/data/t-0")).unwrap();
+    entries.into_iter().map(|entry| entry.name).collect()
+}
+
+#[test]
+fn of_random_logs_the_last_record_of_every_key_stays_with_its_offset() {
+    for seed in 0..60 {
+        let mut config = compacted();
+        config.compaction.delete_retention_ms = [0, 3000, i64::MAX][seed as usize % 3];
+        let mut room = room(seed, config);
+        if seed % 4 == 0 {
+            let size = CleanerConfig {
+                dedupe_buffer_bytes: 1,
+                ..cleaner()
+            };
+            room.storage.set_cleaner(size);
+        }
+        let mut story = Story::default();
+        for _ in 0..room.disk.draw(5) + 2 {
+            (0..room.disk.draw(120)).for_each(|_| story.act(&mut room));
+            compact(&mut room).unwrap();
+            story.check(&mut room);
+            if room.disk.draw(3) == 0 {
+                room = match room.disk.draw(2) {
+                    0 => room.crash(Survives::Some),
+                    _ => room.restart(),
+                };
+                room.storage.start_cleaner(cleaner(), seed, room.now);
+                story.check(&mut room);
+            }
+        }
+        story.end_all(&mut room);
+        (0..60).for_each(|_| story.produce(&mut room, -1, 2));
+        compact(&mut room).unwrap();
+        story.check(&mut room);
+        let log = room.storage.log(id(0)).unwrap();
+        assert!(log.cleaned.is_some_and(|cleaned| cleaned > 0), "{seed}");
+        pass_ms(&mut room, 120_000);
+        compact(&mut room).unwrap();
+        let left = |name: &String| {
+            ["cleaned", "swap", "deleted"]
+                .iter()
+                .any(|s| name.ends_with(s))
+        };
+        assert!(
+            !names(&room.disk).iter().any(left),
+            "{:?}",
+            names(&room.disk)
+        );
+    }
+}
+
+/// A log that is worth a pass, closed cleanly.
+fn before_compaction(seed: u64) -> (SimDisk, Story) {
+    let mut room = room(seed, compacted());
+    let mut story = Story::default();
+    (0..70).for_each(|_| story.act(&mut room));
+    compact(&mut room).unwrap();
+    (0..50).for_each(|_| story.act(&mut room));
+    let room = room.restart();
+    (room.disk, story)
+}
+
+fn operations_of_compaction(disk: &SimDisk) -> u64 {
+    let mut room = started(disk.fork(1), compacted(), true);
+    let before = room.disk.operations();
+    compact(&mut room).unwrap();
+    room.disk.operations() - before
+}
+
+#[test]
+fn a_power_cut_at_any_operation_of_a_compaction_loses_nothing_and_brings_nothing_back() {
+    let (disk, story) = before_compaction(1);
+    let count = operations_of_compaction(&disk);
+    assert!(count > 40, "{count}");
+    for operation in 0..count {
+        for survives in [
+            Survives::Nothing,
+            Survives::Some,
+            Survives::Some,
+            Survives::Everything,
+        ] {
+            let mut room = started(disk.fork(operation), compacted(), true);
+            room.disk.cut_at(room.disk.operations() + operation);
+            let _ = compact(&mut room);
+            room.disk.crash(survives);
+            let again = room.disk.operations() + room.disk.draw(30);
+            room.disk.cut_at(again);
+            let _ = settle(&mut Room::on_unsettled(
+                room.disk.clone(),
+                compacted(),
+                1,
+                false,
+            ));
+            room.disk.crash(survives);
+            let mut room = started(room.disk, compacted(), false);
+            story.check(&mut room);
+            compact(&mut room).unwrap();
+            story.check(&mut room);
+        }
+    }
+}
+
+#[test]
+fn a_failure_of_any_operation_of_a_compaction_leaves_a_log_that_reads_the_same() {
+    let (disk, story) = before_compaction(2);
+    let count = operations_of_compaction(&disk);
+    for operation in 0..count {
+        for fault in [Fault::Io, Fault::Full] {
+            let mut room = started(disk.fork(operation), compacted(), true);
+            let at = room.disk.operations() + operation;
+            room.disk.fail_at(at, fault, Times::Once);
+            if compact(&mut room).is_ok() {
+                story.check(&mut room);
+            }
+            room.disk.kill();
+            let mut room = started(room.disk, compacted(), false);
+            story.check(&mut room);
+        }
+    }
+}
+
+#[test]
+fn a_producer_goes_on_after_its_last_batch_was_compacted_and_its_snapshots_are_lost() {
+    let mut room = room(3, compacted());
+    let mut story = Story::default();
+    story.produce(&mut room, 7, 3);
+    (0..100).for_each(|_| story.produce(&mut room, -1, 3));
+    compact(&mut room).unwrap();
+    let of_seven = |(_, key, _): &Seen| story.told[..3].iter().any(|told| told.key == *key);
+    assert!(
+        committed(&mut room).iter().all(|r| r.0 > 2 || !of_seven(r)),
+        "its records are gone"
+    );
+    room.disk.kill();
+    for name in names(&room.disk)
+        .iter()
+        .filter(|name| name.ends_with(".snapshot"))
+    {
+        room.disk
+            .remove_file(&Path::new("/data/t-0").join(name))
+            .unwrap();
+    }
+    let mut room = started(room.disk, compacted(), false);
+    let known = room.storage.log(id(0)).unwrap().producer(7);
+    assert_eq!(known.map(|known| known.last_sequence), Some(2));
+    story.produce(&mut room, 7, 1);
+}
+
+#[test]
+fn tombstones_stay_for_the_retention_that_begins_when_they_are_compacted() {
+    let mut config = compacted();
+    config.compaction.delete_retention_ms = 60_000;
+    let mut room = room(4, config);
+    pass_ms(&mut room, 60_000);
+    let fill = |room: &mut Room, key: &str| {
+        let mut builder = BatchBuilder::new(0);
+        builder.push(WALL_MS, Some(key.as_bytes()), Some(&[1; 1400]));
+        room.append(0, &builder.build(None).unwrap()).unwrap();
+    };
+    let mut builder = BatchBuilder::new(0);
+    builder.push(WALL_MS, Some(b"gone"), None);
+    room.append(0, &builder.build(None).unwrap()).unwrap();
+    let tombstones = |room: &mut Room| {
+        let end = room.storage.log(id(0)).unwrap().high_watermark();
+        let bytes = read_whole(room, 0, end);
+        let (first, _) = Batch::split_first(&bytes).unwrap();
+        (first.header().base_offset == 0).then(|| *first.header())
+    };
+    fill(&mut room, "a");
+    fill(&mut room, "a");
+    compact(&mut room).unwrap();
+    let header = tombstones(&mut room).expect("it has just been compacted");
+    assert!(header.attributes.has_delete_horizon());
+    let passed = room.now.wall_ms - (header.base_timestamp - 60_000);
+    assert!((0..10_000).contains(&passed), "{passed}");
+    pass_ms(&mut room, 40_000);
+    fill(&mut room, "a");
+    compact(&mut room).unwrap();
+    assert!(tombstones(&mut room).is_some(), "not yet");
+    pass_ms(&mut room, 20_000);
+    fill(&mut room, "a");
+    compact(&mut room).unwrap();
+    assert_eq!(tombstones(&mut room), None);
+}
+
+#[test]
+fn a_clock_that_jumps_neither_drops_a_tombstone_nor_dates_one() {
+    let mut config = compacted();
+    config.compaction.delete_retention_ms = 60_000;
+    let mut room = room(5, config);
+    pass_ms(&mut room, 60_000);
+    let append = |room: &mut Room, key: &str, value: Option<&[u8]>| {
+        let mut builder = BatchBuilder::new(0);
+        builder.push(WALL_MS, Some(key.as_bytes()), value);
+        room.append(0, &builder.build(None).unwrap()).unwrap();
+    };
+    let first = |room: &mut Room| {
+        let end = room.storage.log(id(0)).unwrap().high_watermark();
+        let bytes = read_whole(room, 0, end);
+        *Batch::split_first(&bytes).unwrap().0.header()
+    };
+    append(&mut room, "gone", None);
+    (0..3).for_each(|_| append(&mut room, "a", Some(&[1; 1400])));
+    room.now.wall_ms = 1_000_000;
+    compact(&mut room).unwrap();
+    assert!(!first(&mut room).attributes.has_delete_horizon(), "1970");
+    room.now.wall_ms = WALL_MS;
+    compact(&mut room).unwrap();
+    assert!(
+        !first(&mut room).attributes.has_delete_horizon(),
+        "it was just set"
+    );
+    pass_ms(&mut room, 70_000);
+    append(&mut room, "a", Some(&[1; 1400]));
+    compact(&mut room).unwrap();
+    assert!(first(&mut room).attributes.has_delete_horizon());
+    room.now.wall_ms += 31_536_000_000;
+    append(&mut room, "a", Some(&[1; 1400]));
+    compact(&mut room).unwrap();
+    assert_eq!(
+        first(&mut room).base_offset,
+        0,
+        "a year in a moment is none"
+    );
+}
+
+#[test]
+fn a_deleted_topic_ends_its_pass_and_leaves_nothing_behind() {
+    let (disk, _) = before_compaction(6);
+    for slices in 0..12 {
+        let mut room = started(disk.fork(slices), compacted(), true);
+        pass_ms(&mut room, 1100);
+        room.storage.tick(room.now);
+        for _ in 0..slices {
+            room.start_work();
+            room.lanes.run_work();
+            room.absorb();
+        }
+        room.storage.forget(id(0));
+        room.storage.delete_files(id(0), room.now);
+        settle(&mut room).unwrap();
+        pass_ms(&mut room, 120_000);
+        room.storage.tick(room.now);
+        settle(&mut room).unwrap();
+        let left = room.disk.list(Path::new("/data")).unwrap();
+        assert!(left.iter().all(|entry| !entry.is_dir), "{slices}: {left:?}");
+        room.storage.begin_close(room.now);
+        settle(&mut room).unwrap();
+        assert!(room.storage.closed());
+    }
+}
+
+#[test]
+fn a_clean_stop_during_a_pass_ends_it_soon_and_loses_nothing() {
+    let (disk, story) = before_compaction(7);
+    for slices in 0..12 {
+        let mut room = started(disk.fork(slices), compacted(), true);
+        pass_ms(&mut room, 1100);
+        room.storage.tick(room.now);
+        for _ in 0..slices {
+            room.start_work();
+            room.lanes.run_work();
+            room.absorb();
+        }
+        let mut room = room.restart();
+        story.check(&mut room);
+    }
+}
