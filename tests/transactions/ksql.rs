@@ -6,8 +6,8 @@
 //! its position is below the end of what is committed; an end that no position reaches would hold it there for ever.
 //! What its queries are is in `word_count`.
 //!
-//! Before all that it asks the broker for its authorizer, and how many copies a topic has where nobody says so; and of the
-//! topic of its statements it asks for the settings, and puts right what is not as it should be.
+//! Before all that it asks the broker for its authorizer, and how many copies a topic has where nobody says so; and of
+//! the topic of its statements it asks for the settings, and puts right what is not as it should be.
 //!
 //! ```text
 //! cluster                                 -> cluster ID NODES

@@ -4,7 +4,8 @@
 //! every word are 1, 2, 3 and so on, none missing, none twice, and none taken back. In the end they are the counts of
 //! what the input holds.
 //!
-//! What Streams has read of its repartition topic it deletes (DeleteRecords), so that this topic begins later and later.
+//! What Streams has read of its repartition topic it deletes (DeleteRecords), so that this topic begins later and
+//! later.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
