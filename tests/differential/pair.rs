@@ -18,7 +18,8 @@ use crate::common::raw::Raw;
 /// What both are told: sessions may be short enough to see them end, and groups are soon full.
 const SETTINGS: &[&str] = &["group.min.session.timeout.ms=100", "group.max.size=4"];
 /// What Kafka is told beyond the needs of one node: the smallest internal topics, no pause before a group's first
-/// rebalance (chronikd's default), not to think that it is gone itself on a busy machine, and to see soon that a transaction has had its time, where chronikd sees it at once.
+/// rebalance (chronikd's default), not to think that it is gone itself on a busy machine, and to see soon that a
+/// transaction has had its time, where chronikd sees it at once.
 const THEIR_SETTINGS: &[&str] = &[
     "offsets.topic.num.partitions=1",
     "share.coordinator.state.topic.num.partitions=1",
