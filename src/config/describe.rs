@@ -213,7 +213,9 @@ pub fn describe_group(config: &BrokerConfig, own: &Values, wanted: &Wanted<'_>) 
 pub fn describe_client_metrics(own: &Values, wanted: &Wanted<'_>) -> Vec<Described> {
     let entry = |key: &'static Key| {
         let set = own.get(key.name).map(String::as_str);
-        let value = set.or(key.default).unwrap_or_default().to_owned();
+        let text = set.or(key.default).unwrap_or_default();
+        let value = key.kind.parse(key.name, text);
+        let value = value.map_or_else(|_| text.to_owned(), |value| value.to_string());
         with_own(key, value, own, Source::ClientMetrics, Vec::new())
     };
     let rows = wanted.rows(CLIENT_METRICS_KEYS.iter(), find_client_metrics_key);
@@ -493,5 +495,19 @@ mod tests {
         );
         let every = Wanted::of(&[]).rows(broker_keys(), |_| panic!("a look-up"));
         assert_eq!(every.len(), broker_keys().count());
+    }
+
+    #[test]
+    fn a_subscription_shows_what_was_understood() {
+        let own = values(&[
+            ("interval.ms", " 1000 "),
+            ("match", "client_id=a , client_id=b"),
+        ]);
+        let key = |name: &'static str| one(describe_client_metrics(&own, &Wanted::of(&[name])));
+        assert_eq!(key("interval.ms").value.as_deref(), Some("1000"));
+        assert_eq!(
+            key("match").value.as_deref(),
+            Some("client_id=a,client_id=b")
+        );
     }
 }

@@ -68,9 +68,11 @@ pub(super) fn find_client_metrics_key(name: &str) -> Option<&'static Key> {
 
 /// Checks all settings of a group, in Kafka's words (error 40, INVALID_CONFIG).
 pub fn check_group_settings(broker: &BrokerConfig, own: &Values) -> Result<(), String> {
-    for (name, text) in own {
-        let row = find_group_key(name);
-        let row = row.ok_or_else(|| format!("Unknown group config name: {name}"))?;
+    if let Some(name) = own.keys().find(|name| find_group_key(name).is_none()) {
+        return Err(format!("Unknown group config name: {name}"));
+    }
+    let rows = own.iter();
+    for (name, text, row) in rows.filter_map(|(n, text)| Some((n, text, find_group_key(n)?))) {
         let value = row.kind.parse(name, text)?;
         check_bounds(broker, name, &value)?;
         if name == "share.auto.offset.reset" {
@@ -80,7 +82,7 @@ pub fn check_group_settings(broker: &BrokerConfig, own: &Values) -> Result<(), S
     for kind in ["consumer", "share", "streams"] {
         let session = format!("{kind}.session.timeout.ms");
         let heartbeat = format!("{kind}.heartbeat.interval.ms");
-        if number(own, &session) <= number(own, &heartbeat) {
+        if number(broker, own, &session) <= number(broker, own, &heartbeat) {
             return Err(format!("{session} must be greater than {heartbeat}"));
         }
     }
@@ -108,11 +110,11 @@ fn check_bounds(broker: &BrokerConfig, name: &str, value: &Value) -> Result<(), 
 }
 
 fn check_reset(text: &str) -> Result<(), String> {
-    let is_span = |text: &str| {
-        text.strip_prefix("by_duration:P")
-            .is_some_and(|span| !span.is_empty())
+    let is_legal = match text.strip_prefix("by_duration:") {
+        Some(span) => is_span(span),
+        None => matches!(text, "earliest" | "latest"),
     };
-    if matches!(text, "earliest" | "latest") || is_span(text) {
+    if is_legal {
         return Ok(());
     }
     Err(format!(
@@ -121,11 +123,47 @@ fn check_reset(text: &str) -> Result<(), String> {
     ))
 }
 
-/// The group's own number, else the default.
-fn number(own: &Values, name: &str) -> i64 {
-    let default = || find_group_key(name)?.default;
-    let text = own.get(name).map(String::as_str).or_else(default);
-    text.and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+/// Whether it is a span of ISO 8601 as Java writes it, and none below zero: `P2DT3H4M5.6S`.
+fn is_span(text: &str) -> bool {
+    let text = text.to_ascii_uppercase();
+    let Some(span) = text.strip_prefix('P') else {
+        return false;
+    };
+    let (days, time) = match span.split_once('T') {
+        Some((days, time)) => (days, Some(time)),
+        None => (span, None),
+    };
+    let is_time = |time| !str::is_empty(time) && are_parts(time, "HMS");
+    !span.is_empty() && are_parts(days, "D") && time.is_none_or(is_time)
+}
+
+/// Whether these are numbers, each with one of the units behind it, in their order.
+fn are_parts(mut text: &str, units: &str) -> bool {
+    for unit in units.chars() {
+        let Some((number, rest)) = text.split_once(unit) else {
+            continue;
+        };
+        let number = number.strip_prefix('+').unwrap_or(number);
+        let (whole, part) = number.split_once('.').unwrap_or((number, ""));
+        let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        let has_part = number.contains('.');
+        let is_legal = (1..=18).contains(&whole.len()) && is_number(whole) && is_number(part);
+        if !is_legal || part.len() > 9 || (has_part && unit != 'S') {
+            return false;
+        }
+        text = rest;
+    }
+    text.is_empty()
+}
+
+/// The group's own number, else the broker's, which is in force then.
+fn number(broker: &BrokerConfig, own: &Values, name: &str) -> i64 {
+    let own = own.get(name).and_then(|text| text.trim().parse().ok());
+    let of_broker = || {
+        let key = find(&format!("group.{name}"))?;
+        broker.settings.value(key.name).map(Value::number)
+    };
+    own.or_else(of_broker).unwrap_or(0)
 }
 
 /// What a client may be told apart by.
@@ -143,14 +181,16 @@ const MATCHES: [&str; 6] = [
 pub fn check_client_metrics_settings(own: &Values) -> Result<(), (bool, String)> {
     let parsed = |name: &str, text: &str| {
         let row = find_client_metrics_key(name);
-        let row = row.ok_or_else(|| {
-            (
-                true,
-                format!("Unknown client metrics configuration: {name}"),
-            )
-        })?;
-        row.kind.parse(name, text).map_err(|why| (false, why))
+        let value = row.map_or(Ok(Value::List(Vec::new())), |row| {
+            row.kind.parse(name, text)
+        });
+        value.map_err(|why| (false, why))
     };
+    let is_unknown = |name: &&String| find_client_metrics_key(name).is_none();
+    if let Some(name) = own.keys().find(is_unknown) {
+        let why = format!("Unknown client metrics configuration: {name}");
+        return Err((true, why));
+    }
     for (name, text) in own {
         match parsed(name, text)? {
             Value::Number(ms) if !(100..=3_600_000).contains(&ms) => {
@@ -160,7 +200,11 @@ pub fn check_client_metrics_settings(own: &Values) -> Result<(), (bool, String)>
                 return Err((true, why));
             }
             Value::List(patterns) if name == "match" => {
-                let is_legal = |pattern: &&String| match pattern.split_once('=') {
+                // Java's split drops what is empty at the end.
+                let is_legal = |pattern: &&String| match pattern
+                    .trim_end_matches('=')
+                    .split_once('=')
+                {
                     Some((what, text)) => {
                         MATCHES.contains(&what.trim()) && !text.is_empty() && !text.contains('=')
                     }
@@ -179,6 +223,7 @@ pub fn check_client_metrics_settings(own: &Values) -> Result<(), (bool, String)>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Origin, Settings};
 
     fn own(name: &str, value: &str) -> Values {
         Values::from([(name.to_owned(), value.to_owned())])
@@ -219,7 +264,25 @@ mod tests {
             group("nope", "1").expect_err("unknown"),
             "Unknown group config name: nope"
         );
-        assert!(group("share.auto.offset.reset", "never").is_err());
+        for bad in [
+            "never",
+            "by_duration:Pxx",
+            "by_duration:P",
+            "by_duration:PT",
+            "by_duration:-PT1S",
+            "by_duration:PT-1S",
+            "by_duration:PT1.5H",
+        ] {
+            assert!(group("share.auto.offset.reset", bad).is_err(), "{bad}");
+        }
+        for good in [
+            "earliest",
+            "by_duration:P2DT3H4M5.6S",
+            "by_duration:pt1s",
+            "by_duration:P1D",
+        ] {
+            assert_eq!(group("share.auto.offset.reset", good), Ok(()));
+        }
         assert_eq!(group("share.auto.offset.reset", "by_duration:PT1H"), Ok(()));
     }
 
@@ -231,8 +294,34 @@ mod tests {
             Ok(())
         );
         assert!(matches!(check("match", "who=a"), Err((false, _))));
+        assert_eq!(check("match", "client_id=a="), Ok(()));
+        assert!(matches!(check("match", "client_id="), Err((false, _))));
+        let two = [("interval.ms", "x"), ("zzz", "1")].map(|(k, v)| (k.to_owned(), v.to_owned()));
+        assert_eq!(
+            check_client_metrics_settings(&Values::from(two)),
+            Err((true, "Unknown client metrics configuration: zzz".to_owned()))
+        );
         assert!(matches!(check("interval.ms", "99"), Err((true, _))));
         assert!(matches!(check("interval.ms", "x"), Err((false, _))));
         assert!(matches!(check("nope", "1"), Err((true, _))));
+    }
+
+    #[test]
+    fn a_group_is_held_against_the_broker_s_settings() {
+        let mut settings = Settings::default();
+        for (name, value) in [
+            ("session.timeout.ms", "50000"),
+            ("max.heartbeat.interval.ms", "47000"),
+        ] {
+            settings.set(
+                &format!("group.consumer.{name}"),
+                value,
+                Origin::CommandLine,
+            );
+        }
+        let broker = BrokerConfig::new(settings).expect("legal settings");
+        let own = own("consumer.heartbeat.interval.ms", "46000");
+        assert_eq!(check_group_settings(&broker, &own), Ok(()));
+        assert!(check_group_settings(&BrokerConfig::default(), &own).is_err());
     }
 }

@@ -111,10 +111,7 @@ impl Kind {
             Kind::Long(..) => whole(text, "LONG", i64::MIN, i64::MAX),
             Kind::Size(..) => size(text),
             Kind::Share => share(text),
-            Kind::Double(..) => match text.trim_end_matches(['d', 'D', 'f', 'F']).parse() {
-                Ok(real) => Ok(Value::Real(real)),
-                Err(_) => Err(Fault::Value("Not a number of type DOUBLE".into())),
-            },
+            Kind::Double(..) => real(text),
             Kind::List | Kind::ListOf(_) => list(text),
             Kind::Replicas => replicas(text),
             Kind::Text | Kind::OneOf(_) | Kind::Password | Kind::Class => {
@@ -179,6 +176,17 @@ fn whole(text: &str, kind: &str, min: i64, max: i64) -> Result<Value, Fault> {
     match text.parse::<i64>() {
         Ok(number) if (min..=max).contains(&number) => Ok(Value::Number(number)),
         _ => Err(Fault::Value(format!("Not a number of type {kind}"))),
+    }
+}
+
+/// A decimal number as Java reads it; not its hexadecimal form.
+fn real(text: &str) -> Result<Value, Fault> {
+    let number = text.strip_suffix(['d', 'D', 'f', 'F']).unwrap_or(text);
+    let is_word = matches!(text.trim_start_matches(['+', '-']), "NaN" | "Infinity");
+    let is_digit = |c: char| c.is_ascii_digit() || ".eE+-".contains(c);
+    match number.parse() {
+        Ok(real) if is_word || number.chars().all(is_digit) => Ok(Value::Real(real)),
+        _ => Err(Fault::Value("Not a number of type DOUBLE".into())),
     }
 }
 
@@ -369,6 +377,9 @@ mod tests {
         let ratio = Kind::Double(0.0, 1.0);
         assert_eq!(ratio.parse("k", "1e-1"), Ok(Value::Real(0.1)));
         assert_eq!(ratio.parse("k", "0.5d"), Ok(Value::Real(0.5)));
+        for bad in ["inf", "nan", "1dd", "infinity"] {
+            assert!(fault(ratio, bad).ends_with("type DOUBLE"), "{bad}");
+        }
         assert_eq!(
             fault(ratio, "1.5"),
             "Invalid value 1.5 for configuration k: Value must be no more than 1"
