@@ -50,7 +50,7 @@ fn response<'a>(broker: &Broker, topic: &ReassignableTopic<'a>) -> ReassignableT
         ReassignablePartitionResponse {
             partition_index: partition.partition_index,
             error_code: code,
-            error_message: message.map(Into::into),
+            error_message: message,
         }
     };
     ReassignableTopicResponse {

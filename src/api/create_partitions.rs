@@ -121,6 +121,6 @@ fn row(name: &str, refusal: Option<Refusal>) -> CreatePartitionsTopicResult<'_> 
     CreatePartitionsTopicResult {
         name,
         error_code: code,
-        error_message: message.map(Into::into),
+        error_message: message,
     }
 }

@@ -205,7 +205,7 @@ fn refused(name: &str, refusal: Refusal) -> CreatableTopicResult<'_> {
         name,
         topic_id: Uuid::ZERO,
         error_code: refusal.code,
-        error_message: refusal.message.map(Into::into),
+        error_message: refusal.message,
         configs: Some(Vec::new()),
         ..Default::default()
     }
