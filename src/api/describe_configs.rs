@@ -128,6 +128,11 @@ fn check_id(broker: &Broker, name: &str, or: &str) -> Result<(), Refusal> {
 
 /// What a resource takes in memory until the answer is written.
 fn bytes_of(described: &Result<Vec<Described>, Refusal>, shown: Shown) -> usize {
+    // Borrowed text takes nothing.
+    let owned = |text: &Cow<'static, str>| match text {
+        Cow::Borrowed(_) => 0,
+        Cow::Owned(text) => text.len(),
+    };
     let of_synonym = |it: &Synonym| {
         size_of::<DescribeConfigsSynonym<'_>>() + owned(&it.name) + length(it.value.as_ref())
     };
@@ -148,15 +153,6 @@ fn bytes_of(described: &Result<Vec<Described>, Refusal>, shown: Shown) -> usize 
 
 fn length(text: Option<&String>) -> usize {
     text.map_or(0, String::len)
-}
-
-/// What a text takes, unless it stands elsewhere.
-#[allow(clippy::ptr_arg, reason = "it asks whose the text is")]
-fn owned(text: &Cow<'static, str>) -> usize {
-    match text {
-        Cow::Borrowed(_) => 0,
-        Cow::Owned(text) => text.len(),
-    }
 }
 
 fn result<'a>(

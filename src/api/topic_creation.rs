@@ -41,8 +41,8 @@ impl Refusal {
     pub(super) fn new(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Refusal {
         let mut message = message.into();
         if message.len() > MOST_MESSAGE_BYTES {
-            let end = (0..=MOST_MESSAGE_BYTES).rev();
-            let end = end.into_iter().find(|&at| message.is_char_boundary(at));
+            let mut ends = (0..=MOST_MESSAGE_BYTES).rev();
+            let end = ends.find(|&at| message.is_char_boundary(at));
             message = format!("{}...", &message[..end.unwrap_or(0)]).into();
         }
         Refusal {
