@@ -108,7 +108,7 @@ impl Judge<'_> {
     /// Whether they differ, and may in any way.
     fn is_free(&self, path: &str, ours: &Tree, theirs: &Tree) -> bool {
         let mut rows = self.table.excusing(self.script, self.api, path);
-        let row = rows.find(|(_, may)| matches!(may, May::Free) && ours != theirs);
+        let row = rows.find(|(_, may)| matches!(may, May::Free | May::Meanwhile) && ours != theirs);
         row.inspect(|(row, _)| self.table.fire(*row)).is_some()
     }
 
@@ -153,7 +153,7 @@ impl May {
         let number = |text: &str| text.parse::<i64>().ok();
         match self {
             May::Id(_) | May::Order(_) | May::Lack(_) | May::Served | May::Begin => false,
-            May::Free => true,
+            May::Free | May::Meanwhile => true,
             May::Be(one, other) => ours == *one && theirs == *other,
             May::Words => ours.starts_with('"') && (theirs.starts_with('"') || theirs == "None"),
             May::Shuffled => sorted(ours) == sorted(theirs),
