@@ -50,8 +50,8 @@ pub(super) struct Task {
     pub(super) recovery_point: i64,
     /// From the checkpoint file; 0 when it has no line.
     pub(super) log_start: i64,
-    /// It was compacted once, and so may lack offsets.
-    pub(super) is_compacted: bool,
+    /// It was compacted before this offset once, and so may lack offsets; from the checkpoint file.
+    pub(super) cleaned: Option<i64>,
     /// The last stop was clean.
     pub(super) clean: bool,
     pub(super) now: Now,
@@ -88,6 +88,16 @@ struct Listed {
     aborts_bytes: Option<u64>,
 }
 
+impl Task {
+    /// Offsets may be missing before this one: the cleaner touches nothing behind the recovery point on disk.
+    fn gaps_until(&self) -> i64 {
+        match self.config.compact || self.cleaned.is_some() {
+            true => self.recovery_point.max(self.cleaned.unwrap_or(0)),
+            false => i64::MIN,
+        }
+    }
+}
+
 /// Runs all passes.
 pub(super) fn run(task: &Task) -> Result<Parts, Trouble> {
     let dir = task.root.join(&task.name);
@@ -98,7 +108,7 @@ pub(super) fn run(task: &Task) -> Result<Parts, Trouble> {
     let stored_epochs = read_epochs(task, &dir)?;
     let mut tail = Tail {
         now: task.now.mono,
-        has_gaps: task.config.compact || task.is_compacted,
+        gaps_until: task.gaps_until(),
         expected: begin,
         producers,
         epochs: Epochs::from_lines(&stored_epochs).cut(begin),

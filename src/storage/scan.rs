@@ -33,8 +33,9 @@ pub(super) struct Tail {
     pub(super) now: Mono,
     /// The next batch's first offset, or less than that where offsets may be missing.
     pub(super) expected: i64,
-    /// Compaction, and nothing else, leaves offsets out.
-    pub(super) has_gaps: bool,
+    /// Compaction, and nothing else, leaves offsets out, and only before this one: behind it a gap is what a power cut
+    /// has taken.
+    pub(super) gaps_until: i64,
     pub(super) producers: Producers,
     pub(super) epochs: Epochs,
     /// Bytes read.
@@ -199,7 +200,7 @@ impl Tail {
     /// Whether a batch or a segment that begins at `base` follows what was read: the offset is outside the
     /// checksum.
     pub(super) fn borders(&self, base: i64) -> bool {
-        base == self.expected || (self.has_gaps && base > self.expected)
+        base == self.expected || (self.expected..=self.gaps_until).contains(&base)
     }
 
     /// A good batch.

@@ -247,7 +247,7 @@ impl Storage {
                 .starts
                 .of(&known.topic_name, known.id.partition)
                 .unwrap_or(0),
-            is_compacted: self.points.cleaned.contains_key(&key),
+            cleaned: self.points.cleaned.get(&key).copied(),
             clean,
             now,
         };

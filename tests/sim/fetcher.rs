@@ -311,7 +311,8 @@ impl Fetcher {
             let inside = place == 0 && base <= follow.position;
             assert!(
                 inside || base == follow.position,
-                "a gap before {base}: {} expected",
+                "a gap in {:?} before {base}: {} expected",
+                follow.at,
                 follow.position
             );
             assert!(
