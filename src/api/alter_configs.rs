@@ -8,9 +8,8 @@ use super::Call;
 use super::setting_changes::{self, Change, Op, Wish};
 use crate::broker::Broker;
 use crate::broker::wait::Outcome;
-use crate::proto::error::ErrorCode;
 use crate::proto::schema::alter_configs::{
-    AlterConfigsRequest, AlterConfigsResource, AlterConfigsResourceResponse, AlterConfigsResponse,
+    AlterConfigsRequest, AlterConfigsResource, AlterConfigsResponse,
 };
 
 pub(super) fn handle(
@@ -19,21 +18,10 @@ pub(super) fn handle(
     request: AlterConfigsRequest<'_>,
 ) -> Outcome {
     let wishes: Vec<Wish<'_>> = request.resources.iter().map(wish).collect();
-    let results = setting_changes::fulfil(broker, &wishes, request.validate_only);
+    let responses = setting_changes::fulfil(broker, &wishes, request.validate_only);
     call.after(broker.kept_settings().round());
-    let rows = request.resources.iter().zip(results);
-    let responses = rows.map(|(resource, result)| {
-        let refusal = result.err().map(setting_changes::told);
-        let (error_code, error_message) = refusal.unwrap_or((ErrorCode::NONE, None));
-        AlterConfigsResourceResponse {
-            error_code,
-            error_message,
-            resource_type: resource.resource_type,
-            resource_name: resource.resource_name,
-        }
-    });
     call.reply(&AlterConfigsResponse {
-        responses: responses.collect(),
+        responses,
         ..Default::default()
     })
 }

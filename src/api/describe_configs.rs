@@ -6,7 +6,7 @@
 //! * A type that is none of these refuses all resources of the request, as in Kafka.
 //! * Keys that do not exist are left out. The documentation is ours, not Kafka's.
 
-use super::setting_changes::{self, settings_of};
+use super::setting_changes::settings_of;
 use super::topic_creation::Refusal;
 use super::{Call, Room};
 use crate::broker::Broker;
@@ -162,7 +162,7 @@ fn result<'a>(
 ) -> DescribeConfigsResult<'a> {
     let (configs, refusal) = match described {
         Ok(settings) => (settings, None),
-        Err(refusal) => (Vec::new(), Some(setting_changes::told(refusal))),
+        Err(refusal) => (Vec::new(), Some((refusal.code, refusal.message))),
     };
     // Kafka has an empty text where there is nothing to say.
     let (error_code, error_message) = refusal.unwrap_or((ErrorCode::NONE, Some("".into())));

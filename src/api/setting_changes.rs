@@ -9,14 +9,15 @@
 //!   (`chronik.settings.bytes`). A full disk does not keep an operator from small changes of what exists: to keep
 //!   records for a shorter time is the way out of it.
 
-use super::topic_creation::{self, Refusal, settings_bytes};
+use super::topic_creation::{self, Refusal};
 use crate::broker::Broker;
 use crate::broker::loggers::{self, LEVELS};
-use crate::broker::settings::{Resource, ResourceType};
+use crate::broker::settings::{Resource, ResourceType, settings_bytes};
 use crate::broker::topics::name_problem;
 use crate::config::{self, Values};
+use crate::proto::Uuid;
 use crate::proto::error::ErrorCode;
-use crate::proto::{Text, Uuid};
+use crate::proto::schema::alter_configs::AlterConfigsResourceResponse;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -63,11 +64,11 @@ enum Target {
 }
 
 /// Judges all wishes and fulfils those that are legal, unless they are only to be judged.
-pub(super) fn fulfil(
+pub(super) fn fulfil<'a>(
     broker: &mut Broker,
-    wishes: &[Wish<'_>],
+    wishes: &[Wish<'a>],
     validate_only: bool,
-) -> Vec<Result<(), Refusal>> {
+) -> Vec<AlterConfigsResourceResponse<'a>> {
     let changes: usize = wishes.iter().map(|wish| wish.changes.len().max(1)).sum();
     let is_excessive = changes > MOST_CHANGES;
     let mut seen = BTreeSet::new();
@@ -81,7 +82,18 @@ pub(super) fn fulfil(
         true => invalid("Each resource must appear at most once."),
         false => fulfil_one(broker, wish, validate_only),
     };
-    wishes.iter().map(one).collect()
+    let results: Vec<Result<(), Refusal>> = wishes.iter().map(one).collect();
+    wishes.iter().zip(results).map(row).collect()
+}
+
+fn row<'a>((wish, result): (&Wish<'a>, Result<(), Refusal>)) -> AlterConfigsResourceResponse<'a> {
+    let refusal = result.err().unwrap_or(ErrorCode::NONE.into());
+    AlterConfigsResourceResponse {
+        error_code: refusal.code,
+        error_message: refusal.message,
+        resource_type: wish.resource_type,
+        resource_name: wish.resource_name,
+    }
 }
 
 impl<'a> Wish<'a> {
@@ -392,11 +404,6 @@ fn level(
         Op::Subtract => not_allowed("SUBTRACT operation".to_owned()),
         Op::Unknown(number) => not_allowed(format!("Unknown operation type {number}")),
     }
-}
-
-/// A refusal as answers carry it.
-pub(super) fn told<'a>(refusal: Refusal) -> (ErrorCode, Option<Text<'a>>) {
-    (refusal.code, refusal.message)
 }
 
 /// The request is wrong.

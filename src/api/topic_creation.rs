@@ -2,6 +2,7 @@
 //! that assign replicas. The messages are Kafka's, for people search for them.
 
 use crate::broker::Broker;
+use crate::broker::settings::settings_bytes;
 use crate::broker::topics::name_problem;
 use crate::clock::Now;
 use crate::config::{self, BrokerConfig};
@@ -109,11 +110,6 @@ pub(super) fn check_settings(
     config::check_topic_settings(&broker.config, settings)
         .map_err(|why| Refusal::new(ErrorCode::INVALID_CONFIG, why))?;
     check_bytes(old_bytes, settings_bytes(settings))
-}
-
-/// What settings take.
-pub(super) fn settings_bytes(settings: &BTreeMap<String, String>) -> usize {
-    settings.iter().map(|(k, v)| k.len() + v.len()).sum()
 }
 
 /// That settings do not grow beyond what one resource may have. Those that are too large may shrink.

@@ -45,6 +45,7 @@ pub use groups::Fact;
 use identity::Identity;
 use loggers::Loggers;
 use record::{Encoded, Record};
+use settings::settings_bytes;
 pub use start::{OpenError, Seeds};
 use state::State;
 use std::collections::BTreeMap;
@@ -724,13 +725,6 @@ const PART_BYTES: usize = 64 << 10;
 
 /// What a fact takes in the journal besides its texts, at most.
 const FACT_BYTES: usize = 128;
-
-fn settings_bytes(settings: &BTreeMap<String, String>) -> usize {
-    let bytes = settings
-        .iter()
-        .map(|(name, value)| name.len() + value.len());
-    bytes.sum()
-}
 
 fn encoded(record: Record) -> (Record, Encoded) {
     let encoded = record.encode();

@@ -66,6 +66,15 @@ impl Resource {
 /// What a resource takes in memory beside its texts.
 const RESOURCE_BYTES: usize = 700;
 
+/// What settings take: names and values.
+#[must_use]
+pub fn settings_bytes(settings: &Values) -> usize {
+    settings
+        .iter()
+        .map(|(name, value)| name.len() + value.len())
+        .sum()
+}
+
 /// The settings that are kept, by what they belong to; what has none is not there.
 #[derive(Debug, Default)]
 pub struct KeptSettings {
@@ -148,8 +157,7 @@ fn cost(resource: &Resource, values: &Values) -> usize {
     if !is_counted || values.is_empty() {
         return 0;
     }
-    let texts = values.iter().map(|(name, value)| name.len() + value.len());
-    resource.name.len() + texts.sum::<usize>() + RESOURCE_BYTES
+    resource.name.len() + settings_bytes(values) + RESOURCE_BYTES
 }
 
 impl Broker {

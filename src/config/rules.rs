@@ -4,7 +4,7 @@
 //!
 //! The two of compaction are refused to nobody in Kafka but at its start, and then no topic can be created.
 
-use super::{Settings, Value};
+use super::{Settings, Value, topic};
 
 /// A rule about some keys.
 struct Rule {
@@ -137,11 +137,9 @@ fn below(settings: &Settings, name: &str, least: i64) -> Option<i64> {
 
 /// The age that records are kept for: every negative one is for ever.
 fn retention_ms(settings: &Settings) -> i64 {
-    let of = |name, factor: i64| Some(number(settings, name)?.saturating_mul(factor));
-    let ms = of("log.retention.ms", 1)
-        .or_else(|| of("log.retention.minutes", 60_000))
-        .or_else(|| of("log.retention.hours", 3_600_000));
-    ms.map_or(-1, |ms| ms.max(-1))
+    let row = topic::find("retention.ms").expect("a key of the table");
+    let (ms, _) = topic::of_broker(row, settings);
+    ms.number::<i64>().max(-1)
 }
 
 /// What is kept locally is no more than what is kept; -2 is the same as that.

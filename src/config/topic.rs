@@ -6,7 +6,7 @@
 use super::Change::Live;
 use super::Kind::*;
 use super::Tier::{Honoured, Moot};
-use super::{BrokerConfig, Key, MAX, MIN, Source, Value, key};
+use super::{BrokerConfig, Key, MAX, MIN, Settings, Source, Value, key};
 use std::collections::BTreeMap;
 
 /// A setting of topics.
@@ -90,15 +90,20 @@ pub(super) fn resolve(
     {
         return (value, Source::Topic);
     }
+    of_broker(row, &broker.settings)
+}
+
+/// The value of a topic that has none of its own, and whose it is.
+pub(super) fn of_broker(row: &TopicKey, settings: &Settings) -> (Value, Source) {
     for &(synonym, factor) in row.synonyms {
-        if let Some(source) = broker.settings.source(synonym)
-            && let Some(value) = broker.settings.value(synonym)
+        if let Some(source) = settings.source(synonym)
+            && let Some(value) = settings.value(synonym)
         {
             return (scaled(value, factor), source);
         }
     }
     let default = row.key.default.expect("every topic key has a default");
-    let value = row.key.kind.parse(name, default);
+    let value = row.key.kind.parse(row.key.name, default);
     (
         value.expect("the table's defaults are legal"),
         Source::Default,

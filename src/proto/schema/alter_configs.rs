@@ -30,7 +30,7 @@ wire! {
         responses:        Vec<AlterConfigsResourceResponse<'a>>,
     }
 
-    /// Whether it has the settings, or why not.
+    /// Whether it has the settings, or why not; the same in IncrementalAlterConfigs.
     struct AlterConfigsResourceResponse<'a> {
         error_code:    ErrorCode,
         error_message: Option<Text<'a>>,

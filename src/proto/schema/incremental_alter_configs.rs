@@ -1,7 +1,6 @@
 //! IncrementalAlterConfigs (44): change some settings of a resource and leave the others (KIP-339).
 
-use crate::proto::Text;
-use crate::proto::error::ErrorCode;
+use super::alter_configs::AlterConfigsResourceResponse;
 use crate::proto::wire::wire;
 
 wire! {
@@ -29,13 +28,5 @@ wire! {
     struct IncrementalAlterConfigsResponse<'a> {
         throttle_time_ms: i32,
         responses:        Vec<AlterConfigsResourceResponse<'a>>,
-    }
-
-    /// Whether it has the changes, or why not.
-    struct AlterConfigsResourceResponse<'a> {
-        error_code:    ErrorCode,
-        error_message: Option<Text<'a>>,
-        resource_type: i8,
-        resource_name: &'a str,
     }
 }
