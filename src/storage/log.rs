@@ -3,14 +3,13 @@
 //! The four offsets and who moves them are described in `mod.rs`. Everything here runs in the loop; what
 //! takes long is handed to the work lane as owned inputs (see `flush`).
 
-use super::append::Checked;
 use super::epochs::Epochs;
 use super::names::Kind;
 use super::producer_state::{Noted, Producers, Verdict};
 use super::segment::{Place, RollLimits, Segment, Unwritten};
 use super::shelf::Shelf;
 use super::transactions::Unstable;
-use super::{Appended, Origin, PartitionId, Refused};
+use super::{Appended, NewBatch, Origin, PartitionId, Refused};
 use crate::clock::Now;
 use crate::config::{LogConfig, TimestampType};
 use crate::disk::{Disk, FileRef, Mode, is_full};
@@ -268,7 +267,7 @@ impl Log {
         &mut self,
         shelf: &mut Shelf,
         now: Now,
-        (batch, origin): (&Checked<'_>, Origin),
+        (batch, origin): (&NewBatch<'_>, Origin),
         round: u64,
     ) -> Result<Appended, Refused> {
         if batch.header.has_producer_id() {

@@ -93,9 +93,8 @@ impl Retention {
         self.left_ms = self.left_ms.max(left_ms.unwrap_or(i64::MIN));
     }
 
-    /// Whether producers' times may be held against the clock: it shows a plausible time, not a day before the last of
-    /// the process before, and has not jumped in the last hour.
-    pub(super) fn may_judge(&mut self, now: Now) -> bool {
+    /// See [`Storage::trusts`].
+    pub(super) fn trusts(&mut self, now: Now) -> bool {
         let jumped = self.clock.has_jumped(now);
         !jumped && now.wall_ms >= PLAUSIBLE_MS && *believable(now.wall_ms).end() >= self.left_ms
     }
