@@ -89,11 +89,13 @@ struct Listed {
 }
 
 impl Task {
-    /// Offsets may be missing before this one: the cleaner touches nothing behind the recovery point on disk.
+    /// Offsets may be missing before this one: the cleaner touches nothing behind the recovery point on disk. Where
+    /// that is lost, what is known of the cleaner itself has to do.
     fn gaps_until(&self) -> i64 {
-        match self.config.compact || self.cleaned.is_some() {
-            true => self.recovery_point.max(self.cleaned.unwrap_or(0)),
-            false => i64::MIN,
+        match (self.cleaned, self.recovery_point) {
+            (None, _) if !self.config.compact => i64::MIN,
+            (Some(cleaned), 0) => cleaned,
+            (_, recovery_point) => recovery_point,
         }
     }
 }

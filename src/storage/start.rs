@@ -398,6 +398,11 @@ impl Storage {
             return;
         };
         let start = self.start_to_be(id, &slot);
+        let key = (slot.topic.to_string(), id.partition);
+        let was_cleaned = self.points.cleaned.remove(&key).is_some();
+        let is_cleaned = matches!(&slot.state, State::Ready(log) if log.cleaned.is_some());
+        // The line goes with the topic, or a later one of its name would count as compacted.
+        self.points.cleaned_dirty |= was_cleaned || is_cleaned;
         let jobs = match &slot.state {
             State::Loading => {
                 self.loading -= 1;

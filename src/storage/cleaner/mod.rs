@@ -218,6 +218,9 @@ impl Storage {
             let Some(State::Ready(log)) = self.slots.get(&id).map(|slot| &slot.state) else {
                 continue;
             };
+            if !log.config().compact {
+                continue;
+            }
             let limits = log.config().compaction;
             let clock = &mut self.retention;
             let mut time_for = |age_ms| clock.believed_ms(age_ms, log.left_ms, now);
@@ -290,9 +293,10 @@ impl Storage {
         Ok(())
     }
 
-    /// The next slice runs when the limit of input and output allows it.
+    /// The next slice runs when the limit of input and output allows it, unless the log is not to be compacted any more.
     fn go_on(&mut self, pass: Box<Pass>, now: Now) {
-        if self.closing {
+        let is_wanted = |log: &Log| log.config().compact;
+        if self.closing || !self.log(pass.id()).is_ok_and(is_wanted) {
             return self.abandon(*pass);
         }
         let rate = self
