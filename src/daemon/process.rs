@@ -34,8 +34,9 @@ pub(crate) fn connection_limit(wanted: usize, segments: usize) -> usize {
 pub(crate) fn seeds() -> Result<Seeds, Exit> {
     let draw = |random: &mut File| {
         let mut bytes = [0; 8];
-        random.read_exact(&mut bytes)?;
-        Ok(u64::from_ne_bytes(bytes))
+        random
+            .read_exact(&mut bytes)
+            .map(|()| u64::from_ne_bytes(bytes))
     };
     let drawn = File::open("/dev/urandom").and_then(|mut random| {
         Ok(Seeds {
