@@ -429,6 +429,7 @@ impl Broker {
 
     /// Fires what is due, and carries a clean stop on.
     pub fn tick(&mut self, now: Now) {
+        self.steadiness.look(now);
         self.storage.tick(now);
         self.tick_full_disk(now);
         if self.groups_work() {

@@ -199,6 +199,7 @@ impl Storage {
 
     /// Fires what is due.
     pub fn tick(&mut self, now: Now) {
+        self.retention.clock.look(now);
         while let Some(&(at, id)) = self.rounds.due.first()
             && at <= now.mono
         {
@@ -450,9 +451,11 @@ impl Storage {
             return;
         };
         let (tail_bytes, has_producers) = (log.checkpoints.tail_bytes, !log.producers.is_empty());
-        let left_ms = log.left_ms;
+        let left_ms = log.left_ms();
         self.points.tails.open_bytes += tail_bytes;
-        self.retention.loaded(left_ms);
+        left_ms
+            .into_iter()
+            .for_each(|ms| self.retention.clock.remember(ms));
         if has_producers && self.rounds.expiry.is_none() {
             self.rounds.expiry = Some(self.next_expiry(now));
         }
@@ -474,9 +477,8 @@ impl Storage {
         for id in ids {
             self.checkpoint(id);
         }
-        if self.points.dirty {
-            self.write_points(now);
-        }
+        // Also where nothing has changed: the file's time tells the next start when this process ended.
+        self.points_changed(now);
     }
 
     /// Whether everything that a clean start needs is on disk.

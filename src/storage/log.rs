@@ -109,8 +109,6 @@ pub struct Log {
     pub(super) cleaned: Option<i64>,
     /// Jobs that rename segments.
     pub(super) removals_running: usize,
-    /// When the process before wrote to it for the last time, as its file says.
-    pub(super) left_ms: Option<i64>,
 }
 
 impl Log {
@@ -121,8 +119,6 @@ impl Log {
         parts: Parts,
     ) -> Log {
         let end = parts.log_end;
-        let written = parts.segments.iter().rev().filter(|s| s.len() > 0);
-        let left_ms = written.map(Segment::written_ms).next().flatten();
         Log {
             id,
             dir,
@@ -159,7 +155,6 @@ impl Log {
                 ..Checkpoints::default()
             },
             removals_running: 0,
-            left_ms,
         }
     }
 
@@ -399,7 +394,7 @@ impl Log {
         let limits = RollLimits {
             segment_bytes: u64::from(self.config.segment_bytes).min(shelf.roll_bytes),
             index_bytes: u64::from(self.config.segment_index_bytes),
-            age_ms: self.config.segment_ms.saturating_sub(self.jitter_ms()),
+            age_ms: self.longest_ms().saturating_sub(self.jitter_ms()),
             now_ms: now.wall_ms,
         };
         let place = Place {
@@ -409,6 +404,21 @@ impl Log {
         let due = active(&mut self.segments).must_roll((shelf, place), header, limits);
         due.and_then(|due| if due { self.roll(shelf, now) } else { Ok(()) })
             .map_err(|failure| refuse(Unwritten::Untouched(failure)))
+    }
+
+    /// How long a segment may be active. What must be compacted by a certain age must be in a closed one by then
+    /// (KIP-354).
+    fn longest_ms(&self) -> i64 {
+        match self.config.compact {
+            true => (self.config.segment_ms).min(self.config.compaction.max_lag_ms.max(1)),
+            false => self.config.segment_ms,
+        }
+    }
+
+    /// When it was written to for the last time before it was loaded, as its files say.
+    pub(super) fn left_ms(&self) -> Option<i64> {
+        let mut written = self.segments.iter().rev().filter(|s| s.len() > 0);
+        written.next().and_then(Segment::written_ms)
     }
 
     /// Ends the active segment and begins another at the log's end.

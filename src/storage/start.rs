@@ -75,8 +75,12 @@ impl Storage {
         self.points.recovery = self.read_offsets(names::RECOVERY_POINTS)?;
         self.points.cleaned = self.read_offsets(names::CLEANER_OFFSETS)?;
         self.starts = self.find_starts()?;
-        let dirs = self.disk.list(&self.root)?;
-        let mut present: BTreeSet<String> = dirs
+        let entries = self.disk.list(&self.root)?;
+        let points = entries.iter().find(|e| e.name == names::RECOVERY_POINTS);
+        points
+            .into_iter()
+            .for_each(|points| self.retention.clock.remember(points.modified_ms));
+        let mut present: BTreeSet<String> = entries
             .into_iter()
             .filter(|e| e.is_dir)
             .map(|e| e.name)

@@ -128,10 +128,7 @@ impl Bench {
 
     /// Lets the lanes run until nothing is left to do.
     fn run(&mut self) {
-        let now = Now {
-            mono: self.now.mono,
-            ..NOW
-        };
+        let now = self.now;
         loop {
             self.broker.tick(now);
             for job in self.broker.take_jobs() {

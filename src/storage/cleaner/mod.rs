@@ -198,8 +198,6 @@ impl Storage {
             .collect();
         found.sort_unstable();
         self.cleaner.queue = found.into_iter().map(|(_, id)| id).collect();
-        // Looked at often, so that a jump of the clock counts from when it happened.
-        self.retention.believed_ms(0, None, now);
         let backoff_ms = self.cleaner.config.map_or(1, |c| c.backoff_ms.max(1));
         self.cleaner.sweep_at = Some(now.mono.plus_ms(backoff_ms));
     }
@@ -222,8 +220,7 @@ impl Storage {
                 continue;
             }
             let limits = log.config().compaction;
-            let clock = &mut self.retention;
-            let mut time_for = |age_ms| clock.believed_ms(age_ms, log.left_ms, now);
+            let time_for = |age_ms| self.retention.believed_ms(age_ms, now);
             let rules = log.rules(time_for(limits.delete_retention_ms));
             let task = log.task(rules, time_for(limits.min_lag_ms), size);
             self.cleaner.running = Some((id, 0));
