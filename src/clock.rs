@@ -110,10 +110,11 @@ impl Steadiness {
         }
     }
 
-    /// The newest time that is remembered of the process before.
+    /// What the wall clock would show had it not leapt; `None` where it is not in doubt.
     #[must_use]
-    pub fn left_ms(&self) -> Option<i64> {
-        self.left_ms
+    pub fn believed_instead(&self) -> Option<i64> {
+        let lead_ms = self.doubted.and(self.lead_ms)?;
+        Some(lead_ms.saturating_add(millis(self.seen.mono.0)))
     }
 
     /// Looks at the clocks. The questions are answered as of the last look.
@@ -346,6 +347,8 @@ mod tests {
                 !clock(leapt + 1440).is_believed_for(2 * DAY_MS),
                 "{history:?}"
             );
+            let instead = clock(minute + 9).believed_instead();
+            assert_eq!(instead, Some(TODAY_MS + (minute + 9) * 60_000));
             let right = &[(leapt + 20, TODAY_MS), (leapt + 80, TODAY_MS)];
             assert!(after(None, &[history, right].concat()).is_believed_for(DAY_MS));
         }

@@ -385,6 +385,7 @@ impl Storage {
             disk: Arc::clone(&self.disk),
             root: self.root.clone(),
             recovery: Vec::with_capacity(self.slots.len()),
+            time_ms: self.retention.clock.believed_instead(),
             cleaned: mem::take(&mut self.points.cleaned_dirty).then(|| self.cleaned_points()),
         };
         self.points.sent.clear();
@@ -453,9 +454,7 @@ impl Storage {
         let (tail_bytes, has_producers) = (log.checkpoints.tail_bytes, !log.producers.is_empty());
         let left_ms = log.left_ms();
         self.points.tails.open_bytes += tail_bytes;
-        left_ms
-            .into_iter()
-            .for_each(|ms| self.retention.clock.remember(ms));
+        left_ms.into_iter().for_each(|ms| self.retention.loaded(ms));
         if has_producers && self.rounds.expiry.is_none() {
             self.rounds.expiry = Some(self.next_expiry(now));
         }
@@ -650,6 +649,8 @@ struct WritePoints {
     root: PathBuf,
     recovery: Vec<(Arc<str>, i32, i64)>,
     cleaned: Option<Vec<(Arc<str>, i32, i64)>>,
+    /// The time that the first file is to have instead of that of its writing.
+    time_ms: Option<i64>,
 }
 
 impl WritePoints {
@@ -665,6 +666,10 @@ impl WritePoints {
                 .map(|(topic, n, offset)| (&**topic, *n, *offset));
             let text = checkpoint::encode_offsets(lines);
             disk::replace(&*self.disk, &self.root.join(name), text.as_bytes())?;
+        }
+        if let Some(ms) = self.time_ms {
+            let path = self.root.join(names::RECOVERY_POINTS);
+            self.disk.open(&path, Mode::Write)?.set_modified(ms)?;
         }
         Ok(())
     }

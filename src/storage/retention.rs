@@ -18,8 +18,9 @@
 //!
 //! The clock itself is believed when it shows a time from 2020 on and has run in step with the monotonic one for
 //! an hour, or for `retention.ms` where that is less. Where it has leapt more than 30 days ahead, while the process
-//! runs or since the one before has written anything, all of `retention.ms` must pass: by then the leap has made
-//! nothing look older than it is. While it is not believed only what this process has had for longer
+//! runs or since the one before, all of `retention.ms` must pass: by then the leap has made
+//! nothing look older than it is. What the one before believed is the time of `recovery-point-offset-checkpoint`: that
+//! of its writing, and while the clock is in doubt the time that it would be without the leap. While it is not believed only what this process has had for longer
 //! than `retention.ms` goes. A broker that never runs for an hour deletes nothing by age; `retention.bytes` always
 //! holds.
 
@@ -53,6 +54,10 @@ pub(super) struct Retention {
     again: bool,
     /// What is thought of the clock; it is looked at in every tick.
     pub(super) clock: Steadiness,
+    /// When the process before wrote to a log for the last time, as far as that is known.
+    left_ms: i64,
+    /// That process has told until when it believed its clock.
+    is_told: bool,
 }
 
 impl Default for Retention {
@@ -63,15 +68,28 @@ impl Default for Retention {
             next: None,
             again: false,
             clock: Steadiness::from(Now::default()),
+            left_ms: i64::MIN,
+            is_told: false,
         }
     }
 }
 
 impl Retention {
-    /// The process starts now.
-    pub(super) fn begin(&mut self, now: Now) {
+    /// The process starts now. `told_ms` is the time of the one before by the clock that it believed.
+    pub(super) fn begin(&mut self, told_ms: Option<i64>, now: Now) {
         self.clock = Steadiness::from(now);
+        let told_ms = told_ms.filter(|ms| *ms >= PLAUSIBLE_MS);
+        self.is_told = told_ms.is_some();
+        told_ms.into_iter().for_each(|ms| self.clock.remember(ms));
         self.due = now.mono.plus_ms(self.interval_ms.min(FIRST_LOOK_MS));
+    }
+
+    /// A log was written to for the last time when its file says so.
+    pub(super) fn loaded(&mut self, left_ms: i64) {
+        self.left_ms = self.left_ms.max(left_ms);
+        if !self.is_told {
+            self.clock.remember(left_ms);
+        }
     }
 
     /// What the clock shows, if that is believed by who deletes what is older than `age_ms`.
@@ -83,9 +101,8 @@ impl Retention {
     /// See [`Storage::trusts`].
     pub(super) fn trusts(&mut self, now: Now) -> bool {
         self.clock.look(now);
-        let is_late = |left_ms| *believable(now.wall_ms).end() >= left_ms;
-        let is_plausible = now.wall_ms >= PLAUSIBLE_MS && self.clock.left_ms().is_none_or(is_late);
-        is_plausible && !self.clock.has_jumped()
+        let jumped = self.clock.has_jumped();
+        !jumped && now.wall_ms >= PLAUSIBLE_MS && *believable(now.wall_ms).end() >= self.left_ms
     }
 }
 

@@ -68,7 +68,6 @@ impl Storage {
         clean: bool,
         now: Now,
     ) -> io::Result<()> {
-        self.retention.begin(now);
         self.leaving.clear();
         self.left_names.clear();
         self.strangers.clear();
@@ -77,9 +76,7 @@ impl Storage {
         self.starts = self.find_starts()?;
         let entries = self.disk.list(&self.root)?;
         let points = entries.iter().find(|e| e.name == names::RECOVERY_POINTS);
-        points
-            .into_iter()
-            .for_each(|points| self.retention.clock.remember(points.modified_ms));
+        self.retention.begin(points.map(|e| e.modified_ms), now);
         let mut present: BTreeSet<String> = entries
             .into_iter()
             .filter(|e| e.is_dir)
