@@ -38,6 +38,8 @@ pub(super) struct Parts {
     pub(super) tail_bytes: u64,
     /// Offsets of the `.snapshot` files.
     pub(super) snapshots: Vec<i64>,
+    /// Compacted before this offset.
+    pub(super) cleaned: Option<i64>,
 }
 
 /// A part of the log that a round in flight makes durable.
@@ -145,7 +147,7 @@ impl Log {
             timed: false,
             dir_dirty: false,
             counted_bytes: 0,
-            cleaned: None,
+            cleaned: parts.cleaned,
             checkpoints: Checkpoints {
                 recovery_point: parts.recovery_point,
                 durable_point: parts.recovery_point,

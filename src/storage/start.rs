@@ -293,9 +293,7 @@ impl Storage {
             Ok(parts) => {
                 let place = (id, self.root.join(name));
                 let config = (Arc::clone(&slot.config), self.leader_epoch);
-                let key = (slot.topic.to_string(), id.partition);
-                let mut log = Log::new(place, Arc::clone(&self.disk), config, parts);
-                log.cleaned = self.points.cleaned.get(&key).copied();
+                let log = Log::new(place, Arc::clone(&self.disk), config, parts);
                 slot.state = State::Ready(Box::new(log));
                 self.recount(id);
                 self.after_load(id, now);
@@ -349,6 +347,7 @@ impl Storage {
             recovery_point: 0,
             tail_bytes: 0,
             snapshots: Vec::new(),
+            cleaned: None,
         };
         let place = (id, dir);
         let config = (Arc::clone(config), self.leader_epoch);

@@ -605,3 +605,22 @@ fn a_deleted_topic_s_namesake_does_not_count_as_compacted() {
     let room = room.restart();
     assert_eq!(room.storage.log(id(0)).unwrap().cleaned, None);
 }
+
+#[test]
+fn a_compacted_log_outlives_the_loss_of_every_file_of_the_root() {
+    for clean in [true, false] {
+        let (disk, story) = before_compaction(10);
+        let mut room = started(disk, compacted(), true);
+        compact(&mut room).unwrap();
+        room.storage.begin_close(room.now);
+        settle(&mut room).unwrap();
+        assert!(room.storage.closed());
+        for name in [names::RECOVERY_POINTS, names::CLEANER_OFFSETS] {
+            let path = Path::new("/data").join(name);
+            room.disk.remove_file(&path).unwrap();
+        }
+        let mut room = started(room.disk, compacted(), clean);
+        settle(&mut room).unwrap();
+        story.check(&mut room);
+    }
+}
