@@ -612,6 +612,7 @@ fn a_compacted_log_outlives_the_loss_of_every_file_of_the_root() {
         let (disk, story) = before_compaction(10);
         let mut room = started(disk, compacted(), true);
         compact(&mut room).unwrap();
+        let end = room.storage.log(id(0)).unwrap().log_end();
         room.storage.begin_close(room.now);
         settle(&mut room).unwrap();
         assert!(room.storage.closed());
@@ -619,8 +620,10 @@ fn a_compacted_log_outlives_the_loss_of_every_file_of_the_root() {
             let path = Path::new("/data").join(name);
             room.disk.remove_file(&path).unwrap();
         }
+        room.disk.sync_dir(Path::new("/data")).unwrap();
         let mut room = started(room.disk, compacted(), clean);
         settle(&mut room).unwrap();
+        assert_eq!(room.storage.log(id(0)).unwrap().log_end(), end, "{clean}");
         story.check(&mut room);
     }
 }
