@@ -6,8 +6,8 @@
 //!   noticed last.
 //! * More than `MOST_CHANGES` of one request are error 44 for all of its resources, and nothing is done.
 //! * Every resource has a bound on what it may keep, and groups and subscriptions have one together
-//!   (`chronik.settings.bytes`). A full disk does not keep an operator from small changes of what exists: to keep
-//!   records for a shorter time is the way out of it.
+//!   (`chronik.settings.bytes`). A full disk does not keep an operator from small changes of what exists, 64 KiB more
+//!   at most in all: to keep records for a shorter time is the way out of it.
 
 use super::topic_creation::{self, Refusal};
 use crate::broker::Broker;
@@ -127,6 +127,7 @@ fn fulfil_one(broker: &mut Broker, wish: &Wish<'_>, validate_only: bool) -> Resu
     if validate_only || old == new {
         return Ok(());
     }
+    broker.changed(old_bytes, new_bytes);
     match target {
         Target::Topic(id) => drop(broker.set_topic_settings(id, new)),
         Target::Other(resource) => drop(broker.set_settings(resource, new)),
@@ -333,7 +334,11 @@ fn check_room(broker: &mut Broker, target: &Target, old: usize, new: usize) -> R
             (it.name.len(), old)
         }
     };
-    if new > most && !broker.may_grow(name + new) {
+    let has_room = match new > most {
+        true => broker.may_grow(name + new),
+        false => new <= old || broker.may_change(new - old),
+    };
+    if !has_room {
         return Err(Refusal::new(
             ErrorCode::KAFKA_STORAGE_ERROR,
             "The disk is full.",

@@ -17,11 +17,17 @@ const FORGET_MS: i64 = 60_000;
 /// More than a log reserves ahead.
 const HEADROOM_BYTES: u64 = 2 << 20;
 
+/// What small changes of what exists may add to the state while the journal gives no room: little beside the room that
+/// it keeps for a snapshot, however many topics there are.
+const SMALL_CHANGES_BYTES: usize = 64 << 10;
+
 /// Appends that found no room, since the start.
 #[derive(Debug, Default)]
 pub(super) struct FullDisk {
     refused_count: u64,
     spell: Option<Spell>,
+    /// What small changes have added since the journal had room.
+    small_changes_bytes: usize,
 }
 
 /// A time without room.
@@ -92,6 +98,21 @@ impl FullDisk {
         spell.taken_bytes = 0;
         spell.tells &= !spell.is_roomy(free_bytes);
         is_news
+    }
+
+    /// The journal has room for whatever comes.
+    pub(super) fn journal_has_room(&mut self) {
+        self.small_changes_bytes = 0;
+    }
+
+    /// Whether a small change may add so many bytes although the journal has no room.
+    pub(super) fn may_change(&self, bytes: usize) -> bool {
+        self.small_changes_bytes + bytes <= SMALL_CHANGES_BYTES
+    }
+
+    /// A change has put so many bytes in the place of others.
+    pub(super) fn changed(&mut self, old_bytes: usize, new_bytes: usize) {
+        self.small_changes_bytes = (self.small_changes_bytes + new_bytes).saturating_sub(old_bytes);
     }
 
     /// An append of so many bytes was taken.
@@ -195,6 +216,22 @@ mod tests {
             }
         }
         assert_eq!(asked, 9);
+    }
+
+    #[test]
+    fn small_changes_are_bounded_together_until_the_journal_has_room() {
+        let mut disk = full(NOTHING);
+        while disk.may_change(500) {
+            disk.changed(12, 512);
+        }
+        assert_eq!(disk.small_changes_bytes, 131 * 500);
+        assert!(disk.may_change(36));
+        disk.changed(512, 12);
+        assert!(disk.may_change(500), "what was given back");
+        disk.changed(12, 512);
+        assert!(!disk.may_change(500));
+        disk.journal_has_room();
+        assert!(disk.may_change(500));
     }
 
     #[test]

@@ -335,7 +335,22 @@ impl Broker {
     /// Whether something new of about so many bytes may be journaled. Where the disk is full, what room is left is kept
     /// for what replaces and deletes, and such a request is refused; the journal looks for more.
     pub fn may_grow(&mut self, bytes: usize) -> bool {
-        self.journal.may_grow(bytes + FACT_BYTES)
+        let has_room = self.journal.may_grow(bytes + FACT_BYTES);
+        if has_room {
+            self.full_disk.journal_has_room();
+        }
+        has_room
+    }
+
+    /// Whether a small change of what exists may add so many bytes to what is journaled. On a full disk, too, for such
+    /// a change may be the way out of it; but all of them together may add only a little until there is room.
+    pub fn may_change(&mut self, bytes: usize) -> bool {
+        self.may_grow(bytes) || self.full_disk.may_change(bytes)
+    }
+
+    /// A change has been made, which puts so many bytes in the place of others.
+    pub fn changed(&mut self, old_bytes: usize, new_bytes: usize) {
+        self.full_disk.changed(old_bytes, new_bytes);
     }
 
     /// Journals facts as one atomic group and makes them true. Answers the round that they belong to.

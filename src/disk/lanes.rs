@@ -7,6 +7,7 @@
 //! safe. A round that fails at any step is over: nothing more of it is written.
 
 use super::{Disk, FileRef};
+use std::collections::BTreeSet;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -23,8 +24,8 @@ pub struct Append {
     pub bytes: Vec<u8>,
 }
 
-/// One sync round: everything in `files` and `dirs` is made durable, then files take their names and their directories
-/// are synced, **then** the append is written, then its file is synced.
+/// One sync round: everything in `files` and `dirs` is made durable, then files take their names and the directories of
+/// these are synced, **then** the append is written, then its file is synced.
 #[derive(Default)]
 pub struct Round {
     /// Rounds are counted from 1 and run one at a time.
@@ -33,7 +34,7 @@ pub struct Round {
     pub files: Vec<FileRef>,
     /// Directories whose names changed.
     pub dirs: Vec<PathBuf>,
-    /// Files that take the place of others when they are durable, from and to.
+    /// Names that files take when they are durable, from and to, in this order.
     pub renames: Vec<(PathBuf, PathBuf)>,
     /// Written and synced last.
     pub then: Option<Append>,
@@ -90,10 +91,11 @@ impl Round {
     pub(super) fn steps(self) -> (Vec<Step>, Vec<Step>) {
         let files = self.files.into_iter().map(Step::SyncFile);
         let dirs = self.dirs.into_iter().map(Step::SyncDir);
-        let renames = self.renames.into_iter().flat_map(|(from, to)| {
-            let dir = to.parent().unwrap_or(Path::new(".")).to_owned();
-            [Step::Rename(from, to), Step::SyncDir(dir)]
-        });
+        let dir_of = |(_, to): &(PathBuf, PathBuf)| to.parent().map(Path::to_owned);
+        let renamed: BTreeSet<PathBuf> = self.renames.iter().filter_map(dir_of).collect();
+        let renames = self.renames.into_iter();
+        let renames = renames.map(|(from, to)| Step::Rename(from, to));
+        let renames = renames.chain(renamed.into_iter().map(Step::SyncDir));
         let then = self.then.map(|append| {
             let file = Arc::clone(&append.file);
             [Step::Write(append), Step::SyncFile(file)]

@@ -13,24 +13,33 @@
 //! window is not there: a new window costs 15 us until it goes, and copying 32 KiB less than 1 us more than
 //! sending them from a window.
 //!
+//! A closed file that loses its name while windows of it are pinned keeps their blocks and gives the others back
+//! (`Cache::give_back`). So what all readers together hold of deleted files is never more than the windows that may be
+//! mapped, however large those files are, and one of them no more than its own.
+//!
 //! The rules that make the one `unsafe` sound, and who keeps them:
 //! * Only bytes below the end of the file are looked at. `view` checks the length, and a file is never cut
 //!   below the end of what was viewed: `check_cut` refuses. Whoever opens such a file again while old views
 //!   live must not cut it through the new descriptor: new file, rename.
 //! * Viewed bytes do not change. A log is only appended to, and a failed append is cut off before anybody
-//!   views it; the lock keeps other broker processes away.
+//!   views it; the lock keeps other broker processes away. Blocks are given back only where no window is, of a file
+//!   that nobody has open and whose name goes.
 //!
 //! A page that the disk cannot read gives EFAULT to a `writev` and SIGBUS to anybody else, so views are
 //! handed to sockets only.
 
 use super::View;
 use memmap2::{MmapOptions, MmapRaw};
-use std::collections::BTreeMap;
+use rustix::fs::FallocateFlags;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::FileExt;
+use std::ops::Range;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 /// The size of a window, a multiple of every page size.
 const WINDOW_BYTES: usize = 4 * 1024 * 1024;
@@ -89,6 +98,10 @@ pub(super) struct Cache {
 struct Slots {
     /// By file and index of the window in it.
     windows: BTreeMap<(u64, u64), Slot>,
+    /// Those of closed files that views pin.
+    orphans: Vec<(Place, Weak<Window>)>,
+    /// How often each file is open.
+    open: BTreeMap<Identity, usize>,
     /// Counts uses.
     clock: u64,
     mapped: Arc<AtomicUsize>,
@@ -96,7 +109,18 @@ struct Slots {
 
 struct Slot {
     window: Arc<Window>,
+    place: Place,
     last_use: u64,
+}
+
+/// Device and number of a file.
+pub(super) type Identity = (u64, u64);
+
+/// Where a window lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    file: Identity,
+    index: u64,
 }
 
 impl Cache {
@@ -126,12 +150,22 @@ impl Cache {
     }
 
     /// A new window; `None` when it cannot be had.
-    fn make(&self, file: &fs::File, key: (u64, u64), viewed: usize) -> Option<Arc<Window>> {
+    fn make(
+        &self,
+        file: (&fs::File, Identity),
+        key: (u64, u64),
+        viewed: usize,
+    ) -> Option<Arc<Window>> {
+        let (file, identity) = file;
         let mut slots = self.slots();
         if slots.mapped.load(Ordering::Relaxed) >= self.limit && !slots.evict() {
             return None;
         }
         let start = key.1 * WINDOW_BYTES as u64;
+        let place = Place {
+            file: identity,
+            index: key.1,
+        };
         let map = MmapOptions::new()
             .offset(start)
             .len(WINDOW_BYTES)
@@ -145,16 +179,88 @@ impl Cache {
         });
         let slot = Slot {
             window: Arc::clone(&window),
+            place,
             last_use: slots.clock,
         };
         slots.windows.insert(key, slot);
         Some(window)
     }
 
+    fn opened(&self, identity: Identity) {
+        *self.slots().open.entry(identity).or_default() += 1;
+    }
+
+    fn closed(&self, identity: Identity) {
+        let mut slots = self.slots();
+        if let Entry::Occupied(mut count) = slots.open.entry(identity) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
+    }
+
     /// Forgets the windows of a file. Those that views pin stay mapped until the views go.
     fn forget(&self, file: u64) {
-        self.slots().windows.retain(|(owner, _), _| *owner != file);
+        let mut slots = self.slots();
+        let Slots {
+            windows, orphans, ..
+        } = &mut *slots;
+        orphans.retain(|(_, window)| window.strong_count() > 0);
+        windows.retain(|(owner, _), slot| {
+            let is_pinned = Arc::strong_count(&slot.window) > 1;
+            if *owner == file && is_pinned {
+                orphans.push((slot.place, Arc::downgrade(&slot.window)));
+            }
+            *owner != file
+        });
     }
+
+    /// A file is about to lose its name: gives back its blocks but those of its windows, if it has any and nobody has
+    /// it open. Where the file system cannot do that, and when something fails, it keeps them until the last window
+    /// goes.
+    pub(super) fn give_back(&self, path: &Path) {
+        if !self.has_windows() {
+            return;
+        }
+        let opened = fs::OpenOptions::new().write(true).open(path);
+        if let Ok(file) = opened
+            && let Ok(found) = file.metadata()
+        {
+            for Range { start, end } in self.gaps(identity(&found), found.len()) {
+                let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+                let _ = rustix::fs::fallocate(&file, flags, start, end - start);
+            }
+        }
+    }
+
+    fn has_windows(&self) -> bool {
+        let slots = self.slots();
+        !(slots.windows.is_empty() && slots.orphans.is_empty())
+    }
+
+    /// What lies between the windows of a file of so many bytes; nothing where it has none, or is open.
+    fn gaps(&self, file: Identity, len: u64) -> Vec<Range<u64>> {
+        let slots = self.slots();
+        let orphans = slots.orphans.iter();
+        let orphans = orphans.filter(|(_, window)| window.strong_count() > 0);
+        let there = slots.windows.values().map(|slot| slot.place);
+        let all = there.chain(orphans.map(|(place, _)| *place));
+        let mine = all.filter(|place| place.file == file);
+        let pinned: BTreeSet<u64> = mine.map(|place| place.index).collect();
+        if pinned.is_empty() || slots.open.contains_key(&file) {
+            return Vec::new();
+        }
+        let last = len.div_ceil(WINDOW_BYTES as u64);
+        let free = (0..last).filter(|index| !pinned.contains(index));
+        let range = |index| index * WINDOW_BYTES as u64..(index + 1) * WINDOW_BYTES as u64;
+        free.map(range).collect()
+    }
+}
+
+/// Which file it is, whatever its names are.
+pub(super) fn identity(found: &fs::Metadata) -> Identity {
+    (found.dev(), found.ino())
 }
 
 impl Slots {
@@ -176,15 +282,18 @@ impl Slots {
 pub(super) struct Windows {
     cache: Arc<Cache>,
     file: u64,
+    identity: Identity,
     /// The end of what was ever viewed.
     viewed_end: AtomicU64,
 }
 
 impl Windows {
     /// A file that nobody has viewed.
-    pub(super) fn new(cache: &Arc<Cache>) -> Windows {
+    pub(super) fn new(cache: &Arc<Cache>, identity: Identity) -> Windows {
+        cache.opened(identity);
         Windows {
             cache: Arc::clone(cache),
+            identity,
             file: cache.next_file.fetch_add(1, Ordering::Relaxed),
             viewed_end: AtomicU64::new(0),
         }
@@ -225,7 +334,9 @@ impl Windows {
             let count = (end - position).min((WINDOW_BYTES - start) as u64) as usize;
             let key = (self.file, position / WINDOW_BYTES as u64);
             let window = match self.cache.find(key, start + count) {
-                None if len > SHORT_BYTES => self.cache.make(file, key, start + count),
+                None if len > SHORT_BYTES => {
+                    self.cache.make((file, self.identity), key, start + count)
+                }
                 found => found,
             };
             views.push(match window {
@@ -241,6 +352,7 @@ impl Windows {
 impl Drop for Windows {
     fn drop(&mut self) {
         self.forget();
+        self.cache.closed(self.identity);
     }
 }
 
@@ -277,6 +389,10 @@ mod tests {
         file
     }
 
+    fn windows_of(cache: &Arc<Cache>, file: &fs::File) -> Windows {
+        Windows::new(cache, identity(&file.metadata().unwrap()))
+    }
+
     fn mapped(cache: &Cache) -> usize {
         cache.slots().mapped.load(Ordering::Relaxed)
     }
@@ -289,7 +405,7 @@ mod tests {
     fn a_view_is_cut_at_window_borders() {
         let scratch = Scratch::new();
         let (file, cache) = (file(&scratch, "f"), Arc::new(Cache::new(WINDOW_COUNT)));
-        let windows = Windows::new(&cache);
+        let windows = windows_of(&cache, &file);
         let views = windows
             .view(&file, WINDOW - 8192, 2 * WINDOW_BYTES)
             .unwrap();
@@ -306,7 +422,7 @@ mod tests {
     fn a_window_serves_bytes_that_came_after_it() {
         let scratch = Scratch::new();
         let (file, cache) = (file(&scratch, "f"), Arc::new(Cache::new(WINDOW_COUNT)));
-        let windows = Windows::new(&cache);
+        let windows = windows_of(&cache, &file);
         let before = windows
             .view(&file, 3 * WINDOW - LONG as u64, LONG + 5_000)
             .unwrap();
@@ -321,7 +437,7 @@ mod tests {
     fn the_least_recently_used_window_goes() {
         let scratch = Scratch::new();
         let (file, cache) = (file(&scratch, "f"), Arc::new(Cache::new(2)));
-        let windows = Windows::new(&cache);
+        let windows = windows_of(&cache, &file);
         for index in [0, 1, 0, 2] {
             drop(windows.view(&file, index * WINDOW, LONG).unwrap());
         }
@@ -334,7 +450,7 @@ mod tests {
     fn payload_is_copied_when_every_window_is_pinned() {
         let scratch = Scratch::new();
         let (file, cache) = (file(&scratch, "f"), Arc::new(Cache::new(1)));
-        let windows = Windows::new(&cache);
+        let windows = windows_of(&cache, &file);
         let pinned = windows.view(&file, 0, LONG).unwrap();
         let copied = windows.view(&file, WINDOW, LONG).unwrap();
         assert_eq!((number(&pinned[0]), number(&copied[0])), (0, 1024));
@@ -349,7 +465,7 @@ mod tests {
     fn a_closed_file_leaves_the_cache_and_counts_while_it_is_pinned() {
         let scratch = Scratch::new();
         let (file, cache) = (file(&scratch, "f"), Arc::new(Cache::new(1)));
-        let (first, second) = (Windows::new(&cache), Windows::new(&cache));
+        let (first, second) = (windows_of(&cache, &file), windows_of(&cache, &file));
         let pinned = first.view(&file, WINDOW, LONG).unwrap();
         drop(first);
         assert!(cache.slots().windows.is_empty());
@@ -364,10 +480,50 @@ mod tests {
     }
 
     #[test]
+    fn a_deleted_file_keeps_the_blocks_of_pinned_windows_and_no_others() {
+        let scratch = Scratch::new();
+        let (path, cache) = (scratch.0.join("f"), Arc::new(Cache::new(WINDOW_COUNT)));
+        let file = file(&scratch, "f");
+        let bytes_of = |file: &fs::File| file.metadata().unwrap().blocks() * 512;
+        cache.give_back(&path);
+        assert!(bytes_of(&file) > 3 * WINDOW, "nothing is pinned");
+        let (one, other) = (windows_of(&cache, &file), windows_of(&cache, &file));
+        let first = one.view(&file, WINDOW, LONG).unwrap();
+        drop(one.view(&file, 0, LONG).unwrap());
+        let second = other.view(&file, 2 * WINDOW, LONG).unwrap();
+        drop(one);
+        cache.give_back(&path);
+        assert!(bytes_of(&file) > 3 * WINDOW, "somebody has it open");
+        drop(other);
+        cache.give_back(&path);
+        let left = bytes_of(&file);
+        assert!((2 * WINDOW..2 * WINDOW + 65_536).contains(&left), "{left}");
+        assert_eq!((number(&first[0]), number(&second[0])), (1024, 2048));
+        assert_eq!(first[0].bytes()[4096..4104], 1025u64.to_le_bytes());
+        drop(second);
+        cache.give_back(&path);
+        assert!(bytes_of(&file) < WINDOW + 65_536, "what was unpinned goes");
+        assert_eq!(number(&first[0]), 1024);
+        assert!(cache.slots().open.is_empty());
+    }
+
+    #[test]
+    fn a_file_that_nobody_has_viewed_is_left_alone() {
+        let scratch = Scratch::new();
+        let cache = Arc::new(Cache::new(WINDOW_COUNT));
+        let (viewed, other) = (file(&scratch, "f"), file(&scratch, "g"));
+        let windows = windows_of(&cache, &viewed);
+        let pinned = windows.view(&viewed, 0, LONG).unwrap();
+        cache.give_back(&scratch.0.join("g"));
+        assert!(other.metadata().unwrap().blocks() * 512 > 3 * WINDOW);
+        assert_eq!(number(&pinned[0]), 0);
+    }
+
+    #[test]
     fn a_short_view_takes_a_window_only_if_it_is_there() {
         let scratch = Scratch::new();
         let (file, cache) = (file(&scratch, "f"), Arc::new(Cache::new(WINDOW_COUNT)));
-        let windows = Windows::new(&cache);
+        let windows = windows_of(&cache, &file);
         let short = || windows.view(&file, 4096, SHORT_BYTES).unwrap();
         let pins = || Arc::strong_count(&cache.slots().windows[&(0, 0)].window);
         assert_eq!(number(&short()[0]), 1);

@@ -65,7 +65,7 @@ pub trait Disk: Send + Sync {
     fn create_dir(&self, dir: &Path) -> io::Result<()>;
     /// Renames a file or a directory, replacing a file of the target's name.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
-    /// Removes a file's name. Open descriptors and views stay valid.
+    /// Removes a file's name. Open descriptors and views stay valid; of a file that only views hold the rest may go.
     fn remove_file(&self, path: &Path) -> io::Result<()>;
     /// Removes an empty directory.
     fn remove_dir(&self, dir: &Path) -> io::Result<()>;

@@ -170,13 +170,12 @@ impl RealDisk {
     }
 
     /// Notes a file that a sync of the whole would miss.
-    fn watch_for_strays(&self, file: &fs::File) -> io::Result<()> {
+    fn watch_for_strays(&self, found: &fs::Metadata) {
         if let Some(Some(whole)) = self.whole.get()
-            && file.metadata()?.dev() != whole.device
+            && found.dev() != whole.device
         {
             self.strays.store(true, Ordering::Relaxed);
         }
-        Ok(())
     }
 
     fn whole_is_safe(&self, dir: &Path) -> io::Result<bool> {
@@ -259,10 +258,11 @@ impl Disk for RealDisk {
             .create(mode == Mode::Create)
             .create_new(mode == Mode::CreateNew);
         let file = options.open(path).map_err(at("open", path))?;
-        self.watch_for_strays(&file).map_err(at("stat", path))?;
+        let found = file.metadata().map_err(at("stat", path))?;
+        self.watch_for_strays(&found);
         Ok(Arc::new(RealFile {
             path: path.to_owned(),
-            windows: map::Windows::new(&self.windows),
+            windows: map::Windows::new(&self.windows, map::identity(&found)),
             syncs: self.syncing != Syncing::Nothing,
             verdict: Verdict::default(),
             file,
@@ -298,6 +298,7 @@ impl Disk for RealDisk {
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {
+        self.windows.give_back(path);
         fs::remove_file(path).map_err(at("remove", path))
     }
 

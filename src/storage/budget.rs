@@ -1,9 +1,12 @@
 //! One number for the disk: what all logs together may take, and what goes when they take more.
 //!
 //! ```text
-//! 0 ------------------------------------ low mark ---- headroom, 1/16 ---- budget
+//! 0 ------------------------------------ low mark ------- headroom ------- budget
 //!            records are taken           |  the oldest go, records are taken  |  records are refused
 //! ```
+//!
+//! The headroom is what may come while room is made: the sync lane takes a new log start to the disk, and the work lane
+//! unlinks. It is 1/16 of the budget, but 16 MiB where that is not more than a quarter: a small budget takes as long.
 //!
 //! What counts are the bytes of segments, those too that have lost their names and wait to leave the disk. Above the
 //! low mark that wait is over for all of them; what else is too much goes by these rules:
@@ -16,9 +19,9 @@
 //!    largest active one ends early, and goes when it is on disk.
 //!
 //! A log gives its segments by beginning later (`starts`), as with DeleteRecords and retention: in the same order of
-//! durability, and for good. Readers keep their maps and open files, so a slow one pins space beyond the budget.
-//! At the budget itself, and where the file system has less than `chronik.disk.min.free`, produce is refused as on a
-//! full disk. The ends of transactions are not: they are small, and others wait for them.
+//! durability, and for good. Readers keep their maps, so that slow ones pin windows of deleted files beyond the budget;
+//! `disk` has the bound. At the budget itself, and where the file system has less than `chronik.disk.min.free`, produce
+//! is refused as on a full disk. The ends of transactions are not: they are small, and others wait for them.
 //!
 //! This file is pure; `room` gathers the facts and carries the plan out.
 
@@ -30,8 +33,11 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 use std::path::Path;
 
-/// The part of the budget between the low mark and its end, and the largest segment.
+/// The largest segment, and the headroom of a large budget, as parts of it.
 const PARTS: u64 = 16;
+/// The headroom of a small one: so much, or a quarter.
+const HEADROOM_BYTES: u64 = 16 << 20;
+const MOST_HEADROOM: u64 = 4;
 /// Logs are compared again after so much time, or when a `STEPS`th of the budget has come.
 const PASS_MS: i64 = 100;
 const STEPS: u64 = 256;
@@ -94,7 +100,9 @@ impl Budget {
 
     /// Above this, removal begins.
     fn low_mark(&self) -> u64 {
-        self.limits.max_bytes - self.limits.max_bytes / PARTS
+        let max_bytes = self.limits.max_bytes;
+        let small = HEADROOM_BYTES.min(max_bytes / MOST_HEADROOM);
+        max_bytes - small.max(max_bytes / PARTS)
     }
 
     /// Bytes of the logs, and of what they have given up and is still on the disk.
@@ -218,8 +226,8 @@ pub(super) struct Closed {
     /// Where the log begins when it has gone.
     pub(super) end: i64,
     pub(super) bytes: u64,
-    /// Broker time of its last append.
-    pub(super) modified_ms: i64,
+    /// How long ago it has come (`retention`); `i64::MAX` where nobody knows.
+    pub(super) age_ms: i64,
 }
 
 /// What one topic has.
@@ -232,14 +240,15 @@ pub(super) struct Topic {
 }
 
 /// The first segments of a topic's partitions: the oldest first, of equally old ones that of the largest partition.
-type Fronts = BTreeSet<(i64, Reverse<u64>, i32)>;
+type Front = (Reverse<i64>, Reverse<u64>, i32);
+type Fronts = BTreeSet<Front>;
 
 impl Topic {
-    fn front(&self, partition: i32) -> Option<(i64, Reverse<u64>, i32)> {
+    fn front(&self, partition: i32) -> Option<Front> {
         let closed = self.closed.get(&partition)?;
         let bytes = closed.iter().map(|segment| segment.bytes).sum();
         let first = closed.front()?;
-        Some((first.modified_ms, Reverse(bytes), partition))
+        Some((Reverse(first.age_ms), Reverse(bytes), partition))
     }
 
     fn fronts(&self) -> Fronts {
@@ -306,17 +315,17 @@ mod tests {
         Mono(0).plus_ms(ms)
     }
 
-    /// A topic whose partitions have segments of 10 bytes, last written at these times, and active ones of `more`.
+    /// A topic whose partitions have segments of 10 bytes that came at these times, and active ones of `more`.
     fn topic(partitions: &[&[i64]], more: u64) -> Topic {
         let mut topic = Topic {
             bytes: more,
             ..Topic::default()
         };
         for (partition, times) in (0..).zip(partitions) {
-            let closed = (1..).zip(*times).map(|(end, &modified_ms)| Closed {
+            let closed = (1..).zip(*times).map(|(end, at_ms)| Closed {
                 end,
                 bytes: 10,
-                modified_ms,
+                age_ms: 100 - at_ms,
             });
             topic.bytes += 10 * times.len() as u64;
             topic.closed.insert(partition, closed.collect());
@@ -366,7 +375,7 @@ mod tests {
 
     #[test]
     fn what_waits_to_leave_counts_until_it_has_left() {
-        let mut budget = budget(160, 0);
+        let mut budget = budget(200, 0);
         budget.appended(150);
         assert!(!budget.is_tight(), "just the low mark");
         let segment = Leftover::Segment(PathBuf::from("/d"), 0);
@@ -398,9 +407,16 @@ mod tests {
     }
 
     #[test]
+    fn a_small_budget_has_more_headroom_and_never_more_than_a_quarter() {
+        let headroom = |max_bytes| max_bytes - budget(max_bytes, 0).low_mark();
+        let of_mib = [32, 64, 160, 256, 1024].map(|mib| headroom(mib << 20) >> 20);
+        assert_eq!(of_mib, [8, 16, 16, 16, 64]);
+    }
+
+    #[test]
     fn logs_are_compared_again_after_a_while_or_when_much_has_come() {
         let mut budget = budget(16 * 256, 0);
-        budget.appended(15 * 256);
+        budget.appended(12 * 256);
         assert!(!budget.wants_pass(now(0)));
         budget.appended(1);
         assert!(budget.wants_pass(now(0)));

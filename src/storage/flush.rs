@@ -227,7 +227,7 @@ impl Storage {
     #[must_use]
     pub fn next_deadline(&self) -> Option<Mono> {
         let flush = self.rounds.due.first().map(|(at, _)| *at);
-        let removal = self.removals.first().map(|(at, _)| *at);
+        let removal = self.removal_deadline();
         let points = self.points.due.filter(|_| !self.points.running);
         let retention = self.retention_deadline();
         let cleaner = self.cleaner.next_deadline();

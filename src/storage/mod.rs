@@ -320,7 +320,7 @@ enum Outcome {
     Checkpointed(flush::Checkpointed),
     Pointed(io::Result<()>),
     PutAway(removal::PutAway),
-    Removed(Leftover, io::Result<()>),
+    Removed(removal::Removed),
     Cleaner(cleaner::Job),
 }
 
@@ -356,6 +356,8 @@ pub struct Storage {
     /// Directories of nobody's that have the name of a partition.
     strangers: BTreeSet<String>,
     removals: BTreeSet<(Mono, Leftover)>,
+    /// Jobs that unlink and are on their way.
+    unlinking: usize,
     budget: Budget,
     cleaner: cleaner::Cleaner,
     jobs: Vec<Job<Done>>,
@@ -389,6 +391,7 @@ impl Storage {
             left_names: BTreeMap::new(),
             strangers: BTreeSet::new(),
             removals: BTreeSet::new(),
+            unlinking: 0,
             budget: Budget::new(),
             cleaner: cleaner::Cleaner::default(),
             jobs: Vec::new(),

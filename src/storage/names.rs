@@ -22,6 +22,15 @@ pub(super) const METADATA: &str = "partition.metadata";
 pub(super) const RECOVERY_POINTS: &str = "recovery-point-offset-checkpoint";
 /// The first offset of partitions whose first segment begins earlier.
 pub(super) const LOG_STARTS: &str = "log-start-offset-checkpoint";
+/// What the last was, while another takes its place.
+pub(super) const OLD_LOG_STARTS: &str = "log-start-offset-checkpoint.old";
+/// Files with room for another.
+pub(super) const SPARE_LOG_STARTS: [&str; 4] = [
+    "log-start-offset-checkpoint.1",
+    "log-start-offset-checkpoint.2",
+    "log-start-offset-checkpoint.3",
+    "log-start-offset-checkpoint.4",
+];
 /// How far each compacted partition has been compacted.
 pub(super) const CLEANER_OFFSETS: &str = "cleaner-offset-checkpoint";
 /// Where cut tails and directories of nobody's are kept.

@@ -20,9 +20,10 @@
 //! an hour, or for `retention.ms` where that is less. Where it has leapt more than 30 days ahead, while the process
 //! runs or since the one before, all of `retention.ms` must pass: by then the leap has made
 //! nothing look older than it is. What the one before believed is the time of `recovery-point-offset-checkpoint`: that
-//! of its writing, and while the clock is in doubt the time that it would be without the leap. While it is not believed only what this process has had for longer
-//! than `retention.ms` goes. A broker that never runs for an hour deletes nothing by age; `retention.bytes` always
-//! holds.
+//! of its writing, and while the clock is in doubt the time that it would be without the leap. While it is not
+//! believed only what this process has had for longer than `retention.ms` goes. A broker that never runs for an hour
+//! deletes nothing by age; `retention.bytes` always holds. What has come first for the budget of the disk (`budget`)
+//! goes by the same table without its first line.
 
 use super::log::Log;
 use super::segment::{Place, Segment};
@@ -106,11 +107,9 @@ impl Retention {
     }
 }
 
-/// What is known of a segment's age.
+/// When a segment has come, as far as that is known.
 #[derive(Clone, Copy, Debug)]
-struct Facts {
-    /// The greatest time of its records, or -1.
-    newest_ms: i64,
+struct Receipt {
     /// How long this process has had it since it was last appended to.
     held_ms: Option<i64>,
     /// When its file was last written to.
@@ -119,21 +118,27 @@ struct Facts {
     heir_ms: Option<i64>,
 }
 
-/// The age of a segment, as the table above has it; `None` where nothing can be believed. `clock_ms` is what the
-/// clock shows, if that is believed.
-fn age_ms(facts: Facts, clock_ms: Option<i64>) -> Option<i64> {
-    let Some(now_ms) = clock_ms else {
-        return facts.held_ms;
-    };
-    let can_be = believable(now_ms);
-    if can_be.contains(&facts.newest_ms) {
-        return Some(now_ms - facts.newest_ms);
+impl Receipt {
+    /// The lines of the table above but the first, by a clock that is believed.
+    fn age_ms(self, now_ms: i64) -> Option<i64> {
+        let can_be = believable(now_ms);
+        let written = [self.written_ms, self.heir_ms].into_iter().flatten();
+        let mut written = written.filter(|ms| can_be.contains(ms));
+        self.held_ms
+            .or_else(|| written.next().map(|ms| now_ms - ms))
     }
-    let written = [facts.written_ms, facts.heir_ms].into_iter().flatten();
-    let mut written = written.filter(|ms| can_be.contains(ms));
-    facts
-        .held_ms
-        .or_else(|| written.next().map(|ms| now_ms - ms))
+}
+
+/// The age of a segment, as the table above has it; `None` where nothing can be believed. `newest_ms` is the greatest
+/// time of its records, or -1; `clock_ms` is what the clock shows, if that is believed.
+fn age_ms(newest_ms: i64, receipt: Receipt, clock_ms: Option<i64>) -> Option<i64> {
+    let Some(now_ms) = clock_ms else {
+        return receipt.held_ms;
+    };
+    match believable(now_ms).contains(&newest_ms) {
+        true => Some(now_ms - newest_ms),
+        false => receipt.age_ms(now_ms),
+    }
 }
 
 /// How many of the first segments go so that what is left has just not less than `limit_bytes`.
@@ -150,6 +155,28 @@ fn count_beyond(sizes: &[u64], limit_bytes: u64) -> usize {
 }
 
 impl Log {
+    /// How long ago each segment has come, whatever its records say; `None` where nothing of it is known. That is for
+    /// comparisons only: the clock is taken as it is.
+    pub(super) fn receipt_ages_ms(&self, now: Now) -> Vec<Option<i64>> {
+        let can_be = believable(now.wall_ms);
+        let mut heir_ms = None;
+        let backwards = self.segments.iter().rev().map(|segment| {
+            let receipt = Receipt {
+                held_ms: segment.held_ms(now.mono),
+                written_ms: segment.written_ms(),
+                heir_ms,
+            };
+            heir_ms = receipt
+                .written_ms
+                .filter(|ms| can_be.contains(ms))
+                .or(heir_ms);
+            receipt.age_ms(now.wall_ms)
+        });
+        let mut ages: Vec<_> = backwards.collect();
+        ages.reverse();
+        ages
+    }
+
     /// The first offset that the log keeps by the limits of its topic, if that is beyond its beginning, and whether
     /// there may be more that is old. The active segment is ended if it goes.
     fn expire(
@@ -210,13 +237,13 @@ impl Log {
             dir: &self.dir,
         };
         let segment = &mut self.segments[slot];
-        let facts = Facts {
-            newest_ms: segment.newest_ms(shelf, place)?,
+        let receipt = Receipt {
             held_ms: segment.held_ms(now.mono),
             written_ms: segment.written_ms(),
             heir_ms,
         };
-        let age_ms = age_ms(facts, clock_ms);
+        let newest_ms = segment.newest_ms(shelf, place)?;
+        let age_ms = age_ms(newest_ms, receipt, clock_ms);
         if age_ms.is_none() && clock_ms.is_some() {
             // None of the later ones has a believable time either.
             for segment in &mut self.segments[slot..] {
@@ -250,6 +277,8 @@ impl Storage {
             .filter_map(|&id| Some((id, self.expire(id, now)?)));
         let begins: Vec<_> = begins.collect();
         self.raise_own_starts(&begins);
+        ids.iter().for_each(|&id| self.checkpoint_if_awaited(id));
+        self.keep_spares();
         let wait_ms = match self.retention.next {
             Some(_) => 0,
             None if mem::take(&mut self.retention.again) => AGAIN_MS,
@@ -296,18 +325,15 @@ mod tests {
     const DAY_MS: i64 = 86_400_000;
     const YEAR_MS: i64 = 365 * DAY_MS;
 
-    fn facts(newest_ms: i64) -> Facts {
-        Facts {
-            newest_ms,
-            held_ms: None,
-            written_ms: None,
-            heir_ms: None,
-        }
-    }
+    const UNKNOWN: Receipt = Receipt {
+        held_ms: None,
+        written_ms: None,
+        heir_ms: None,
+    };
 
     #[test]
     fn a_time_of_records_counts_unless_it_is_absurd() {
-        let age = |newest_ms| age_ms(facts(newest_ms), Some(NOW_MS));
+        let age = |newest_ms| age_ms(newest_ms, UNKNOWN, Some(NOW_MS));
         for age_of in [0, 1, DAY_MS, 5 * YEAR_MS, -DAY_MS] {
             assert_eq!(age(NOW_MS - age_of), Some(age_of));
         }
@@ -319,13 +345,12 @@ mod tests {
     #[test]
     fn where_records_tell_nothing_the_first_believable_receipt_counts() {
         let age = |held_ms, written_ms, heir_ms| {
-            let known = Facts {
+            let known = Receipt {
                 held_ms,
                 written_ms,
                 heir_ms,
-                ..facts(i64::MAX)
             };
-            age_ms(known, Some(NOW_MS))
+            age_ms(i64::MAX, known, Some(NOW_MS))
         };
         let (written, heir) = (Some(NOW_MS - 7), Some(NOW_MS - 3));
         assert_eq!(age(Some(5), written, heir), Some(5));
@@ -338,11 +363,14 @@ mod tests {
 
     #[test]
     fn a_clock_in_doubt_leaves_only_what_the_process_has_measured_itself() {
-        let mut known = facts(NOW_MS - YEAR_MS);
-        known.written_ms = Some(NOW_MS - YEAR_MS);
-        assert_eq!(age_ms(known, None), None);
+        let newest_ms = NOW_MS - YEAR_MS;
+        let mut known = Receipt {
+            written_ms: Some(newest_ms),
+            ..UNKNOWN
+        };
+        assert_eq!(age_ms(newest_ms, known, None), None);
         known.held_ms = Some(9);
-        assert_eq!(age_ms(known, None), Some(9));
+        assert_eq!(age_ms(newest_ms, known, None), Some(9));
     }
 
     #[test]

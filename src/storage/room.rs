@@ -98,7 +98,7 @@ impl Storage {
             return;
         }
         self.hurry_removals(now);
-        let facts = self.facts();
+        let facts = self.facts(now);
         let excess_bytes = self.budget.excess_bytes(facts.going_bytes);
         let (starts, given_bytes) = plan(facts.topics, excess_bytes);
         let starts: Vec<(PartitionId, i64)> = starts.into_iter().collect();
@@ -145,22 +145,23 @@ impl Storage {
         self.checkpoint(id);
     }
 
-    fn facts(&self) -> Facts {
+    fn facts(&self, now: Now) -> Facts {
         let mut facts = Facts::default();
         for log in self.logs() {
             let start = self.starts.coming(log.id()).max(Some(log.log_start()));
-            facts.add(log, start.unwrap_or(0));
+            facts.add(log, start.unwrap_or(0), now);
         }
         facts
     }
 }
 
 impl Facts {
-    fn add(&mut self, log: &Log, start: i64) {
+    fn add(&mut self, log: &Log, start: i64, now: Now) {
         let (id, gives) = (log.id(), log.config().delete);
         let (stable, readable) = (log.last_stable_offset(), log.high_watermark());
         let topic = self.topics.entry(id.topic).or_default();
-        for pair in log.segments.windows(2) {
+        let ages_ms = log.receipt_ages_ms(now);
+        for (pair, age_ms) in log.segments.windows(2).zip(ages_ms) {
             let (end, bytes) = (pair[1].base(), pair[0].len());
             if end <= start {
                 self.going_bytes += bytes;
@@ -172,7 +173,7 @@ impl Facts {
                 closed.push_back(Closed {
                     end,
                     bytes,
-                    modified_ms: pair[0].modified_ms(),
+                    age_ms: age_ms.unwrap_or(i64::MAX),
                 });
             } else if gives && end > readable {
                 self.soon_bytes += bytes;

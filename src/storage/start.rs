@@ -109,7 +109,9 @@ impl Storage {
         // A creation may write the log starts, and must know all of them.
         missing
             .into_iter()
-            .try_for_each(|known| self.create(known.id, &known.topic_name, &known.config, now))
+            .try_for_each(|known| self.create(known.id, &known.topic_name, &known.config, now))?;
+        self.keep_spares();
+        Ok(())
     }
 
     /// An offset checkpoint; one that cannot be understood is left out.
@@ -232,7 +234,9 @@ impl Storage {
             config: Arc::clone(config),
             state,
         };
-        self.slots.insert(id, slot);
+        if self.slots.insert(id, slot).is_none() {
+            self.starts.may_have_line(topic);
+        }
     }
 
     fn queue_load(&mut self, name: String, known: &Known, clean: bool, now: Now) {
@@ -270,7 +274,7 @@ impl Storage {
             Outcome::Pointed(result) => self.pointed(result, now),
             Outcome::Cleaner(done) => self.cleaner_done(done, now),
             Outcome::PutAway(done) => self.absorb_put_away(done, now),
-            Outcome::Removed(what, result) => self.removed(&what, result),
+            Outcome::Removed(done) => self.removed(done, now),
         }
     }
 
@@ -355,6 +359,7 @@ impl Storage {
         if let Some(slot) = self.slots.get_mut(&id) {
             slot.state = State::Ready(Box::new(log));
         }
+        self.keep_spares();
         Ok(())
     }
 
@@ -365,6 +370,7 @@ impl Storage {
         let Some(slot) = self.slots.remove(&id) else {
             return;
         };
+        self.starts.has_lost_line(&slot.topic);
         let dir = self.root.join(names::dir(&slot.topic, id.partition));
         self.rounds.dirs.remove(&dir);
         match disk::remove_tree(&*self.disk, &dir) {
@@ -397,6 +403,7 @@ impl Storage {
         let Some(slot) = self.slots.remove(&id) else {
             return;
         };
+        self.starts.has_lost_line(&slot.topic);
         let start = self.start_to_be(id, &slot);
         let key = (slot.topic.to_string(), id.partition);
         let was_cleaned = self.points.cleaned.remove(&key).is_some();

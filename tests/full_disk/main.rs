@@ -1,9 +1,10 @@
 //! The real daemon on a file system of 64 MiB that fills up, on tmpfs and on ext4 in a file (`mounts`).
 //!
 //! Somebody writes until there is no room. Then produce answers 56 and a sentence; fetches, commits, ends of
-//! transactions and deletes go on. A topic is deleted, which makes room, and the next record is taken. After a kill
-//! everything that was acknowledged is there, and nothing is torn. The log has one warning for each time it was full,
-//! and one line that says that it is over.
+//! transactions and deletes go on. Each time room is made in another way: a topic is deleted, or its records, or they
+//! are kept for a shorter time, or all logs get a budget; and the next record is taken. After a kill everything that
+//! was acknowledged is there, and nothing is torn. The log has one warning for each time it was full, and one line that
+//! says that it is over.
 //!
 //! `budget` and `soak` write more than the logs may take, to a disk that has room.
 
@@ -20,8 +21,13 @@ use common::dir::Dir;
 use mounts::FileSystem;
 use user::User;
 
-/// How often the disk fills up.
-const TIMES: usize = 3;
+/// How room is made each time that the disk is full, of which `User::write_ballast` leaves enough.
+const WAYS: [fn(&mut User); 4] = [
+    User::delete_ballast,
+    User::delete_records,
+    User::keep_less,
+    User::give_logs_a_budget,
+];
 
 #[test]
 fn a_full_tmpfs_refuses_records_and_nothing_else() {
@@ -47,10 +53,11 @@ fn a_soak_stays_within_the_budget() {
 
 /// The whole test, on the file system that is mounted at `data` in that directory.
 fn fill_up(dir: Dir) {
-    let mut broker = Broker::start_in(dir, &[]);
+    let often = "log.retention.check.interval.ms=1000";
+    let mut broker = Broker::start_in(dir, &["-o", often]);
     let mut user = User::connect(broker.port());
     user.prepare();
-    for time in 1..=TIMES {
+    for (time, make_room) in (1..).zip(WAYS) {
         user.write_ballast(time);
         let refused = user.write_until_refused();
         assert!(
@@ -60,20 +67,25 @@ fn fill_up(dir: Dir) {
         user.read_everything();
         user.commit_offset();
         user.end_transaction();
-        user.delete_ballast();
+        make_room(&mut user);
         mounts::wait_for_room(&broker.data());
+        if time > 1 {
+            user.delete_ballast();
+        }
         user.write_what_was_refused();
         let log = mounts::wait_until(|| {
             let log = broker.log();
             (count(&log, "the disk has room again") == time).then_some(log)
         });
+        let of_budget = count(&log, "go before their retention is over");
         assert_eq!(
             count(&log, " WARN "),
-            warnings_at_start(&log) + time,
+            warnings_at_start(&log) + time + of_budget,
             "{log}"
         );
         user.begin_transaction();
     }
+    user.lose_what_the_budget_takes();
     broker.kill9();
     broker.restart();
     let mut user = user.connect_again(broker.port());

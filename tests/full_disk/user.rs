@@ -5,8 +5,15 @@ use chronikd::proto::error::ErrorCode;
 use chronikd::proto::schema::add_partitions_to_txn::{
     AddPartitionsToTxnRequest, AddPartitionsToTxnResponse, AddPartitionsToTxnTopic,
 };
+use chronikd::proto::schema::delete_records::{
+    DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsResponse, DeleteRecordsTopic,
+};
 use chronikd::proto::schema::delete_topics::{DeleteTopicsRequest, DeleteTopicsResponse};
 use chronikd::proto::schema::end_txn::{EndTxnRequest, EndTxnResponse};
+use chronikd::proto::schema::incremental_alter_configs::{
+    AlterConfigsResource, AlterableConfig, IncrementalAlterConfigsRequest,
+    IncrementalAlterConfigsResponse,
+};
 use chronikd::proto::schema::init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
 use chronikd::proto::schema::offset_commit::{
     OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic,
@@ -17,13 +24,16 @@ use chronikd::proto::schema::produce::{
 };
 use chronikd::proto::{ApiKey, Records, Wire};
 
-use crate::common::kafka::{Kafka, read_body};
+use crate::common::kafka::{Kafka, Read, read_body};
 
 const TOPIC: &str = "load";
 /// Goes to make room.
 const BALLAST: &str = "ballast";
 const SEGMENTS: &[(&str, &str)] = &[("segment.bytes", "4194304")];
-const BALLAST_BATCHES: usize = 48;
+/// For each time that the disk is full: less than the time before has made room for, and a segment that is closed.
+const BALLAST_BATCHES: [usize; 4] = [40, 20, 12, 9];
+const TOPIC_RESOURCE: i8 = 2;
+const BROKER_RESOURCE: i8 = 4;
 const BATCH_BYTES: usize = 500_000;
 const TRANSACTION: &str = "ends";
 const GROUP: &str = "commits";
@@ -33,6 +43,8 @@ pub(crate) struct User {
     line: Kafka,
     /// Values that were acknowledged, by offset.
     acked: Vec<u64>,
+    /// The budget takes the oldest of them.
+    has_budget: bool,
     sent: u64,
     committed: i64,
     producer: (i64, i16),
@@ -45,6 +57,7 @@ impl User {
         User {
             line: Kafka::connect(port).expect("a connection"),
             acked: Vec::new(),
+            has_budget: false,
             sent: 0,
             committed: 0,
             producer: (-1, -1),
@@ -120,11 +133,11 @@ impl User {
         Ok(())
     }
 
-    /// Writes a topic that will make room, each time for half of what the time before has made room for.
+    /// Writes a topic that will make room.
     pub(crate) fn write_ballast(&mut self, time: usize) {
         self.line.create(BALLAST, 1, SEGMENTS);
         let value = vec![7; BATCH_BYTES];
-        for _ in 0..BALLAST_BATCHES >> time {
+        for _ in 0..BALLAST_BATCHES[time - 1] {
             let written = self.produce(BALLAST, None, &batch(&value));
             written.expect("there is room for it");
         }
@@ -145,12 +158,19 @@ impl User {
 
     /// The record that was refused finds room.
     pub(crate) fn write_what_was_refused(&mut self) {
-        self.write().expect("there is room again");
+        crate::mounts::wait_until(|| self.write().ok());
     }
 
     /// Everything that was acknowledged is there, and nothing else.
     pub(crate) fn read_everything(&mut self) {
-        let records = self.line.read_all(TOPIC, 0).expect("a readable log");
+        let start = match self.has_budget {
+            true => self.begin_records_at(TOPIC, 0),
+            false => 0,
+        };
+        let Some(records) = self.read_from(start) else {
+            assert!(self.has_budget, "the beginning has gone");
+            return self.read_everything();
+        };
         let found = records.into_iter().map(|record| {
             let value = record.value.expect("a value");
             (record.offset, value.len(), value[0])
@@ -160,7 +180,26 @@ impl User {
             .iter()
             .enumerate()
             .map(|(offset, number)| (offset as i64, length(*number), *number as u8));
+        let expected = expected.skip_while(|(offset, ..)| *offset < start);
         assert!(found.eq(expected), "the log is what was acknowledged");
+    }
+
+    /// All records from an offset on, unless that goes meanwhile.
+    fn read_from(&mut self, start: i64) -> Option<Vec<Read>> {
+        let mut records: Vec<Read> = Vec::new();
+        loop {
+            let next = records.last().map_or(start, |record| record.offset + 1);
+            let found = self.line.fetch(TOPIC, 0, next, 0).expect("a connection");
+            match found.error {
+                ErrorCode::NONE if next == found.high_watermark => return Some(records),
+                ErrorCode::NONE => records.extend(found.records),
+                ErrorCode::OFFSET_OUT_OF_RANGE => return None,
+                ErrorCode::NOT_LEADER_OR_FOLLOWER => {
+                    std::thread::sleep(std::time::Duration::from_millis(5));
+                }
+                other => panic!("a fetch at {next} answers {other:?}"),
+            }
+        }
     }
 
     /// Commits one offset more.
@@ -230,6 +269,74 @@ impl User {
         let body = self.ask(ApiKey::EndTxn, 3, &request);
         let answer: EndTxnResponse = read_body(&body, ApiKey::EndTxn, 3);
         assert_eq!(answer.error_code, ErrorCode::NONE, "an end goes on");
+    }
+
+    /// Has a partition begin at an offset, or where it begins if that is later, which is the answer.
+    fn begin_records_at(&mut self, name: &str, offset: i64) -> i64 {
+        let request = DeleteRecordsRequest {
+            topics: vec![DeleteRecordsTopic {
+                name,
+                partitions: vec![DeleteRecordsPartition {
+                    partition_index: 0,
+                    offset,
+                }],
+            }],
+            timeout_ms: 30_000,
+        };
+        let body = self.ask(ApiKey::DeleteRecords, 2, &request);
+        let answer: DeleteRecordsResponse = read_body(&body, ApiKey::DeleteRecords, 2);
+        let partition = &answer.topics[0].partitions[0];
+        assert_eq!(partition.error_code, ErrorCode::NONE, "a deletion goes on");
+        partition.low_watermark
+    }
+
+    /// Changes a setting.
+    fn set(&mut self, (resource_type, resource_name): (i8, &str), name: &str, value: &str) {
+        let request = IncrementalAlterConfigsRequest {
+            resources: vec![AlterConfigsResource {
+                resource_type,
+                resource_name,
+                configs: vec![AlterableConfig {
+                    name,
+                    config_operation: 0,
+                    value: Some(value),
+                }],
+            }],
+            validate_only: false,
+        };
+        let body = self.ask(ApiKey::IncrementalAlterConfigs, 1, &request);
+        let answer: IncrementalAlterConfigsResponse =
+            read_body(&body, ApiKey::IncrementalAlterConfigs, 1);
+        assert_eq!(answer.responses[0].error_code, ErrorCode::NONE);
+    }
+
+    /// Makes room: record after record goes, and then all of them.
+    pub(crate) fn delete_records(&mut self) {
+        for offset in 1..5 {
+            assert_eq!(self.begin_records_at(BALLAST, offset), offset);
+        }
+        let all = self.begin_records_at(BALLAST, -1);
+        assert_eq!(all, BALLAST_BATCHES[1] as i64);
+    }
+
+    /// Makes room.
+    pub(crate) fn keep_less(&mut self) {
+        self.set((TOPIC_RESOURCE, BALLAST), "retention.bytes", "1");
+    }
+
+    /// Makes room.
+    pub(crate) fn give_logs_a_budget(&mut self) {
+        self.set((BROKER_RESOURCE, ""), "chronik.disk.max.bytes", "40mb");
+        self.has_budget = true;
+    }
+
+    /// The budget has what is too much.
+    pub(crate) fn lose_what_the_budget_takes(&mut self) {
+        let start = crate::mounts::wait_until(|| {
+            let start = self.begin_records_at(TOPIC, 0);
+            (start > 0).then_some(start)
+        });
+        assert!(start < self.acked.len() as i64);
     }
 
     /// Makes room.

@@ -37,6 +37,28 @@ impl Bench {
         bench
     }
 
+    /// The disk is full, and the journal has used up what it had.
+    fn fill_disk(&mut self) {
+        self.disk.set_capacity(Some(1 << 30));
+        let root = Path::new(ROOT);
+        let free = self.disk.free_bytes(root).expect("a disk that is whole");
+        self.disk.set_capacity(Some((1 << 30) - free));
+        let mut refused = None;
+        for number in 0..100 {
+            let name = format!("{number}{}", "x".repeat(30_000));
+            let change = [("consumer.session.timeout.ms", SET, "50000")];
+            let code = self.change((ResourceType::Group, &name), &change);
+            if code != ErrorCode::NONE {
+                refused = Some((number, code));
+                break;
+            }
+            self.run();
+        }
+        let (number, code) = refused.expect("the journal gets short");
+        assert_eq!(code, ErrorCode::KAFKA_STORAGE_ERROR);
+        assert!(number > 10, "{number}");
+    }
+
     fn change_parts(&mut self, parts: Vec<Part<'_>>, validate_only: bool) -> Vec<ErrorCode> {
         let request = IncrementalAlterConfigsRequest {
             resources: parts,
@@ -336,24 +358,7 @@ fn more_changes_than_one_request_may_make_are_not_made() {
 #[test]
 fn a_full_disk_takes_small_changes_of_what_exists_and_nothing_new() {
     let mut bench = Bench::with_two_partitions();
-    bench.disk.set_capacity(Some(1 << 30));
-    let root = Path::new(ROOT);
-    let used = (1 << 30) - bench.disk.free_bytes(root).expect("a disk that is whole");
-    bench.disk.set_capacity(Some(used));
-    let mut refused = None;
-    for number in 0..100 {
-        let name = format!("{number}{}", "x".repeat(30_000));
-        let change = [("consumer.session.timeout.ms", SET, "50000")];
-        let code = bench.change((ResourceType::Group, &name), &change);
-        if code != ErrorCode::NONE {
-            refused = Some((number, code));
-            break;
-        }
-        bench.run();
-    }
-    let (number, code) = refused.expect("the journal gets short");
-    assert_eq!(code, ErrorCode::KAFKA_STORAGE_ERROR);
-    assert!(number > 10, "{number}");
+    bench.fill_disk();
     let code = bench.change(
         (ResourceType::Group, "g"),
         &[("share.session.timeout.ms", SET, "50000")],
@@ -364,6 +369,43 @@ fn a_full_disk_takes_small_changes_of_what_exists_and_nothing_new() {
     bench.run();
     assert!(bench.round <= bench.broker.synced_round());
     assert_eq!(bench.shown(TOPIC, "retention.ms"), is("7", 1));
+}
+
+#[test]
+fn small_changes_on_a_full_disk_have_one_bound_together() {
+    const COUNT: usize = 300;
+    let mut bench = Bench::new();
+    let names: Vec<String> = (0..COUNT).map(|number| format!("t{number}")).collect();
+    for name in &names {
+        let made = bench.create(CreatableTopic { name, ..topic(1) });
+        assert_eq!(made.0, ErrorCode::NONE);
+    }
+    bench.run();
+    bench.fill_disk();
+    let replicas = "leader.replication.throttled.replicas";
+    let long: &'static str = Box::leak(["0:1"; 100].join(",").into_boxed_str());
+    let change = |bench: &mut Bench, name: &str, op, value| {
+        let code = bench.change((ResourceType::Topic, name), &[(replicas, op, value)]);
+        bench.run();
+        code == ErrorCode::NONE
+    };
+    let taken = names
+        .iter()
+        .take_while(|name| change(&mut bench, name, SET, long));
+    let taken = taken.count();
+    assert!((100..200).contains(&taken), "{taken}");
+    assert!(change(&mut bench, "t0", DELETE, ""), "this takes no room");
+    assert!(
+        change(&mut bench, "t299", SET, long),
+        "the room of the other"
+    );
+    assert!(!change(&mut bench, "t298", SET, long));
+    assert!(bench.round <= bench.broker.synced_round());
+    bench.disk.set_capacity(None);
+    bench.now.mono = bench.now.mono.plus_ms(1000);
+    assert!(!bench.broker.may_grow(0), "the journal looks for room");
+    bench.run();
+    assert!(change(&mut bench, "t298", SET, long), "there is room again");
 }
 
 #[test]

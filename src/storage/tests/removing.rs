@@ -186,24 +186,65 @@ fn relaxed_records_are_on_disk_before_what_lies_before_them_is_deleted() {
 }
 
 #[test]
-fn a_full_disk_is_told_and_nothing_has_changed() {
+fn a_full_disk_that_keeps_no_room_is_told_and_nothing_has_changed() {
     let mut room = twenty(small());
-    let before = room.disk.operations();
-    room.disk.fail_at(before + 1, Fault::Full, Times::Once);
+    room.disk
+        .fail_at(room.disk.operations(), Fault::Full, Times::Once);
     let error = delete_before(&mut room, 10).unwrap_err();
     assert!(crate::disk::is_full(&error));
     room.settle();
     assert_eq!(start_of(&room), 0);
     delete_before(&mut room, 5).unwrap();
     room.disk
-        .fail_at(room.disk.operations() + 1, Fault::Full, Times::Once);
+        .fail_at(room.disk.operations(), Fault::Full, Times::Once);
     assert!(delete_before(&mut room, 10).is_err());
     room.settle();
     assert_eq!(start_of(&room), 5, "the one before still stands");
-    let room = room.restart();
+    let room = room.crash(Survives::Nothing);
     assert_eq!(start_of(&room), 5);
-    let left = names(&room, "/data");
-    assert!(left.iter().all(|name| !name.ends_with(".tmp")), "{left:?}");
+}
+
+#[test]
+fn a_full_disk_lets_records_go_as_often_as_anybody_wants() {
+    let config = LogConfig {
+        file_delete_delay_ms: 0,
+        ..small()
+    };
+    let mut room = twenty(config);
+    for start in (2..=20).step_by(3) {
+        let used = ["/data", "/data/t-0"].map(|dir| room.disk.bytes_in(Path::new(dir)));
+        room.disk.set_capacity(Some(used.iter().sum()));
+        assert!(room.append(0, &batch(1, &[0; 5000])).is_err(), "it is full");
+        for wanted in [start - 2, start - 1] {
+            delete_before(&mut room, wanted).unwrap();
+        }
+        room.start_work();
+        // While that is in flight somebody asks for more.
+        delete_before(&mut room, start).unwrap();
+        room.settle();
+        assert_eq!(start_of(&room), start);
+    }
+    wait(&mut room, 0);
+    assert_eq!(segments(&room), (vec![16], 0));
+    let room = room.crash(Survives::Nothing);
+    assert_eq!(start_of(&room), 20);
+}
+
+#[test]
+fn what_a_full_disk_cannot_rename_leaves_it_at_once() {
+    let mut room = twenty(small());
+    delete_before(&mut room, 10).unwrap();
+    room.start_work();
+    room.lanes.run_sync();
+    room.absorb();
+    room.start_work();
+    let before = room.disk.operations();
+    // The snapshots go first.
+    room.disk.fail_at(before + 1, Fault::Full, Times::Once);
+    room.settle();
+    let (bases, deleted) = segments(&room);
+    assert_eq!((bases, deleted), (vec![8, 12, 16], 5));
+    assert_eq!(room.values(0).len(), 10);
 }
 
 #[test]
@@ -329,4 +370,97 @@ fn a_removal_that_runs_keeps_the_directory_from_being_given_away() {
         .storage
         .create(namesake, &"t".into(), &config, room.now);
     created.unwrap();
+}
+
+/// Runs the jobs of the work lane one by one, each a bounded number of operations, with `between` after each. Answers
+/// how many there were.
+fn run_in_slices(room: &mut Room, mut between: impl FnMut(&mut Room)) -> usize {
+    for jobs in 0.. {
+        room.start_work();
+        room.lanes.run_sync();
+        room.absorb();
+        room.start_work();
+        assert!(room.lanes.pending().jobs <= 8, "others get their turn");
+        let before = room.disk.operations();
+        if !room.lanes.run_work() {
+            return jobs;
+        }
+        let count = room.disk.operations() - before;
+        assert!(count <= 600, "{count} operations in one job");
+        room.absorb();
+        between(room);
+        room.storage.tick(room.now);
+    }
+    0
+}
+
+#[test]
+fn a_topic_of_ten_thousand_segments_goes_in_slices_while_its_namesake_is_written_to() {
+    const SEGMENTS: i64 = 10_000;
+    let mut room = Room::new(35, small(), 1);
+    room.append(0, &batch(1, b"old")).unwrap();
+    for base in 1..SEGMENTS {
+        for kind in ["log", "index", "timeindex"] {
+            let path = format!("/data/t-0/{base:020}.{kind}");
+            let made = room.disk.open(Path::new(&path), crate::disk::Mode::Create);
+            made.unwrap();
+        }
+    }
+    room.disk.sync_dir(Path::new("/data/t-0")).unwrap();
+    room.settle();
+    room.storage.forget(id(0));
+    room.storage.delete_files(id(0), room.now);
+    let before = room.disk.operations();
+    let config = Arc::clone(&room.config);
+    let new = PartitionId {
+        topic: Uuid([8; 16]),
+        partition: 0,
+    };
+    let created = room.storage.create(new, &"t".into(), &config, room.now);
+    created.unwrap();
+    assert!(room.disk.operations() - before < 30, "the loop does little");
+    room.now.mono = room.now.mono.plus_ms(60_000);
+    room.storage.tick(room.now);
+    let mut written = 0;
+    let jobs = run_in_slices(&mut room, |room| {
+        let records = batch(1, b"new");
+        let appended =
+            room.storage
+                .append(new, room.now, &NewBatch::whole(&records), Origin::Client);
+        assert_eq!(appended.unwrap().base_offset, written);
+        let until = room.storage.log(new).unwrap().high_watermark();
+        assert_eq!(until, written, "what came before has been synced");
+        let read = room.storage.read_raw(new, 0, until, 1000, true);
+        assert!(until == 0 || !read.unwrap().is_empty());
+        written += 1;
+    });
+    assert!(jobs > 300, "{jobs}");
+    let there = names(&room, "/data");
+    assert!(
+        there.iter().all(|name| !name.ends_with("-delete")),
+        "{there:?}"
+    );
+}
+
+#[test]
+fn many_segments_of_a_log_go_in_slices() {
+    let config = LogConfig {
+        file_delete_delay_ms: 0,
+        segment_bytes: 100,
+        ..small()
+    };
+    let mut room = Room::new(36, config, 1);
+    for n in 0..450u32 {
+        let value = n.to_be_bytes();
+        room.append(0, &produced(4, n as i32, &value)).unwrap();
+    }
+    room.settle();
+    wait(&mut room, 1000);
+    assert_eq!(segments(&room).0.len(), 450);
+    delete_before(&mut room, 440).unwrap();
+    let jobs = run_in_slices(&mut room, |_| {});
+    assert!(jobs > 440, "{jobs}");
+    assert_eq!(segments(&room), ((440..450).collect(), 0));
+    assert_eq!(room.storage.log(id(0)).unwrap().removals_running, 0);
+    assert_eq!(room.values(0).len(), 10);
 }

@@ -94,7 +94,8 @@ fn a_deleted_partition_is_gone_at_once_and_its_files_a_minute_later() {
     room.storage.delete_files(id(0), room.now);
     room.settle();
     let away = format!("t-0.{}-delete", "09".repeat(16));
-    assert_eq!(names(&room.disk, "/data")[..2], [away, "t-1".to_owned()]);
+    let there = names(&room.disk, "/data");
+    assert!(there.contains(&away) && !there.contains(&"t-0".to_owned()));
     room.now.mono = Mono(60_000_000);
     assert_eq!(
         room.storage.next_deadline(),
@@ -103,10 +104,9 @@ fn a_deleted_partition_is_gone_at_once_and_its_files_a_minute_later() {
     );
     room.storage.tick(room.now);
     room.settle();
-    assert_eq!(
-        names(&room.disk, "/data")[0],
-        "recovery-point-offset-checkpoint"
-    );
+    let there = names(&room.disk, "/data");
+    assert!(there.contains(&"recovery-point-offset-checkpoint".to_owned()));
+    assert!(!there.contains(&away));
 }
 
 #[test]
@@ -162,7 +162,9 @@ fn a_directory_of_an_unknown_topic_is_put_away_and_one_of_a_deleted_topic_remove
         .unwrap();
     room.storage.tick(room.now);
     room.settle();
-    assert_eq!(names(&disk, "/data"), ["journal", "quarantine"]);
+    let there = names(&disk, "/data").into_iter();
+    let there = there.filter(|name| !name.starts_with("log-start-offset-checkpoint"));
+    assert_eq!(there.collect::<Vec<_>>(), ["journal", "quarantine"]);
     assert_eq!(names(&disk, "/data/quarantine"), ["t-0", "x-0"]);
 }
 
