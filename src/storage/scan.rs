@@ -119,6 +119,14 @@ impl<'a> Scan<'a> {
         }))
     }
 
+    /// Whether the batch or old entry at the position ends within the file and matches its checksum.
+    pub(super) fn is_whole(&mut self) -> io::Result<bool> {
+        match self.batch()? {
+            Some(header) => self.crc_matches(&header),
+            None => Ok(false),
+        }
+    }
+
     /// The header at the position, if a batch that ends within the file can begin like that.
     fn batch(&mut self) -> io::Result<Option<BatchHeader>> {
         let room = self.end - self.position;
