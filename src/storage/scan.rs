@@ -2,6 +2,7 @@
 
 use super::aborted::AbortIndex;
 use super::epochs::Epochs;
+use super::heads::newest_ms;
 use super::index::{Index, relative};
 use super::producer_state::{Noted, Producers};
 use crate::clock::Mono;
@@ -93,8 +94,9 @@ impl<'a> Scan<'a> {
                 return Ok(Err(why.to_owned()));
             }
             let last = relative(self.base, header.last_offset());
-            if header.max_timestamp > newest.0 {
-                newest = (header.max_timestamp, last);
+            let newest_ms = newest_ms(&header);
+            if newest_ms > newest.0 {
+                newest = (newest_ms, last);
             }
             let size_bytes = header.size_bytes() as u64;
             index.note(

@@ -3,6 +3,7 @@
 //! What was written is synced every few megabytes, so that no sync takes long.
 
 use super::super::aborted::{AbortIndex, Entry};
+use super::super::heads::newest_ms;
 use super::super::index::{Index, relative};
 use super::super::names::{CLEANED, Kind};
 use super::rewrite::Written;
@@ -92,8 +93,9 @@ impl Target {
         let size_bytes = header.size_bytes() as u64;
         let position = self.written + self.out.len() as u64 - size_bytes;
         self.first_ms.get_or_insert(header.max_timestamp);
-        if header.max_timestamp > self.newest.0 {
-            self.newest = (header.max_timestamp, header.last_offset());
+        let newest_ms = newest_ms(header);
+        if newest_ms > self.newest.0 {
+            self.newest = (newest_ms, header.last_offset());
         }
         let last = relative(self.base, header.last_offset());
         let newest = (self.newest.0, relative(self.base, self.newest.1));
