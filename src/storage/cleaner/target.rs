@@ -37,12 +37,10 @@ pub(super) struct Target {
 
 /// A segment that takes the place of others.
 pub(in crate::storage) struct Replacement {
-    /// The first offset of the new segment and of the first of the old ones.
+    /// The first offset of the new segment, at or before that of the first of the old ones.
     pub(in crate::storage) base: i64,
-    /// Those of all the old ones.
-    pub(in crate::storage) old: Vec<i64>,
-    /// Bytes of all the old ones.
-    pub(in crate::storage) old_bytes: u64,
+    /// Those of the old ones that it was made of, each with its bytes.
+    pub(in crate::storage) old: Vec<(i64, u64)>,
     /// Bytes.
     pub(in crate::storage) len: u64,
     /// The log, whose name is not the last one yet.
@@ -131,7 +129,7 @@ impl Target {
     pub(super) fn finish(
         mut self,
         disk: &dyn Disk,
-        (old, old_bytes): (Vec<i64>, u64),
+        old: Vec<(i64, u64)>,
         aborted: Vec<Entry>,
     ) -> io::Result<Replacement> {
         self.flush()?;
@@ -166,7 +164,6 @@ impl Target {
         Ok(Replacement {
             base: self.base,
             old,
-            old_bytes,
             len: self.written,
             file: self.file,
             index: self.index,
