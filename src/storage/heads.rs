@@ -6,7 +6,7 @@
 //! stepped over by their sizes.
 
 use crate::disk::File;
-use crate::proto::batch::{BatchHeader, HEADER_BYTES};
+use crate::proto::batch::{BatchHeader, HEADER_BYTES, NO_TIMESTAMP};
 use std::io;
 
 /// Bytes that one read of a walk asks for.
@@ -70,11 +70,20 @@ impl Head {
         let plausible = self.size_bytes >= HEADER_BYTES as u64 && batch.last_offset_delta >= 0;
         plausible.then_some(Head {
             last_offset: batch.last_offset(),
-            max_timestamp_ms: batch.max_timestamp,
+            max_timestamp_ms: newest_ms(batch),
             leader_epoch: batch.partition_leader_epoch,
             is_old: false,
             ..self
         })
+    }
+}
+
+/// The greatest timestamp of a batch's records, or -1. A header that compaction has left without records goes on
+/// bearing the time of those that were there, which nobody can find any more.
+pub(super) fn newest_ms(batch: &BatchHeader) -> i64 {
+    match batch.record_count {
+        0 => NO_TIMESTAMP,
+        _ => batch.max_timestamp,
     }
 }
 

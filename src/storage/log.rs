@@ -549,16 +549,6 @@ impl Log {
         }
     }
 
-    /// Bytes of the segment that begins at `base`, 0 if there is none.
-    pub(super) fn bytes_of(&self, base: i64) -> u64 {
-        let segment = &self.segments[self.slot_of(base)];
-        if segment.base() == base {
-            segment.len()
-        } else {
-            0
-        }
-    }
-
     /// Takes out the segments that lie before the log start and before the recovery point on disk: no reader may ask
     /// for them, and no start looks for producers there. Answers where they begin and their bytes, and the snapshots
     /// that go with them.

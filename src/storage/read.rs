@@ -162,7 +162,8 @@ impl Log {
     ) -> Result<Option<TimedOffset>, ReadError> {
         for slot in self.slot_of(self.log_start())..self.segments.len() {
             if self.newest_in(shelf, slot)? >= timestamp_ms {
-                let found = self.first_in(shelf, slot, timestamp_ms)?;
+                let from = self.log_start();
+                let found = self.first_in(shelf, slot, (from, timestamp_ms))?;
                 if found.is_some() {
                     return Ok(found);
                 }
@@ -171,7 +172,8 @@ impl Log {
         Ok(None)
     }
 
-    /// The first record that has the greatest timestamp.
+    /// The first record that has the greatest timestamp. As in Kafka, one that lies before the log start counts for as
+    /// long as its segment is the first that is served.
     pub(super) fn max_timestamp(
         &mut self,
         shelf: &mut Shelf,
@@ -184,7 +186,7 @@ impl Log {
             }
         }
         match newest {
-            Some((timestamp_ms, slot)) => self.first_in(shelf, slot, timestamp_ms),
+            Some((timestamp_ms, slot)) => self.first_in(shelf, slot, (0, timestamp_ms)),
             None => Ok(None),
         }
     }
@@ -197,14 +199,13 @@ impl Log {
         self.segments[slot].newest_ms(shelf, place)
     }
 
-    /// The first served record of a segment at or after a time.
+    /// The first record of a segment from an offset on that is at or after a time.
     fn first_in(
         &mut self,
         shelf: &mut Shelf,
         slot: usize,
-        timestamp_ms: i64,
+        (from, timestamp_ms): (i64, i64),
     ) -> Result<Option<TimedOffset>, ReadError> {
-        let log_start = self.log_start();
         let max_unpacked_bytes = self.config().convert_max_bytes;
         let place = Place {
             id: self.id,
@@ -213,11 +214,11 @@ impl Log {
         let segment = &mut self.segments[slot];
         let mut position = segment.position_before_time(shelf, place, timestamp_ms)?;
         let wanted = |head: &Head| {
-            head.max_timestamp_ms >= timestamp_ms && head.last_offset >= log_start && !head.is_old
+            head.max_timestamp_ms >= timestamp_ms && head.last_offset >= from && !head.is_old
         };
         while let Some(head) = segment.find_head(shelf, place, position, wanted)? {
             let file = segment.file(shelf, place)?;
-            let found = first_record(&file, &head, (log_start, timestamp_ms), max_unpacked_bytes)?;
+            let found = first_record(&file, &head, (from, timestamp_ms), max_unpacked_bytes)?;
             if found.is_some() {
                 return Ok(found);
             }
@@ -236,19 +237,19 @@ enum Step {
     Stop,
 }
 
-/// The first record of a batch, from `log_start` on, at or after a time. Where the records cannot be opened
+/// The first record of a batch, from an offset on, at or after a time. Where the records cannot be opened
 /// the batch's first offset stands for them.
 fn first_record(
     file: &FileRef,
     head: &Head,
-    (log_start, timestamp_ms): (i64, i64),
+    (from, timestamp_ms): (i64, i64),
     max_unpacked_bytes: usize,
 ) -> io::Result<Option<TimedOffset>> {
     let mut bytes = vec![0; usize::try_from(head.size_bytes).map_err(io::Error::other)?];
     read_all(file, head.position, &mut bytes)?;
     let whole = TimedOffset {
         timestamp: head.max_timestamp_ms,
-        offset: head.base_offset.max(log_start),
+        offset: head.base_offset.max(from),
         leader_epoch: head.leader_epoch,
     };
     let Ok((batch, _)) = Batch::split_first(&bytes) else {
@@ -260,7 +261,7 @@ fn first_record(
     for record in batch.records(&records).map_while(Result::ok) {
         let timestamp = batch.header().record_timestamp(record.timestamp_delta);
         let offset = head.base_offset + i64::from(record.offset_delta);
-        if timestamp >= timestamp_ms && offset >= log_start {
+        if timestamp >= timestamp_ms && offset >= from {
             return Ok(Some(TimedOffset {
                 timestamp,
                 offset,

@@ -2,6 +2,7 @@
 
 use super::aborted::AbortIndex;
 use super::epochs::Epochs;
+use super::heads::newest_ms;
 use super::index::{Index, relative};
 use super::producer_state::{Noted, Producers};
 use crate::clock::Mono;
@@ -93,8 +94,9 @@ impl<'a> Scan<'a> {
                 return Ok(Err(why.to_owned()));
             }
             let last = relative(self.base, header.last_offset());
-            if header.max_timestamp > newest.0 {
-                newest = (header.max_timestamp, last);
+            let newest_ms = newest_ms(&header);
+            if newest_ms > newest.0 {
+                newest = (newest_ms, last);
             }
             let size_bytes = header.size_bytes() as u64;
             index.note(
@@ -117,6 +119,14 @@ impl<'a> Scan<'a> {
             aborts,
             newest: (newest.0, self.base + i64::from(newest.1)),
         }))
+    }
+
+    /// Whether the batch or old entry at the position ends within the file and matches its checksum.
+    pub(super) fn is_whole(&mut self) -> io::Result<bool> {
+        match self.batch()? {
+            Some(header) => self.crc_matches(&header),
+            None => Ok(false),
+        }
     }
 
     /// The header at the position, if a batch that ends within the file can begin like that.

@@ -1,5 +1,9 @@
 //! The entries of a segment one after the other, through the descriptor and one buffer that is as large as the largest.
+//!
+//! The length of an entry is outside its checksum, so the buffer does not grow by a length alone: an entry that is
+//! larger than what is read at once is held against its checksum first, piece by piece.
 
+use super::super::scan::Scan;
 use super::Trouble;
 use crate::disk::{Disk, FileRef, Mode};
 use crate::proto::batch::LENGTH_PREFIX_BYTES;
@@ -70,6 +74,9 @@ impl Entries {
         if size < MIN_ENTRY_BYTES || size as u64 > self.end - self.position {
             return Err(self.damaged("no batch can begin like that"));
         }
+        if size > BUFFER_BYTES && !self.is_whole()? {
+            return Err(self.damaged("the batch does not match its checksum"));
+        }
         self.fill(size)?;
         let range = self.start..self.start + size;
         self.start = range.end;
@@ -78,6 +85,13 @@ impl Entries {
             bytes: &self.buffer[range],
             is_last: self.position >= self.end,
         }))
+    }
+
+    /// Whether the next entry matches its checksum.
+    fn is_whole(&self) -> Result<bool, Trouble> {
+        let range = (self.position, self.end);
+        let mut scan = Scan::new(&*self.file, 0, range, u64::MAX);
+        scan.is_whole().map_err(Trouble::Io)
     }
 
     /// What is wrong with the entry that was shown last, or could not be.
@@ -110,6 +124,57 @@ impl Entries {
         match got >= wanted.min(room) {
             true => Ok(()),
             false => Err(self.damaged("the file ends before its segment does")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::sim::SimDisk;
+    use crate::proto::batch::BatchBuilder;
+    use std::path::Path;
+
+    /// A segment of these entries.
+    fn segment(entries: &[&[u8]]) -> (SimDisk, Entries) {
+        let disk = SimDisk::new(1, Path::new("/data"));
+        let path = PathBuf::from("/data/0.log");
+        let file = disk.open(&path, Mode::CreateNew).unwrap();
+        file.write_at(0, entries).unwrap();
+        let len = entries.iter().map(|entry| entry.len() as u64).sum();
+        let walk = Entries::open(&disk, path, len, Vec::new()).unwrap();
+        (disk, walk)
+    }
+
+    fn batch(bytes: usize) -> Vec<u8> {
+        let mut builder = BatchBuilder::new(0);
+        builder.push(1, None, Some(&vec![7; bytes]));
+        builder.build(None).unwrap()
+    }
+
+    #[test]
+    fn an_entry_is_shown_whole_whatever_its_size() {
+        let all = [batch(10), batch(3 * BUFFER_BYTES), batch(10)];
+        let (_disk, mut walk) = segment(&[&all[0], &all[1], &all[2]]);
+        for (n, expected) in all.iter().enumerate() {
+            let entry = walk.next().unwrap().unwrap();
+            assert!(entry.bytes == &expected[..], "{n}");
+            assert_eq!(entry.is_last, n == 2);
+        }
+        assert!(walk.next().unwrap().is_none());
+    }
+
+    #[test]
+    fn a_length_that_is_not_true_takes_no_memory() {
+        let mut first = batch(10);
+        let rest = vec![7; 5 * BUFFER_BYTES];
+        let length = (first.len() + rest.len() - LENGTH_PREFIX_BYTES) as i32;
+        first[8..12].copy_from_slice(&length.to_be_bytes());
+        for magic in [2, 1, 0, 77] {
+            first[16] = magic;
+            let (_disk, mut walk) = segment(&[&first, &rest]);
+            assert!(matches!(walk.next(), Err(Trouble::Damaged(_))));
+            assert!(walk.buffer.capacity() <= BUFFER_BYTES);
         }
     }
 }

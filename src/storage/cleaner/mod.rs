@@ -17,9 +17,9 @@
 //! The order of durability is drawn in `swap`. What holds it together:
 //! * Inputs are closed segments behind which the recovery point on disk lies, and before the last stable offset; nobody
 //!   writes them any more. A pass owns their names and lengths and nothing else of the log.
-//! * A result is taken when the log still has just the segments that it was made of, else it is undone: the log was
-//!   deleted or its start was raised meanwhile. The lane runs jobs in their order, so names that one job has given are
-//!   there for the next.
+//! * A result takes the place of those of its segments that the log still has: the first of them may have gone by a
+//!   raised log start, below which the new segment begins then, too. When all have gone, it is undone and the pass goes
+//!   on; it ends with its log. The lane runs jobs in their order, so names that one job has given are there for the next.
 //! * Until it has its names, a new segment is *held*: its files stay open and its indexes in memory.
 //! * Readers keep the files and maps of old segments until they are done with them.
 //! * The checkpoint follows the names: one that a power cut took back makes the next pass do work again.
@@ -285,7 +285,7 @@ impl Storage {
             }
             Step::Nothing => {}
             Step::Done(until) => self.pass_done(&pass, until, now),
-            Step::Failed(trouble) => return self.pass_failed(*pass, trouble),
+            Step::Failed(trouble) => return self.pass_failed(*pass, trouble, now),
         }
         Ok(())
     }
@@ -309,25 +309,25 @@ impl Storage {
 
     /// Serves a new segment in the place of old ones, and has it named. `false` if the log has others by now.
     fn swap(&mut self, id: PartitionId, new: Replacement) -> bool {
-        let (base, old) = (new.base, new.old.clone());
+        let base = new.base;
         let Ok(log) = self.log_mut(id) else {
             return false;
         };
-        let bytes = old.iter().map(|&base| (base, log.bytes_of(base)));
-        let leaving: Vec<(i64, u64)> = bytes.collect();
-        let (dir, is_taken) = (log.dir.clone(), log.replace(new));
-        if is_taken {
-            self.count_leaving(id, &dir, &leaving);
-        }
+        let (dir, replaced) = (log.dir.clone(), log.replace(new));
+        let goes_on = replaced.is_some();
+        let old = replaced.unwrap_or_default();
         let disk = Arc::clone(&self.disk);
-        self.push_job(move || match is_taken {
-            true => {
-                let result = swap::settle(&*disk, &dir, base, &old);
-                Job::Settled(id, base, old, result)
-            }
-            false => Job::Undone(id, swap::undo(&*disk, &dir, base)),
+        if old.is_empty() {
+            self.push_job(move || Job::Undone(id, swap::undo(&*disk, &dir, base)));
+            return goes_on;
+        }
+        self.count_leaving(id, &dir, &old);
+        let old: Vec<i64> = old.into_iter().map(|(base, _)| base).collect();
+        self.push_job(move || {
+            let result = swap::settle(&*disk, &dir, base, &old);
+            Job::Settled(id, base, old, result)
         });
-        is_taken
+        goes_on
     }
 
     fn settled(
@@ -362,7 +362,7 @@ impl Storage {
         self.points_changed(now);
     }
 
-    fn pass_failed(&mut self, pass: Pass, trouble: Trouble) -> io::Result<()> {
+    fn pass_failed(&mut self, pass: Pass, trouble: Trouble, now: Now) -> io::Result<()> {
         let id = pass.id();
         self.abandon(pass);
         match trouble {
@@ -374,6 +374,7 @@ impl Storage {
             }
             Trouble::NoSpace => {
                 log::debug!("no space to compact a log now");
+                self.hurry_removals(now);
                 Ok(())
             }
             Trouble::Gone => Ok(()),
@@ -470,22 +471,22 @@ impl Log {
         }
     }
 
-    /// Puts a segment in the place of those that it was made of; `false` if they are not all there.
-    fn replace(&mut self, new: Replacement) -> bool {
+    /// Puts a segment in the place of those that it was made of and that are still there, and answers those: none when
+    /// all have gone. `None` if it was made of others.
+    fn replace(&mut self, new: Replacement) -> Option<Vec<(i64, u64)>> {
+        let last = new.old.last()?.0;
         let first = self.segments.partition_point(|s| s.base() < new.base);
-        let end = first + new.old.len();
-        let (Some(old), true) = (self.segments.get(first..end), end < self.segments.len()) else {
-            return false;
-        };
-        let bytes: u64 = old.iter().map(Segment::len).sum();
-        if !old.iter().map(Segment::base).eq(new.old.iter().copied()) || bytes != new.old_bytes {
-            return false;
+        let end = self.segments.partition_point(|s| s.base() <= last);
+        let there = self.segments.get(first..end)?;
+        let old: Vec<(i64, u64)> = there.iter().map(|s| (s.base(), s.len())).collect();
+        let is_served = first == 0 || old.len() == new.old.len();
+        if !new.old.ends_with(&old) || !is_served || end == self.segments.len() {
+            return None;
         }
-        let Some(last) = old.last() else {
-            return false;
-        };
-        let segment = Segment::replacing(new, last);
-        self.segments.splice(first..end, [segment]);
-        true
+        if let Some(last) = there.last() {
+            let segment = Segment::replacing(new, last);
+            self.segments.splice(first..end, [segment]);
+        }
+        Some(old)
     }
 }

@@ -5,6 +5,9 @@
 //! hands of the loop; checkpoints come between, and a log that is deleted ends it there. When a group is written and
 //! decided for, the loop gets a [`Replacement`] and the pass goes on.
 //!
+//! The log may begin later meanwhile, by DeleteRecords, retention or the budget. Segments that have gone by that are
+//! the first ones, and nobody reads what was in them, so the pass steps over them and loses none of its work.
+//!
 //! Memory: the table of offsets, a buffer as large as the largest batch, its records, and a megabyte or two of output.
 
 use super::super::PartitionId;
@@ -17,6 +20,7 @@ use super::entries::Entries;
 use super::offset_map::{OffsetMap, Size};
 use super::plan::{self, Bounds, Facts, Lags, Sizes};
 use super::rewrite::{Rewrite, Rules};
+use super::swap;
 use super::target::{Replacement, Target};
 use super::transactions::Transactions;
 use crate::config::LogConfig;
@@ -114,6 +118,8 @@ struct Rewriting {
     slot: usize,
     entries: Option<Entries>,
     target: Option<Target>,
+    /// What of the group was read: first offsets and bytes.
+    old: Vec<(i64, u64)>,
 }
 
 impl Pass {
@@ -179,6 +185,10 @@ impl Pass {
         let slot = facts
             .partition_point(|segment| segment.base <= dirty.start)
             .saturating_sub(1);
+        let groups = plan::groups(&facts, dirty.end, dirty.end, &self.sizes());
+        let bytes = groups.iter().map(|group| bytes_of(&facts[group.clone()]));
+        // Asked before anything is read: a pass that cannot end would read it all again and again.
+        self.check_space(bytes.max().unwrap_or(0))?;
         let keys = (dirty.end - dirty.start).unsigned_abs();
         let mut mapping = Mapping {
             map: OffsetMap::new(self.task.size, keys, dirty.start),
@@ -232,9 +242,13 @@ impl Pass {
             .get(mapping.slot)
             .is_some_and(|s| s.base < mapping.dirty.end)
         {
-            let mut entries = match mapping.entries.take() {
-                Some(entries) => entries,
-                None => self.open(mapping.slot)?,
+            let opened = match mapping.entries.take() {
+                Some(entries) => Some(entries),
+                None => if_there(self.open(mapping.slot))?,
+            };
+            let Some(mut entries) = opened else {
+                mapping.next_slot();
+                continue;
             };
             while let Some(entry) = entries.next()? {
                 let bytes = entry.bytes.len() as u64;
@@ -252,21 +266,14 @@ impl Pass {
                 }
             }
             self.buffer = entries.into_buffer();
-            mapping.slot += 1;
-            let next = mapping.facts.get(mapping.slot);
-            let end = next.map_or(mapping.dirty.end, |next| next.base);
-            mapping.map.set_until(end.min(mapping.dirty.end));
+            mapping.next_slot();
         }
         self.begin_rewrite(*mapping)
     }
 
     fn begin_rewrite(&mut self, mapping: Mapping) -> Result<Step, Trouble> {
         let until = mapping.map.until();
-        let sizes = Sizes {
-            segment_bytes: u64::from(self.task.config.segment_bytes),
-            index_bytes: u64::from(self.task.config.segment_index_bytes),
-        };
-        let groups = plan::groups(&mapping.facts, until, mapping.dirty.end, &sizes);
+        let groups = plan::groups(&mapping.facts, until, mapping.dirty.end, &self.sizes());
         self.stage = Stage::Rewrite(Box::new(Rewriting {
             rewrite: Rewrite::new(self.task.rules.clone(), mapping.map),
             until,
@@ -275,8 +282,16 @@ impl Pass {
             slot: 0,
             entries: None,
             target: None,
+            old: Vec::new(),
         }));
         Ok(Step::More)
+    }
+
+    fn sizes(&self) -> Sizes {
+        Sizes {
+            segment_bytes: u64::from(self.task.config.segment_bytes),
+            index_bytes: u64::from(self.task.config.segment_index_bytes),
+        }
     }
 
     /// Rewrites until the slice is over or a group ends.
@@ -290,14 +305,13 @@ impl Pass {
         };
         let last = self.last_filled(&group);
         while rewriting.slot < group.end {
-            let mut entries = match rewriting.entries.take() {
-                Some(entries) => entries,
-                None => {
-                    let range = (self.base(rewriting.slot), self.base(rewriting.slot + 1));
-                    let aborted = self.task.aborted(rewriting.slot, range)?;
-                    rewriting.rewrite.transactions.expect(aborted);
-                    self.open(rewriting.slot)?
-                }
+            let opened = match rewriting.entries.take() {
+                Some(entries) => Some(entries),
+                None => if_there(self.begin_source(&mut rewriting))?,
+            };
+            let Some(mut entries) = opened else {
+                rewriting.slot += 1;
+                continue;
             };
             while rewriting.copy(&mut entries, &mut target, last, self)? {
                 if self.io_bytes >= SLICE_BYTES {
@@ -308,35 +322,68 @@ impl Pass {
                 }
             }
             self.buffer = entries.into_buffer();
+            let source = &self.task.sources[rewriting.slot];
+            rewriting.old.push((source.base, source.len));
             rewriting.slot += 1;
         }
-        let sources = &self.task.sources[group];
-        let old = sources.iter().map(|source| source.base).collect();
-        let old_bytes = sources.iter().map(|source| source.len).sum();
-        let aborted = mem::take(&mut rewriting.rewrite.aborted);
-        let modified_ms = sources.last().map_or(0, |source| source.modified_ms);
-        target.set_modified(modified_ms);
-        let swap = target.finish(&*self.task.disk, (old, old_bytes), aborted);
-        let swap = swap.map_err(Trouble::of)?;
-        self.writing = None;
-        rewriting.group += 1;
+        let step = self.end_group(&mut rewriting, target, group)?;
         self.stage = Stage::Rewrite(rewriting);
-        Ok(Step::Swap(Box::new(swap)))
+        Ok(step)
+    }
+
+    /// Begins to read a segment of the group at hand.
+    fn begin_source(&mut self, rewriting: &mut Rewriting) -> Result<Entries, Trouble> {
+        let slot = rewriting.slot;
+        let range = (self.base(slot), self.base(slot + 1));
+        let aborted = self.task.aborted(slot, range)?;
+        rewriting.rewrite.transactions.expect(aborted);
+        self.open(slot)
     }
 
     /// A group needs about as much space as it takes, until the old segments are gone.
     fn begin_group(&mut self, group: &Range<usize>) -> Result<Target, Trouble> {
-        let task = &self.task;
-        let sources = &task.sources[group.clone()];
+        let sources = &self.task.sources[group.clone()];
         let bytes: u64 = sources.iter().map(|source| source.len).sum();
-        let free = task.disk.free_bytes(&task.dir).map_err(Trouble::of)?;
-        if free < bytes.saturating_add(RESERVE_BYTES) {
-            return Err(Trouble::NoSpace);
-        }
-        let interval = u64::from(task.config.index_interval_bytes);
         let base = sources.first().map_or(0, |source| source.base);
+        self.check_space(bytes)?;
+        let task = &self.task;
+        let interval = u64::from(task.config.index_interval_bytes);
         self.writing = Some(base);
         Target::create(&*task.disk, &task.dir, base, interval).map_err(Trouble::of)
+    }
+
+    /// All of a group is written; of one that has gone as a whole nothing is kept.
+    fn end_group(
+        &mut self,
+        rewriting: &mut Rewriting,
+        mut target: Target,
+        group: Range<usize>,
+    ) -> Result<Step, Trouble> {
+        let task = &self.task;
+        let first = self.base(group.start);
+        let modified_ms = task.sources[group].last().map_or(0, |s| s.modified_ms);
+        let aborted = mem::take(&mut rewriting.rewrite.aborted);
+        let old = mem::take(&mut rewriting.old);
+        rewriting.group += 1;
+        let step = if old.is_empty() {
+            swap::undo(&*task.disk, &task.dir, first).map_err(Trouble::of)?;
+            Step::More
+        } else {
+            target.set_modified(modified_ms);
+            let new = target.finish(&*task.disk, old, aborted);
+            Step::Swap(Box::new(new.map_err(Trouble::of)?))
+        };
+        self.writing = None;
+        Ok(step)
+    }
+
+    fn check_space(&self, bytes: u64) -> Result<(), Trouble> {
+        let task = &self.task;
+        let free = task.disk.free_bytes(&task.dir).map_err(Trouble::of)?;
+        match free < bytes.saturating_add(RESERVE_BYTES) {
+            true => Err(Trouble::NoSpace),
+            false => Ok(()),
+        }
     }
 
     /// The last segment of a group that holds anything.
@@ -369,6 +416,14 @@ impl Pass {
 }
 
 impl Mapping {
+    /// What was at hand is read, or nobody needs it any more.
+    fn next_slot(&mut self) {
+        self.slot += 1;
+        let next = self.facts.get(self.slot);
+        let end = next.map_or(self.dirty.end, |next| next.base);
+        self.map.set_until(end.min(self.dirty.end));
+    }
+
     /// Notes the keys of an entry; `false` when the table is full.
     fn note(&mut self, entry: &[u8], max_bytes: usize) -> Result<bool, String> {
         if batch::magic_of(entry) != Some(MAGIC) {
@@ -471,6 +526,18 @@ impl Task {
         }
         Ok(found)
     }
+}
+
+/// `None` of a segment that has gone.
+fn if_there(opened: Result<Entries, Trouble>) -> Result<Option<Entries>, Trouble> {
+    match opened {
+        Err(Trouble::Gone) => Ok(None),
+        opened => opened.map(Some),
+    }
+}
+
+fn bytes_of(segments: &[Facts]) -> u64 {
+    segments.iter().map(|segment| segment.len).sum()
 }
 
 /// The time of the newest record of a segment, and that of its first batch; -1 where there is none.

@@ -3,6 +3,7 @@
 //! What was written is synced every few megabytes, so that no sync takes long.
 
 use super::super::aborted::{AbortIndex, Entry};
+use super::super::heads::newest_ms;
 use super::super::index::{Index, relative};
 use super::super::names::{CLEANED, Kind};
 use super::rewrite::Written;
@@ -36,12 +37,10 @@ pub(super) struct Target {
 
 /// A segment that takes the place of others.
 pub(in crate::storage) struct Replacement {
-    /// The first offset of the new segment and of the first of the old ones.
+    /// The first offset of the new segment, at or before that of the first of the old ones.
     pub(in crate::storage) base: i64,
-    /// Those of all the old ones.
-    pub(in crate::storage) old: Vec<i64>,
-    /// Bytes of all the old ones.
-    pub(in crate::storage) old_bytes: u64,
+    /// Those of the old ones that it was made of, each with its bytes.
+    pub(in crate::storage) old: Vec<(i64, u64)>,
     /// Bytes.
     pub(in crate::storage) len: u64,
     /// The log, whose name is not the last one yet.
@@ -92,8 +91,9 @@ impl Target {
         let size_bytes = header.size_bytes() as u64;
         let position = self.written + self.out.len() as u64 - size_bytes;
         self.first_ms.get_or_insert(header.max_timestamp);
-        if header.max_timestamp > self.newest.0 {
-            self.newest = (header.max_timestamp, header.last_offset());
+        let newest_ms = newest_ms(header);
+        if newest_ms > self.newest.0 {
+            self.newest = (newest_ms, header.last_offset());
         }
         let last = relative(self.base, header.last_offset());
         let newest = (self.newest.0, relative(self.base, self.newest.1));
@@ -129,7 +129,7 @@ impl Target {
     pub(super) fn finish(
         mut self,
         disk: &dyn Disk,
-        (old, old_bytes): (Vec<i64>, u64),
+        old: Vec<(i64, u64)>,
         aborted: Vec<Entry>,
     ) -> io::Result<Replacement> {
         self.flush()?;
@@ -164,7 +164,6 @@ impl Target {
         Ok(Replacement {
             base: self.base,
             old,
-            old_bytes,
             len: self.written,
             file: self.file,
             index: self.index,

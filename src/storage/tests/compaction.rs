@@ -1,5 +1,7 @@
 //! Compaction against an oracle that knows every record: random logs, power cuts and failures at every operation.
 
+mod meanwhile;
+
 use super::*;
 use crate::config::{CleanerConfig, Compaction};
 use crate::disk::sim::{Fault, Times};

@@ -161,6 +161,24 @@ fn times_out_of_order_and_inside_compressed_batches_are_found() {
 }
 
 #[test]
+fn the_greatest_time_is_told_though_its_record_lies_before_the_log_start() {
+    let mut room = Room::new(4, config(), 1);
+    for ms in [100, 900, 300, 400] {
+        let mut builder = BatchBuilder::new(0);
+        builder.push(WALL_MS + ms, None, Some(b"v"));
+        room.append(0, &builder.build(None).unwrap()).unwrap();
+    }
+    room.settle();
+    room.storage.raise_starts(&[(id(0), 2)]).unwrap();
+    room.settle();
+    assert_eq!(room.storage.log(id(0)).unwrap().log_start(), 2);
+    let newest = room.storage.max_timestamp(id(0)).unwrap().unwrap();
+    assert_eq!((newest.offset, newest.timestamp), (1, WALL_MS + 900));
+    let found = room.storage.offset_for_time(id(0), WALL_MS).unwrap();
+    assert_eq!(found.map(|found| found.offset), Some(2));
+}
+
+#[test]
 fn relaxed_flush_shows_records_at_once_and_syncs_by_count_or_time() {
     let relaxed = LogConfig {
         flush_messages: 3,
