@@ -192,7 +192,7 @@ fn row<'a>(setting: Described, shown: Shown) -> DescribeConfigsResourceResult<'a
         config_type: setting.kind,
         documentation: setting
             .about
-            .filter(|_| shown.documentation)
+            .filter(|about| shown.documentation || about.is_empty())
             .map(Into::into),
     }
 }

@@ -65,7 +65,7 @@ pub struct Described {
     pub is_sensitive: bool,
     /// Its type, as clients number types; 0 is unknown.
     pub kind: i8,
-    /// What it is for.
+    /// What it is for; an empty text is told to everybody.
     pub about: Option<&'static str>,
 }
 
@@ -230,7 +230,7 @@ pub fn describe_logger(name: &'static str, level: &str) -> Described {
         is_read_only: false,
         is_sensitive: false,
         kind: 0,
-        about: None,
+        about: Some(""),
     }
 }
 

@@ -4,7 +4,7 @@
 //! Names that no table has are taken: in Kafka they are for plug-ins.
 
 use super::Change::Start;
-use super::rules::{self, Broken, NO_CLEANERS};
+use super::rules::{self, Broken};
 use super::{BrokerConfig, Key, Settings, Value, Values, find, find_of_listener};
 
 /// Kafka takes these for one listener only, by a name that begins with `listener.name.`.
@@ -49,15 +49,15 @@ pub fn check_broker_settings(
         true => old.layered(old.for_every_broker().clone(), values.clone()),
         false => old.layered(values.clone(), old.for_this_broker().clone()),
     };
+    if let Some(broken) = rules::broken(&settings) {
+        return Err(broken.why);
+    }
     check_pools(&broker.settings, &settings).map_err(|why| {
         format!(
             "Invalid value org.apache.kafka.common.config.ConfigException: {why} for configuration \
              Invalid dynamic configuration"
         )
     })?;
-    if let Some(broken) = rules::broken(&settings) {
-        return Err(broken.why);
-    }
     BrokerConfig::new(settings).map(drop).map_err(|problems| {
         let texts: Vec<String> = problems.into_iter().map(|it| it.text).collect();
         texts.join(" ")
@@ -93,7 +93,6 @@ fn check_pools(now: &Settings, then: &Settings) -> Result<(), String> {
         };
         let why = match new {
             new if new == old => continue,
-            ..1 if name == CLEANERS => NO_CLEANERS.to_owned(),
             new if new < old / 2 => format!("{few} {old}"),
             new if new > old * 2 => format!("{many} {old}"),
             _ => continue,
@@ -231,11 +230,7 @@ mod tests {
                 "3",
                 "Log cleaner threads cannot be increased to more than double",
             ),
-            (
-                CLEANERS,
-                "0",
-                "Log cleaner threads should be at least 1 for configuration",
-            ),
+            (CLEANERS, "0", "Log cleaner threads should be at least 1"),
         ];
         for (name, value, why) in bad {
             let told = check(name, value, true).expect_err(value);

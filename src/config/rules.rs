@@ -53,9 +53,6 @@ fn first(mut rules: impl Iterator<Item = &'static Rule>, settings: &Settings) ->
     })
 }
 
-/// Kafka's sentence for a cleaner without threads.
-pub(super) const NO_CLEANERS: &str = "Log cleaner threads should be at least 1";
-
 /// The rules.
 const RULES: &[Rule] = &[
     Rule {
@@ -110,7 +107,10 @@ const RULES: &[Rule] = &[
     },
     Rule {
         keys: &["log.cleaner.threads"],
-        fault: |settings| below(settings, "log.cleaner.threads", 1).map(|_| NO_CLEANERS.to_owned()),
+        fault: |settings| {
+            let why = "Log cleaner threads should be at least 1";
+            below(settings, "log.cleaner.threads", 1).map(|_| why.to_owned())
+        },
     },
     Rule {
         keys: &["log.cleaner.dedupe.buffer.size", "log.cleaner.threads"],
