@@ -223,9 +223,12 @@ fn a_namesake_begins_at_0_whenever_the_power_fails() {
         };
         let created = room.storage.create(new, &"t".into(), &config, room.now);
         created.unwrap();
-        let appended = room
-            .storage
-            .append(new, room.now, &batch(3, b"new"), Origin::Client);
+        let appended = room.storage.append(
+            new,
+            room.now,
+            &NewBatch::whole(&batch(3, b"new")),
+            Origin::Client,
+        );
         let round = appended.unwrap().round;
         disk.cut_at(before + at);
         room.run_until_dead();
