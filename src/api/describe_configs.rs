@@ -92,7 +92,7 @@ fn describe(
         ResourceType::BrokerLogger => {
             check_id(broker, name, "")?;
             let loggers = broker.loggers().iter().filter(|(name, _)| wanted.has(name));
-            let levels = loggers.map(|(name, level)| config::describe_logger(name, level.as_str()));
+            let levels = loggers.map(|(name, level)| config::describe_logger(name, level.word));
             Ok(levels.collect())
         }
         ResourceType::ClientMetrics if name.is_empty() => {
@@ -192,7 +192,7 @@ fn row<'a>(setting: Described, shown: Shown) -> DescribeConfigsResourceResult<'a
         config_type: setting.kind,
         documentation: setting
             .about
-            .filter(|_| shown.documentation)
+            .filter(|about| shown.documentation || about.is_empty())
             .map(Into::into),
     }
 }

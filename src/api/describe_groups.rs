@@ -5,6 +5,7 @@
 //!   shown always.
 //! * v3+ may ask for the operations that the client is allowed.
 
+use super::topic_creation::Refusal;
 use super::{Call, GROUP_OPERATIONS, NO_OPERATIONS, Room};
 use crate::broker::Broker;
 use crate::broker::groups::{Group, Member, Phase};
@@ -92,9 +93,11 @@ fn dead(group_id: &str) -> DescribedGroup<'_> {
 }
 
 fn not_found(id: &str) -> DescribedGroup<'_> {
+    let why = format!("Group {id} not found.");
+    let Refusal { code, message } = Refusal::new(ErrorCode::GROUP_ID_NOT_FOUND, why);
     DescribedGroup {
-        error_code: ErrorCode::GROUP_ID_NOT_FOUND,
-        error_message: Some(format!("Group {id} not found.").into()),
+        error_code: code,
+        error_message: message,
         ..dead(id)
     }
 }

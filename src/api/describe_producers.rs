@@ -8,6 +8,7 @@
 //!   transaction. The epoch is an i32 here and an i16 everywhere else.
 //! * What is told includes the newest append, so the answer waits until that is durable.
 
+use super::topic_creation::Refusal;
 use super::{Call, LOADING_TIMEOUT_MS, Room};
 use crate::broker::Broker;
 use crate::broker::topics::name_problem;
@@ -58,10 +59,10 @@ fn described<'a>(broker: &Broker, asked: &TopicRequest<'a>) -> TopicResponse<'a>
     let refused = refusal(broker, asked.name);
     let indexes = asked.partition_indexes.iter();
     let partitions = indexes.map(|&partition_index| match &refused {
-        Some((error_code, why)) => PartitionResponse {
+        Some(Refusal { code, message }) => PartitionResponse {
             partition_index,
-            error_code: *error_code,
-            error_message: Some(why.clone().into()),
+            error_code: *code,
+            error_message: message.clone(),
             ..Default::default()
         },
         None => producers(broker, asked.name, partition_index),
@@ -73,13 +74,13 @@ fn described<'a>(broker: &Broker, asked: &TopicRequest<'a>) -> TopicResponse<'a>
 }
 
 /// Why no partition of the topic can be described.
-fn refusal(broker: &Broker, topic: &str) -> Option<(ErrorCode, String)> {
+fn refusal(broker: &Broker, topic: &str) -> Option<Refusal> {
     if let Some(why) = name_problem(topic) {
-        return Some((ErrorCode::INVALID_TOPIC_EXCEPTION, why));
+        return Some(Refusal::new(ErrorCode::INVALID_TOPIC_EXCEPTION, why));
     }
     if broker.topics().by_name(topic).is_none() {
         let why = "This server does not host this topic-partition.";
-        return Some((ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, why.to_owned()));
+        return Some(Refusal::new(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, why));
     }
     None
 }

@@ -6,6 +6,7 @@
 //! * A type that is neither preferred (0) nor unclean (1) is error 42, for the request and each of its partitions;
 //!   version 0 has no type and means the preferred replica. A request without partitions is not looked at further.
 
+use super::topic_creation::Refusal;
 use super::{Call, Room};
 use crate::broker::Broker;
 use crate::broker::wait::Outcome;
@@ -25,9 +26,9 @@ pub(super) fn handle(
 ) -> Outcome {
     let named = request.topic_partitions.as_deref();
     let is_known = [PREFERRED, UNCLEAN].contains(&request.election_type);
-    let refusal = match is_known || named.is_some_and(<[_]>::is_empty) {
+    let unknown = match is_known || named.is_some_and(<[_]>::is_empty) {
         true => None,
-        false => Some(format!("Unknown election type {}", request.election_type)),
+        false => Some(request.election_type),
     };
     let mut room = Room::new();
     let rows = named.unwrap_or_default().iter();
@@ -35,18 +36,19 @@ pub(super) fn handle(
     if let Err(outcome) = room.take::<PartitionResult<'_>>(count) {
         return outcome;
     }
-    let replica_election_results = match (&refusal, named) {
+    let replica_election_results = match (unknown, named) {
         (Some(_), None) => Vec::new(),
-        (Some(why), Some(topics)) => {
-            results(topics, |_, _| (ErrorCode::INVALID_REQUEST, why.clone()))
-        }
+        (Some(kind), Some(topics)) => results(topics, |_, _| {
+            let why = format!("Unknown election type {kind}");
+            Refusal::new(ErrorCode::INVALID_REQUEST, why)
+        }),
         (None, None) => untouched(broker),
         (None, Some(topics)) => {
             results(topics, |topic, partition| verdict(broker, topic, partition))
         }
     };
     call.reply(&ElectLeadersResponse {
-        error_code: refusal.map_or(ErrorCode::NONE, |_| ErrorCode::INVALID_REQUEST),
+        error_code: unknown.map_or(ErrorCode::NONE, |_| ErrorCode::INVALID_REQUEST),
         replica_election_results,
         ..Default::default()
     })
@@ -64,14 +66,14 @@ fn untouched(broker: &Broker) -> Vec<ReplicaElectionResult<'_>> {
 
 fn results<'a>(
     topics: &[TopicPartitions<'a>],
-    verdict: impl Fn(&str, i32) -> (ErrorCode, String),
+    verdict: impl Fn(&str, i32) -> Refusal,
 ) -> Vec<ReplicaElectionResult<'a>> {
     let partition_result = |topic: &str, partition_id| {
-        let (error_code, message) = verdict(topic, partition_id);
+        let Refusal { code, message } = verdict(topic, partition_id);
         PartitionResult {
             partition_id,
-            error_code,
-            error_message: Some(message.into()),
+            error_code: code,
+            error_message: message,
         }
     };
     let result = |asked: &TopicPartitions<'a>| ReplicaElectionResult {
@@ -85,8 +87,9 @@ fn results<'a>(
     topics.iter().map(result).collect()
 }
 
-fn verdict(broker: &Broker, name: &str, partition: i32) -> (ErrorCode, String) {
-    let unknown = |what| (ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, what);
+/// Why a partition gets no other leader.
+fn verdict(broker: &Broker, name: &str, partition: i32) -> Refusal {
+    let unknown = |what| Refusal::new(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, what);
     let Some(topic) = broker.topics().by_name(name) else {
         return unknown(format!("No such topic as {name}"));
     };
@@ -94,5 +97,5 @@ fn verdict(broker: &Broker, name: &str, partition: i32) -> (ErrorCode, String) {
         return unknown(format!("No such partition as {name}-{partition}"));
     }
     let message = "Leader election not needed for topic partition.";
-    (ErrorCode::ELECTION_NOT_NEEDED, message.to_owned())
+    Refusal::new(ErrorCode::ELECTION_NOT_NEEDED, message)
 }

@@ -377,7 +377,7 @@ fn set_levels(broker: &mut Broker, wish: &Wish<'_>, validate_only: bool) -> Resu
 fn level(
     loggers: &loggers::Loggers,
     change: &Change<'_>,
-) -> Result<Option<log::LevelFilter>, Refusal> {
+) -> Result<Option<loggers::Level>, Refusal> {
     let Change { name, op, value } = *change;
     let not_allowed = |what: String| {
         invalid(format!(
@@ -390,7 +390,7 @@ fn level(
         }
         Op::Set => {
             let word = value.unwrap_or_default();
-            let names = LEVELS.map(|(name, _)| name).join(", ");
+            let names = LEVELS.map(|level| level.word).join(", ");
             loggers::level(word).map(Some).map_or_else(
                 || {
                     refused(format!(

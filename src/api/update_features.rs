@@ -11,6 +11,7 @@
 //!   was judged by.
 
 use super::Call;
+use super::topic_creation::Refusal;
 use crate::broker::Broker;
 use crate::broker::features::{Direction, Wish};
 use crate::broker::wait::Outcome;
@@ -32,9 +33,10 @@ pub(super) fn handle(
         let message = format!(
             "The update failed for all features since the following feature had an error: {why}"
         );
+        let Refusal { code, message } = Refusal::new(ErrorCode::INVALID_UPDATE_VERSION, message);
         return call.reply(&UpdateFeaturesResponse {
-            error_code: ErrorCode::INVALID_UPDATE_VERSION,
-            error_message: Some(message.into()),
+            error_code: code,
+            error_message: message,
             ..Default::default()
         });
     }

@@ -13,36 +13,45 @@ const ROOMS: [&str; 9] = [
     "api", "broker", "config", "disk", "journal", "main", "net", "proto", "storage",
 ];
 
+/// A level as it was set: whoever asks for it finds the word that was set, though two words mean the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Level {
+    /// Kafka's word.
+    pub word: &'static str,
+    /// What is logged, at most.
+    filter: LevelFilter,
+}
+
 /// Kafka's levels, in the order of its messages. There is nothing above an error here.
-pub const LEVELS: [(&str, LevelFilter); 6] = [
-    ("DEBUG", LevelFilter::Debug),
-    ("ERROR", LevelFilter::Error),
-    ("FATAL", LevelFilter::Error),
-    ("INFO", LevelFilter::Info),
-    ("TRACE", LevelFilter::Trace),
-    ("WARN", LevelFilter::Warn),
+pub const LEVELS: [Level; 6] = [
+    of("DEBUG", LevelFilter::Debug),
+    of("ERROR", LevelFilter::Error),
+    of("FATAL", LevelFilter::Error),
+    of("INFO", LevelFilter::Info),
+    of("TRACE", LevelFilter::Trace),
+    of("WARN", LevelFilter::Warn),
 ];
+
+const fn of(word: &'static str, filter: LevelFilter) -> Level {
+    Level { word, filter }
+}
 
 /// The level that Kafka's word stands for.
 #[must_use]
-pub fn level(word: &str) -> Option<LevelFilter> {
-    let row = LEVELS.iter().find(|(name, _)| *name == word)?;
-    Some(row.1)
+pub fn level(word: &str) -> Option<Level> {
+    LEVELS.into_iter().find(|level| level.word == word)
 }
 
 /// The levels.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Loggers {
-    root: LevelFilter,
-    of_rooms: BTreeMap<&'static str, LevelFilter>,
+    root: Level,
+    of_rooms: BTreeMap<&'static str, Level>,
 }
 
 impl Default for Loggers {
     fn default() -> Loggers {
-        Loggers {
-            root: LevelFilter::Info,
-            of_rooms: BTreeMap::new(),
-        }
+        Loggers::at(LevelFilter::Info)
     }
 }
 
@@ -51,8 +60,8 @@ impl Loggers {
     #[must_use]
     pub fn at(root: LevelFilter) -> Loggers {
         Loggers {
-            root,
-            ..Loggers::default()
+            root: of(root.as_str(), root),
+            of_rooms: BTreeMap::new(),
         }
     }
 
@@ -63,26 +72,30 @@ impl Loggers {
     }
 
     /// Every logger with its level.
-    pub fn iter(&self) -> impl Iterator<Item = (&'static str, LevelFilter)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, Level)> {
         let all = ROOMS.into_iter().chain([ROOT]);
-        all.map(|name| (name, self.level(name)))
+        all.map(|name| (name, self.of(name)))
+    }
+
+    fn of(&self, room: &str) -> Level {
+        self.of_rooms.get(room).copied().unwrap_or(self.root)
     }
 
     /// What a room logs, at most.
     #[must_use]
     pub fn level(&self, room: &str) -> LevelFilter {
-        self.of_rooms.get(room).copied().unwrap_or(self.root)
+        self.of(room).filter
     }
 
     /// The most that any room logs.
     #[must_use]
     pub fn highest(&self) -> LevelFilter {
-        let all = self.of_rooms.values().copied();
-        all.max().unwrap_or(self.root).max(self.root)
+        let rooms = self.of_rooms.values().map(|level| level.filter);
+        rooms.fold(self.root.filter, std::cmp::max)
     }
 
     /// Gives a logger a level of its own, or none any more; `root` keeps the one it has.
-    pub fn set(&mut self, name: &str, level: Option<LevelFilter>) {
+    pub fn set(&mut self, name: &str, level: Option<Level>) {
         let room = ROOMS.into_iter().find(|room| *room == name);
         match (room, level) {
             (Some(room), Some(level)) => drop(self.of_rooms.insert(room, level)),
@@ -128,6 +141,8 @@ mod tests {
         loggers.set(ROOT, level("FATAL"));
         loggers.set("net", None);
         loggers.set(ROOT, None);
-        assert_eq!(loggers, Loggers::at(LevelFilter::Error));
+        assert_eq!(loggers.level("net"), LevelFilter::Error);
+        let words: Vec<&str> = loggers.iter().map(|(_, level)| level.word).collect();
+        assert_eq!(words, ["FATAL"; 10]);
     }
 }

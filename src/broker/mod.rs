@@ -18,6 +18,7 @@ mod group_coordinator;
 pub mod groups;
 pub mod home;
 pub mod identity;
+mod ignored;
 pub mod loggers;
 pub mod producer_ids;
 pub mod record;

@@ -12,6 +12,7 @@ use super::fetch_sessions::FetchSessions;
 use super::full_disk::FullDisk;
 use super::home;
 use super::identity::Identity;
+use super::ignored;
 use super::loggers::Loggers;
 use super::record::{Opened, Record};
 use super::state::State;
@@ -105,6 +106,7 @@ impl Broker {
         )?;
         state.opened = next_start(state.opened, journal.was_clean());
         state.reconfigure();
+        ignored::tell(&state);
         let config = Arc::clone(&state.config);
         let mut storage = Storage::new(
             Arc::clone(&disk),

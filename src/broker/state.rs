@@ -24,7 +24,7 @@ pub(super) struct State {
     pub(super) features: Features,
     pub(super) settings: KeptSettings,
     /// What the broker was started with.
-    started: Arc<BrokerConfig>,
+    pub(super) started: Arc<BrokerConfig>,
     /// What it obeys: `started`, and what clients have set, as of the last `reconfigure`.
     pub(super) config: Arc<BrokerConfig>,
 }

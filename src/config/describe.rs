@@ -9,7 +9,9 @@
 
 use super::kept::{CLIENT_METRICS_KEYS, GROUP_KEYS, find_client_metrics_key, find_group_key};
 use super::topic::{self, KEYS, TopicKey, resolve};
-use super::{BrokerConfig, Change, Key, Kind, Settings, Values, broker_keys, find};
+use super::{
+    BrokerConfig, Change, Key, Kind, Settings, Values, broker_keys, find, find_of_listener,
+};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
@@ -63,7 +65,7 @@ pub struct Described {
     pub is_sensitive: bool,
     /// Its type, as clients number types; 0 is unknown.
     pub kind: i8,
-    /// What it is for.
+    /// What it is for; an empty text is told to everybody.
     pub about: Option<&'static str>,
 }
 
@@ -137,7 +139,8 @@ pub fn describe_broker(config: &BrokerConfig, wanted: &Wanted<'_>) -> Vec<Descri
     };
     let strangers = unknown.into_iter().filter_map(|name| {
         let source = settings.source(name)?;
-        Some(stranger(name, source, settings))
+        let text = settings.layer(source, name)?;
+        Some(other(settings, name, text, &LAYERS))
     });
     known.chain(strangers).collect()
 }
@@ -161,13 +164,7 @@ pub fn describe_every_broker(config: &BrokerConfig, wanted: &Wanted<'_>) -> Vec<
             let is_read_only = key.change == Change::Start;
             described(key, Some(value.clone()), synonyms, is_read_only)
         }
-        None => {
-            let mut stranger = stranger(name, Source::EveryBroker, &config.settings);
-            stranger
-                .synonyms
-                .retain(|it| it.source == Source::EveryBroker);
-            stranger
-        }
+        None => other(&config.settings, name, value, &[Source::EveryBroker]),
     })
     .collect()
 }
@@ -233,7 +230,7 @@ pub fn describe_logger(name: &'static str, level: &str) -> Described {
         is_read_only: false,
         is_sensitive: false,
         kind: 0,
-        about: None,
+        about: Some(""),
     }
 }
 
@@ -278,22 +275,36 @@ fn described(
 /// Where a broker's setting may stand, the strongest first.
 const LAYERS: [Source; 3] = [Source::Broker, Source::EveryBroker, Source::Static];
 
-fn stranger(name: &str, source: Source, settings: &Settings) -> Described {
-    let has = |source: &Source| settings.layer(*source, name).is_some();
-    let synonym = |source| Synonym {
-        name: name.to_owned().into(),
-        value: None,
-        source,
-    };
-    let layers = LAYERS.into_iter().filter(has);
+/// A setting that no table has. One of a listener is told by the type of its key, which stands behind it; any other is
+/// taken for a secret, as in Kafka.
+fn other(settings: &Settings, name: &str, text: &str, layers: &[Source]) -> Described {
+    let key = find_of_listener(name);
+    let is_sensitive = key.is_none_or(|key| key.kind == Kind::Password);
+    let shown = |text: &str| Some(text.to_owned()).filter(|_| !is_sensitive);
+    let mut synonyms = Vec::new();
+    for &source in layers {
+        for name in [Some(name), key.map(|key| key.name)].into_iter().flatten() {
+            synonyms.extend(settings.layer(source, name).map(|text| Synonym {
+                name: name.to_owned().into(),
+                value: shown(text.trim()),
+                source,
+            }));
+        }
+    }
+    if layers.contains(&Source::Static) {
+        let with_default = key.filter(|key| key.default.is_some());
+        synonyms.extend(with_default.map(default_of));
+    }
+    let stronger = synonyms.iter().take_while(|synonym| synonym.name != name);
+    let synonyms = synonyms.split_off(stronger.count());
     Described {
         name: name.to_owned().into(),
-        value: None,
-        source,
-        synonyms: layers.map(synonym).collect(),
+        value: shown(text),
+        source: synonyms.first().map_or(Source::Default, |it| it.source),
+        synonyms,
         is_read_only: true,
-        is_sensitive: true,
-        kind: 0,
+        is_sensitive,
+        kind: key.map_or(0, |key| key.kind.number()),
         about: None,
     }
 }
@@ -438,6 +449,46 @@ mod tests {
             (topic.value.as_deref(), topic.source),
             (Some("7200000"), Source::Default)
         );
+    }
+
+    #[test]
+    fn a_setting_of_one_listener_has_the_type_of_its_key_and_that_behind_it() {
+        let name = "listener.name.x.max.connections";
+        let config = broker(
+            &[("max.connections", "9")],
+            &[(name, "6")],
+            &[
+                (name, " 5 "),
+                ("listener.name.x.ssl.keystore.password", "s"),
+            ],
+        );
+        let it = one(describe_broker(&config, &Wanted::of(&[name])));
+        assert_eq!(
+            (it.kind, it.is_read_only, it.is_sensitive, it.source),
+            (3, true, false, Source::Broker)
+        );
+        let told = |it: &Synonym| (it.name.to_string(), it.value.clone(), it.source);
+        let is = |name: &str, value: &str, source| {
+            let value = Some(value.to_owned());
+            (name.to_owned(), value, source)
+        };
+        assert_eq!(
+            it.synonyms.iter().map(told).collect::<Vec<_>>(),
+            [
+                is(name, "5", Source::Broker),
+                is(name, "6", Source::EveryBroker),
+                is("max.connections", "9", Source::Static),
+                is("max.connections", "10000", Source::Default),
+            ]
+        );
+        let it = one(describe_every_broker(&config, &Wanted::All));
+        assert_eq!(
+            (it.value.as_deref(), it.synonyms.len(), it.kind),
+            (Some("6"), 1, 3)
+        );
+        let secret = Wanted::of(&["listener.name.x.ssl.keystore.password"]);
+        let it = one(describe_broker(&config, &secret));
+        assert_eq!((it.value, it.is_sensitive, it.kind), (None, true, 9));
     }
 
     #[test]

@@ -4,7 +4,8 @@
 //! Names that no table has are taken: in Kafka they are for plug-ins.
 
 use super::Change::Start;
-use super::{BrokerConfig, Settings, Value, Values, find, find_of_listener, rules};
+use super::rules::{self, Broken};
+use super::{BrokerConfig, Key, Settings, Value, Values, find, find_of_listener};
 
 /// Kafka takes these for one listener only, by a name that begins with `listener.name.`.
 const PER_LISTENER: [&str; 10] = [
@@ -48,15 +49,15 @@ pub fn check_broker_settings(
         true => old.layered(old.for_every_broker().clone(), values.clone()),
         false => old.layered(values.clone(), old.for_this_broker().clone()),
     };
+    if let Some(broken) = rules::broken(&settings) {
+        return Err(broken.why);
+    }
     check_pools(&broker.settings, &settings).map_err(|why| {
         format!(
             "Invalid value org.apache.kafka.common.config.ConfigException: {why} for configuration \
              Invalid dynamic configuration"
         )
     })?;
-    if let Some(broken) = rules::broken(&settings) {
-        return Err(broken.why);
-    }
     BrokerConfig::new(settings).map(drop).map_err(|problems| {
         let texts: Vec<String> = problems.into_iter().map(|it| it.text).collect();
         texts.join(" ")
@@ -92,7 +93,6 @@ fn check_pools(now: &Settings, then: &Settings) -> Result<(), String> {
         };
         let why = match new {
             new if new == old => continue,
-            ..1 if name == CLEANERS => "Log cleaner threads should be at least 1".to_owned(),
             new if new < old / 2 => format!("{few} {old}"),
             new if new > old * 2 => format!("{many} {old}"),
             _ => continue,
@@ -142,9 +142,21 @@ impl Settings {
     /// not legal alone or with the others (because an earlier version had other rules), counts as not set.
     #[must_use]
     pub fn with_dynamic(&self, for_every_broker: &Values, for_this_broker: &Values) -> Settings {
+        self.dynamic(for_every_broker, for_this_broker).0
+    }
+
+    /// The same, and which names do not count because they break a rule, with what is wrong.
+    pub(super) fn dynamic(
+        &self,
+        for_every_broker: &Values,
+        for_this_broker: &Values,
+    ) -> (Settings, Vec<(String, String)>) {
         let counts = |(name, text): &(&String, &String)| {
-            let known = find(name);
-            known.is_none_or(|key| key.change != Start && key.kind.parse(name, text).is_ok())
+            let is_legal = |key: &Key| key.kind.parse(key.name, text).is_ok();
+            match find(name) {
+                Some(key) => key.change != Start && is_legal(key),
+                None => find_of_listener(name).is_none_or(is_legal),
+            }
         };
         let those = |values: &Values| {
             let those = values.iter().filter(counts);
@@ -153,10 +165,13 @@ impl Settings {
                 .collect()
         };
         let mut layered = self.layered(those(for_every_broker), those(for_this_broker));
-        while let Some(broken) = rules::broken(&layered)
-            && broken.keys.iter().any(|name| layered.forget(name))
-        {}
-        layered
+        let mut forgotten = Vec::new();
+        while let Some(Broken { names, why }) = rules::broken(&layered)
+            && let Some(name) = names.into_iter().find(|name| layered.forget(name))
+        {
+            forgotten.push((name, why));
+        }
+        (layered, forgotten)
     }
 }
 
@@ -215,11 +230,7 @@ mod tests {
                 "3",
                 "Log cleaner threads cannot be increased to more than double",
             ),
-            (
-                CLEANERS,
-                "0",
-                "Log cleaner threads should be at least 1 for configuration",
-            ),
+            (CLEANERS, "0", "Log cleaner threads should be at least 1"),
         ];
         for (name, value, why) in bad {
             let told = check(name, value, true).expect_err(value);

@@ -118,8 +118,9 @@ fn check_reset(text: &str) -> Result<(), String> {
         return Ok(());
     }
     Err(format!(
-        "Invalid value {text} for configuration share.auto.offset.reset: The value must be either 'earliest', \
-         'latest' or of the format 'by_duration:<PnDTnHnMn.nS.>'."
+        "Invalid value {text} for configuration share.auto.offset.reset: Invalid value `{text}` for configuration \
+         share.auto.offset.reset. The value must be either 'earliest', 'latest' or of the format \
+         'by_duration:<PnDTnHnMn.nS>'."
     ))
 }
 

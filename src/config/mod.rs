@@ -22,6 +22,7 @@ mod cluster;
 mod describe;
 mod dynamic;
 mod groups;
+mod ignored;
 mod kept;
 mod listeners;
 mod parse;
@@ -37,6 +38,9 @@ pub use describe::{
     describe_every_broker, describe_group, describe_logger, describe_topic,
 };
 pub use dynamic::check_broker_settings;
+pub use ignored::{
+    ignored_of_brokers, ignored_of_client_metrics, ignored_of_group, ignored_of_topic,
+};
 pub use kept::{check_client_metrics_settings, check_group_settings};
 pub use listeners::Listener;
 pub use settings::{Origin, Problem, Settings};

@@ -2,6 +2,9 @@
 //! start and for what clients change. Where Apache Kafka has the rule, at its start or for clients, the sentence is its
 //! own.
 //!
+//! What is set for one listener (`listener.name.`) stands for that listener in the place of its key: the rules hold for it
+//! in the same way.
+//!
 //! The two of compaction are refused to nobody in Kafka but at its start, and then no topic can be created.
 
 use super::{Settings, Value, topic};
@@ -17,18 +20,36 @@ struct Rule {
 /// A rule that is broken.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Broken {
-    /// The keys that it is about.
-    pub(super) keys: &'static [&'static str],
+    /// The settings that it is about, the most likely one first.
+    pub(super) names: Vec<String>,
     /// What is wrong.
     pub(super) why: String,
 }
 
 /// The first rule that the settings break, which are legal one by one.
 pub(super) fn broken(settings: &Settings) -> Option<Broken> {
-    RULES.iter().find_map(|rule| {
+    first(RULES.iter(), settings).or_else(|| of_listeners(settings))
+}
+
+/// The rules about what is set for single listeners, of which clients may make up any number: no others are looked at.
+fn of_listeners(settings: &Settings) -> Option<Broken> {
+    let mut listeners = settings.listeners().into_iter().peekable();
+    listeners.peek()?;
+    let mut settings = settings.clone();
+    listeners.find_map(|(listener, keys)| {
+        settings.listener = listener;
+        let is_about = |rule: &&Rule| rule.keys.iter().any(|key| keys.contains(key));
+        first(RULES.iter().filter(is_about), &settings)
+    })
+}
+
+/// The first of some rules that is broken.
+fn first(mut rules: impl Iterator<Item = &'static Rule>, settings: &Settings) -> Option<Broken> {
+    rules.find_map(|rule| {
         let why = (rule.fault)(settings)?;
-        let keys = rule.keys;
-        Some(Broken { keys, why })
+        let name = |key: &&str| format!("{}{key}", settings.listener);
+        let names = rule.keys.iter().map(name).collect();
+        Some(Broken { names, why })
     })
 }
 
@@ -257,8 +278,22 @@ mod tests {
         ] {
             let broken = broken(&settings(pairs)).expect(why);
             assert!(broken.why.contains(why), "{}", broken.why);
-            assert!(broken.keys.contains(&pairs[0].0), "{pairs:?}");
+            let names: Vec<&str> = broken.names.iter().map(String::as_str).collect();
+            assert!(names.contains(&pairs[0].0), "{pairs:?}");
         }
+    }
+
+    #[test]
+    fn what_is_set_for_one_listener_obeys_the_rules_of_its_key() {
+        let good = [
+            ("listener.name.a.max.connections", "1"),
+            ("listener.name.b.log.roll.ms", "1"),
+        ];
+        assert_eq!(broken(&settings(&good)), None);
+        let bad = [good[0], ("listener.name.b.max.connections", "0")];
+        let broken = broken(&settings(&bad)).expect("a rule");
+        assert_eq!(broken.names, ["listener.name.b.max.connections"]);
+        assert_eq!(broken.why, "Invalid max.connections 0");
     }
 
     #[test]

@@ -74,6 +74,8 @@ pub struct Settings {
     set: BTreeMap<String, (String, Origin)>,
     for_every_broker: Values,
     for_this_broker: Values,
+    /// What stands before the names of the listener whose settings win (`listener.name.x.`); empty for none.
+    pub(super) listener: String,
 }
 
 impl Settings {
@@ -159,7 +161,22 @@ impl Settings {
             set: self.set.clone(),
             for_every_broker,
             for_this_broker,
+            listener: String::new(),
         }
+    }
+
+    /// The listeners that have settings of their own, by what stands before their names, and the keys of these.
+    pub(super) fn listeners(&self) -> BTreeMap<String, Vec<&'static str>> {
+        let mut listeners: BTreeMap<String, Vec<_>> = BTreeMap::new();
+        for name in self.unknown() {
+            if let Some(key) = find_of_listener(name)
+                && let Some(listener) = name.strip_suffix(key.name)
+            {
+                let keys = listeners.entry(listener.to_owned()).or_default();
+                keys.push(key.name);
+            }
+        }
+        listeners
     }
 
     /// Forgets what clients have set for this name, the strongest layer of it; answers whether there was one.
@@ -213,6 +230,14 @@ impl Settings {
 
     /// The text that somebody set for this name.
     pub(super) fn explicit(&self, name: &str) -> Option<&str> {
+        let of_listener = match self.listener.is_empty() {
+            true => None,
+            false => self.anywhere(&format!("{}{name}", self.listener)),
+        };
+        of_listener.or_else(|| self.anywhere(name))
+    }
+
+    fn anywhere(&self, name: &str) -> Option<&str> {
         self.layer(self.source(name)?, name)
     }
 

@@ -38,9 +38,14 @@ pub fn find(name: &str) -> Option<&'static TopicKey> {
 /// Checks the settings that a client gives a topic, or says in Kafka's words what is wrong with the
 /// first wrong one (error 40, INVALID_CONFIG).
 pub fn check(broker: &BrokerConfig, own: &BTreeMap<String, String>) -> Result<(), String> {
-    for (name, value) in own {
-        let row = find(name).ok_or_else(|| format!("Unknown topic config name: {name}"))?;
-        row.key.kind.parse(name, value)?;
+    if let Some(name) = own.keys().find(|name| find(name).is_none()) {
+        return Err(format!("Unknown topic config name: {name}"));
+    }
+    for (row, value) in own
+        .iter()
+        .filter_map(|(name, value)| Some((find(name)?, value)))
+    {
+        row.key.kind.parse(row.key.name, value)?;
     }
     let lag = |name| resolve(name, broker, own).0.number::<i64>();
     let (min, max) = (lag("min.compaction.lag.ms"), lag("max.compaction.lag.ms"));

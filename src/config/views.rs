@@ -153,9 +153,9 @@ impl BrokerConfig {
         if !errors.is_empty() {
             return Err(errors);
         }
-        if let Some(Broken { keys, why }) = rules::broken(&settings) {
-            let is_set = |name: &&&str| settings.explicit(name).is_some();
-            let name = keys.iter().find(is_set).unwrap_or(&keys[0]);
+        if let Some(Broken { names, why }) = rules::broken(&settings) {
+            let is_set = |name: &&String| settings.explicit(name).is_some();
+            let name = names.iter().find(is_set).unwrap_or(&names[0]);
             return Err(vec![settings.told(name, why)]);
         }
         BrokerConfig::read(settings).map_err(|text| {

@@ -32,6 +32,8 @@ const SWEEPS: &[(&str, Program, &[&str])] = &[
         ALL,
     ),
     ("kafkajs", Program::Node("kafkajs.js", "kafkajs-2"), ALL),
+    ("sarama", Program::Go("sarama", "sweep"), ALL),
+    ("franz-go", Program::Go("franz-go", "sweep"), ALL),
 ];
 
 const ALL: &[&str] = &["topics", "settings", "cluster"];

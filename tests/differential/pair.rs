@@ -15,8 +15,15 @@ use crate::common::ask::{ask, decode, frame};
 use crate::common::broker::Broker;
 use crate::common::raw::Raw;
 
-/// What both are told: sessions may be short enough to see them end, and groups are soon full.
-const SETTINGS: &[&str] = &["group.min.session.timeout.ms=100", "group.max.size=4"];
+/// What both are told: sessions may be short enough to see them end, groups are soon full, and what stands behind the
+/// settings of clients is not always a default.
+const SETTINGS: &[&str] = &[
+    "group.min.session.timeout.ms=100",
+    "group.max.size=4",
+    "group.consumer.session.timeout.ms=50000",
+    "group.consumer.max.heartbeat.interval.ms=47000",
+    "log.cleaner.backoff.ms=14000",
+];
 /// What Kafka is told beyond the needs of one node: the smallest internal topics, no pause before a group's first
 /// rebalance (chronikd's default), not to think that it is gone itself on a busy machine, and to see soon that a
 /// transaction has had its time, where chronikd sees it at once.

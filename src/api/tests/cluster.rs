@@ -9,9 +9,11 @@ use crate::proto::schema::alter_replica_log_dirs::{
     AlterReplicaLogDir, AlterReplicaLogDirTopic, AlterReplicaLogDirsRequest,
     AlterReplicaLogDirsResponse,
 };
+use crate::proto::schema::describe_groups::{DescribeGroupsRequest, DescribeGroupsResponse};
 use crate::proto::schema::describe_log_dirs::{
     DescribableLogDirTopic, DescribeLogDirsRequest, DescribeLogDirsResponse,
 };
+use crate::proto::schema::describe_producers::{DescribeProducersRequest, TopicRequest};
 use crate::proto::schema::describe_quorum::{
     DescribeQuorumRequest, DescribeQuorumResponse, asked::PartitionData, asked::TopicData,
 };
@@ -22,6 +24,7 @@ use crate::proto::schema::list_partition_reassignments::{
     ListPartitionReassignmentsRequest, ListPartitionReassignmentsResponse,
 };
 use crate::proto::schema::unregister_broker::{UnregisterBrokerRequest, UnregisterBrokerResponse};
+use crate::proto::schema::update_features::{FeatureUpdateKey, UpdateFeaturesRequest};
 
 /// A broker that has the topic `t` with two partitions.
 fn bench() -> Bench {
@@ -99,6 +102,40 @@ fn no_partition_needs_an_election() {
         (invalid, vec![invalid; 2])
     );
     assert_eq!(bench.elect(2, None), (invalid, vec![]));
+}
+
+#[test]
+fn the_longest_name_is_quoted_in_part() {
+    let mut bench = bench();
+    let name = "x".repeat(32_767);
+    let absent = bench.elect(0, Some((&name, &[0])));
+    assert_eq!(absent.1, [ErrorCode::UNKNOWN_TOPIC_OR_PARTITION]);
+    let request = DescribeGroupsRequest {
+        groups: vec![&name],
+        ..Default::default()
+    };
+    let body = bench.ask(ApiKey::DescribeGroups, 6, &request).answer();
+    let answer: DescribeGroupsResponse<'_> = proto::decode(&body, 6, true).expect("a response");
+    let why = answer.groups[0].error_message.as_deref().expect("a reason");
+    assert!(why.starts_with("Group xxx") && why.len() < 2_000);
+    let update = FeatureUpdateKey {
+        feature: &name,
+        max_version_level: 1,
+        upgrade_type: 1,
+        ..Default::default()
+    };
+    let request = UpdateFeaturesRequest {
+        feature_updates: vec![update],
+        ..Default::default()
+    };
+    bench.ask(ApiKey::UpdateFeatures, 1, &request).answer();
+    let request = DescribeProducersRequest {
+        topics: vec![TopicRequest {
+            name: &name,
+            partition_indexes: vec![0],
+        }],
+    };
+    bench.ask(ApiKey::DescribeProducers, 0, &request).answer();
 }
 
 #[test]

@@ -204,6 +204,11 @@ fn levels_of_loggers_hold_until_a_restart() {
     assert_eq!(bench.shown(LOGGERS, "net"), is("TRACE", 6));
     assert_eq!(bench.shown(LOGGERS, "root"), is("INFO", 6));
     assert_eq!(
+        bench.change(LOGGERS, &[("api", SET, "FATAL")]),
+        ErrorCode::NONE
+    );
+    assert_eq!(bench.shown(LOGGERS, "api"), is("FATAL", 6));
+    assert_eq!(
         bench.change(LOGGERS, &[("nobody", SET, "INFO")]),
         ErrorCode::INVALID_CONFIG
     );

@@ -14,22 +14,27 @@ use chronikd::proto::schema::list_config_resources::ListConfigResourcesRequest;
 use crate::run::{Conn, Run};
 use crate::scripts::kit::topic;
 
-const TOPIC: i8 = 2;
-const BROKER: i8 = 4;
-const LOGGER: i8 = 8;
-const METRICS: i8 = 16;
-const GROUP: i8 = 32;
+pub(super) const TOPIC: i8 = 2;
+pub(super) const BROKER: i8 = 4;
+pub(super) const LOGGER: i8 = 8;
+pub(super) const METRICS: i8 = 16;
+pub(super) const GROUP: i8 = 32;
 
-const SET: i8 = 0;
-const DELETE: i8 = 1;
-const APPEND: i8 = 2;
-const SUBTRACT: i8 = 3;
+pub(super) const SET: i8 = 0;
+pub(super) const DELETE: i8 = 1;
+pub(super) const APPEND: i8 = 2;
+pub(super) const SUBTRACT: i8 = 3;
 
-type Resource = (i8, &'static str);
+pub(super) type Resource = (i8, &'static str);
 /// Name, operation and value.
-type Changes<'a> = &'a [(&'static str, i8, Option<&'static str>)];
+pub(super) type Changes<'a> = &'a [(&'static str, i8, Option<&'static str>)];
 
-fn describe(run: &mut Run<'_>, conn: Conn, resources: &[Resource], keys: &[&'static str]) {
+pub(super) fn describe(
+    run: &mut Run<'_>,
+    conn: Conn,
+    resources: &[Resource],
+    keys: &[&'static str],
+) {
     let resource = |&(resource_type, resource_name): &Resource| DescribeConfigsResource {
         resource_type,
         resource_name,
@@ -43,7 +48,10 @@ fn describe(run: &mut Run<'_>, conn: Conn, resources: &[Resource], keys: &[&'sta
     run.ask(conn, request);
 }
 
-fn part((resource_type, resource_name): Resource, changes: Changes<'_>) -> Part<'static> {
+pub(super) fn part(
+    (resource_type, resource_name): Resource,
+    changes: Changes<'_>,
+) -> Part<'static> {
     let change = |&(name, config_operation, value): &_| Change {
         name,
         config_operation,
@@ -56,7 +64,12 @@ fn part((resource_type, resource_name): Resource, changes: Changes<'_>) -> Part<
     }
 }
 
-fn change_all(run: &mut Run<'_>, conn: Conn, resources: Vec<Part<'static>>, validate_only: bool) {
+pub(super) fn change_all(
+    run: &mut Run<'_>,
+    conn: Conn,
+    resources: Vec<Part<'static>>,
+    validate_only: bool,
+) {
     let request = IncrementalAlterConfigsRequest {
         resources,
         validate_only,
@@ -64,11 +77,11 @@ fn change_all(run: &mut Run<'_>, conn: Conn, resources: Vec<Part<'static>>, vali
     run.ask(conn, request);
 }
 
-fn change(run: &mut Run<'_>, conn: Conn, resource: Resource, changes: Changes<'_>) {
+pub(super) fn change(run: &mut Run<'_>, conn: Conn, resource: Resource, changes: Changes<'_>) {
     change_all(run, conn, vec![part(resource, changes)], false);
 }
 
-fn replace(
+pub(super) fn replace(
     run: &mut Run<'_>,
     conn: Conn,
     resource: Resource,
@@ -376,7 +389,14 @@ pub(crate) fn lists(run: &mut Run<'_>) {
     let conn = run.connect("admin");
     let types: &[&[i8]] = match run.version(ApiKey::ListConfigResources) {
         0 => &[&[]],
-        _ => &[&[BROKER, LOGGER], &[3], &[BROKER, 3]],
+        _ => &[
+            &[BROKER, LOGGER],
+            &[3],
+            &[BROKER, 3],
+            &[GROUP],
+            &[TOPIC],
+            &[GROUP, METRICS, TOPIC],
+        ],
     };
     for types in types {
         let resource_types = types.to_vec();

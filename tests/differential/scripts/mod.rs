@@ -9,6 +9,7 @@ mod kit;
 mod offsets;
 mod producers;
 mod records;
+mod settings;
 mod topics;
 mod txns;
 mod versions;
@@ -79,6 +80,16 @@ pub(crate) const SCRIPTS: &[Script] = &[
     script("levels of loggers", ApiKey::IncrementalAlterConfigs, At::Every, configs::changes_of_loggers),
     script("settings of groups and metrics are changed", ApiKey::IncrementalAlterConfigs, At::Every, configs::changes_of_others),
     script("settings are replaced", ApiKey::AlterConfigs, At::Every, configs::replacements),
+    script("what no broker may have", ApiKey::IncrementalAlterConfigs, At::Newest, settings::refusals),
+    script("refusals with a frame", ApiKey::IncrementalAlterConfigs, At::Newest, settings::framed),
+    script("what one refuses and the other takes", ApiKey::IncrementalAlterConfigs, At::Newest, settings::disputed),
+    script("two faults at once", ApiKey::IncrementalAlterConfigs, At::Newest, settings::two_faults),
+    script("lists of replicas", ApiKey::IncrementalAlterConfigs, At::Newest, settings::replicas),
+    script("lists that are added to", ApiKey::IncrementalAlterConfigs, At::Newest, settings::lists),
+    script("layers of settings", ApiKey::IncrementalAlterConfigs, At::Newest, settings::layers),
+    script("settings of brokers are replaced", ApiKey::AlterConfigs, At::Newest, settings::replacements),
+    script("changed settings of groups and metrics", ApiKey::IncrementalAlterConfigs, At::Newest, settings::of_groups),
+    script("words of levels", ApiKey::IncrementalAlterConfigs, At::Newest, settings::levels),
     script("resources with settings", ApiKey::ListConfigResources, At::Every, configs::lists),
     script("who writes", ApiKey::DescribeProducers, At::Every, producers::who_writes),
     script("the cluster", ApiKey::DescribeCluster, At::Every, topics::the_cluster),
