@@ -38,6 +38,7 @@ mod changes;
 #[path = "../common/committed.rs"]
 mod committed;
 mod deleter;
+mod errand;
 mod fetcher;
 mod groups;
 mod journal;
