@@ -69,7 +69,7 @@ pub const FLAVOURS: [Flavour; 5] = [
     ],
 ];
 
-/// A topic that is compacted all the time. Every record has a key of its own, so all of them stay.
+/// A topic that is compacted all the time.
 pub const COMPACTED: Flavour = &[
     ("cleanup.policy", "compact"),
     ("min.cleanable.dirty.ratio", "0"),

@@ -135,7 +135,8 @@ fn run_seeds(cast: world::Cast, usual: u64) -> (txns::Tally, u64) {
 
 #[test]
 fn no_promise_is_broken_whenever_the_power_is_cut() {
-    run_seeds(world::Cast::Logs, RECORD_SEEDS);
+    let (tally, seeds) = run_seeds(world::Cast::Logs, RECORD_SEEDS);
+    tally.check(txns::OF_RECORDS, seeds);
 }
 
 #[test]
@@ -146,7 +147,7 @@ fn no_promise_to_a_group_is_broken_whenever_the_power_is_cut() {
 #[test]
 fn no_transaction_is_torn_whenever_the_power_is_cut() {
     let (tally, seeds) = run_seeds(world::Cast::Transactions, TRANSACTION_SEEDS);
-    tally.check(seeds);
+    tally.check(txns::OF_TRANSACTIONS, seeds);
 }
 
 #[test]

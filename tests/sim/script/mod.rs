@@ -348,7 +348,7 @@ impl Script {
             auditor.is_idle(&mut script.side())
         })?;
         for (at, batches) in auditor.into_kept() {
-            self.ledger.audit(at, &batches);
+            self.ledger.audit(self.machine.broker(), at, &batches);
         }
         Ok(())
     }
