@@ -70,7 +70,8 @@ impl Script {
         Script::on(Machine::new(1, config), Ledger::new())
     }
 
-    fn on(machine: Machine, ledger: Ledger) -> Script {
+    fn on(machine: Machine, mut ledger: Ledger) -> Script {
+        ledger.has_budget = machine.budget_bytes() > 0;
         Script {
             machine,
             ledger,

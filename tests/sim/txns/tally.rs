@@ -48,6 +48,11 @@ impl Tally {
         *self.0.entry(what).or_default() += 1;
     }
 
+    /// How often it has happened.
+    pub fn count(&self, what: &str) -> u64 {
+        self.0.get(what).copied().unwrap_or(0)
+    }
+
     /// That of another seed is added.
     pub fn add(&mut self, other: &Tally) {
         for (what, count) in &other.0 {
@@ -62,7 +67,7 @@ impl Tally {
             return;
         }
         for (what, floor) in floors {
-            let count = self.0.get(what).copied().unwrap_or(0);
+            let count = self.count(what);
             assert!(
                 count * 1_000 >= floor * seeds,
                 "{what}: {count} times in {seeds} seeds are too few; {self:?}"
