@@ -1,6 +1,7 @@
 //! An administrator: creates and deletes topics, looks at them, asks for offsets and producer ids.
 
 use crate::call::Reply;
+use crate::errand::Errand;
 use crate::ledger::State;
 use crate::side::Side;
 use chronikd::broker::wait::ConnId;
@@ -37,8 +38,7 @@ enum Asked {
 /// See the head of this file.
 #[derive(Debug, Default)]
 pub struct Admin {
-    line: Option<ConnId>,
-    asked: Option<Asked>,
+    errand: Errand<Asked>,
 }
 
 /// A topic that is cut to its size again and again.
@@ -69,7 +69,7 @@ pub const FLAVOURS: [Flavour; 5] = [
     ],
 ];
 
-/// A topic that is compacted all the time. Every record has a key of its own, so all of them stay.
+/// A topic that is compacted all the time.
 pub const COMPACTED: Flavour = &[
     ("cleanup.policy", "compact"),
     ("min.cleanable.dirty.ratio", "0"),
@@ -80,40 +80,23 @@ pub const COMPACTED: Flavour = &[
 impl Admin {
     /// The connection, or the whole broker, is gone.
     pub fn cut_off(&mut self) {
-        (self.line, self.asked) = (None, None);
+        self.errand.cut_off();
     }
 
     /// Whether nothing is unanswered.
     pub fn is_idle(&self) -> bool {
-        self.asked.is_none()
+        self.errand.is_idle()
     }
 
     /// Does one thing.
     pub fn step(&mut self, side: &mut Side<'_>, finishing: bool) {
-        let Some(line) = self.line else {
-            self.line = Some(side.machine.connect());
-            return;
-        };
-        for reply in side.machine.take_replies(line) {
-            let asked = self.asked.take().expect("a question");
-            take(side, asked, &reply);
-        }
-        if !side.machine.is_open(line) {
-            assert!(
-                side.machine.is_idle(line),
-                "the broker has closed the administrator's connection"
-            );
-            side.machine.drop_connection(line);
-            self.cut_off();
+        if !self.errand.step(side, take) || finishing {
             return;
         }
-        if finishing || self.asked.is_some() {
-            return;
-        }
-        self.asked = match side.luck.below(12) {
+        let line = self.errand.line(side);
+        let asked = match side.luck.below(12) {
             0 => {
-                side.machine.drop_connection(line);
-                self.cut_off();
+                self.errand.hang_up(side);
                 None
             }
             1..=3 => {
@@ -127,25 +110,26 @@ impl Admin {
             8 | 9 => offsets(side, line),
             _ => Some(identity(side, line)),
         };
+        asked.into_iter().for_each(|asked| self.errand.asked(asked));
     }
 
     /// Asks for a topic.
     pub fn create(&mut self, side: &mut Side<'_>, name: &str, partitions: i32, flavour: Flavour) {
-        let line = *self.line.get_or_insert_with(|| side.machine.connect());
-        self.asked = Some(create(side, line, name, partitions, flavour));
+        let line = self.errand.line(side);
+        let asked = create(side, line, name, partitions, flavour);
+        self.errand.asked(asked);
     }
 
     /// Asks for a topic's end.
     pub fn delete(&mut self, side: &mut Side<'_>, id: Uuid) {
-        let line = *self.line.get_or_insert_with(|| side.machine.connect());
-        self.asked = Some(delete_by_id(side, line, id));
+        let line = self.errand.line(side);
+        let asked = delete_by_id(side, line, id);
+        self.errand.asked(asked);
     }
 
     /// Goes away.
     pub fn hang_up(&mut self, side: &mut Side<'_>) {
-        if let Some(line) = self.line.take() {
-            side.machine.drop_connection(line);
-        }
+        self.errand.hang_up(side);
     }
 }
 

@@ -1,7 +1,12 @@
 //! Requests into frames, and frames into responses.
 
-use chronikd::proto::batch::{Batch, BatchBuilder, BatchHeader, EndMarker};
+use chronikd::proto::batch::{Batch, BatchBuilder, BatchHeader, EndMarker, Record};
 use chronikd::proto::{self, ApiKey, Wire};
+
+/// How many keys the records outside of transactions have, so that compaction finds something to drop.
+const KEYS: u64 = 8;
+/// Marks of records in transactions begin here.
+pub const FIRST_MARK: u64 = 1_000 << 32;
 
 /// What every client calls itself.
 pub const CLIENT: &str = "sim";
@@ -69,8 +74,15 @@ pub struct Author {
     pub sequence: i32,
 }
 
-/// A batch of `count` records, marked `first`, `first + 1`, ...; `filler` bytes in each. The mark is the key, too, so
-/// that every record stays where logs are compacted.
+/// The key of a record. In a transaction every record has its own, because all of them are counted.
+pub fn key_of(mark: u64) -> u64 {
+    match mark < FIRST_MARK {
+        true => mark % KEYS,
+        false => mark,
+    }
+}
+
+/// A batch of `count` records, marked `first`, `first + 1`, ...; `filler` bytes in each.
 pub fn batch(
     first: u64,
     count: usize,
@@ -85,7 +97,7 @@ pub fn batch(
     for mark in first..first + count as u64 {
         let mut value = mark.to_be_bytes().to_vec();
         value.resize(8 + filler, mark as u8);
-        builder.push(time_ms, Some(&mark.to_be_bytes()), Some(&value));
+        builder.push(time_ms, Some(&key_of(mark).to_be_bytes()), Some(&value));
     }
     builder.build(None).expect("a batch")
 }
@@ -95,8 +107,8 @@ pub fn batch(
 pub struct Read {
     /// Its header.
     pub header: BatchHeader,
-    /// The marks of its records, in order; none in the end of a transaction.
-    pub marks: Vec<u64>,
+    /// The offsets and marks of its records, in order; none in the end of a transaction.
+    pub records: Vec<(i64, u64)>,
     /// The end of a transaction, if it is one.
     pub marker: Option<EndMarker>,
 }
@@ -110,10 +122,14 @@ pub fn batches(mut bytes: &[u8]) -> Vec<Read> {
         let marker = EndMarker::of(&batch);
         let records = batch.records(batch.payload());
         let records = records.filter(|_| marker.is_none());
-        let marks = records.map(|record| mark(record.expect("a record").value));
+        let base = batch.header().base_offset;
+        let marks = records.map(|record| {
+            let record = record.expect("a record");
+            (base + i64::from(record.offset_delta), mark(&record))
+        });
         found.push(Read {
             header: *batch.header(),
-            marks: marks.collect(),
+            records: marks.collect(),
             marker,
         });
         bytes = rest;
@@ -121,13 +137,19 @@ pub fn batches(mut bytes: &[u8]) -> Vec<Read> {
     found
 }
 
-fn mark(value: Option<&[u8]>) -> u64 {
-    let value = value.expect("a value");
+fn mark(record: &Record<'_>) -> u64 {
+    let value = record.value.expect("a value");
     let (mark, filler) = value.split_first_chunk().expect("a mark");
     let mark = u64::from_be_bytes(*mark);
     assert!(
         filler.iter().all(|byte| *byte == mark as u8),
         "the filler of record {mark:#x}"
+    );
+    let key = record.key.expect("a key");
+    assert_eq!(
+        key,
+        key_of(mark).to_be_bytes(),
+        "the key of record {mark:#x}"
     );
     mark
 }

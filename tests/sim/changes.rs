@@ -5,11 +5,11 @@
 //! be shown what is not acknowledged yet.
 
 use crate::call::Reply;
+use crate::errand::Errand;
 use crate::ledger::{Facet, Ledger};
 use crate::side::Side;
 use chronikd::broker::Broker;
 use chronikd::broker::settings::{Resource, ResourceType};
-use chronikd::broker::wait::ConnId;
 use chronikd::proto::error::ErrorCode;
 use chronikd::proto::schema::create_partitions::{
     CreatePartitionsRequest, CreatePartitionsResponse, CreatePartitionsTopic,
@@ -154,8 +154,7 @@ enum Asked {
 /// See the head of this file.
 #[derive(Debug, Default)]
 pub struct Changer {
-    line: Option<ConnId>,
-    asked: Option<Asked>,
+    errand: Errand<Asked>,
     counter: u64,
     only_looks: bool,
 }
@@ -171,34 +170,22 @@ impl Changer {
 
     /// The connection, or the whole broker, is gone.
     pub fn cut_off(&mut self) {
-        (self.line, self.asked) = (None, None);
+        self.errand.cut_off();
     }
 
     /// Whether nothing is unanswered.
     pub fn is_idle(&self) -> bool {
-        self.asked.is_none()
+        self.errand.is_idle()
     }
 
     /// Does one thing.
     pub fn step(&mut self, side: &mut Side<'_>, finishing: bool) {
-        let Some(line) = self.line else {
-            self.line = Some(side.machine.connect());
-            return;
-        };
-        for reply in side.machine.take_replies(line) {
-            let asked = self.asked.take().expect("a question");
-            take(side, asked, &reply);
-        }
-        if !side.machine.is_open(line) {
-            assert!(side.machine.is_idle(line), "the broker has hung up");
-            side.machine.drop_connection(line);
-            self.cut_off();
-        } else if !finishing && self.asked.is_none() {
-            self.begin(side, line);
+        if self.errand.step(side, take) && !finishing {
+            self.begin(side);
         }
     }
 
-    fn begin(&mut self, side: &mut Side<'_>, line: ConnId) {
+    fn begin(&mut self, side: &mut Side<'_>) {
         // The names of others may be given anew while a request is on its way.
         let main = |topic: &&Facet| topic.name.starts_with("main");
         let topics: Vec<Uuid> = side
@@ -214,10 +201,7 @@ impl Changer {
             _ => Place::Topic(side.luck.pick(&topics)),
         };
         match (side.luck.below(8), place) {
-            (0, _) => {
-                side.machine.drop_connection(line);
-                self.cut_off();
-            }
+            (0, _) => self.errand.hang_up(side),
             _ if self.only_looks => self.show(side, place),
             (1, Place::Topic(id)) => {
                 let count = side.ledger.topic(id).partition_count() + 1;
@@ -235,13 +219,9 @@ impl Changer {
         }
     }
 
-    fn line(&mut self, side: &mut Side<'_>) -> ConnId {
-        *self.line.get_or_insert_with(|| side.machine.connect())
-    }
-
     /// Asks for a value, or for none.
     pub fn set(&mut self, side: &mut Side<'_>, place: Place, value: Value) {
-        let line = self.line(side);
+        let line = self.errand.line(side);
         let resource = place.resource(side.ledger);
         side.ledger.settings.asked(place, value.clone());
         let request = IncrementalAlterConfigsRequest {
@@ -258,11 +238,11 @@ impl Changer {
         };
         let api = ApiKey::IncrementalAlterConfigs;
         side.machine.ask(line, api, 1, &request, true);
-        self.asked = Some(Asked::Set(place, value));
+        self.errand.asked(Asked::Set(place, value));
     }
 
     fn show(&mut self, side: &mut Side<'_>, place: Place) {
-        let line = self.line(side);
+        let line = self.errand.line(side);
         let resource = place.resource(side.ledger);
         let request = DescribeConfigsRequest {
             resources: vec![DescribeConfigsResource {
@@ -275,12 +255,13 @@ impl Changer {
         };
         side.machine
             .ask(line, ApiKey::DescribeConfigs, 4, &request, true);
-        self.asked = Some(Asked::Show(place, side.ledger.settings.view(place)));
+        self.errand
+            .asked(Asked::Show(place, side.ledger.settings.view(place)));
     }
 
     /// Asks for more partitions.
     pub fn grow(&mut self, side: &mut Side<'_>, id: Uuid, count: usize) {
-        let line = self.line(side);
+        let line = self.errand.line(side);
         let name = side.ledger.topic(id).name.clone();
         side.ledger.growing(id, count);
         let request = CreatePartitionsRequest {
@@ -294,14 +275,12 @@ impl Changer {
         };
         side.machine
             .ask(line, ApiKey::CreatePartitions, 3, &request, true);
-        self.asked = Some(Asked::Grow(id, count));
+        self.errand.asked(Asked::Grow(id, count));
     }
 
     /// Goes away.
     pub fn hang_up(&mut self, side: &mut Side<'_>) {
-        if let Some(line) = self.line.take() {
-            side.machine.drop_connection(line);
-        }
+        self.errand.hang_up(side);
     }
 }
 

@@ -2,9 +2,9 @@
 //! that nobody has asked for and no topic's settings have; and what is deleted leaves the disk.
 
 use crate::call::Reply;
+use crate::errand::Errand;
 use crate::machine::{Machine, ROOT};
 use crate::side::Side;
-use chronikd::broker::wait::ConnId;
 use chronikd::disk::Disk;
 use chronikd::proto::ApiKey;
 use chronikd::proto::error::ErrorCode;
@@ -20,41 +20,28 @@ const HIGH_WATERMARK: i64 = -1;
 /// See the head of this file.
 #[derive(Debug, Default)]
 pub struct Deleter {
-    line: Option<ConnId>,
-    asked: Option<(PartitionId, i64)>,
+    errand: Errand<(PartitionId, i64)>,
 }
 
 impl Deleter {
     /// The connection, or the whole broker, is gone.
     pub fn cut_off(&mut self) {
-        (self.line, self.asked) = (None, None);
+        self.errand.cut_off();
     }
 
     /// Whether nothing is unanswered.
     pub fn is_idle(&self) -> bool {
-        self.asked.is_none()
+        self.errand.is_idle()
     }
 
     /// Does one thing.
     pub fn step(&mut self, side: &mut Side<'_>, finishing: bool) {
-        let Some(line) = self.line else {
-            self.line = Some(side.machine.connect());
-            return;
-        };
-        for reply in side.machine.take_replies(line) {
-            let (at, offset) = self.asked.take().expect("a question");
-            take(side, at, offset, &reply);
-        }
-        if !side.machine.is_open(line) {
-            assert!(side.machine.is_idle(line), "the broker has hung up");
-            side.machine.drop_connection(line);
-            self.cut_off();
-        } else if !finishing && self.asked.is_none() {
-            self.begin(side, line);
+        if self.errand.step(side, take) && !finishing {
+            self.begin(side);
         }
     }
 
-    fn begin(&mut self, side: &mut Side<'_>, line: ConnId) {
+    fn begin(&mut self, side: &mut Side<'_>) {
         // The names of others may be given anew while a request is on its way.
         let mut all = side.ledger.partitions();
         all.retain(|at| side.ledger.topic(at.topic).name.starts_with("main"));
@@ -63,10 +50,7 @@ impl Deleter {
         }
         let at = side.luck.pick(&all);
         match side.luck.below(10) {
-            0 => {
-                side.machine.drop_connection(line);
-                self.cut_off();
-            }
+            0 => self.errand.hang_up(side),
             1 => self.delete(side, at, HIGH_WATERMARK),
             // Not much at once, or there is soon nothing left that could come back.
             _ => {
@@ -80,7 +64,7 @@ impl Deleter {
 
     /// Asks for a partition to begin there.
     pub fn delete(&mut self, side: &mut Side<'_>, at: PartitionId, offset: i64) {
-        let line = *self.line.get_or_insert_with(|| side.machine.connect());
+        let line = self.errand.line(side);
         side.ledger.deleting_records(at, offset);
         let name = side.ledger.topic(at.topic).name.clone();
         let request = DeleteRecordsRequest {
@@ -96,18 +80,16 @@ impl Deleter {
         let version = side.luck.between(0, 2) as i16;
         let api = ApiKey::DeleteRecords;
         side.machine.ask(line, api, version, &request, true);
-        self.asked = Some((at, offset));
+        self.errand.asked((at, offset));
     }
 
     /// Goes away.
     pub fn hang_up(&mut self, side: &mut Side<'_>) {
-        if let Some(line) = self.line.take() {
-            side.machine.drop_connection(line);
-        }
+        self.errand.hang_up(side);
     }
 }
 
-fn take(side: &mut Side<'_>, at: PartitionId, offset: i64, reply: &Reply) {
+fn take(side: &mut Side<'_>, (at, offset): (PartitionId, i64), reply: &Reply) {
     let response: DeleteRecordsResponse<'_> = reply.read();
     let row = &response.topics[0].partitions[0];
     match row.error_code {
@@ -123,8 +105,12 @@ fn take(side: &mut Side<'_>, at: PartitionId, offset: i64, reply: &Reply) {
     }
 }
 
-/// When all is quiet, no log has a segment that lies before its beginning, in memory or on the disk.
+/// When all is quiet, no log has a segment that lies before its beginning, in memory or on the disk, and what counts
+/// for the budget is what is there.
 pub fn check_shrunk(machine: &Machine) {
+    let counted_bytes = machine.broker().storage.used_bytes();
+    let (named_bytes, deleted_bytes) = machine.segment_bytes();
+    assert_eq!(named_bytes + deleted_bytes, counted_bytes, "in the books");
     for log in machine.broker().storage.logs() {
         let bases = log.segment_bases();
         let distinct: BTreeSet<i64> = bases.iter().map(|(base, _)| *base).collect();

@@ -4,7 +4,7 @@
 //! offset; on a topic whose flush is relaxed, until the power fails. The broker's own offsets are looked at after
 //! every turn, and at the moment in which a partition has been loaded, before anything is appended to it.
 
-use crate::call::Read;
+use crate::call::{FIRST_MARK, Read, key_of};
 use crate::changes::Known;
 use crate::groups::Book;
 use crate::txns::History;
@@ -50,6 +50,8 @@ struct Facts {
     log_start: i64,
     /// Somebody wants it to begin here, or before.
     wanted_start: i64,
+    /// Where its segments begin.
+    bases: BTreeSet<i64>,
     loaded: bool,
 }
 
@@ -62,15 +64,19 @@ enum Limits {
     Bytes(u64),
     /// For so short a time that anything may be gone.
     Time,
+    /// All that the disk has room for.
+    Room,
 }
 
 impl Limits {
-    fn of(topic: &Topic) -> Limits {
+    fn of(topic: &Topic, has_budget: bool) -> Limits {
         const LONG_MS: i64 = 3_600_000;
         let config = &topic.config;
         match u64::try_from(config.retention_bytes) {
-            Ok(bytes) => Limits::Bytes(bytes),
+            Ok(bytes) if !has_budget => Limits::Bytes(bytes),
+            Ok(_) => Limits::Room,
             Err(_) if (0..LONG_MS).contains(&config.retention_ms) => Limits::Time,
+            Err(_) if has_budget && config.delete => Limits::Room,
             Err(_) => Limits::None,
         }
     }
@@ -87,6 +93,8 @@ pub struct Facet {
     pub state: State,
     /// Whether acknowledgements wait for the disk.
     pub durable: bool,
+    /// Whether of every key only the last record need stay.
+    pub is_compacted: bool,
     limits: Limits,
     partitions: Vec<Facts>,
     /// As many as were ever asked for.
@@ -94,6 +102,11 @@ pub struct Facet {
 }
 
 impl Facet {
+    /// Whether no other topic is ever given its name, so that a request may use it.
+    pub fn keeps_name(&self) -> bool {
+        !self.name.starts_with("extra")
+    }
+
     /// How many partitions it has.
     pub fn partition_count(&self) -> usize {
         self.partitions.len()
@@ -136,6 +149,8 @@ pub struct Ledger {
     pub stopping: bool,
     /// Errors of the disk are to be expected.
     pub faulty: bool,
+    /// All logs together may take so much and no more.
+    pub has_budget: bool,
     /// What is known of settings.
     pub settings: Known,
     /// What is known of groups.
@@ -162,6 +177,7 @@ impl Ledger {
             losses: 0,
             stopping: false,
             faulty: false,
+            has_budget: false,
             settings: Known::default(),
             groups: Book::default(),
             txns: History::default(),
@@ -276,7 +292,8 @@ impl Ledger {
             name: topic.name.to_string(),
             state: State::Exists,
             durable: topic.config.flush_messages <= 1,
-            limits: Limits::of(topic),
+            is_compacted: topic.config.compact,
+            limits: Limits::of(topic, self.has_budget),
             partitions: vec![facts; topic.partition_count as usize],
             most_partitions: topic.partition_count as usize,
         };
@@ -430,7 +447,9 @@ impl Ledger {
                 if let Ok(log) = broker.storage.log(at) {
                     assert_eq!(log.leader_epoch(), broker.leader_epoch());
                     let title = format!("{}-{index}", topic.name);
-                    facts.check_start(&title, log, topic.limits);
+                    if facts.check_start(&title, log, topic.limits) {
+                        self.txns.tally.note("given up for space");
+                    }
                     facts.check_turned(&title, log);
                 }
             }
@@ -482,21 +501,27 @@ impl Facts {
         lost.into_values().collect()
     }
 
-    /// It begins no earlier than before, and no later than somebody or its topic wants.
-    fn check_start(&mut self, title: &str, log: &Log, limits: Limits) {
+    /// It begins no earlier than before, and no later than somebody wants, or with one of its segments where the limits
+    /// of its topic or of the disk want that. Answers whether it has begun later for want of space.
+    fn check_start(&mut self, title: &str, log: &Log, limits: Limits) -> bool {
         let start = log.log_start();
         assert!(
             start >= self.log_start,
             "the start of {title} went back from {} to {start}",
             self.log_start
         );
-        let is_wanted = start <= self.wanted_start || limits != Limits::None;
+        let goes = limits != Limits::None && self.bases.contains(&start);
         assert!(
-            start == self.log_start || is_wanted,
-            "{title} begins at {start}, which nobody wants; {} was the last",
-            self.wanted_start
+            start == self.log_start || start <= self.wanted_start || goes,
+            "{title} begins at {start}, which nobody wants; {} was the last, and segments begin at {:?}",
+            self.wanted_start,
+            self.bases
         );
+        let is_given_up = start > self.log_start && start > self.wanted_start;
         self.log_start = start;
+        let bases = log.segment_bases();
+        self.bases = bases.into_iter().map(|(base, _)| base).collect();
+        is_given_up && limits == Limits::Room
     }
 
     fn check_turned(&mut self, title: &str, log: &Log) {
@@ -597,11 +622,8 @@ impl Ledger {
 
     /// A batch was read, by a fetch for `from`.
     pub fn saw(&mut self, at: PartitionId, batch: &Read, from: i64) {
-        for (index, mark) in batch.marks.iter().enumerate() {
-            let offset = batch.header.base_offset + index as i64;
-            if offset >= from {
-                self.place(at, offset, *mark);
-            }
+        for &(offset, mark) in batch.records.iter().filter(|(offset, _)| *offset >= from) {
+            self.place(at, offset, mark);
         }
     }
 
@@ -639,8 +661,13 @@ impl Ledger {
     }
 
     /// Holds a whole partition, from its start to its high watermark, against everything that is known.
-    pub fn audit(&mut self, at: PartitionId, batches: &[Read]) {
-        let durable = self.topic(at.topic).durable;
+    pub fn audit(&mut self, broker: &Broker, at: PartitionId, batches: &[Read]) {
+        let Facet {
+            durable,
+            is_compacted,
+            ..
+        } = *self.topic(at.topic);
+        self.check_complete(broker, at, batches);
         let (facts, name) = self.facts(at);
         let title = format!("{name}-{}", at.partition);
         let end = batches
@@ -655,13 +682,16 @@ impl Ledger {
         let mut newest: BTreeMap<u64, u64> = BTreeMap::new();
         let mut sequences: BTreeMap<(i64, i16), i32> = BTreeMap::new();
         let mut epoch = 0;
-        for Read { header, marks, .. } in batches.iter().filter(|batch| batch.marker.is_none()) {
+        for Read {
+            header, records, ..
+        } in batches.iter().filter(|batch| batch.marker.is_none())
+        {
             assert!(
                 header.partition_leader_epoch >= epoch,
                 "{title}: a leader epoch went back"
             );
             epoch = header.partition_leader_epoch;
-            for mark in marks {
+            for (_, mark) in records {
                 let last = newest.entry(mark >> 32).or_default();
                 assert!(*last < *mark, "{title}: {mark:#x} comes after {last:#x}");
                 *last = *mark;
@@ -672,15 +702,42 @@ impl Ledger {
                 let next = sequences
                     .entry((header.producer_id, header.producer_epoch))
                     .or_insert(first);
+                let has_gap = is_compacted && header.base_sequence > *next;
                 assert!(
-                    !durable || header.base_sequence == *next,
+                    !durable || has_gap || header.base_sequence == *next,
                     "{title}: sequence {} of producer {} at offset {} is not {next}",
                     header.base_sequence,
                     header.producer_id,
                     header.base_offset
                 );
-                *next = header.base_sequence + header.record_count;
+                *next = header.base_sequence + header.last_offset_delta + 1;
             }
+        }
+    }
+
+    /// Everything that is known is there. Of a compacted partition a record may be missing that has a later one of its
+    /// key, and that is not in the active segment. Those of transactions are judged by `txns::history`.
+    fn check_complete(&mut self, broker: &Broker, at: PartitionId, batches: &[Read]) {
+        let is_compacted = self.topic(at.topic).is_compacted;
+        let records = batches.iter().flat_map(|batch| &batch.records);
+        let there: BTreeMap<i64, u64> = records.copied().collect();
+        let last = there.iter().map(|(offset, mark)| (key_of(*mark), *offset));
+        let last: BTreeMap<u64, i64> = last.collect();
+        let bases = broker.storage.log(at).map(Log::segment_bases);
+        let active = bases.ok().and_then(|bases| Some(bases.last()?.0));
+        let (facts, name) = self.facts(at);
+        let title = format!("{name}-{}", at.partition);
+        let known = facts.records.range(facts.log_start..);
+        let missing = known.filter(|(offset, _)| !there.contains_key(offset));
+        let missing: Vec<(i64, u64)> = missing.map(|(offset, mark)| (*offset, *mark)).collect();
+        for (offset, mark) in missing {
+            let has_later = last.get(&key_of(mark)).is_some_and(|last| *last > offset);
+            let may_go = has_later || mark >= FIRST_MARK;
+            assert!(
+                is_compacted && may_go && active.is_some_and(|active| offset < active),
+                "{title}: {mark:#x} at {offset} is lost; the active segment begins at {active:?}"
+            );
+            self.txns.tally.note("compacted away");
         }
     }
 

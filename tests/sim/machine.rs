@@ -13,9 +13,9 @@ use chronikd::broker::txns::Init;
 use chronikd::broker::wait::ConnId;
 use chronikd::broker::{Broker, OpenError, Seeds, Worked, home};
 use chronikd::clock::{Mono, Now};
-use chronikd::config::{BrokerConfig, Origin, Settings};
-use chronikd::disk::Disk;
+use chronikd::config::{Amount, BrokerConfig, Origin, Settings};
 use chronikd::disk::sim::{SimDisk, SimLanes, Survives};
+use chronikd::disk::{Disk, Entry};
 use chronikd::net::exchange::{Fate, Part};
 use chronikd::net::{Exchange, Limits};
 use chronikd::proto::{ApiKey, Wire};
@@ -78,6 +78,8 @@ struct Socket {
 struct Running {
     exchange: Exchange<Broker>,
     lanes: SimLanes<Worked>,
+    /// Bytes of all segments when all partitions were loaded.
+    loaded_bytes: Option<u64>,
     sockets: BTreeMap<ConnId, Socket>,
 }
 
@@ -140,6 +142,46 @@ impl Machine {
     /// How the broker is configured.
     pub fn config(&self) -> &BrokerConfig {
         &self.config
+    }
+
+    /// What all logs together may take; 0 is without a limit.
+    pub fn budget_bytes(&self) -> u64 {
+        match self.config.chronik_disk_max_bytes {
+            Amount::Bytes(bytes) => bytes,
+            Amount::Percent(_) => 0,
+        }
+    }
+
+    /// Bytes of all segments, and of those that have lost their names.
+    pub fn segment_bytes(&self) -> (u64, u64) {
+        let root = Path::new(ROOT);
+        let dirs = self.disk.list(root).expect("the data directory");
+        let is_partition = |entry: &Entry| entry.is_dir && entry.name != "quarantine";
+        let dirs = dirs.into_iter().filter(is_partition);
+        let files = dirs.flat_map(|dir| self.disk.list(&root.join(dir.name)).expect("a listing"));
+        files.fold((0, 0), |(named, deleted), file| {
+            match file.name.rsplit_once(".log") {
+                Some((_, "")) => (named + file.len, deleted),
+                Some((_, ".deleted")) => (named, deleted + file.len),
+                _ => (named, deleted),
+            }
+        })
+    }
+
+    /// The logs never take more than they may, or than they had when all of them were loaded: until then the broker
+    /// does not know of all. What compaction has replaced may still be there beside that.
+    fn check_budget(&mut self) {
+        let budget_bytes = self.budget_bytes();
+        if budget_bytes == 0 || self.broker().storage.loading() > 0 {
+            return;
+        }
+        let (bytes, _) = self.segment_bytes();
+        let loaded_bytes = *self.running_mut().loaded_bytes.get_or_insert(bytes);
+        let most_bytes = budget_bytes.max(loaded_bytes);
+        assert!(
+            bytes <= most_bytes,
+            "{bytes} bytes of {budget_bytes}; there were {loaded_bytes} at the start"
+        );
     }
 
     /// Cuts the power at this operation, counted from the last start.
@@ -233,6 +275,7 @@ impl Machine {
         self.running = Some(Running {
             exchange: Exchange::new(broker, Box::new(lanes.clone()), limits),
             lanes,
+            loaded_bytes: None,
             sockets: BTreeMap::new(),
         });
         Ok(())
@@ -255,6 +298,7 @@ impl Machine {
         self.running().exchange.check_invariants(now.mono);
         self.broker().check_invariants();
         ledger.turned(self.broker(), now);
+        self.check_budget();
         // A job that is under way, or that has failed, has more in hand.
         if !ledger.faulty && !self.has_work() {
             let limit_bytes = self.config.chronik_journal_snapshot_bytes;

@@ -6,6 +6,8 @@
 //! transactions, with producers that overtake each other, copiers, readers of committed records and an operator
 //! (`txns`). In all of them the journal is snapshotted often or hardly ever.
 //!
+//! An **hour** is a script that writes more than the disk may hold, while retention and compaction work (`soak`).
+//!
 //! A **trace** is a short script without chance (`traces`, `script`). Its power is cut at every operation of the disk,
 //! each of them fails, and the disk is full from the beginning.
 //!
@@ -38,6 +40,7 @@ mod changes;
 #[path = "../common/committed.rs"]
 mod committed;
 mod deleter;
+mod errand;
 mod fetcher;
 mod groups;
 mod journal;
@@ -47,6 +50,7 @@ mod machine;
 mod producer;
 mod script;
 mod side;
+mod soak;
 mod traced;
 mod traces;
 mod txns;
@@ -134,7 +138,8 @@ fn run_seeds(cast: world::Cast, usual: u64) -> (txns::Tally, u64) {
 
 #[test]
 fn no_promise_is_broken_whenever_the_power_is_cut() {
-    run_seeds(world::Cast::Logs, RECORD_SEEDS);
+    let (tally, seeds) = run_seeds(world::Cast::Logs, RECORD_SEEDS);
+    tally.check(txns::OF_RECORDS, seeds);
 }
 
 #[test]
@@ -145,7 +150,12 @@ fn no_promise_to_a_group_is_broken_whenever_the_power_is_cut() {
 #[test]
 fn no_transaction_is_torn_whenever_the_power_is_cut() {
     let (tally, seeds) = run_seeds(world::Cast::Transactions, TRANSACTION_SEEDS);
-    tally.check(seeds);
+    tally.check(txns::OF_TRANSACTIONS, seeds);
+}
+
+#[test]
+fn an_hour_of_retention_compaction_and_a_small_disk_keeps_every_promise() {
+    soak::an_hour().expect("a broker that goes on");
 }
 
 #[test]

@@ -8,6 +8,7 @@
 use crate::call::{self, Author, Reply};
 use crate::ledger::State;
 use crate::side::Side;
+use crate::txns;
 use chronikd::broker::wait::ConnId;
 use chronikd::proto::error::ErrorCode;
 use chronikd::proto::schema::init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
@@ -207,8 +208,10 @@ impl Producer {
         if self.at.is_none() {
             let all = side.ledger.partitions();
             let by_id = self.version >= 13;
-            let usable =
-                |at: &&PartitionId| by_id || side.ledger.topic(at.topic).name.starts_with("main");
+            let usable = |at: &&PartitionId| {
+                let topic = side.ledger.topic(at.topic);
+                (by_id || topic.keeps_name()) && topic.name != txns::KEYED
+            };
             let usable: Vec<PartitionId> = all.iter().filter(usable).copied().collect();
             if usable.is_empty() {
                 return false;
@@ -291,6 +294,13 @@ impl Producer {
                 return self.abandon();
             }
             ErrorCode::NOT_LEADER_OR_FOLLOWER => true,
+            ErrorCode::KAFKA_STORAGE_ERROR if side.machine.budget_bytes() > 0 => {
+                side.ledger.txns.tally.note("refused for space");
+                if self.kind == Kind::Idempotent {
+                    return self.abandon();
+                }
+                true
+            }
             ErrorCode::KAFKA_STORAGE_ERROR => side.ledger.faulty,
             _ => false,
         };

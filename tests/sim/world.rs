@@ -108,9 +108,11 @@ impl World {
             )
         };
         let fetchers = (0..fetchers).map(fetcher).collect();
+        let mut ledger = Ledger::new();
+        ledger.has_budget = machine.budget_bytes() > 0;
         World {
             machine,
-            ledger: Ledger::new(),
+            ledger,
             admin: Admin::default(),
             changers: [Changer::default(), Changer::onlooker()],
             deleter: (cast == Cast::Logs).then(Deleter::default),
@@ -193,6 +195,9 @@ impl World {
     fn raise_curtain(&mut self) {
         let flavour = self.luck.pick(&FLAVOURS[..3]);
         self.create("output", flavour);
+        if self.luck.once_in(2) {
+            self.create(txns::KEYED, COMPACTED);
+        }
         let troupe = Troupe::any(&mut self.side());
         self.troupe = Some(troupe);
     }
@@ -397,7 +402,7 @@ impl World {
             }
         }
         for (at, batches) in self.fetchers.remove(0).into_kept() {
-            self.ledger.audit(at, &batches);
+            self.ledger.audit(self.machine.broker(), at, &batches);
         }
         if let Some(mut crowd) = self.crowd.take() {
             crowd.audit(&mut self.side());
@@ -500,7 +505,8 @@ impl World {
     }
 }
 
-/// With groups, the time that a group waits for more members differs; and always, how often the journal is snapshotted.
+/// With groups, the time that a group waits for more members differs; some disks are small; and always, how often the
+/// journal is snapshotted.
 fn config(cast: Cast, seed: u64) -> BrokerConfig {
     let mut pairs = match cast {
         Cast::Logs => vec![("log.retention.check.interval.ms", 700)],
@@ -521,11 +527,15 @@ fn config(cast: Cast, seed: u64) -> BrokerConfig {
     if cast == Cast::Transactions && seed % 5 == 4 {
         pairs.push(("transactional.id.expiration.ms", 20_000));
     }
-    if cast == Cast::Logs {
+    if cast != Cast::Groups {
         pairs.push((
             "log.cleaner.backoff.ms",
             [100, 700, 15_000][seed as usize % 3],
         ));
+    }
+    if cast == Cast::Logs && seed % 4 == 1 {
+        let kilobytes = [16, 24, 40][(seed / 4) as usize % 3];
+        pairs.push(("chronik.disk.max.bytes", kilobytes << 10));
     }
     // Every transaction journals much, and every snapshot reads a whole file.
     let (entries, intervals_ms) = match cast {

@@ -283,6 +283,19 @@ fn started(disk: SimDisk, config: LogConfig, clean: bool) -> Room {
     room
 }
 
+/// A storage on a copy of the disk whose pass has run for so many jobs of the work lane.
+fn in_a_pass(disk: &SimDisk, jobs: u64) -> Room {
+    let mut room = started(disk.fork(jobs), compacted(), true);
+    pass_ms(&mut room, 1100);
+    room.storage.tick(room.now);
+    for _ in 0..jobs {
+        room.start_work();
+        room.lanes.run_work();
+        room.absorb();
+    }
+    room
+}
+
 fn names(disk: &SimDisk) -> Vec<String> {
     let entries = disk.list(Path::new("/data/t-0")).unwrap();
     entries.into_iter().map(|entry| entry.name).collect()
@@ -515,14 +528,7 @@ fn a_clock_that_jumps_neither_drops_a_tombstone_nor_dates_one() {
 fn a_deleted_topic_ends_its_pass_and_leaves_nothing_behind() {
     let (disk, _) = before_compaction(6);
     for slices in 0..12 {
-        let mut room = started(disk.fork(slices), compacted(), true);
-        pass_ms(&mut room, 1100);
-        room.storage.tick(room.now);
-        for _ in 0..slices {
-            room.start_work();
-            room.lanes.run_work();
-            room.absorb();
-        }
+        let mut room = in_a_pass(&disk, slices);
         room.storage.forget(id(0));
         room.storage.delete_files(id(0), room.now);
         settle(&mut room).unwrap();
@@ -541,14 +547,7 @@ fn a_deleted_topic_ends_its_pass_and_leaves_nothing_behind() {
 fn a_clean_stop_during_a_pass_ends_it_soon_and_loses_nothing() {
     let (disk, story) = before_compaction(7);
     for slices in 0..12 {
-        let mut room = started(disk.fork(slices), compacted(), true);
-        pass_ms(&mut room, 1100);
-        room.storage.tick(room.now);
-        for _ in 0..slices {
-            room.start_work();
-            room.lanes.run_work();
-            room.absorb();
-        }
+        let room = in_a_pass(&disk, slices);
         let mut room = room.restart();
         story.check(&mut room);
     }

@@ -70,7 +70,8 @@ impl Script {
         Script::on(Machine::new(1, config), Ledger::new())
     }
 
-    fn on(machine: Machine, ledger: Ledger) -> Script {
+    fn on(machine: Machine, mut ledger: Ledger) -> Script {
+        ledger.has_budget = machine.budget_bytes() > 0;
         Script {
             machine,
             ledger,
@@ -348,7 +349,7 @@ impl Script {
             auditor.is_idle(&mut script.side())
         })?;
         for (at, batches) in auditor.into_kept() {
-            self.ledger.audit(at, &batches);
+            self.ledger.audit(self.machine.broker(), at, &batches);
         }
         Ok(())
     }

@@ -118,10 +118,10 @@ impl Follow {
     }
 
     fn count(&mut self, side: &mut Side<'_>, batch: &Read) {
-        for (offset, mark) in (batch.header.base_offset..).zip(&batch.marks) {
+        for &(offset, mark) in &batch.records {
             if offset >= self.position {
-                side.ledger.txns.read(*mark);
-                self.counted.push((offset, *mark));
+                side.ledger.txns.read(mark);
+                self.counted.push((offset, mark));
             }
         }
     }

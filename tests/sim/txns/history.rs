@@ -9,12 +9,11 @@
 
 use super::copies::Copies;
 use super::tally::Tally;
+use crate::call::FIRST_MARK;
 use chronikd::broker::Broker;
 use chronikd::storage::PartitionId;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Marks from here on are those of transactions.
-pub const FIRST_MARK: u64 = 1_000 << 32;
 /// The transactional id whose markers an operator writes by hand.
 pub const PREY: &str = "prey";
 

@@ -22,7 +22,7 @@ mod versions;
 
 pub use aged::disk as aged_disk;
 pub use history::History;
-pub use tally::Tally;
+pub use tally::{OF_RECORDS, OF_TRANSACTIONS, Tally};
 pub use versions::Style;
 
 use crate::side::Side;
@@ -33,6 +33,8 @@ use operator::Operator;
 use reader::Reader;
 use std::collections::BTreeMap;
 
+/// A compacted topic that only transactions write to. Every record has its own key, so what is committed stays.
+pub const KEYED: &str = "keyed";
 /// The transactional ids of clients that write anywhere.
 const IDS: [&str; 4] = ["copy", "count", "merge", PREY];
 /// Those of copiers.

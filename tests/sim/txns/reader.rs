@@ -2,7 +2,7 @@
 
 use super::follow::{self, Follow};
 use super::job;
-use crate::call::Reply;
+use crate::call::{FIRST_MARK, Reply};
 use crate::side::Side;
 use chronikd::broker::wait::ConnId;
 use chronikd::storage::PartitionId;
@@ -63,9 +63,7 @@ impl Reader {
     pub fn marks(&self) -> Vec<u64> {
         let counted = self.follows.iter().flat_map(|follow| &follow.counted);
         let marks = counted.map(|(_, mark)| *mark);
-        marks
-            .filter(|mark| *mark >= super::history::FIRST_MARK)
-            .collect()
+        marks.filter(|mark| *mark >= FIRST_MARK).collect()
     }
 
     /// The offsets of everything that counts.

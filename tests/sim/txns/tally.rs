@@ -3,7 +3,17 @@
 use std::collections::BTreeMap;
 
 /// What is counted, and how often it must happen in a thousand seeds at least.
-const FLOORS: &[(&str, u64)] = &[
+type Floors = &'static [(&'static str, u64)];
+
+/// In seeds of records.
+pub const OF_RECORDS: Floors = &[
+    ("compacted away", 2_000),
+    ("refused for space", 500),
+    ("given up for space", 200),
+];
+
+/// In seeds of transactions.
+pub const OF_TRANSACTIONS: Floors = &[
     ("commits", 4_000),
     ("aborts", 2_000),
     ("fenced", 2_000),
@@ -33,8 +43,14 @@ pub struct Tally(BTreeMap<&'static str, u64>);
 impl Tally {
     /// It has happened.
     pub fn note(&mut self, what: &'static str) {
-        debug_assert!(FLOORS.iter().any(|(known, _)| *known == what), "{what}");
+        let mut known = OF_RECORDS.iter().chain(OF_TRANSACTIONS);
+        debug_assert!(known.any(|(known, _)| *known == what), "{what}");
         *self.0.entry(what).or_default() += 1;
+    }
+
+    /// How often it has happened.
+    pub fn count(&self, what: &str) -> u64 {
+        self.0.get(what).copied().unwrap_or(0)
     }
 
     /// That of another seed is added.
@@ -45,13 +61,13 @@ impl Tally {
     }
 
     /// Everything has happened often enough for so many seeds.
-    pub fn check(&self, seeds: u64) {
+    pub fn check(&self, floors: Floors, seeds: u64) {
         println!("in {seeds} seeds: {:?}", self.0);
         if seeds < ENOUGH_SEEDS {
             return;
         }
-        for (what, floor) in FLOORS {
-            let count = self.0.get(what).copied().unwrap_or(0);
+        for (what, floor) in floors {
+            let count = self.count(what);
             assert!(
                 count * 1_000 >= floor * seeds,
                 "{what}: {count} times in {seeds} seeds are too few; {self:?}"

@@ -12,11 +12,10 @@
 mod plan;
 
 use super::asks::{self, Ask, Identity, Speaker};
-use super::history::FIRST_MARK;
 use super::job::Job;
 use super::verdict::{self, Verdict};
 use super::versions::{Style, Versions};
-use crate::call::Reply;
+use crate::call::{FIRST_MARK, Reply};
 use crate::ledger::State;
 use crate::side::Side;
 use chronikd::broker::wait::ConnId;

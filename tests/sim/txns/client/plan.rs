@@ -3,7 +3,7 @@
 use super::super::asks::{Ask, BATCHED};
 use super::super::job::{self, Job, Write};
 use super::Client;
-use crate::call::Author;
+use crate::call::{Author, key_of};
 use crate::producer;
 use crate::side::Side;
 use chronikd::proto::batch::BatchBuilder;
@@ -128,7 +128,7 @@ fn batch(first: u64, count: usize, filler: usize, time_ms: i64, author: Author) 
     for mark in first..first + count as u64 {
         let mut value = mark.to_be_bytes().to_vec();
         value.resize(8 + filler, mark as u8);
-        builder.push(time_ms, None, Some(&value));
+        builder.push(time_ms, Some(&key_of(mark).to_be_bytes()), Some(&value));
     }
     builder.build(None).expect("a batch")
 }
