@@ -356,7 +356,7 @@ fn finish(mut header: BatchHeader, plain: &[u8], out: &mut Vec<u8>) -> Result<Wr
 mod tests {
     use super::super::offset_map::Size;
     use super::*;
-    use crate::proto::batch::{BatchBuilder, HEADER_BYTES, TimestampType};
+    use crate::proto::batch::{BatchBuilder, EndMarker, HEADER_BYTES, TimestampType};
 
     const NOW_MS: i64 = 1_800_000_000_000;
     const DAY_MS: i64 = 86_400_000;
@@ -461,6 +461,49 @@ mod tests {
         let left = header(&pass(&mut walk, &bytes, false).unwrap());
         assert_eq!((left.producer_id, left.producer_epoch), (9, 2));
         assert_eq!((left.last_sequence(), left.record_count), (43, 0));
+    }
+
+    /// The marker of producer 9's transaction.
+    fn marker(offset: i64, commits: bool) -> Vec<u8> {
+        let marker = EndMarker {
+            commits,
+            coordinator_epoch: 0,
+        };
+        let mut bytes = marker.batch((9, 0), (NOW_MS, false));
+        bytes[..8].copy_from_slice(&offset.to_be_bytes());
+        bytes
+    }
+
+    #[test]
+    fn records_of_an_aborted_transaction_go_and_its_line_stays_as_long_as_its_batch() {
+        let mut builder = BatchBuilder::new(3).producer(9, 0, 0).transactional();
+        builder.push(5, Some(b"k"), Some(b"v"));
+        let (batch, end) = (builder.build(None).unwrap(), marker(4, false));
+        let entry = Entry {
+            producer_id: 9,
+            first_offset: 3,
+            last_offset: 4,
+            last_stable_offset: 5,
+        };
+        for must_stay in [false, true] {
+            let mut walk = walk(NOW_MS, 3);
+            walk.transactions.expect([entry]);
+            let left = pass(&mut walk, &batch, must_stay).unwrap();
+            assert_eq!(left.len(), if must_stay { HEADER_BYTES } else { 0 });
+            assert_eq!(pass(&mut walk, &end, false), Ok(end.clone()));
+            assert_eq!(walk.aborted, [entry]);
+        }
+    }
+
+    #[test]
+    fn a_marker_without_a_batch_goes_when_its_horizon_has_passed() {
+        for commits in [false, true] {
+            let dated = pass(&mut walk(NOW_MS, 0), &marker(4, commits), false).unwrap();
+            assert!(header(&dated).attributes.has_delete_horizon());
+            let later = |ms| pass(&mut walk(ms, 0), &dated, false).unwrap();
+            assert_eq!(later(NOW_MS + DAY_MS - 1), dated);
+            assert!(later(NOW_MS + DAY_MS).is_empty());
+        }
     }
 
     /// A message of format 1 without compression.

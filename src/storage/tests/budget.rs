@@ -332,3 +332,24 @@ fn a_cut_anywhere_brings_nothing_back_and_the_books_are_right_again() {
         }
     }
 }
+
+#[test]
+fn what_is_about_to_go_is_not_asked_of_others() {
+    let mut room = limited(2, config());
+    for n in 0..130 {
+        write(&mut room, id(i32::from(n) % 2), n).unwrap();
+    }
+    let before = room.storage.budget.log_bytes();
+    assert!(before > LOW_MARK - 2 * 5000, "{before}");
+    let records = batch(1, &[1; VALUE]);
+    for _ in 0..8 {
+        room.append(0, &records).unwrap();
+    }
+    for _ in 0..10 {
+        room.now.mono = room.now.mono.plus_ms(200);
+        room.storage.tick(room.now);
+    }
+    room.settle();
+    let left = room.storage.budget.log_bytes();
+    assert!((LOW_MARK - 5000..=LOW_MARK).contains(&left), "{left}");
+}

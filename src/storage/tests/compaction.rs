@@ -4,6 +4,7 @@ mod meanwhile;
 
 use super::*;
 use crate::config::{CleanerConfig, Compaction};
+use crate::disk::Mode;
 use crate::disk::sim::{Fault, Times};
 use crate::proto::batch::EndMarker;
 use crate::proto::codec::Codec;
@@ -34,6 +35,8 @@ struct Story {
     sequences: BTreeMap<i64, i32>,
     open: BTreeSet<i64>,
     step: u64,
+    /// More keys than usual.
+    keys: u64,
 }
 
 fn compacted() -> LogConfig {
@@ -92,7 +95,7 @@ impl Story {
         let base = room.storage.log(id(0)).unwrap().log_end();
         for offset in (base..).take(count as usize) {
             self.step += 1;
-            let key = room.disk.draw(KEYS);
+            let key = room.disk.draw(self.keys.max(KEYS));
             let size = room.disk.draw(60) as usize;
             let value = (room.disk.draw(6) > 0).then_some(self.step);
             let bytes = value.map(|step| [&step.to_be_bytes()[..], &vec![1; size]].concat());
@@ -307,14 +310,15 @@ fn of_random_logs_the_last_record_of_every_key_stays_with_its_offset() {
         let mut config = compacted();
         config.compaction.delete_retention_ms = [0, 3000, i64::MAX][seed as usize % 3];
         let mut room = room(seed, config);
+        let mut story = Story::default();
         if seed % 4 == 0 {
+            story.keys = 200;
             let size = CleanerConfig {
                 dedupe_buffer_bytes: 1,
                 ..cleaner()
             };
             room.storage.set_cleaner(size);
         }
-        let mut story = Story::default();
         for _ in 0..room.disk.draw(5) + 2 {
             (0..room.disk.draw(120)).for_each(|_| story.act(&mut room));
             compact(&mut room).unwrap();
@@ -522,6 +526,61 @@ fn a_clock_that_jumps_neither_drops_a_tombstone_nor_dates_one() {
         0,
         "a year in a moment is none"
     );
+}
+
+#[test]
+fn a_compacted_segment_is_as_old_as_the_last_of_those_it_was_made_of() {
+    let (disk, _) = before_compaction(3);
+    let written = |disk: &SimDisk| {
+        let entries = disk.list(Path::new("/data/t-0")).unwrap().into_iter();
+        let logs = entries.filter(|entry| entry.name.ends_with(".log"));
+        logs.map(|entry| entry.modified_ms).collect::<Vec<_>>()
+    };
+    let newest_ms = *written(&disk).iter().max().unwrap();
+    let mut room = started(disk, compacted(), true);
+    pass_ms(&mut room, 3_600_000);
+    compact(&mut room).unwrap();
+    assert!(room.storage.log(id(0)).unwrap().cleaned.is_some());
+    let (active_ms, compacted_ms) = (written(&room.disk).pop(), written(&room.disk));
+    let compacted_ms = &compacted_ms[..compacted_ms.len() - 1];
+    assert!(active_ms.is_some() && !compacted_ms.is_empty());
+    let is_as_old = |ms: &i64| (1..=newest_ms).contains(ms);
+    assert!(
+        compacted_ms.iter().all(is_as_old),
+        "{compacted_ms:?} {newest_ms}"
+    );
+}
+
+#[test]
+fn a_batch_that_a_cut_has_taken_is_the_end_of_a_compacted_log_too() {
+    for has_checkpoint in [true, false] {
+        let (disk, story) = before_compaction(9);
+        let dir = Path::new("/data/t-0");
+        for name in names(&disk)
+            .iter()
+            .filter(|name| name.ends_with(".snapshot"))
+        {
+            disk.remove_file(&dir.join(name)).unwrap();
+        }
+        if !has_checkpoint {
+            let path = Path::new("/data").join("cleaner-offset-checkpoint");
+            disk.remove_file(&path).unwrap();
+        }
+        let last = names(&disk)
+            .into_iter()
+            .rfind(|name| name.ends_with(".log"));
+        let file = disk.open(&dir.join(last.unwrap()), Mode::Write).unwrap();
+        let mut room = started(disk.fork(1), compacted(), false);
+        story.check(&mut room);
+        let end = room.storage.log(id(0)).unwrap().log_end();
+        let mut builder = BatchBuilder::new(end + 5);
+        builder.push(WALL_MS, Some(&[0; 8]), Some(&[0; 8]));
+        let bytes = builder.build(None).unwrap();
+        file.write_at(file.len().unwrap(), &[&bytes]).unwrap();
+        let mut room = started(disk, compacted(), false);
+        assert_eq!(room.storage.log(id(0)).unwrap().log_end(), end);
+        story.check(&mut room);
+    }
 }
 
 #[test]

@@ -14,6 +14,7 @@ pub const OF_RECORDS: Floors = &[
 
 /// In seeds of transactions.
 pub const OF_TRANSACTIONS: Floors = &[
+    ("compacted away", 1_000),
     ("commits", 4_000),
     ("aborts", 2_000),
     ("fenced", 2_000),
