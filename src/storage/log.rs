@@ -5,6 +5,7 @@
 
 use super::append::Checked;
 use super::epochs::Epochs;
+use super::lifetime::Home;
 use super::names::Kind;
 use super::producer_state::{Noted, Producers, Verdict};
 use super::segment::{Place, RollLimits, Segment, Unwritten};
@@ -39,6 +40,7 @@ pub(super) struct Parts {
     pub(super) tail_bytes: u64,
     /// Offsets of the `.snapshot` files.
     pub(super) snapshots: Vec<i64>,
+    pub(super) home: Home,
 }
 
 /// A part of the log that a round in flight makes durable.
@@ -101,8 +103,11 @@ pub struct Log {
     pub(super) queued: bool,
     /// A timer will list it.
     pub(super) timed: bool,
+    pub(super) home: Home,
     /// A file was created since the last round.
     pub(super) dir_dirty: bool,
+    /// It was made since the last round.
+    pub(super) metadata: Option<FileRef>,
     /// What the budget has counted of it.
     pub(super) counted_bytes: u64,
     pub(super) checkpoints: Checkpoints,
@@ -148,7 +153,9 @@ impl Log {
             unflushed: 0,
             queued: false,
             timed: false,
+            home: parts.home,
             dir_dirty: false,
+            metadata: None,
             counted_bytes: 0,
             cleaned: None,
             checkpoints: Checkpoints {
@@ -299,6 +306,8 @@ impl Log {
     ) -> Result<Appended, Refused> {
         header.base_offset = self.log_end;
         header.partition_leader_epoch = self.leader_epoch;
+        self.settle_in()
+            .map_err(|failure| refuse(Unwritten::Untouched(failure)))?;
         self.roll_if_due(shelf, &header, now)?;
         let times = (u64::from(self.config.index_interval_bytes), now);
         let place = Place {

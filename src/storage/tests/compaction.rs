@@ -522,7 +522,8 @@ fn a_deleted_topic_ends_its_pass_and_leaves_nothing_behind() {
             room.absorb();
         }
         room.storage.forget(id(0));
-        room.storage.delete_files(id(0), room.now);
+        room.storage.delete_files(id(0));
+        room.storage.tick(room.now);
         settle(&mut room).unwrap();
         pass_ms(&mut room, 120_000);
         room.storage.tick(room.now);
