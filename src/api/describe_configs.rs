@@ -5,10 +5,12 @@
 //!   cannot be a topic's 17. Groups and subscriptions to metrics show their defaults where there are none of the name.
 //! * A type that is none of these refuses all resources of the request, as in Kafka.
 //! * Keys that do not exist are left out. The documentation is ours, not Kafka's.
+//! * Resources are written one after the other, for the rows of an answer take several times its bytes. What an answer
+//!   may take, 64 MiB, is so the only limit, and no resource is looked at behind it.
 
+use super::Call;
 use super::setting_changes::settings_of;
 use super::topic_creation::Refusal;
-use super::{Call, Room};
 use crate::broker::Broker;
 use crate::broker::settings::{Resource, ResourceType};
 use crate::broker::topics::name_problem;
@@ -17,13 +19,15 @@ use crate::config::{self, Described, Source, Synonym, Wanted};
 use crate::proto::error::ErrorCode;
 use crate::proto::schema::describe_configs::{
     DescribeConfigsRequest, DescribeConfigsResource, DescribeConfigsResourceResult,
-    DescribeConfigsResponse, DescribeConfigsResult, DescribeConfigsSynonym,
+    DescribeConfigsResult, DescribeConfigsSynonym,
 };
-use std::borrow::Cow;
 
 /// Kafka's sentence for a request that it does not look into.
 const MALFORMED: &str = "This most likely occurs because of a request being malformed by the client library or the \
      message was sent to an incompatible broker. See the broker logs for more details.";
+
+/// The field of the response that stands before the results.
+const NO_THROTTLE_MS: i32 = 0;
 
 /// What an answer shows of each setting.
 #[derive(Clone, Copy)]
@@ -45,22 +49,14 @@ pub(super) fn handle(
     let is_strange =
         |it: &DescribeConfigsResource<'_>| ResourceType::of_number(it.resource_type).is_none();
     let is_bad = request.resources.iter().any(is_strange);
-    let mut room = Room::new();
-    let mut results = Vec::with_capacity(request.resources.len());
-    for resource in &request.resources {
+    let results = request.resources.iter().map(|resource| {
         let described = match is_bad {
             true => Err(Refusal::new(ErrorCode::INVALID_REQUEST, MALFORMED)),
             false => describe(broker, resource),
         };
-        if let Err(outcome) = room.take_bytes(bytes_of(&described, shown)) {
-            return outcome;
-        }
-        results.push(result(resource, described, shown));
-    }
-    call.reply(&DescribeConfigsResponse {
-        results,
-        ..Default::default()
-    })
+        result(resource, described, shown)
+    });
+    call.reply_made(&NO_THROTTLE_MS, results)
 }
 
 /// The settings of one resource.
@@ -124,35 +120,6 @@ fn check_id(broker: &Broker, name: &str, or: &str) -> Result<(), Refusal> {
         Ok(_) => return Ok(()),
     };
     Err(Refusal::new(ErrorCode::INVALID_REQUEST, why))
-}
-
-/// What a resource takes in memory until the answer is written.
-fn bytes_of(described: &Result<Vec<Described>, Refusal>, shown: Shown) -> usize {
-    // Borrowed text takes nothing.
-    let owned = |text: &Cow<'static, str>| match text {
-        Cow::Borrowed(_) => 0,
-        Cow::Owned(text) => text.len(),
-    };
-    let of_synonym = |it: &Synonym| {
-        size_of::<DescribeConfigsSynonym<'_>>() + owned(&it.name) + length(it.value.as_ref())
-    };
-    let of_setting = |it: &Described| {
-        let synonyms = match shown.synonyms {
-            true => it.synonyms.iter().map(of_synonym).sum(),
-            false => 0,
-        };
-        let row = size_of::<DescribeConfigsResourceResult<'_>>();
-        row + owned(&it.name) + length(it.value.as_ref()) + synonyms
-    };
-    let more = match described {
-        Ok(settings) => settings.iter().map(of_setting).sum(),
-        Err(refusal) => refusal.message.as_ref().map_or(0, owned),
-    };
-    size_of::<DescribeConfigsResult<'_>>() + more
-}
-
-fn length(text: Option<&String>) -> usize {
-    text.map_or(0, String::len)
 }
 
 fn result<'a>(

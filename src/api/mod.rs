@@ -173,6 +173,30 @@ impl Call<'_, '_> {
         Outcome::Done
     }
 
+    /// Writes a response that is `head` and an array, whose rows are made one after the other.
+    fn reply_made<'r, H: Wire<'r>, T: Wire<'r>>(
+        &mut self,
+        head: &H,
+        rows: impl ExactSizeIterator<Item = T>,
+    ) -> Outcome {
+        let (version, flexible) = (self.version(), self.flexible);
+        let out = &mut self.out.bytes;
+        let start = out.len();
+        put_response_header(
+            self.header.api_key,
+            version,
+            self.header.correlation_id,
+            out,
+        );
+        match proto::encode_made(head, rows, version, flexible, out) {
+            Ok(()) => Outcome::Done,
+            Err(_) => {
+                out.truncate(start);
+                Outcome::Close("an answer above 64 MiB")
+            }
+        }
+    }
+
     /// Waits for partitions that are still being loaded, unless it has waited long enough.
     fn wait_for_loading(&self, loading: Vec<PartitionId>, timeout_ms: i32) -> Option<Outcome> {
         let on = loading.into_iter().map(Key::Partition);

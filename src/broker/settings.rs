@@ -197,15 +197,17 @@ impl Broker {
 
     /// Makes the broker's settings effective, as they are now.
     pub(super) fn reconfigured(&mut self) {
-        self.state.reconfigure();
+        let is_for_logs = self.state.reconfigure();
         self.config = Arc::clone(&self.state.config);
         let expiration_ms = self.config.producer_id_expiration_ms;
         self.storage.set_producer_id_expiration(expiration_ms);
         self.limit_disk();
         self.storage.set_cleaner(self.state.config.cleaner);
-        for topic in self.state.topics.iter() {
-            for at in topic.partitions() {
-                self.storage.set_config(at, &topic.config);
+        if is_for_logs {
+            for topic in self.state.topics.iter() {
+                for at in topic.partitions() {
+                    self.storage.set_config(at, &topic.config);
+                }
             }
         }
         self.has_news = true;

@@ -8,7 +8,7 @@ use super::record::{Opened, Record};
 use super::settings::KeptSettings;
 use super::topics::{Topic, Topics};
 use super::txns::Transactions;
-use crate::config::{BrokerConfig, LogConfig};
+use crate::config::BrokerConfig;
 use crate::proto::Uuid;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -105,15 +105,16 @@ impl State {
         None
     }
 
-    /// Takes what clients have set for the broker into account: after a replay, and after each change.
-    pub(super) fn reconfigure(&mut self) {
+    /// Takes what clients have set for the broker into account: after a replay, and after each change. Says whether
+    /// topics have other settings by that.
+    pub(super) fn reconfigure(&mut self) -> bool {
         self.config = self.settings.effective(&self.started);
         self.groups.reconfigure(&self.config);
-        self.topics.reconfigure(&self.config);
+        self.topics.reconfigure(&self.config)
     }
 
     fn topic(
-        &self,
+        &mut self,
         id: Uuid,
         name: String,
         partition_count: i32,
@@ -123,7 +124,7 @@ impl State {
             id,
             name: name.into(),
             partition_count,
-            config: Arc::new(LogConfig::new(&self.config, &settings)),
+            config: self.topics.log_config(&self.config, &settings),
             settings,
         }
     }

@@ -49,6 +49,8 @@ pub struct Topics {
     /// in nothing else.
     unified: BTreeMap<String, Arc<str>>,
     partition_count: i64,
+    /// What the logs of topics without settings of their own obey.
+    shared: Option<Arc<LogConfig>>,
     /// The sync round of the newest change: who reads topics answers no earlier.
     pub(super) round: u64,
 }
@@ -111,15 +113,34 @@ impl Topics {
         self.partition_count -= old.map_or(0, |topic| i64::from(topic.partition_count));
     }
 
-    /// The broker's settings have changed, which topics fall back to. Those without settings of their own share one.
-    pub(super) fn reconfigure(&mut self, config: &BrokerConfig) {
+    /// What the logs of a topic obey that has these settings of its own. Topics without any share it.
+    pub(super) fn log_config(
+        &mut self,
+        config: &BrokerConfig,
+        own: &BTreeMap<String, String>,
+    ) -> Arc<LogConfig> {
+        let made = || Arc::new(LogConfig::new(config, own));
+        match own.is_empty() {
+            true => Arc::clone(self.shared.get_or_insert_with(made)),
+            false => made(),
+        }
+    }
+
+    /// The broker's settings have changed, which topics fall back to. Says whether any log may notice: each of its
+    /// settings is the topic's or the broker's, so where those of a topic without its own are the same, all are.
+    pub(super) fn reconfigure(&mut self, config: &BrokerConfig) -> bool {
         let shared = Arc::new(LogConfig::new(config, &BTreeMap::new()));
+        if self.shared.as_ref() == Some(&shared) {
+            return false;
+        }
         for topic in self.by_name.values_mut() {
             topic.config = match topic.settings.is_empty() {
                 true => Arc::clone(&shared),
                 false => Arc::new(LogConfig::new(config, &topic.settings)),
             };
         }
+        self.shared = Some(shared);
+        true
     }
 
     /// Forgets a topic.
@@ -172,6 +193,44 @@ pub fn name_problem(name: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Origin, Settings};
+
+    fn config(name: &str, value: &str) -> BrokerConfig {
+        let mut settings = Settings::default();
+        settings.set(name, value, Origin::CommandLine);
+        BrokerConfig::new(settings).expect("legal settings")
+    }
+
+    #[test]
+    fn only_a_setting_that_logs_obey_is_brought_to_all_topics() {
+        let mut topics = Topics::default();
+        let started = BrokerConfig::default();
+        for (n, own) in [(1, None), (2, None), (3, Some("7"))] {
+            let own = own.map(|value| ("retention.ms".to_owned(), value.to_owned()));
+            let settings = own.into_iter().collect();
+            let config = topics.log_config(&started, &settings);
+            topics.insert(Topic {
+                id: Uuid([n; 16]),
+                name: n.to_string().into(),
+                partition_count: 1,
+                config,
+                settings,
+            });
+        }
+        let retention = |topics: &Topics| -> Vec<i64> {
+            topics
+                .iter()
+                .map(|topic| topic.config.retention_ms)
+                .collect()
+        };
+        assert!(!topics.reconfigure(&config("max.connections", "9")));
+        assert_eq!(retention(&topics), [604_800_000, 604_800_000, 7]);
+        assert!(topics.reconfigure(&config("log.retention.ms", "5")));
+        assert_eq!(retention(&topics), [5, 5, 7]);
+        assert!(!topics.reconfigure(&config("log.retention.ms", "5")));
+        let [one, two] = ["1", "2"].map(|name| &topics.by_name(name).expect(name).config);
+        assert!(Arc::ptr_eq(one, two));
+    }
 
     #[test]
     fn a_name_is_kafkas_or_refused() {

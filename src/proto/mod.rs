@@ -17,7 +17,9 @@ mod uuid;
 pub(crate) mod wire;
 
 pub use uuid::{BadUuid, Uuid};
-pub use wire::{MOST_OWN_BYTES, Malformed, Maybe, Records, Text, Wire, decode, encode};
+pub use wire::{
+    MOST_OWN_BYTES, Malformed, Maybe, Records, Text, Wire, decode, encode, encode_made,
+};
 
 /// One API as it is served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

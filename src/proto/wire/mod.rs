@@ -84,6 +84,27 @@ pub fn encode<'a, T: Wire<'a>>(
     writer.finish().inspect_err(|_| out.truncate(start))
 }
 
+/// Appends a message whose fields are `head` and an array, and which has no tags. The items are made one after the
+/// other, so that never more than one of them takes memory beside its bytes.
+///
+/// # Errors
+/// As [`encode`].
+pub fn encode_made<'a, H: Wire<'a>, T: Wire<'a>>(
+    head: &H,
+    items: impl ExactSizeIterator<Item = T>,
+    version: i16,
+    flexible: bool,
+    out: &mut Vec<u8>,
+) -> Result<()> {
+    let start = out.len();
+    let mut writer = Writer::new(out, version, flexible);
+    head.write(&mut writer);
+    writer.made(items);
+    writer.open_tags();
+    let written = writer.finish().map(drop);
+    written.inspect_err(|_| out.truncate(start))
+}
+
 /// Something with an encoding in Kafka's protocol.
 pub trait Wire<'a>: Sized {
     /// A lower bound, in bytes, of the encoding in any version and dialect.
@@ -249,6 +270,36 @@ mod tests {
         let cuts = encode(&sample, 2, true, &mut out).unwrap();
         assert_eq!(&out[6..], b"\0\0\0\x07\0\0\xff\xad\x02\0");
         assert_eq!(cuts, [6 + 9]);
+    }
+
+    #[test]
+    fn a_message_whose_items_are_made_one_by_one_is_the_same() {
+        wire! {
+            /// A list.
+            struct List<'a> {
+                head:  i32,
+                items: Vec<Inner<'a>>,
+            }
+        }
+        let items = ["a", "", "bc"].map(inner).to_vec();
+        for flexible in [false, true] {
+            let (mut whole, mut made) = (b"before".to_vec(), b"before".to_vec());
+            encode_made(&7, items.iter().cloned(), 0, flexible, &mut made).unwrap();
+            let list = List {
+                head: 7,
+                items: items.clone(),
+            };
+            encode(&list, 0, flexible, &mut whole).unwrap();
+            assert_eq!(made, whole);
+        }
+        let (text, mut count, mut out) = ("x".repeat(MAX_STRING_BYTES), 0, b"before".to_vec());
+        let endless = (0..i32::MAX).map(|_| {
+            count += 1;
+            inner(&text)
+        });
+        assert!(encode_made(&7, endless, 0, true, &mut out).is_err());
+        assert_eq!(out, b"before");
+        assert!(count <= MOST_OWN_BYTES / MAX_STRING_BYTES + 1, "{count}");
     }
 
     #[test]

@@ -89,9 +89,23 @@ impl<'o> Writer<'o> {
             if self.fault.is_some() {
                 return;
             }
-            item.write(self);
-            self.blob(&[]);
+            self.item(item);
         }
+    }
+
+    /// An array whose items are made one after the other, and none behind a fault.
+    pub(super) fn made<'a, T: Wire<'a>>(&mut self, mut items: impl ExactSizeIterator<Item = T>) {
+        self.length(Some(items.len()));
+        while self.fault.is_none()
+            && let Some(item) = items.next()
+        {
+            self.item(&item);
+        }
+    }
+
+    fn item<'a, T: Wire<'a>>(&mut self, item: &T) {
+        item.write(self);
+        self.blob(&[]);
     }
 
     /// Begins the tagged fields with a count of zero, and says where the count stands; `None` in the classic

@@ -589,7 +589,8 @@ fn a_deleted_topic_ends_its_pass_and_leaves_nothing_behind() {
     for slices in 0..12 {
         let mut room = in_a_pass(&disk, slices);
         room.storage.forget(id(0));
-        room.storage.delete_files(id(0), room.now);
+        room.storage.delete_files(id(0));
+        room.storage.tick(room.now);
         settle(&mut room).unwrap();
         pass_ms(&mut room, 120_000);
         room.storage.tick(room.now);
@@ -652,7 +653,7 @@ fn a_deleted_topic_s_namesake_does_not_count_as_compacted() {
     compact(&mut room).unwrap();
     assert!(room.storage.log(id(0)).unwrap().cleaned.is_some());
     room.storage.forget(id(0));
-    room.storage.delete_files(id(0), room.now);
+    room.storage.delete_files(id(0));
     settle(&mut room).unwrap();
     pass_ms(&mut room, 120_000);
     room.storage.tick(room.now);
