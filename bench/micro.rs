@@ -167,7 +167,11 @@ impl Bench {
         let config = BrokerConfig::new(settings);
         let config = Arc::new(config.map_err(|_| io::Error::other("the defaults are illegal"))?);
         let clock = Clock::start();
-        let seeds = Seeds { ids: 1, salt: 1 };
+        let seeds = Seeds {
+            ids: 1,
+            salt: 1,
+            keys: 1,
+        };
         let broker = Broker::open(Arc::clone(&disk), dir, config, seeds, clock.now());
         let broker = broker.map_err(|error| io::Error::other(format!("{error:?}")))?;
         let lanes = Box::new(Inline::new(disk, dir));

@@ -1,5 +1,6 @@
 //! Time, as the core sees it: a value that is passed in. Nobody else reads a clock.
 
+use std::mem;
 use std::ops::RangeInclusive;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -56,17 +57,30 @@ const STEP_MS: i64 = 60_000;
 /// age.
 const STEADY_MS: i64 = 3_600_000;
 
-/// A clock that goes so far ahead at once is doubted for longer.
+/// A clock that has gone so far ahead is doubted for longer.
 const LEAP_MS: i64 = 30 * 86_400_000;
 
-/// For how long the wall clock has run in step with the monotonic one, at a plausible time. Whoever deletes by age asks
-/// this first: a clock that was set wrong for a moment, or has just been set right, deletes nothing.
+/// What is thought of the wall clock. Whoever deletes by age asks this first: a clock that was set wrong for a moment, or
+/// has just been set right, deletes nothing.
+///
+/// Its *lead* is what it shows beyond the monotonic clock. A lead that has stood for an hour is believed, unless it is
+/// 30 days more than the one that was believed before it, be it by one jump or by several. Nothing is known of the time
+/// between two processes, so all that passed since the one before has left something counts as a jump.
 #[derive(Debug)]
 pub struct Steadiness {
-    since: Mono,
     seen: Now,
-    /// When the wall clock has jumped last, and whether far ahead from a plausible time.
-    jumped: Option<(Mono, bool)>,
+    /// Since when the clocks have been in step, at a plausible time.
+    since: Mono,
+    /// When they were out of step last.
+    jumped: Option<Mono>,
+    /// The lead that was believed last.
+    lead_ms: Option<i64>,
+    /// A lead of this process was believed: what the one before has left does not count any more.
+    is_settled: bool,
+    /// The newest time that the process before has left.
+    left_ms: Option<i64>,
+    /// Since when the clock is 30 days beyond what was believed.
+    doubted: Option<Mono>,
 }
 
 impl Steadiness {
@@ -74,54 +88,98 @@ impl Steadiness {
     #[must_use]
     pub fn from(now: Now) -> Steadiness {
         Steadiness {
-            since: now.mono,
             seen: now,
+            since: now.mono,
             jumped: None,
+            lead_ms: is_plausible(now).then(|| lead_ms(now)),
+            is_settled: false,
+            left_ms: None,
+            doubted: None,
         }
     }
 
-    /// Looks at the clocks again: whether they have been in step for so long, an hour at most.
-    pub fn is_steady_for(&mut self, ms: i64, now: Now) -> bool {
-        self.look(now) >= ms.min(STEADY_MS)
-    }
-
-    /// Looks at the clocks again: whether the wall clock is believed by who deletes what is older than `ms` and was
-    /// written for the last time at `left_ms` before the process started, as the clock showed then. As
-    /// [`Steadiness::is_steady_for`], but for all of `ms` where the clock has gone more than 30 days ahead at once.
-    pub fn is_believed_for(&mut self, ms: i64, left_ms: Option<i64>, now: Now) -> bool {
-        let in_step_ms = self.look(now);
-        let began_ms = now.wall_ms.saturating_sub(in_step_ms);
-        let is_leap = |left: i64| left >= PLAUSIBLE_MS && began_ms.saturating_sub(left) > LEAP_MS;
-        let has_leapt = match self.jumped {
-            Some((_, far)) => far,
-            None => left_ms.is_some_and(is_leap),
-        };
-        let needed_ms = if has_leapt { ms } else { ms.min(STEADY_MS) };
-        now.wall_ms >= PLAUSIBLE_MS && in_step_ms >= needed_ms
-    }
-
-    /// Looks at the clocks again: whether they were seen out of step in the last hour.
-    pub fn has_jumped(&mut self, now: Now) -> bool {
-        self.look(now);
-        let since = |(at, _): (Mono, bool)| millis(now.mono.since_us(at));
-        self.jumped.is_some_and(|jump| since(jump) < STEADY_MS)
-    }
-
-    /// Looks at the clocks again. Answers the milliseconds in step.
-    fn look(&mut self, now: Now) -> i64 {
-        let passed_ms = millis(now.mono.since_us(self.seen.mono));
-        let wall_ms = now.wall_ms.saturating_sub(self.seen.wall_ms);
-        let has_jumped = wall_ms.abs_diff(passed_ms) > STEP_MS.unsigned_abs();
-        if has_jumped {
-            let is_far = wall_ms.saturating_sub(passed_ms) > LEAP_MS;
-            self.jumped = Some((now.mono, is_far && self.seen.wall_ms >= PLAUSIBLE_MS));
+    /// The process before wrote something when its clock showed this. What is not plausible is no time.
+    pub fn remember(&mut self, left_ms: i64) {
+        let is_newest = self.left_ms.is_none_or(|known| known < left_ms);
+        if left_ms >= PLAUSIBLE_MS && is_newest {
+            self.left_ms = Some(left_ms);
+            if !self.is_settled {
+                self.lead_ms = Some(left_ms);
+            }
+            self.judge(0);
         }
-        if has_jumped || now.wall_ms < PLAUSIBLE_MS {
+    }
+
+    /// What the wall clock would show had it not leapt; `None` where it is not in doubt.
+    #[must_use]
+    pub fn believed_instead(&self) -> Option<i64> {
+        let lead_ms = self.doubted.and(self.lead_ms)?;
+        Some(lead_ms.saturating_add(millis(self.seen.mono.0)))
+    }
+
+    /// Looks at the clocks. The questions are answered as of the last look.
+    pub fn look(&mut self, now: Now) {
+        let jump_ms = lead_ms(now).saturating_sub(lead_ms(self.seen));
+        let before = mem::replace(&mut self.seen, now);
+        if jump_ms.unsigned_abs() > STEP_MS.unsigned_abs() {
+            let stood_ms = millis(before.mono.since_us(self.since));
+            if is_plausible(before) && self.doubted.is_none() && stood_ms >= STEADY_MS {
+                self.lead_ms = Some(lead_ms(before));
+                self.is_settled = true;
+            }
+            self.jumped = Some(now.mono);
             self.since = now.mono;
         }
-        self.seen = now;
-        millis(now.mono.since_us(self.since))
+        if is_plausible(now) {
+            self.lead_ms.get_or_insert(lead_ms(now));
+        } else {
+            self.since = now.mono;
+        }
+        self.judge(jump_ms);
     }
+
+    /// Whether the clock is in doubt, after a jump.
+    fn judge(&mut self, jump_ms: i64) {
+        let beyond_ms = self
+            .lead_ms
+            .map(|believed| lead_ms(self.seen).saturating_sub(believed));
+        let is_far = is_plausible(self.seen) && beyond_ms.is_some_and(|ms| ms > LEAP_MS);
+        self.doubted = match self.doubted {
+            _ if !is_far => None,
+            Some(at) if jump_ms <= LEAP_MS => Some(at),
+            _ => Some(self.since),
+        };
+    }
+
+    /// Whether the clocks have been in step for so long, or for an hour.
+    #[must_use]
+    pub fn is_steady_for(&self, ms: i64) -> bool {
+        millis(self.seen.mono.since_us(self.since)) >= ms.min(STEADY_MS)
+    }
+
+    /// Whether the wall clock is believed by who deletes what is older than `ms`: as [`Steadiness::is_steady_for`], and
+    /// where it is in doubt, only when all of `ms` has passed since: by then nothing looks older than it is.
+    #[must_use]
+    pub fn is_believed_for(&self, ms: i64) -> bool {
+        let is_over = |at| millis(self.seen.mono.since_us(at)) >= ms;
+        is_plausible(self.seen) && self.is_steady_for(ms) && self.doubted.is_none_or(is_over)
+    }
+
+    /// Whether the clocks were seen out of step in the last hour.
+    #[must_use]
+    pub fn has_jumped(&self) -> bool {
+        let passed_ms = |at| millis(self.seen.mono.since_us(at));
+        self.jumped.is_some_and(|at| passed_ms(at) < STEADY_MS)
+    }
+}
+
+fn is_plausible(now: Now) -> bool {
+    now.wall_ms >= PLAUSIBLE_MS
+}
+
+/// What the wall clock shows beyond the monotonic one.
+fn lead_ms(now: Now) -> i64 {
+    now.wall_ms.saturating_sub(millis(now.mono.0))
 }
 
 fn millis(us: u64) -> i64 {
@@ -199,67 +257,143 @@ impl Clock {
 mod tests {
     use super::*;
 
-    #[test]
-    fn clocks_are_steady_from_the_last_jump_on_at_a_plausible_time() {
-        let at = |mono_ms: i64, wall_ms| Now {
-            mono: Mono(0).plus_ms(mono_ms),
-            wall_ms,
-        };
-        let mut steadiness = Steadiness::from(at(0, PLAUSIBLE_MS - 1_000_000));
-        assert_eq!(steadiness.look(at(1000, PLAUSIBLE_MS - 999_000)), 0);
-        assert_eq!(
-            steadiness.look(at(2000, PLAUSIBLE_MS)),
-            0,
-            "it was just set"
-        );
-        assert_eq!(steadiness.look(at(10_000, PLAUSIBLE_MS + 8_000)), 8_000);
-        assert_eq!(
-            steadiness.look(at(20_000, PLAUSIBLE_MS + 78_000)),
-            18_000,
-            "a minute off"
-        );
-        assert_eq!(
-            steadiness.look(at(30_000, PLAUSIBLE_MS + 27_999)),
-            0,
-            "more"
-        );
-        assert_eq!(steadiness.look(at(40_000, i64::MAX)), 0);
+    const HOUR_MS: i64 = STEADY_MS;
+    const DAY_MS: i64 = 24 * HOUR_MS;
+    const TODAY_MS: i64 = PLAUSIBLE_MS + 1000 * LEAP_MS;
+    const YEAR_MS: i64 = 13 * LEAP_MS;
+
+    /// So long after the start, by a clock that would have shown `lead_ms` then.
+    fn at(passed_ms: i64, lead_ms: i64) -> Now {
+        Now {
+            mono: Mono(0).plus_ms(passed_ms),
+            wall_ms: lead_ms.saturating_add(passed_ms),
+        }
+    }
+
+    /// A process that has started today, and has seen a clock with these leads from so many minutes on.
+    fn after(left_ms: Option<i64>, looks: &[(i64, i64)]) -> Steadiness {
+        let mut clock = Steadiness::from(at(0, TODAY_MS));
+        left_ms.into_iter().for_each(|left| clock.remember(left));
+        for &(minute, lead_ms) in looks {
+            clock.look(at(minute * 60_000, lead_ms));
+        }
+        clock
     }
 
     #[test]
-    fn a_clock_that_leaps_a_year_ahead_is_doubted_for_all_of_the_time_in_question() {
-        let hour = STEADY_MS;
-        let at = |hours: i64, wall_ms: i64| Now {
-            mono: Mono(0).plus_ms(hours * hour),
-            wall_ms: wall_ms + hours * hour,
+    fn clocks_are_steady_from_the_last_jump_on_at_a_plausible_time() {
+        let mut clock = Steadiness::from(at(0, PLAUSIBLE_MS - 1_000_000));
+        let mut steady = |now, ms| {
+            clock.look(now);
+            (clock.is_steady_for(ms), clock.is_steady_for(ms + 1)) == (true, false)
         };
-        let (today, year) = (PLAUSIBLE_MS + 1000 * LEAP_MS, 13 * LEAP_MS);
-        let believed = |steadiness: &mut Steadiness, left, now| {
-            steadiness.is_believed_for(24 * hour, left, now)
-        };
-        let mut clock = Steadiness::from(at(0, today));
-        assert!(!believed(&mut clock, None, at(0, today)) && !clock.has_jumped(at(0, today)));
-        assert!(believed(&mut clock, Some(today - LEAP_MS), at(1, today)));
-        let long_ago = Some(today - year);
-        assert!(!believed(&mut clock, long_ago, at(23, today)));
-        assert!(believed(&mut clock, long_ago, at(24, today)));
+        assert!(steady(at(1000, PLAUSIBLE_MS - 1_000_000), 0));
+        assert!(steady(at(2000, PLAUSIBLE_MS), 0), "it was just set");
+        assert!(steady(at(10_000, PLAUSIBLE_MS), 8000));
         assert!(
-            believed(&mut clock, Some(0), at(24, today)),
-            "that was no time"
+            steady(at(20_000, PLAUSIBLE_MS + 60_000), 18_000),
+            "a minute off"
         );
-        let ahead = today + year;
-        assert!(!believed(&mut clock, None, at(25, ahead)) && clock.has_jumped(at(25, ahead)));
-        assert!(!believed(&mut clock, None, at(48, ahead)) && !clock.has_jumped(at(48, ahead)));
-        assert!(believed(&mut clock, None, at(49, ahead)));
-        assert!(!believed(&mut clock, None, at(50, today)));
-        assert!(believed(&mut clock, None, at(51, today)), "back is an hour");
+        assert!(steady(at(30_000, PLAUSIBLE_MS - 1), 0), "more");
+        assert!(steady(at(40_000, i64::MAX), 0));
+    }
+
+    #[test]
+    fn a_jump_is_believed_after_an_hour_and_known_for_one() {
+        let steps = [5 * 60_000, HOUR_MS, LEAP_MS, -5 * 60_000, -YEAR_MS];
+        for step in steps.map(|step| TODAY_MS + step) {
+            let jumped = after(None, &[(60, TODAY_MS), (70, step)]);
+            assert!(jumped.has_jumped() && !jumped.is_believed_for(DAY_MS));
+            let later = after(None, &[(60, TODAY_MS), (70, step), (130, step)]);
+            assert!(
+                !later.has_jumped() && later.is_believed_for(DAY_MS),
+                "{step}"
+            );
+        }
+        let suspended = |half: i64| (half * 720, TODAY_MS + half / 2 * 8 * HOUR_MS);
+        let mut looks: Vec<_> = (1..400).map(suspended).collect();
+        looks.push(suspended(400));
+        looks.push((400 * 720 + 60, suspended(400).1));
+        assert!(
+            after(None, &looks).is_believed_for(YEAR_MS),
+            "many are no leap"
+        );
+    }
+
+    #[test]
+    fn a_leap_is_doubted_for_all_of_the_time_in_question_however_it_came_about() {
+        let far = TODAY_MS + YEAR_MS;
+        let days = |count: i64| TODAY_MS + count * DAY_MS;
+        let in_parts = [days(29), days(58), days(87)];
+        let histories: [&[(i64, i64)]; 4] = [
+            &[(60, TODAY_MS), (70, far)],
+            &[(60, TODAY_MS), (70, far), (80, far + 300_000)],
+            &[(60, far), (70, far - 300_000)],
+            &[
+                (60, TODAY_MS),
+                (62, in_parts[0]),
+                (70, in_parts[1]),
+                (72, in_parts[2]),
+            ],
+        ];
+        for history in histories {
+            let (minute, lead) = *history.last().unwrap();
+            let clock = |minute| after(None, &[history, &[(minute, lead)]].concat());
+            let leapt = history.iter().find(|look| look.1 > days(30)).unwrap().0;
+            assert!(!clock(minute + 61).is_believed_for(DAY_MS), "{history:?}");
+            assert!(!clock(leapt + 1439).is_believed_for(DAY_MS), "{history:?}");
+            assert!(clock(leapt + 1440).is_believed_for(DAY_MS), "{history:?}");
+            assert!(
+                !clock(leapt + 1440).is_believed_for(2 * DAY_MS),
+                "{history:?}"
+            );
+            let instead = clock(minute + 9).believed_instead();
+            assert_eq!(instead, Some(TODAY_MS + (minute + 9) * 60_000));
+            let right = &[(leapt + 20, TODAY_MS), (leapt + 80, TODAY_MS)];
+            assert!(after(None, &[history, right].concat()).is_believed_for(DAY_MS));
+        }
+    }
+
+    #[test]
+    fn a_start_is_held_against_the_newest_time_that_the_process_before_has_left() {
+        let believed = |left: &[i64], minute: i64| {
+            let mut clock = after(None, &[(1, TODAY_MS)]);
+            left.iter().for_each(|left| clock.remember(*left));
+            clock.look(at(minute * 60_000, TODAY_MS));
+            clock.is_believed_for(DAY_MS)
+        };
+        let long_ago = TODAY_MS - YEAR_MS;
+        assert!(believed(&[TODAY_MS - LEAP_MS], 60));
+        assert!(!believed(&[long_ago], 1439) && believed(&[long_ago], 1440));
+        assert!(
+            believed(&[long_ago, TODAY_MS - DAY_MS, long_ago], 60),
+            "the newest"
+        );
+        assert!(believed(&[0], 60), "that was no time");
+        let ahead = [(10, TODAY_MS + 120_000), (71, TODAY_MS + 120_000)];
+        assert!(!after(Some(long_ago), &ahead).is_believed_for(DAY_MS));
+        let set_right = [(10, long_ago), (71, long_ago)];
+        assert!(after(Some(long_ago), &set_right).is_believed_for(DAY_MS));
+        let mut late = after(
+            None,
+            &[
+                (70, TODAY_MS),
+                (80, TODAY_MS + 300_000),
+                (150, TODAY_MS + 300_000),
+            ],
+        );
+        late.remember(long_ago);
+        assert!(late.is_believed_for(DAY_MS), "it has been believed since");
+    }
+
+    #[test]
+    fn a_clock_that_was_not_set_is_believed_an_hour_after_it_is() {
         let mut unset = Steadiness::from(at(0, 0));
-        assert!(!unset.is_believed_for(0, None, at(0, 0)));
-        assert!(!believed(&mut unset, None, at(1, today)));
-        assert!(
-            believed(&mut unset, None, at(2, today)),
-            "it knew nothing before"
-        );
+        assert!(!unset.is_believed_for(0));
+        unset.look(at(HOUR_MS, TODAY_MS));
+        assert!(!unset.is_believed_for(DAY_MS));
+        unset.look(at(2 * HOUR_MS, TODAY_MS));
+        assert!(unset.is_believed_for(DAY_MS), "it knew nothing before");
     }
 
     #[test]

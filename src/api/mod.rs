@@ -45,6 +45,7 @@ mod offset_fetch;
 mod offset_for_leader_epoch;
 mod offsets;
 mod produce;
+mod produced;
 mod setting_changes;
 mod sync_group;
 #[cfg(test)]

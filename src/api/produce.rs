@@ -18,22 +18,19 @@
 //!   order that way: the first, refused, would come behind the second.
 //! * A partition that stands twice in a request is appended to twice: Apache Kafka drops one of them.
 
-use super::{Call, legacy_code};
+use super::{Call, produced};
 use crate::broker::Broker;
 use crate::broker::facts::{Producer, TxnVersion};
 use crate::broker::topics::Topic;
 use crate::broker::txns::Claim;
 use crate::broker::wait::{Key, Outcome};
-use crate::proto::batch::{self, Batch, BatchHeader};
-use crate::proto::codec::Codec;
+use crate::proto::batch::{Batch, BatchHeader};
 use crate::proto::error::ErrorCode;
-use crate::proto::legacy;
 use crate::proto::schema::produce::{
     BatchIndexAndErrorMessage, PartitionProduceResponse, ProduceRequest, ProduceResponse,
     TopicProduceResponse,
 };
-use crate::storage::{Appended, Log, Origin, PartitionId, Refused};
-use std::borrow::Cow;
+use crate::storage::{Appended, Log, Origin, PartitionId, Refused, Unavailable};
 use std::collections::BTreeSet;
 
 const NO_OFFSET: i64 = -1;
@@ -236,34 +233,13 @@ fn append(
         TxnVersion::V1 => Origin::Client,
         TxnVersion::V2 => Origin::ClientV2,
     };
-    let cap_bytes = broker.config.chronik_convert_max_bytes;
-    let records = in_todays_format(part, call.version(), cap_bytes)?;
-    broker.append(at, &records, origin, call.cx.now)
-}
-
-/// The records as one batch of format 2, converted where an old client sent them.
-fn in_todays_format<'r>(
-    part: &Part<'r>,
-    version: i16,
-    cap_bytes: usize,
-) -> Result<Cow<'r, [u8]>, Refused> {
-    let records = part.records.ok_or(Refused::new(
-        ErrorCode::INVALID_RECORD,
-        "The request has no records for the partition.",
-    ))?;
-    let magic = batch::magic_of(records);
-    if version < 3 && matches!(magic, Some(0 | 1)) {
-        let batch = legacy::to_batch(records, cap_bytes);
-        return batch.map(Cow::Owned).map_err(|e| legacy_code(&e).into());
-    }
-    let codec = part.header.and_then(|header| header.attributes.codec());
-    if version < 7 && codec == Some(Codec::Zstd) {
-        return Err(Refused::new(
-            ErrorCode::UNSUPPORTED_COMPRESSION_TYPE,
-            "Produce requests with version 6 or below are not allowed to use ZStandard compression",
-        ));
-    }
-    Ok(Cow::Borrowed(records))
+    let now = call.cx.now;
+    let has_bounds = broker.storage.trusts(now);
+    let config = broker.storage.log(at).map_err(Unavailable::code)?.config();
+    let cap_bytes = config.convert_max_bytes;
+    let records = produced::in_todays_format(part.records, call.version(), cap_bytes)?;
+    let batch = produced::check(&records, config, (now, has_bounds))?;
+    broker.append(at, &batch, origin, now)
 }
 
 fn accepted<'a>(part: &Part<'_>, appended: &Appended) -> PartitionProduceResponse<'a> {

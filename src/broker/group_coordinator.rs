@@ -189,7 +189,7 @@ impl Broker {
     /// What age makes of the groups and their offsets.
     fn aged_offsets(&mut self, now: Now) -> Vec<Record> {
         let retention_ms = i64::from(self.config.offsets_retention_minutes) * 60_000;
-        if !self.steadiness.is_steady_for(retention_ms, now) {
+        if !self.steadiness.is_steady_for(retention_ms) {
             return Vec::new();
         }
         let topics = &self.state.topics;

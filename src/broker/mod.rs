@@ -38,7 +38,9 @@ use crate::disk::lanes::{Completion, Job, Round};
 use crate::journal::{self, Journal};
 use crate::proto::Uuid;
 use crate::proto::error::ErrorCode;
-use crate::storage::{self, Appended, Log, Origin, PartitionId, Refused, Storage, Unavailable};
+use crate::storage::{
+    self, Appended, Log, NewBatch, Origin, PartitionId, Refused, Storage, Unavailable,
+};
 use fetch_sessions::FetchSessions;
 use full_disk::FullDisk;
 pub use groups::Fact;
@@ -442,6 +444,7 @@ impl Broker {
 
     /// Fires what is due, and carries a clean stop on.
     pub fn tick(&mut self, now: Now) {
+        self.steadiness.look(now);
         self.storage.tick(now);
         self.tick_full_disk(now);
         if self.groups_work() {
@@ -498,20 +501,20 @@ impl Broker {
     pub fn append(
         &mut self,
         at: PartitionId,
-        records: &[u8],
+        batch: &NewBatch<'_>,
         origin: Origin,
         now: Now,
     ) -> Result<Appended, Refused> {
-        let appended = self.storage.append(at, now, records, origin);
-        match appended {
+        let size_bytes = batch.header.size_bytes();
+        match self.storage.append(at, now, batch, origin) {
             Ok(appended) => {
-                self.full_disk.taken(records.len());
+                self.full_disk.taken(size_bytes);
                 Ok(appended)
             }
             Err(mut refused) => {
                 let has_failed = self.take_failure(&mut refused);
                 if refused.lacks_space {
-                    self.note_full_disk(now, at, (records.len(), &refused));
+                    self.note_full_disk(now, at, (size_bytes, &refused));
                 } else if !has_failed && refused.code == ErrorCode::KAFKA_STORAGE_ERROR {
                     self.note_refused_append(now.mono, at, &refused);
                 }

@@ -30,13 +30,15 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Where a broker's luck comes from: two random numbers that do not tell each other.
+/// Where a broker's luck comes from: random numbers that do not tell each other.
 #[derive(Clone, Copy, Debug)]
 pub struct Seeds {
     /// For ids. Clients see enough of these to compute it.
     pub ids: u64,
     /// For the journal's checksums: nobody may learn it, or a value could be made to look like a record.
     pub salt: u64,
+    /// For the table of keys of a compaction: nobody may learn it, or keys could be made that the table takes for one.
+    pub keys: u64,
 }
 
 /// Why a data directory cannot be served.
@@ -110,7 +112,7 @@ impl Broker {
             state.opened.leader_epoch,
             config.producer_id_expiration_ms,
         );
-        storage.start_cleaner(config.cleaner, seeds.salt, now);
+        storage.start_cleaner(config.cleaner, seeds.keys, now);
         storage.set_retention_check_interval(config.log_retention_check_interval_ms);
         let slots = config.max_incremental_fetch_session_cache_slots;
         let mut broker = Broker {

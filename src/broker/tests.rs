@@ -19,7 +19,11 @@ pub(super) const NOW: Now = Now {
     mono: Mono(0),
     wall_ms: 1_700_000_000_000,
 };
-pub(super) const SEEDS: Seeds = Seeds { ids: 7, salt: 8 };
+pub(super) const SEEDS: Seeds = Seeds {
+    ids: 7,
+    salt: 8,
+    keys: 9,
+};
 const TOPIC: Uuid = Uuid([1; 16]);
 const GROUPS: usize = 300;
 const PARTITIONS: i32 = 100;

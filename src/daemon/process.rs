@@ -32,17 +32,20 @@ pub(crate) fn connection_limit(wanted: usize, segments: usize) -> usize {
 
 /// Random numbers from the system: the one source of randomness of this process.
 pub(crate) fn seeds() -> Result<Seeds, Exit> {
-    let (mut ids, mut salt) = ([0; 8], [0; 8]);
-    File::open("/dev/urandom")
-        .and_then(|mut random| {
-            random.read_exact(&mut ids)?;
-            random.read_exact(&mut salt)
+    let draw = |random: &mut File| {
+        let mut bytes = [0; 8];
+        random
+            .read_exact(&mut bytes)
+            .map(|()| u64::from_ne_bytes(bytes))
+    };
+    let drawn = File::open("/dev/urandom").and_then(|mut random| {
+        Ok(Seeds {
+            ids: draw(&mut random)?,
+            salt: draw(&mut random)?,
+            keys: draw(&mut random)?,
         })
-        .map_err(|error| Exit::io(SYSTEM, "cannot read /dev/urandom", &error))?;
-    Ok(Seeds {
-        ids: u64::from_ne_bytes(ids),
-        salt: u64::from_ne_bytes(salt),
-    })
+    });
+    drawn.map_err(|error| Exit::io(SYSTEM, "cannot read /dev/urandom", &error))
 }
 
 /// Says so when nothing protects the machine from us.

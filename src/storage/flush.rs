@@ -199,6 +199,7 @@ impl Storage {
 
     /// Fires what is due.
     pub fn tick(&mut self, now: Now) {
+        self.retention.clock.look(now);
         while let Some(&(at, id)) = self.rounds.due.first()
             && at <= now.mono
         {
@@ -384,6 +385,7 @@ impl Storage {
             disk: Arc::clone(&self.disk),
             root: self.root.clone(),
             recovery: Vec::with_capacity(self.slots.len()),
+            time_ms: self.retention.clock.believed_instead(),
             cleaned: mem::take(&mut self.points.cleaned_dirty).then(|| self.cleaned_points()),
         };
         self.points.sent.clear();
@@ -450,9 +452,9 @@ impl Storage {
             return;
         };
         let (tail_bytes, has_producers) = (log.checkpoints.tail_bytes, !log.producers.is_empty());
-        let left_ms = log.left_ms;
+        let left_ms = log.left_ms();
         self.points.tails.open_bytes += tail_bytes;
-        self.retention.loaded(left_ms);
+        left_ms.into_iter().for_each(|ms| self.retention.loaded(ms));
         if has_producers && self.rounds.expiry.is_none() {
             self.rounds.expiry = Some(self.next_expiry(now));
         }
@@ -474,9 +476,8 @@ impl Storage {
         for id in ids {
             self.checkpoint(id);
         }
-        if self.points.dirty {
-            self.write_points(now);
-        }
+        // Also where nothing has changed: the file's time tells the next start when this process ended.
+        self.points_changed(now);
     }
 
     /// Whether everything that a clean start needs is on disk.
@@ -648,6 +649,8 @@ struct WritePoints {
     root: PathBuf,
     recovery: Vec<(Arc<str>, i32, i64)>,
     cleaned: Option<Vec<(Arc<str>, i32, i64)>>,
+    /// The time that the first file is to have instead of that of its writing.
+    time_ms: Option<i64>,
 }
 
 impl WritePoints {
@@ -663,6 +666,10 @@ impl WritePoints {
                 .map(|(topic, n, offset)| (&**topic, *n, *offset));
             let text = checkpoint::encode_offsets(lines);
             disk::replace(&*self.disk, &self.root.join(name), text.as_bytes())?;
+        }
+        if let Some(ms) = self.time_ms {
+            let path = self.root.join(names::RECOVERY_POINTS);
+            self.disk.open(&path, Mode::Write)?.set_modified(ms)?;
         }
         Ok(())
     }

@@ -3,14 +3,13 @@
 //! The four offsets and who moves them are described in `mod.rs`. Everything here runs in the loop; what
 //! takes long is handed to the work lane as owned inputs (see `flush`).
 
-use super::append::Checked;
 use super::epochs::Epochs;
 use super::names::Kind;
 use super::producer_state::{Noted, Producers, Verdict};
 use super::segment::{Place, RollLimits, Segment, Unwritten};
 use super::shelf::Shelf;
 use super::transactions::Unstable;
-use super::{Appended, Origin, PartitionId, Refused};
+use super::{Appended, NewBatch, Origin, PartitionId, Refused};
 use crate::clock::Now;
 use crate::config::{LogConfig, TimestampType};
 use crate::disk::{Disk, FileRef, Mode, is_full};
@@ -39,6 +38,8 @@ pub(super) struct Parts {
     pub(super) tail_bytes: u64,
     /// Offsets of the `.snapshot` files.
     pub(super) snapshots: Vec<i64>,
+    /// Compacted before this offset.
+    pub(super) cleaned: Option<i64>,
 }
 
 /// A part of the log that a round in flight makes durable.
@@ -110,8 +111,6 @@ pub struct Log {
     pub(super) cleaned: Option<i64>,
     /// Jobs that rename segments.
     pub(super) removals_running: usize,
-    /// When the process before wrote to it for the last time, as its file says.
-    pub(super) left_ms: Option<i64>,
 }
 
 impl Log {
@@ -122,8 +121,6 @@ impl Log {
         parts: Parts,
     ) -> Log {
         let end = parts.log_end;
-        let written = parts.segments.iter().rev().filter(|s| s.len() > 0);
-        let left_ms = written.map(Segment::written_ms).next().flatten();
         Log {
             id,
             dir,
@@ -150,7 +147,7 @@ impl Log {
             timed: false,
             dir_dirty: false,
             counted_bytes: 0,
-            cleaned: None,
+            cleaned: parts.cleaned,
             checkpoints: Checkpoints {
                 recovery_point: parts.recovery_point,
                 durable_point: parts.recovery_point,
@@ -160,7 +157,6 @@ impl Log {
                 ..Checkpoints::default()
             },
             removals_running: 0,
-            left_ms,
         }
     }
 
@@ -268,7 +264,7 @@ impl Log {
         &mut self,
         shelf: &mut Shelf,
         now: Now,
-        (batch, origin): (&Checked<'_>, Origin),
+        (batch, origin): (&NewBatch<'_>, Origin),
         round: u64,
     ) -> Result<Appended, Refused> {
         if batch.header.has_producer_id() {
@@ -400,7 +396,7 @@ impl Log {
         let limits = RollLimits {
             segment_bytes: u64::from(self.config.segment_bytes).min(shelf.roll_bytes),
             index_bytes: u64::from(self.config.segment_index_bytes),
-            age_ms: self.config.segment_ms.saturating_sub(self.jitter_ms()),
+            age_ms: self.longest_ms().saturating_sub(self.jitter_ms()),
             now_ms: now.wall_ms,
         };
         let place = Place {
@@ -410,6 +406,21 @@ impl Log {
         let due = active(&mut self.segments).must_roll((shelf, place), header, limits);
         due.and_then(|due| if due { self.roll(shelf, now) } else { Ok(()) })
             .map_err(|failure| refuse(Unwritten::Untouched(failure)))
+    }
+
+    /// How long a segment may be active. What must be compacted by a certain age must be in a closed one by then
+    /// (KIP-354).
+    fn longest_ms(&self) -> i64 {
+        match self.config.compact {
+            true => (self.config.segment_ms).min(self.config.compaction.max_lag_ms.max(1)),
+            false => self.config.segment_ms,
+        }
+    }
+
+    /// When it was written to for the last time before it was loaded, as its files say.
+    pub(super) fn left_ms(&self) -> Option<i64> {
+        let mut written = self.segments.iter().rev().filter(|s| s.len() > 0);
+        written.next().and_then(Segment::written_ms)
     }
 
     /// Ends the active segment and begins another at the log's end.

@@ -43,7 +43,6 @@
 //! `absorb` and `synced` bring it back. No clock is read here.
 
 mod aborted;
-mod append;
 mod budget;
 mod checkpoint;
 mod cleaner;
@@ -74,6 +73,7 @@ use crate::config::LogConfig;
 use crate::disk::lanes::Job;
 use crate::disk::{Disk, View};
 use crate::proto::Uuid;
+use crate::proto::batch::{Batch, BatchHeader};
 use crate::proto::error::ErrorCode;
 use budget::Budget;
 use removal::Leftover;
@@ -119,6 +119,25 @@ pub enum Origin {
     /// A produce request of v12 or later, whose transactions are of version 2 (KIP-890): a producer that is not
     /// known here begins them with sequence 0.
     ClientV2,
+}
+
+/// A batch that may be appended: who calls has checked it, and sealed it if it has changed.
+#[derive(Clone, Debug)]
+pub struct NewBatch<'a> {
+    /// As it will be written, but for base offset and leader epoch, which are outside the checksum.
+    pub header: BatchHeader,
+    /// Everything behind the header.
+    pub payload: Cow<'a, [u8]>,
+}
+
+impl<'a> From<&Batch<'a>> for NewBatch<'a> {
+    /// Appended as it is.
+    fn from(batch: &Batch<'a>) -> NewBatch<'a> {
+        NewBatch {
+            header: *batch.header(),
+            payload: Cow::Borrowed(batch.payload()),
+        }
+    }
 }
 
 /// A batch has been appended, now or before.
@@ -420,6 +439,12 @@ impl Storage {
         }
     }
 
+    /// Whether producers' times may be held against the clock: it shows a plausible time, not a day before the last of
+    /// the process before, and has not jumped in the last hour.
+    pub fn trusts(&mut self, now: Now) -> bool {
+        self.retention.trusts(now)
+    }
+
     /// Whether the partition is being loaded. When it is done, its key is signalled.
     #[must_use]
     pub fn is_loading(&self, id: PartitionId) -> bool {
@@ -444,21 +469,20 @@ impl Storage {
     /// the flush settings.
     ///
     /// # Errors
-    /// Nothing has changed; `append` in this room's tree lists the reasons.
+    /// Nothing has changed: the log is not there, its producer's sequence is another, or the disk has no room or fails.
     pub fn append(
         &mut self,
         id: PartitionId,
         now: Now,
-        records: &[u8],
+        batch: &NewBatch<'_>,
         origin: Origin,
     ) -> Result<Appended, Refused> {
-        self.check_room(id, records.len(), now)?;
-        let has_bounds = self.retention.may_judge(now);
+        let size_bytes = batch.header.size_bytes();
+        self.check_room(id, size_bytes, now)?;
         let (log, shelf, round) = self.writable(id)?;
-        let batch = append::check(records, log.config(), (now, has_bounds))?;
-        let appended = log.append(shelf, now, (&batch, origin), round)?;
+        let appended = log.append(shelf, now, (batch, origin), round)?;
         if !appended.duplicate {
-            self.after_append(id, batch.header.size_bytes(), now);
+            self.after_append(id, size_bytes, now);
         }
         if batch.header.attributes.is_transactional() {
             self.flush(id);

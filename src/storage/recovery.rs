@@ -89,12 +89,17 @@ struct Listed {
 }
 
 impl Task {
-    /// Offsets may be missing before this one: the cleaner touches nothing behind the recovery point on disk.
-    fn gaps_until(&self) -> i64 {
-        match self.config.compact || self.cleaned.is_some() {
-            true => self.recovery_point.max(self.cleaned.unwrap_or(0)),
-            false => i64::MIN,
-        }
+    /// Offsets may be missing before this one: after a clean stop no power cut has taken them, and the cleaner touches
+    /// nothing behind the recovery point on disk. Before a snapshot everything is on the disk as well, and where all
+    /// of that is lost, what is known of the cleaner itself has to do.
+    fn gaps_until(&self, newest_snapshot: i64) -> i64 {
+        let known = match (self.cleaned, self.recovery_point) {
+            _ if self.clean => i64::MAX,
+            (None, _) if !self.config.compact => i64::MIN,
+            (Some(cleaned), 0) => cleaned,
+            (_, recovery_point) => recovery_point,
+        };
+        known.max(newest_snapshot)
     }
 }
 
@@ -102,13 +107,15 @@ impl Task {
 pub(super) fn run(task: &Task) -> Result<Parts, Trouble> {
     let dir = task.root.join(&task.name);
     let names = remove_leftovers(task, &dir)?;
+    let snapshots = snapshot_offsets(&names);
+    let newest_snapshot = snapshots.last().copied().unwrap_or(-1);
     let mut segments = list_segments(task, &dir, &names)?;
-    let (begin, producers, snapshots) = find_beginning(task, &dir, &names, segments[0].base)?;
+    let (begin, producers, snapshots) = find_beginning(task, &dir, snapshots, segments[0].base)?;
     remove_unserved(task, &dir, &names, &mut segments, begin)?;
     let stored_epochs = read_epochs(task, &dir)?;
     let mut tail = Tail {
         now: task.now.mono,
-        gaps_until: task.gaps_until(),
+        gaps_until: task.gaps_until(newest_snapshot),
         expected: begin,
         producers,
         epochs: Epochs::from_lines(&stored_epochs).cut(begin),
@@ -154,7 +161,23 @@ pub(super) fn run(task: &Task) -> Result<Parts, Trouble> {
         recovery_point: begin,
         tail_bytes: tail.tail_bytes,
         snapshots,
+        // A line of another log that once had the name may lie beyond what this one has ever checkpointed.
+        cleaned: task
+            .cleaned
+            .filter(|cleaned| *cleaned <= newest_snapshot.min(log_end)),
     })
+}
+
+/// The offsets of the snapshots that are there, in order.
+fn snapshot_offsets(names: &[Entry]) -> Vec<i64> {
+    let parsed = names.iter().map(|entry| names::parse_file(&entry.name));
+    let offsets = parsed.filter_map(|parsed| match parsed {
+        Some((offset, Kind::Snapshot)) => Some(offset),
+        _ => None,
+    });
+    let mut offsets: Vec<i64> = offsets.collect();
+    offsets.sort_unstable();
+    offsets
 }
 
 fn remove_leftovers(task: &Task, dir: &Path) -> Result<Vec<Entry>, Trouble> {
@@ -243,17 +266,9 @@ fn remove_unserved(
 fn find_beginning(
     task: &Task,
     dir: &Path,
-    names: &[Entry],
+    mut snapshots: Vec<i64>,
     first_base: i64,
 ) -> Result<(i64, Producers, Vec<i64>), Trouble> {
-    let offsets = names
-        .iter()
-        .filter_map(|entry| match names::parse_file(&entry.name) {
-            Some((offset, Kind::Snapshot)) => Some(offset),
-            _ => None,
-        });
-    let mut snapshots: Vec<i64> = offsets.collect();
-    snapshots.sort_unstable();
     while let Some(&offset) = snapshots.last() {
         let path = dir.join(names::file(offset, Kind::Snapshot));
         if offset <= task.recovery_point {

@@ -18,10 +18,12 @@
 //!
 //! The clock itself is believed when it shows a time from 2020 on and has run in step with the monotonic one for
 //! an hour, or for `retention.ms` where that is less. Where it has leapt more than 30 days ahead, while the process
-//! runs or since the log was written by the one before, it must run in step for all of `retention.ms`: by then the
-//! leap has made nothing look older than it is. While it is not believed only what this process has had for longer
-//! than `retention.ms` goes. A broker that never runs for an hour deletes nothing by age; `retention.bytes` always
-//! holds. What has come first for the budget of the disk (`budget`) goes by the same table without its first line.
+//! runs or since the one before, all of `retention.ms` must pass: by then the leap has made nothing look older than it
+//! is. What the one before believed is the time of `recovery-point-offset-checkpoint`: that of its writing, and while
+//! the clock is in doubt the time that it would be without the leap. While it is not believed only what this process has
+//! had for longer than `retention.ms` goes. A broker that never runs for an hour deletes nothing by age;
+//! `retention.bytes` always holds. What has come first for the budget of the disk (`budget`) goes by the same table
+//! without its first line.
 
 use super::log::Log;
 use super::segment::{Place, Segment};
@@ -51,9 +53,12 @@ pub(super) struct Retention {
     next: Option<PartitionId>,
     /// A log has more that is old.
     again: bool,
-    clock: Steadiness,
+    /// What is thought of the clock; it is looked at in every tick.
+    pub(super) clock: Steadiness,
     /// When the process before wrote to a log for the last time, as far as that is known.
     left_ms: i64,
+    /// That process has told until when it believed its clock.
+    is_told: bool,
 }
 
 impl Default for Retention {
@@ -65,38 +70,39 @@ impl Default for Retention {
             again: false,
             clock: Steadiness::from(Now::default()),
             left_ms: i64::MIN,
+            is_told: false,
         }
     }
 }
 
 impl Retention {
-    /// The process starts now.
-    pub(super) fn begin(&mut self, now: Now) {
+    /// The process starts now. `told_ms` is the time of the one before by the clock that it believed.
+    pub(super) fn begin(&mut self, told_ms: Option<i64>, now: Now) {
         self.clock = Steadiness::from(now);
+        let told_ms = told_ms.filter(|ms| *ms >= PLAUSIBLE_MS);
+        self.is_told = told_ms.is_some();
+        told_ms.into_iter().for_each(|ms| self.clock.remember(ms));
         self.due = now.mono.plus_ms(self.interval_ms.min(FIRST_LOOK_MS));
     }
 
-    /// What the clock shows, if that is believed by who deletes what is older than `age_ms`, of a log that the process
-    /// before wrote to for the last time at `left_ms`.
-    pub(super) fn believed_ms(
-        &mut self,
-        age_ms: i64,
-        left_ms: Option<i64>,
-        now: Now,
-    ) -> Option<i64> {
-        let is_believed = self.clock.is_believed_for(age_ms, left_ms, now);
+    /// A log was written to for the last time when its file says so.
+    pub(super) fn loaded(&mut self, left_ms: i64) {
+        self.left_ms = self.left_ms.max(left_ms);
+        if !self.is_told {
+            self.clock.remember(left_ms);
+        }
+    }
+
+    /// What the clock shows, if that is believed by who deletes what is older than `age_ms`.
+    pub(super) fn believed_ms(&self, age_ms: i64, now: Now) -> Option<i64> {
+        let is_believed = self.clock.is_believed_for(age_ms);
         is_believed.then_some(now.wall_ms)
     }
 
-    /// A log was written to for the last time when its file says so.
-    pub(super) fn loaded(&mut self, left_ms: Option<i64>) {
-        self.left_ms = self.left_ms.max(left_ms.unwrap_or(i64::MIN));
-    }
-
-    /// Whether producers' times may be held against the clock: it shows a plausible time, not a day before the last of
-    /// the process before, and has not jumped in the last hour.
-    pub(super) fn may_judge(&mut self, now: Now) -> bool {
-        let jumped = self.clock.has_jumped(now);
+    /// See [`Storage::trusts`].
+    pub(super) fn trusts(&mut self, now: Now) -> bool {
+        self.clock.look(now);
+        let jumped = self.clock.has_jumped();
         !jumped && now.wall_ms >= PLAUSIBLE_MS && *believable(now.wall_ms).end() >= self.left_ms
     }
 }
@@ -176,7 +182,7 @@ impl Log {
     fn expire(
         &mut self,
         shelf: &mut Shelf,
-        clock: &mut Steadiness,
+        clock: &Retention,
         now: Now,
     ) -> io::Result<(Option<i64>, bool)> {
         if !self.config().delete {
@@ -214,14 +220,14 @@ impl Log {
         &mut self,
         shelf: &mut Shelf,
         slot: usize,
-        clock: &mut Steadiness,
+        clock: &Retention,
         now: Now,
     ) -> io::Result<bool> {
         let retention_ms = self.config().retention_ms;
         if retention_ms < 0 {
             return Ok(false);
         }
-        let is_believed = clock.is_believed_for(retention_ms, self.left_ms, now);
+        let clock_ms = clock.believed_ms(retention_ms, now);
         let can_be = believable(now.wall_ms);
         let later = self.segments[slot + 1..].iter();
         let mut later = later.filter_map(Segment::written_ms);
@@ -237,8 +243,8 @@ impl Log {
             heir_ms,
         };
         let newest_ms = segment.newest_ms(shelf, place)?;
-        let age_ms = age_ms(newest_ms, receipt, is_believed.then_some(now.wall_ms));
-        if age_ms.is_none() && is_believed {
+        let age_ms = age_ms(newest_ms, receipt, clock_ms);
+        if age_ms.is_none() && clock_ms.is_some() {
             // None of the later ones has a believable time either.
             for segment in &mut self.segments[slot..] {
                 segment.set_written(shelf, place, now.wall_ms);
@@ -295,7 +301,7 @@ impl Storage {
         let State::Ready(log) = &mut self.slots.get_mut(&id)?.state else {
             return None;
         };
-        let expired = log.expire(&mut self.shelf, &mut self.retention.clock, now);
+        let expired = log.expire(&mut self.shelf, &self.retention, now);
         let (begins, again) = expired.unwrap_or_else(|error| {
             log::warn!("the age of a segment is not known: {error}");
             (None, false)

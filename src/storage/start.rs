@@ -68,15 +68,16 @@ impl Storage {
         clean: bool,
         now: Now,
     ) -> io::Result<()> {
-        self.retention.begin(now);
         self.leaving.clear();
         self.left_names.clear();
         self.strangers.clear();
         self.points.recovery = self.read_offsets(names::RECOVERY_POINTS)?;
         self.points.cleaned = self.read_offsets(names::CLEANER_OFFSETS)?;
         self.starts = self.find_starts()?;
-        let dirs = self.disk.list(&self.root)?;
-        let mut present: BTreeSet<String> = dirs
+        let entries = self.disk.list(&self.root)?;
+        let points = entries.iter().find(|e| e.name == names::RECOVERY_POINTS);
+        self.retention.begin(points.map(|e| e.modified_ms), now);
+        let mut present: BTreeSet<String> = entries
             .into_iter()
             .filter(|e| e.is_dir)
             .map(|e| e.name)
@@ -296,9 +297,7 @@ impl Storage {
             Ok(parts) => {
                 let place = (id, self.root.join(name));
                 let config = (Arc::clone(&slot.config), self.leader_epoch);
-                let key = (slot.topic.to_string(), id.partition);
-                let mut log = Log::new(place, Arc::clone(&self.disk), config, parts);
-                log.cleaned = self.points.cleaned.get(&key).copied();
+                let log = Log::new(place, Arc::clone(&self.disk), config, parts);
                 slot.state = State::Ready(Box::new(log));
                 self.recount(id);
                 self.after_load(id, now);
@@ -352,6 +351,7 @@ impl Storage {
             recovery_point: 0,
             tail_bytes: 0,
             snapshots: Vec::new(),
+            cleaned: None,
         };
         let place = (id, dir);
         let config = (Arc::clone(config), self.leader_epoch);
@@ -405,6 +405,11 @@ impl Storage {
         };
         self.starts.has_lost_line(&slot.topic);
         let start = self.start_to_be(id, &slot);
+        let key = (slot.topic.to_string(), id.partition);
+        let was_cleaned = self.points.cleaned.remove(&key).is_some();
+        let is_cleaned = matches!(&slot.state, State::Ready(log) if log.cleaned.is_some());
+        // The line goes with the topic, or a later one of its name would count as compacted.
+        self.points.cleaned_dirty |= was_cleaned || is_cleaned;
         let jobs = match &slot.state {
             State::Loading => {
                 self.loading -= 1;

@@ -11,11 +11,11 @@ use chronikd::clock::{Mono, Now};
 use chronikd::config::{BrokerConfig, LogConfig};
 use chronikd::disk::lanes::{Completion, Inline, Lanes, Round};
 use chronikd::disk::{Disk, RealDisk, Syncing};
-use chronikd::proto::batch::BatchBuilder;
+use chronikd::proto::batch::{Batch, BatchBuilder};
 use chronikd::proto::error::ErrorCode;
 use chronikd::proto::schema::fetch::{FetchPartition, FetchRequest, FetchResponse, FetchTopic};
 use chronikd::proto::{ApiKey, Uuid};
-use chronikd::storage::{Done, Marker, Origin, PartitionId, Storage};
+use chronikd::storage::{Done, Marker, NewBatch, Origin, PartitionId, Storage};
 
 use crate::common::apache::{self, Apache, NEWEST};
 use crate::common::ask::{ask, decode, frame};
@@ -71,6 +71,8 @@ impl Written {
             .producer(producer, epoch, sequence);
         batch.push(NOW.wall_ms, Some(b"key"), Some(b"value"));
         let batch = batch.build(None).expect("a small batch");
+        let (batch, _) = Batch::split_first(&batch).expect("a whole batch");
+        let batch = NewBatch::from(&batch);
         let appended = self.storage.append(AT, NOW, &batch, Origin::Client);
         appended.expect("appended");
     }

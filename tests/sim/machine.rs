@@ -213,6 +213,7 @@ impl Machine {
         let seeds = Seeds {
             ids: seed,
             salt: !seed,
+            keys: seed.rotate_left(32),
         };
         // As the daemon does it: whatever a crash has left must pass for a directory of ours.
         let opened = home::examine(&*disk, Path::new(ROOT), &[]).and_then(|_| {

@@ -3,7 +3,7 @@
 use super::*;
 use crate::proto::batch::Batch;
 use crate::proto::schema::list_offsets::ListOffsetsResponse;
-use crate::storage::{Marker, Origin, PartitionId};
+use crate::storage::{Marker, NewBatch, Origin, PartitionId};
 
 impl Bench {
     fn partition(&self) -> PartitionId {
@@ -19,7 +19,10 @@ impl Bench {
         batch.push(timestamp_ms, None, Some(&[7; 100]));
         let batch = batch.build(None).expect("a small batch");
         let at = self.partition();
-        let appended = self.broker.storage.append(at, NOW, &batch, Origin::Client);
+        let appended =
+            self.broker
+                .storage
+                .append(at, NOW, &NewBatch::whole(&batch), Origin::Client);
         appended.expect("appended");
         self.run();
     }

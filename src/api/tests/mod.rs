@@ -84,7 +84,11 @@ impl Bench {
         let shared: Arc<dyn Disk> = Arc::new(disk.clone());
         let config = Arc::new(BrokerConfig::default());
         let root = Path::new(ROOT);
-        let seeds = crate::broker::Seeds { ids: 7, salt: 8 };
+        let seeds = crate::broker::Seeds {
+            ids: 7,
+            salt: 8,
+            keys: 9,
+        };
         let broker = Broker::open(Arc::clone(&shared), root, config, seeds, NOW).expect("it opens");
         let address = SocketAddr::from(([127, 0, 0, 1], 9092));
         Bench {
@@ -124,10 +128,7 @@ impl Bench {
 
     /// Lets the lanes run until nothing is left to do.
     fn run(&mut self) {
-        let now = Now {
-            mono: self.now.mono,
-            ..NOW
-        };
+        let now = self.now;
         loop {
             self.broker.tick(now);
             for job in self.broker.take_jobs() {

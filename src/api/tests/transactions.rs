@@ -23,7 +23,7 @@ use crate::proto::schema::list_transactions::{ListTransactionsRequest, ListTrans
 use crate::proto::schema::write_txn_markers::{
     WritableTxnMarker, WritableTxnMarkerTopic, WriteTxnMarkersRequest, WriteTxnMarkersResponse,
 };
-use crate::storage::Origin;
+use crate::storage::{NewBatch, Origin};
 use ErrorCode as E;
 
 const ID: &str = "orders";
@@ -408,7 +408,7 @@ fn what_is_open_in_a_log_and_belongs_to_nobody_is_aborted_by_a_start() {
     let appended = bench
         .broker
         .storage
-        .append(at, NOW, &nobodys, Origin::Client);
+        .append(at, NOW, &NewBatch::whole(&nobodys), Origin::Client);
     assert_eq!(appended.expect("the log asks nobody").base_offset, 0);
     bench.run();
     let mut bench = killed(bench);

@@ -154,7 +154,7 @@ impl Broker {
     /// Forgets ids that have been idle for so long, if the clock can be believed.
     fn expire_transactions(&mut self, now: Now) {
         let expiration_ms = self.config.transactional_id_expiration_ms;
-        if self.steadiness.is_steady_for(expiration_ms, now) {
+        if self.steadiness.is_steady_for(expiration_ms) {
             let aged = self.state.transactions.aged(now.wall_ms, expiration_ms);
             // The next check finds what a cut leaves of them.
             self.commit_in_parts(aged);

@@ -4,7 +4,7 @@ use super::super::tests::{Life, NOW};
 use super::*;
 use crate::proto::Uuid;
 use crate::proto::batch::BatchBuilder;
-use crate::storage::Origin;
+use crate::storage::{NewBatch, Origin};
 use std::collections::BTreeMap;
 
 const ID: &str = "orders";
@@ -55,10 +55,10 @@ impl Life {
         let mut batch = batch.transactional();
         batch.push(NOW.wall_ms, None, None);
         let batch = batch.build(None).expect("a small batch");
-        let appended = self
-            .broker
-            .storage
-            .append(AT, NOW, &batch, Origin::ClientV2);
+        let appended =
+            self.broker
+                .storage
+                .append(AT, NOW, &NewBatch::whole(&batch), Origin::ClientV2);
         appended.expect("appended");
     }
 

@@ -198,8 +198,6 @@ impl Storage {
             .collect();
         found.sort_unstable();
         self.cleaner.queue = found.into_iter().map(|(_, id)| id).collect();
-        // Looked at often, so that a jump of the clock counts from when it happened.
-        self.retention.believed_ms(0, None, now);
         let backoff_ms = self.cleaner.config.map_or(1, |c| c.backoff_ms.max(1));
         self.cleaner.sweep_at = Some(now.mono.plus_ms(backoff_ms));
     }
@@ -218,9 +216,11 @@ impl Storage {
             let Some(State::Ready(log)) = self.slots.get(&id).map(|slot| &slot.state) else {
                 continue;
             };
+            if !log.config().compact {
+                continue;
+            }
             let limits = log.config().compaction;
-            let clock = &mut self.retention;
-            let mut time_for = |age_ms| clock.believed_ms(age_ms, log.left_ms, now);
+            let time_for = |age_ms| self.retention.believed_ms(age_ms, now);
             let rules = log.rules(time_for(limits.delete_retention_ms));
             let task = log.task(rules, time_for(limits.min_lag_ms), size);
             self.cleaner.running = Some((id, 0));
@@ -290,9 +290,10 @@ impl Storage {
         Ok(())
     }
 
-    /// The next slice runs when the limit of input and output allows it.
+    /// The next slice runs when the limit of input and output allows it, unless the log is not to be compacted any more.
     fn go_on(&mut self, pass: Box<Pass>, now: Now) {
-        if self.closing {
+        let is_wanted = |log: &Log| log.config().compact;
+        if self.closing || !self.log(pass.id()).is_ok_and(is_wanted) {
             return self.abandon(*pass);
         }
         let rate = self

@@ -42,7 +42,9 @@ fn create(room: &mut Room, topic: u8, config: LogConfig) -> PartitionId {
 /// Appends one batch, and lets some time pass in which everything is done.
 fn write(room: &mut Room, at: PartitionId, value: u8) -> Result<i64, Refused> {
     let records = batch(1, &[value; VALUE]);
-    let written = room.storage.append(at, room.now, &records, Origin::Client);
+    let written = room
+        .storage
+        .append(at, room.now, &NewBatch::whole(&records), Origin::Client);
     pass(room, 100);
     written.map(|appended| appended.base_offset)
 }

@@ -551,3 +551,79 @@ fn a_clean_stop_during_a_pass_ends_it_soon_and_loses_nothing() {
         story.check(&mut room);
     }
 }
+
+#[test]
+fn a_topic_that_is_not_to_be_compacted_any_more_is_left_as_it_is() {
+    let (disk, _) = before_compaction(8);
+    for begun in [false, true] {
+        let mut room = started(disk.fork(1), compacted(), true);
+        let slowly = CleanerConfig {
+            io_bytes_per_second: 1.0,
+            ..cleaner()
+        };
+        room.storage.set_cleaner(slowly);
+        if begun {
+            pass_ms(&mut room, 1100);
+            room.storage.tick(room.now);
+            settle(&mut room).unwrap();
+            assert!(!room.storage.cleaner.is_idle(), "its next slice waits");
+        }
+        let end = room.storage.log(id(0)).unwrap().log_end();
+        let before = read_whole(&mut room, 0, end);
+        let kept = Arc::new(LogConfig {
+            compact: false,
+            ..compacted()
+        });
+        room.storage.set_config(id(0), &kept);
+        for _ in 0..5 {
+            pass_ms(&mut room, 1 << 30);
+            room.storage.tick(room.now);
+            settle(&mut room).unwrap();
+        }
+        assert!(room.storage.cleaner.is_idle());
+        assert!(read_whole(&mut room, 0, end) == before, "{begun}");
+    }
+}
+
+#[test]
+fn a_deleted_topic_s_namesake_does_not_count_as_compacted() {
+    let (disk, _) = before_compaction(9);
+    let mut room = started(disk, compacted(), true);
+    compact(&mut room).unwrap();
+    assert!(room.storage.log(id(0)).unwrap().cleaned.is_some());
+    room.storage.forget(id(0));
+    room.storage.delete_files(id(0), room.now);
+    settle(&mut room).unwrap();
+    pass_ms(&mut room, 120_000);
+    room.storage.tick(room.now);
+    settle(&mut room).unwrap();
+    let config = Arc::clone(&room.config);
+    let created = room.storage.create(id(0), &"t".into(), &config, room.now);
+    created.unwrap();
+    room.append(0, &batch(1, b"new")).unwrap();
+    settle(&mut room).unwrap();
+    let room = room.restart();
+    assert_eq!(room.storage.log(id(0)).unwrap().cleaned, None);
+}
+
+#[test]
+fn a_compacted_log_outlives_the_loss_of_every_file_of_the_root() {
+    for clean in [true, false] {
+        let (disk, story) = before_compaction(10);
+        let mut room = started(disk, compacted(), true);
+        compact(&mut room).unwrap();
+        let end = room.storage.log(id(0)).unwrap().log_end();
+        room.storage.begin_close(room.now);
+        settle(&mut room).unwrap();
+        assert!(room.storage.closed());
+        for name in [names::RECOVERY_POINTS, names::CLEANER_OFFSETS] {
+            let path = Path::new("/data").join(name);
+            room.disk.remove_file(&path).unwrap();
+        }
+        room.disk.sync_dir(Path::new("/data")).unwrap();
+        let mut room = started(room.disk, compacted(), clean);
+        settle(&mut room).unwrap();
+        assert_eq!(room.storage.log(id(0)).unwrap().log_end(), end, "{clean}");
+        story.check(&mut room);
+    }
+}

@@ -259,21 +259,22 @@ fn what_nobody_knows_the_age_of_goes_a_week_after_it_was_found() {
 
 #[test]
 fn producers_are_not_held_against_a_clock_in_doubt() {
-    let accepts = |room: &mut Room, timestamp_ms| room.append(0, &at(timestamp_ms)).is_ok();
-    let late = WALL_MS + 2 * YEAR_MS;
     let mut room = Room::fresh(week(), WALL_MS);
-    assert!(!accepts(&mut room, late), "the clock is as good as any");
+    assert!(room.storage.trusts(room.now), "the clock is as good as any");
     room.set_clock(WALL_MS - YEAR_MS);
-    assert!(accepts(&mut room, WALL_MS), "it has just jumped");
+    assert!(!room.storage.trusts(room.now), "it has just jumped");
     room.live(2 * HOUR_MS);
-    assert!(!accepts(&mut room, late));
+    assert!(room.storage.trusts(room.now));
     let mut room = Room::fresh(week(), 0);
-    assert!(accepts(&mut room, WALL_MS), "it was never set");
+    assert!(!room.storage.trusts(room.now), "it was never set");
     let mut room = Room::fresh(week(), WALL_MS);
     room.append_times(1, 0);
     let mut room = room.start_at(WALL_MS - YEAR_MS);
     room.live(2 * HOUR_MS);
-    assert!(accepts(&mut room, WALL_MS), "it is behind what was written");
+    assert!(
+        !room.storage.trusts(room.now),
+        "it is behind what was written"
+    );
 }
 
 #[test]
@@ -332,4 +333,50 @@ fn a_full_disk_is_tried_again_at_the_next_look() {
     room.disk.heal();
     room.live(HOUR_MS);
     assert_eq!(room.left(), (8, 1));
+}
+
+#[test]
+fn a_start_does_not_make_a_leap_believed() {
+    for clean in [true, false] {
+        let mut room = Room::fresh(week(), WALL_MS);
+        room.append_times(8, 0);
+        room.live(DAY_MS);
+        room.set_clock(room.now.wall_ms + YEAR_MS);
+        room.live(2 * HOUR_MS);
+        room.append_times(4, 0);
+        room.live(HOUR_MS);
+        let wall_ms = room.now.wall_ms;
+        let mut room = match clean {
+            true => room.start_at(wall_ms),
+            false => {
+                room.disk.crash(Survives::Nothing);
+                Room::on_at(room.disk, week(), false, wall_ms)
+            }
+        };
+        room.settle();
+        room.live(6 * DAY_MS);
+        assert_eq!(room.left().0, 0, "{clean}");
+        room.live(2 * DAY_MS);
+        assert_eq!(room.left().0, 12, "{clean}");
+    }
+}
+
+#[test]
+fn a_quiet_log_is_no_sign_of_a_leap_where_the_process_before_was_there() {
+    let config = LogConfig {
+        retention_ms: 90 * DAY_MS,
+        ..week()
+    };
+    let mut room = Room::fresh(config, WALL_MS);
+    room.append_times(8, 0);
+    for _ in 0..3 {
+        let wall_ms = room.now.wall_ms + 29 * DAY_MS;
+        room = room.start_at(wall_ms);
+        room.live(2 * HOUR_MS);
+    }
+    assert_eq!(room.left().0, 0);
+    let wall_ms = room.now.wall_ms + 4 * DAY_MS;
+    let mut room = room.start_at(wall_ms);
+    room.live(2 * HOUR_MS);
+    assert_eq!(room.left().0, 8);
 }

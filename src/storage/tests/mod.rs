@@ -16,7 +16,7 @@ use crate::clock::Mono;
 use crate::config::TimestampType;
 use crate::disk::lanes::{Completion, Lanes, Round};
 use crate::disk::sim::{SimDisk, SimLanes, Survives};
-use crate::proto::batch::{Batch, BatchBuilder};
+use crate::proto::batch::BatchBuilder;
 use std::path::Path;
 
 const WALL_MS: i64 = 1_800_000_000_000;
@@ -51,6 +51,15 @@ fn config() -> LogConfig {
         compression_type: "producer".to_owned(),
         gzip_level: -1,
         zstd_level: 3,
+    }
+}
+
+impl<'a> NewBatch<'a> {
+    /// One that is appended as it is.
+    pub(crate) fn whole(bytes: &'a [u8]) -> NewBatch<'a> {
+        let (batch, rest) = Batch::split_first(bytes).expect("a whole batch");
+        assert!(rest.is_empty(), "one batch");
+        NewBatch::from(&batch)
     }
 }
 
@@ -120,9 +129,12 @@ impl Room {
     }
 
     fn append(&mut self, partition: i32, records: &[u8]) -> Result<Appended, Refused> {
-        let appended = self
-            .storage
-            .append(id(partition), self.now, records, Origin::Client);
+        let appended = self.storage.append(
+            id(partition),
+            self.now,
+            &NewBatch::whole(records),
+            Origin::Client,
+        );
         self.storage.check_invariants();
         appended
     }

@@ -264,9 +264,12 @@ fn a_namesake_begins_at_0_whenever_the_power_fails() {
         };
         let created = room.storage.create(new, &"t".into(), &config, room.now);
         created.unwrap();
-        let appended = room
-            .storage
-            .append(new, room.now, &batch(3, b"new"), Origin::Client);
+        let appended = room.storage.append(
+            new,
+            room.now,
+            &NewBatch::whole(&batch(3, b"new")),
+            Origin::Client,
+        );
         let round = appended.unwrap().round;
         disk.cut_at(before + at);
         room.run_until_dead();
@@ -421,6 +424,7 @@ fn a_topic_of_ten_thousand_segments_goes_in_slices_while_its_namesake_is_written
     let mut written = 0;
     let jobs = run_in_slices(&mut room, |room| {
         let records = batch(1, b"new");
+        let records = NewBatch::whole(&records);
         let appended = room.storage.append(new, room.now, &records, Origin::Client);
         assert_eq!(appended.unwrap().base_offset, written);
         let until = room.storage.log(new).unwrap().high_watermark();

@@ -120,9 +120,12 @@ fn a_topic_of_the_same_name_may_be_created_at_once() {
         .create(other(8), &"t".into(), &config, room.now)
         .unwrap();
     let records = batch(1, b"new");
-    let appended = room
-        .storage
-        .append(other(8), room.now, &records, Origin::Client);
+    let appended = room.storage.append(
+        other(8),
+        room.now,
+        &NewBatch::whole(&records),
+        Origin::Client,
+    );
     assert_eq!(appended.unwrap().base_offset, 0);
     room.settle();
     // The power fails before the journal has heard of any of it: the old topic is back, the new one kept.

@@ -220,9 +220,9 @@ fn only_its_own_epoch_ends_a_transaction_and_only_a_coordinator_that_is_not_fenc
 fn a_batch_of_an_unknown_producer_of_version_2_begins_with_sequence_0() {
     let mut room = Room::new(1, config(), 1);
     let mut append = |records: &[u8]| {
-        let appended = room
-            .storage
-            .append(id(0), room.now, records, Origin::ClientV2);
+        let appended =
+            room.storage
+                .append(id(0), room.now, &NewBatch::whole(records), Origin::ClientV2);
         appended.map_err(|refused| refused.code)
     };
     let refused = append(&in_transaction((5, 0, 3), 1, b"a")).unwrap_err();

@@ -1,4 +1,7 @@
-//! What a produced batch must be before it is appended, checked without a look at the log.
+//! What a produced batch must be before it is appended, checked without a look at the log; and what becomes of it where
+//! its client or its topic has another format than the log.
+//!
+//! Up to v2 of Produce it comes as a message set of format 0 or 1, which is converted to one batch.
 //!
 //! | what | answer |
 //! |---|---|
@@ -7,7 +10,7 @@
 //! | larger than `max.message.bytes` / than a segment | 10 / 18 |
 //! | counts, offset deltas or record sizes that do not agree; a control batch; a producer id without a sequence; a null key where the topic is compacted | 87 |
 //! | a timestamp outside the topic's bounds, or one that claims to be the broker's where it is not the producer's to give | 32 |
-//! | an unknown codec, or one that this program was built without and that would be needed | 76 |
+//! | an unknown codec, zstd below v7, a codec that this program was built without and that would be needed | 76 |
 //!
 //! Whether a transactional batch belongs to a transaction is not looked at: who appends has verified it.
 //! Bytes behind the batch that are no whole batch are left out, as Kafka does. Uncompressed records are walked
@@ -20,24 +23,40 @@
 //! has the codec already is kept as it is, whatever its level. Both sizes are held against `max.message.bytes`, that
 //! which came and that which is stored.
 
-use super::Refused;
+use super::legacy_code;
 use crate::clock::Now;
 use crate::config::{LogConfig, TimestampType};
 use crate::proto::batch::{self, Batch, BatchError, BatchHeader, RecordSummary, Stamp};
 use crate::proto::codec::{Codec, CodecError};
 use crate::proto::error::ErrorCode;
+use crate::proto::legacy;
+use crate::storage::{NewBatch, Refused};
 use std::borrow::Cow;
 
 /// Records that a refusal names.
 const MAX_BLAMED: usize = 100;
 
-/// A batch that may be appended.
-#[derive(Clone, Debug)]
-pub(super) struct Checked<'a> {
-    /// As it will be written, but for base offset and leader epoch, which are outside the checksum.
-    pub(super) header: BatchHeader,
-    /// Everything behind the header: what came, or that packed anew.
-    pub(super) payload: Cow<'a, [u8]>,
+/// The records that a request of this version has for a partition, as one batch of format 2: converted where an old
+/// client sent them, and what came elsewhere.
+pub(super) fn in_todays_format(
+    records: Option<&[u8]>,
+    version: i16,
+    cap_bytes: usize,
+) -> Result<Cow<'_, [u8]>, Refused> {
+    let records = records.ok_or(invalid("The request has no records for the partition."))?;
+    if version < 3 && matches!(batch::magic_of(records), Some(0 | 1)) {
+        let batch = legacy::to_batch(records, cap_bytes);
+        return batch.map(Cow::Owned).map_err(|e| legacy_code(&e).into());
+    }
+    let first = Batch::split_first(records).ok();
+    let codec = first.and_then(|(batch, _)| batch.header().attributes.codec());
+    if version < 7 && codec == Some(Codec::Zstd) {
+        return Err(Refused::new(
+            ErrorCode::UNSUPPORTED_COMPRESSION_TYPE,
+            "Produce requests with version 6 or below are not allowed to use ZStandard compression",
+        ));
+    }
+    Ok(Cow::Borrowed(records))
 }
 
 /// Checks what a client has sent for a partition. The topic's bounds hold where `has_bounds`: while the clock itself is
@@ -46,7 +65,7 @@ pub(super) fn check<'a>(
     records: &'a [u8],
     config: &LogConfig,
     (now, has_bounds): (Now, bool),
-) -> Result<Checked<'a>, Refused> {
+) -> Result<NewBatch<'a>, Refused> {
     let batch = only_batch(records)?;
     let mut header = *batch.header();
     if header.base_offset != 0 {
@@ -83,7 +102,7 @@ pub(super) fn check<'a>(
         Some(records) if stored != codec => pack(&mut header, &records, stored, config)?,
         _ => Cow::Borrowed(batch.payload()),
     };
-    Ok(Checked { header, payload })
+    Ok(NewBatch { header, payload })
 }
 
 fn codec_of(header: &BatchHeader) -> Result<Codec, Refused> {
@@ -337,7 +356,7 @@ mod tests {
         wall_ms: 1_800_000_000_000,
     };
 
-    fn check<'a>(records: &'a [u8], config: &LogConfig, now: Now) -> Result<Checked<'a>, Refused> {
+    fn check<'a>(records: &'a [u8], config: &LogConfig, now: Now) -> Result<NewBatch<'a>, Refused> {
         super::check(records, config, (now, true))
     }
 
@@ -382,7 +401,7 @@ mod tests {
         check(records, &config(), NOW).map_or_else(|refused| refused.code.0, |_| 0)
     }
 
-    fn written(checked: &Checked<'_>) -> Vec<u8> {
+    fn written(checked: &NewBatch<'_>) -> Vec<u8> {
         [&checked.header.to_bytes()[..], &checked.payload].concat()
     }
 
