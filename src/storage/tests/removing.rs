@@ -424,9 +424,8 @@ fn a_topic_of_ten_thousand_segments_goes_in_slices_while_its_namesake_is_written
     let mut written = 0;
     let jobs = run_in_slices(&mut room, |room| {
         let records = batch(1, b"new");
-        let appended =
-            room.storage
-                .append(new, room.now, &NewBatch::whole(&records), Origin::Client);
+        let records = NewBatch::whole(&records);
+        let appended = room.storage.append(new, room.now, &records, Origin::Client);
         assert_eq!(appended.unwrap().base_offset, written);
         let until = room.storage.log(new).unwrap().high_watermark();
         assert_eq!(until, written, "what came before has been synced");

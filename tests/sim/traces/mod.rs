@@ -339,10 +339,11 @@ impl Trace {
     /// Whether the broker may stop where this operation meets a full disk: a sync is final, the journal's next
     /// records have their space, and who starts or stops may say that it cannot.
     pub fn may_stop_when_full(&self, operation: &str) -> bool {
-        // The checkpoint of log starts takes its name in a round.
+        // The checkpoint of log starts takes its name in a round, after the one before it has lost it.
         let is_final = operation.starts_with("sync")
             || operation.contains(".journal,")
-            || operation.contains("/log-start-offset-checkpoint,");
+            || operation.contains("/log-start-offset-checkpoint,")
+            || operation.contains("/log-start-offset-checkpoint.old,");
         is_final || !self.is_warm || self.name.ends_with(CLEAN_STOP)
     }
 
