@@ -1,4 +1,4 @@
-//! What happens to a log while it is compacted: its start rises, its disk is full, and what times its records have.
+//! What happens to a log while it is compacted: its start rises, and what times its records have.
 
 use super::*;
 
@@ -60,29 +60,6 @@ fn a_pass_goes_on_while_the_first_segments_of_its_log_leave() {
         let mut room = room.crash(Survives::Some);
         story.check(&mut room);
     }
-}
-
-#[test]
-fn a_pass_without_space_does_not_begin_and_has_what_was_deleted_leave() {
-    let (mut room, mut story) = many_segments(1);
-    compact(&mut room).unwrap();
-    let deleted = |room: &Room| names(&room.disk).iter().any(|n| n.ends_with("deleted"));
-    assert!(deleted(&room), "file.delete.delay.ms is not over");
-    (0..50).for_each(|_| story.produce(&mut room, -1, 3));
-    settle(&mut room).unwrap();
-    let cleaned = room.storage.log(id(0)).unwrap().cleaned;
-    room.disk.set_capacity(Some(16 << 20));
-    pass_ms(&mut room, 1100);
-    room.storage.tick(room.now);
-    assert!(!room.storage.cleaner.is_idle());
-    turn(&mut room);
-    assert!(room.storage.cleaner.is_idle(), "its first slice knows");
-    settle(&mut room).unwrap();
-    assert!(!deleted(&room));
-    room.disk.set_capacity(None);
-    compact(&mut room).unwrap();
-    assert!(room.storage.log(id(0)).unwrap().cleaned > cleaned);
-    story.check(&mut room);
 }
 
 #[test]
