@@ -1,4 +1,4 @@
-//! What happens to a log while it is compacted: its start rises, its disk is full, and what times its records have.
+//! What happens to a log while it is compacted: its start rises, and what times its records have.
 
 use super::*;
 
