@@ -2,8 +2,8 @@
 //! start and for what clients change. Where Apache Kafka has the rule, at its start or for clients, the sentence is its
 //! own.
 //!
-//! What is set for one listener (`listener.name.`) stands for that listener in the place of its key: the rules hold for it
-//! in the same way.
+//! What is set for one listener (`listener.name.`) stands for that listener in the place of its key: the rules hold for
+//! it in the same way.
 //!
 //! The two of compaction are refused to nobody in Kafka but at its start, and then no topic can be created.
 
