@@ -96,21 +96,18 @@ pub(in crate::storage) fn finish(disk: &dyn Disk, dir: &Path) -> io::Result<()> 
     for base in undone {
         undo(disk, dir, base)?;
     }
-    let logs = listed
+    // A cut may have left some files of an old segment with their names, and not its log.
+    let bases = listed
         .iter()
         .filter_map(|entry| match names::parse_file(&entry.name) {
-            Some((base, Kind::Log)) => Some(base),
+            Some((base, kind)) if OF_SEGMENT.contains(&kind) => Some(base),
             _ => None,
         });
-    let logs: Vec<i64> = logs.collect();
+    let bases: BTreeSet<i64> = bases.collect();
     for base in decided {
         if all(SWAP).any(|found| found == (base, Kind::Log)) {
             let end = end_of(disk, &path(dir, base, Kind::Log, SWAP), base)?;
-            let old: Vec<i64> = logs
-                .iter()
-                .copied()
-                .filter(|old| (base..end).contains(old))
-                .collect();
+            let old: Vec<i64> = bases.range(base..end).copied().collect();
             settle(disk, dir, base, &old)?;
             log::info!(
                 "{}: finished the compaction of segment {base}",
@@ -147,5 +144,123 @@ fn remove_if_there(disk: &dyn Disk, path: &Path) -> io::Result<()> {
     match disk.remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::sim::{SimDisk, Survives};
+    use crate::proto::batch::BatchBuilder;
+    use std::collections::BTreeMap;
+
+    const DIR: &str = "/data/t-0";
+    const OLD: [i64; 3] = [0, 10, 20];
+    const KINDS: [Kind; 3] = [Kind::Log, Kind::Index, Kind::TimeIndex];
+    const CUTS: u64 = 40;
+
+    fn write(disk: &SimDisk, path: &Path, bytes: &[u8]) {
+        let file = disk.open(path, Mode::Create).unwrap();
+        file.write_at(0, &[bytes]).unwrap();
+        file.sync().unwrap();
+    }
+
+    /// One batch that holds offsets 0 to 24.
+    fn new_log() -> Vec<u8> {
+        let mut builder = BatchBuilder::new(0);
+        (0..25).for_each(|_| builder.push(0, Some(b"k"), Some(b"v")));
+        builder.build(None).unwrap()
+    }
+
+    /// Three segments, and one that is to take their place.
+    fn written(seed: u64) -> SimDisk {
+        let (disk, dir) = (SimDisk::new(seed, Path::new("/data")), Path::new(DIR));
+        disk.create_dir(dir).unwrap();
+        for kind in KINDS {
+            for base in OLD {
+                write(&disk, &dir.join(names::file(base, kind)), b"old");
+            }
+        }
+        disk.sync_dir(Path::new("/data")).unwrap();
+        disk.sync_dir(dir).unwrap();
+        for kind in KINDS {
+            let log = new_log();
+            let bytes = if kind == Kind::Log { &log } else { &b"new"[..] };
+            write(&disk, &path(dir, 0, kind, CLEANED), bytes);
+        }
+        disk
+    }
+
+    /// What is there under names that a start takes for segments, each with whether it is new.
+    fn served(disk: &SimDisk) -> BTreeMap<String, bool> {
+        let entries = disk.list(Path::new(DIR)).unwrap().into_iter();
+        let files = entries.filter(|entry| names::parse_file(&entry.name).is_some());
+        let is_new = |name: &str| {
+            let mut bytes = [0; 3];
+            let file = disk.open(&Path::new(DIR).join(name), Mode::Read).unwrap();
+            file.read_at(0, &mut bytes).unwrap();
+            bytes != *b"old"
+        };
+        files
+            .map(|entry| (entry.name.clone(), is_new(&entry.name)))
+            .collect()
+    }
+
+    fn files(bases: &[i64], is_new: bool) -> BTreeMap<String, bool> {
+        let names = |base: &i64| KINDS.map(|kind| (names::file(*base, kind), is_new));
+        bases.iter().flat_map(names).collect()
+    }
+
+    /// Cuts the power at every operation of `run` and of the start after it. What is there then is all old or all new,
+    /// and nothing else is on its way.
+    fn cut_everywhere(before: fn(&SimDisk), run: fn(&SimDisk) -> io::Result<()>) -> [bool; 2] {
+        let mut seen = [false; 2];
+        for seed in 0..CUTS * CUTS {
+            let disk = written(seed);
+            before(&disk);
+            for (at, step) in [
+                (seed % CUTS, run),
+                (seed / CUTS, start as fn(&SimDisk) -> _),
+            ] {
+                disk.cut_at(disk.operations() + at);
+                let _ = step(&disk);
+                let survives = [Survives::Nothing, Survives::Some, Survives::Some];
+                disk.crash(survives[seed as usize % 3]);
+            }
+            start(&disk).unwrap();
+            let there = served(&disk);
+            let is_new = there == files(&OLD[..1], true);
+            assert!(is_new || there == files(&OLD, false), "{seed}: {there:?}");
+            let listed = disk.list(Path::new(DIR)).unwrap().into_iter();
+            let on_its_way = listed.filter(|e| e.name.ends_with(CLEANED) || e.name.ends_with(SWAP));
+            assert_eq!(on_its_way.count(), 0, "{seed}");
+            seen[usize::from(is_new)] = true;
+        }
+        seen
+    }
+
+    fn start(disk: &SimDisk) -> io::Result<()> {
+        finish(disk, Path::new(DIR))
+    }
+
+    #[test]
+    fn a_swap_that_is_cut_anywhere_is_finished_or_undone_as_a_whole() {
+        let seen = cut_everywhere(
+            |_| (),
+            |disk| {
+                decide(disk, Path::new(DIR), 0)?;
+                settle(disk, Path::new(DIR), 0, &OLD)
+            },
+        );
+        assert_eq!(seen, [true; 2]);
+    }
+
+    #[test]
+    fn a_swap_that_is_taken_back_leaves_the_old_segments_or_what_was_decided() {
+        let seen = cut_everywhere(
+            |disk| decide(disk, Path::new(DIR), 0).unwrap(),
+            |disk| undo(disk, Path::new(DIR), 0),
+        );
+        assert_eq!(seen, [true; 2]);
     }
 }
