@@ -1,6 +1,7 @@
 //! The start against the directories, creation and deletion.
 
 use super::lifetime::MOVES;
+use super::names::SPARE_LOG_STARTS;
 use super::*;
 use crate::disk::Mode;
 
@@ -19,7 +20,7 @@ fn other(topic: u8) -> PartitionId {
 #[test]
 fn an_empty_partition_takes_nothing_on_the_disk_and_starts_empty() {
     let room = Room::new(1, config(), 1);
-    assert_eq!(names(&room.disk, "/data"), [""; 0]);
+    assert_eq!(names(&room.disk, "/data"), SPARE_LOG_STARTS);
     let mut room = room.restart();
     assert_eq!(room.storage.log(id(0)).unwrap().log_end(), 0);
     room.append(0, &batch(1, b"a")).unwrap();
@@ -181,7 +182,8 @@ fn ten_thousand_partitions_are_created_without_the_disk() {
         let created = room.storage.create(id(partition), &name, &config, room.now);
         created.unwrap();
     }
-    assert_eq!(room.disk.operations(), before);
+    let operations = room.disk.operations() - before;
+    assert!(operations < 100, "room for their log starts: {operations}");
     assert!(!room.storage.needs_round());
     (0..10_000).for_each(|partition| room.storage.forget(id(partition)));
     (0..10_000).for_each(|partition| room.storage.delete_files(id(partition)));
