@@ -50,10 +50,6 @@ impl Storage {
         self.points.cleaned = self.read_offsets(names::CLEANER_OFFSETS)?;
         self.starts = self.find_starts()?;
         let dirs = self.disk.list(&self.root)?;
-        if !clean {
-            // What a process has made that was killed must not go with the power after it was served.
-            self.disk.sync_dir(&self.root)?;
-        }
         let mut present: BTreeSet<String> = dirs
             .into_iter()
             .filter(|e| e.is_dir)
