@@ -2,8 +2,8 @@
 //!
 //! * -1 means the high watermark. An offset beyond that, or another below 0, is error 1; one before the log's
 //!   beginning changes nothing. The answer says where the log begins.
-//! * Where `cleanup.policy` is `compact` alone: 44. Internal topics: 17. Unknown topics and partitions: 3. A full
-//!   disk: 56.
+//! * Where `cleanup.policy` is `compact` alone: 44. Internal topics: 17. Unknown topics and partitions: 3.
+//!   A full disk lets records go; only one that was full when the broker was new there may answer 56.
 //! * Of a partition that is named twice the last offset counts, and it is answered once.
 //! * The answer leaves when the new beginnings are durable, whatever the request's timeout is; that is only for
 //!   partitions that are still being loaded. Fetches and ListOffsets see them from then on.

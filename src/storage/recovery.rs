@@ -15,7 +15,7 @@
 //! 6. at the first bad batch the log is cut. Everything behind it is kept in `quarantine/` first: later
 //!    segments whole, the last one first, then the torn tail;
 //! 7. what was read is synced, for nobody may read what a power cut could still take, and, where no checkpoint has seen
-//!    to that, `partition.metadata`;
+//!    to that, `partition.metadata` and the directory's name;
 //! 8. indexes that are missing below are made anew.
 //!
 //! Below that offset a bad batch is damage and is never cut: it is met, and reported, by whoever reads it.
@@ -563,6 +563,7 @@ fn sync_tail(task: &Task, dir: &Path, segments: &[Segment], tail: u64) -> Result
     if task.recovery_point == 0 {
         let metadata = task.disk.open(&dir.join(names::METADATA), Mode::Write)?;
         metadata.sync()?;
+        task.disk.sync_dir(&task.root)?;
     }
     for segment in segments {
         let path = dir.join(names::file(segment.base(), Kind::Log));

@@ -49,10 +49,6 @@ impl Storage {
         self.points.cleaned = self.read_offsets(names::CLEANER_OFFSETS)?;
         self.starts = self.find_starts()?;
         let entries = self.disk.list(&self.root)?;
-        if !clean {
-            // What a process has made that was killed must not go with the power after it was served.
-            self.disk.sync_dir(&self.root)?;
-        }
         let points = entries.iter().find(|e| e.name == names::RECOVERY_POINTS);
         self.retention.begin(points.map(|e| e.modified_ms), now);
         let mut present: BTreeSet<String> = entries

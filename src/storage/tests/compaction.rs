@@ -387,8 +387,7 @@ fn a_power_cut_at_any_operation_of_a_compaction_loses_nothing_and_brings_nothing
             room.disk.cut_at(room.disk.operations() + operation);
             let _ = compact(&mut room);
             room.disk.crash(survives);
-            // The first operation of a start is part of what the loop waits for.
-            let again = room.disk.operations() + 1 + room.disk.draw(30);
+            let again = room.disk.operations() + room.disk.draw(30);
             room.disk.cut_at(again);
             let _ = settle(&mut Room::on_unsettled(
                 room.disk.clone(),
