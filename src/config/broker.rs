@@ -186,7 +186,7 @@ pub(super) const KEYS: &[Key] = &[
     key("chronik.max.partitions", Int(1, MAX), "100000", Start, Honoured,
         "Partitions of all topics together; a topic that goes beyond is refused."),
     key("chronik.convert.max.bytes", Size(4096, 1 << 30), "64mb", Start, Honoured,
-        "What one batch may grow to where it must be unpacked: for old message formats, look-ups by time, compacted topics. A log with a larger one is not compacted."),
+        "What one batch may grow to where it must be unpacked: for old message formats, look-ups by time, and compaction, which leaves a log alone that has a larger one."),
     key("chronik.groups.bytes", Size(1 << 20, 1 << 30), "64mb", Start, Honoured,
         "What members of all groups may take in memory with what they say of themselves; beyond it nobody joins."),
     key("chronik.settings.bytes", Size(65536, 1 << 30), "16mb", Start, Honoured,

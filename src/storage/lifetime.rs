@@ -140,9 +140,9 @@ impl Storage {
     }
 
     /// Takes back a creation of this turn, of which nobody has heard. A directory that it may have made holds nothing
-    /// and goes at once: under a name that ends with `-delete` it would be in the way of the next attempt, which has the
-    /// same topic id where a topic is given more partitions. What the disk does not let go of is found there by that
-    /// attempt, or by a start.
+    /// and goes at once: under a name that ends with `-delete` it would be in the way of the next attempt, which has
+    /// the same topic id where a topic is given more partitions. What the disk does not let go of is found there by
+    /// that attempt, or by a start.
     pub fn undo_create(&mut self, id: PartitionId) {
         let Some(slot) = self.slots.remove(&id) else {
             return;

@@ -19,7 +19,8 @@
 //!   writes them any more. A pass owns their names and lengths and nothing else of the log.
 //! * A result takes the place of those of its segments that the log still has: the first of them may have gone by a
 //!   raised log start, below which the new segment begins then, too. When all have gone, it is undone and the pass goes
-//!   on; it ends with its log. The lane runs jobs in their order, so names that one job has given are there for the next.
+//!   on; it ends with its log. The lane runs jobs in their order, so names that one job has given are there for the
+//!   next.
 //! * Until it has its names, a new segment is *held*: its files stay open and its indexes in memory.
 //! * Readers keep the files and maps of old segments until they are done with them.
 //! * The checkpoint follows the names: one that a power cut took back makes the next pass do work again.
@@ -290,7 +291,8 @@ impl Storage {
         Ok(())
     }
 
-    /// The next slice runs when the limit of input and output allows it, unless the log is not to be compacted any more.
+    /// The next slice runs when the limit of input and output allows it, unless the log is not to be compacted any
+    /// more.
     fn go_on(&mut self, pass: Box<Pass>, now: Now) {
         let is_wanted = |log: &Log| log.config().compact;
         if self.closing || !self.log(pass.id()).is_ok_and(is_wanted) {
