@@ -35,28 +35,38 @@ pub(super) fn handle(
         });
     }
     let topics = request.topics.iter();
+    let responses = topics.map(|topic| response(broker, &mut room, topic));
+    let responses = match responses.collect::<Result<_, Outcome>>() {
+        Ok(responses) => responses,
+        Err(outcome) => return outcome,
+    };
     call.reply(&AlterPartitionReassignmentsResponse {
         allow_replication_factor_change: request.allow_replication_factor_change,
-        responses: topics.map(|topic| response(broker, topic)).collect(),
+        responses,
         ..Default::default()
     })
 }
 
-fn response<'a>(broker: &Broker, topic: &ReassignableTopic<'a>) -> ReassignableTopicResponse<'a> {
+fn response<'a>(
+    broker: &Broker,
+    room: &mut Room,
+    topic: &ReassignableTopic<'a>,
+) -> Result<ReassignableTopicResponse<'a>, Outcome> {
     let row = |partition: &ReassignablePartition| {
         let done = Refusal::from(ErrorCode::NONE);
-        let refusal = check(broker, topic.name, partition).err();
-        let Refusal { code, message } = refusal.unwrap_or(done);
-        ReassignablePartitionResponse {
+        let refusal = check(broker, topic.name, partition).err().unwrap_or(done);
+        room.take_text(&refusal)?;
+        Ok(ReassignablePartitionResponse {
             partition_index: partition.partition_index,
-            error_code: code,
-            error_message: message,
-        }
+            error_code: refusal.code,
+            error_message: refusal.message,
+        })
     };
-    ReassignableTopicResponse {
+    let rows = topic.partitions.iter().map(row);
+    Ok(ReassignableTopicResponse {
         name: topic.name,
-        partitions: topic.partitions.iter().map(row).collect(),
-    }
+        partitions: rows.collect::<Result<_, Outcome>>()?,
+    })
 }
 
 /// Whether a partition is where it shall be.

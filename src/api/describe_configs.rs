@@ -9,7 +9,6 @@
 //!   may take, 64 MiB, is so the only limit, and no resource is looked at behind it.
 
 use super::Call;
-use super::setting_changes::settings_of;
 use super::topic_creation::Refusal;
 use crate::broker::Broker;
 use crate::broker::settings::{Resource, ResourceType};
@@ -71,7 +70,7 @@ fn describe(
     let Some(kind) = ResourceType::of_number(resource.resource_type) else {
         return invalid(MALFORMED);
     };
-    let own = settings_of(broker, &Resource::new(kind, name));
+    let own = broker.settings_of(&Resource::new(kind, name));
     match kind {
         ResourceType::Topic => {
             check_topic(broker, name)?;

@@ -36,16 +36,20 @@ pub(super) fn handle(
     if let Err(outcome) = room.take::<PartitionResult<'_>>(count) {
         return outcome;
     }
-    let replica_election_results = match (unknown, named) {
-        (Some(_), None) => Vec::new(),
-        (Some(kind), Some(topics)) => results(topics, |_, _| {
+    let results = match (unknown, named) {
+        (Some(_), None) => Ok(Vec::new()),
+        (Some(kind), Some(topics)) => results(&mut room, topics, |_, _| {
             let why = format!("Unknown election type {kind}");
             Refusal::new(ErrorCode::INVALID_REQUEST, why)
         }),
-        (None, None) => untouched(broker),
-        (None, Some(topics)) => {
-            results(topics, |topic, partition| verdict(broker, topic, partition))
-        }
+        (None, None) => Ok(untouched(broker)),
+        (None, Some(topics)) => results(&mut room, topics, |topic, partition| {
+            verdict(broker, topic, partition)
+        }),
+    };
+    let replica_election_results = match results {
+        Ok(results) => results,
+        Err(outcome) => return outcome,
     };
     call.reply(&ElectLeadersResponse {
         error_code: unknown.map_or(ErrorCode::NONE, |_| ErrorCode::INVALID_REQUEST),
@@ -65,26 +69,27 @@ fn untouched(broker: &Broker) -> Vec<ReplicaElectionResult<'_>> {
 }
 
 fn results<'a>(
+    room: &mut Room,
     topics: &[TopicPartitions<'a>],
     verdict: impl Fn(&str, i32) -> Refusal,
-) -> Vec<ReplicaElectionResult<'a>> {
-    let partition_result = |topic: &str, partition_id| {
-        let Refusal { code, message } = verdict(topic, partition_id);
-        PartitionResult {
+) -> Result<Vec<ReplicaElectionResult<'a>>, Outcome> {
+    let mut row = |topic, &partition_id: &i32| {
+        let refusal = verdict(topic, partition_id);
+        room.take_text(&refusal)?;
+        Ok(PartitionResult {
             partition_id,
-            error_code: code,
-            error_message: message,
-        }
+            error_code: refusal.code,
+            error_message: refusal.message,
+        })
     };
-    let result = |asked: &TopicPartitions<'a>| ReplicaElectionResult {
-        topic: asked.topic,
-        partition_result: asked
-            .partitions
-            .iter()
-            .map(|&partition| partition_result(asked.topic, partition))
-            .collect(),
+    let mut result = |asked: &TopicPartitions<'a>| {
+        let rows = asked.partitions.iter().map(|index| row(asked.topic, index));
+        Ok(ReplicaElectionResult {
+            topic: asked.topic,
+            partition_result: rows.collect::<Result<_, Outcome>>()?,
+        })
     };
-    topics.iter().map(result).collect()
+    topics.iter().map(&mut result).collect()
 }
 
 /// Why a partition gets no other leader.

@@ -234,6 +234,14 @@ impl Room {
         self.take_bytes(count.saturating_mul(size_of::<Row>()))
     }
 
+    /// Takes the room of the text that a row has been refused with.
+    ///
+    /// # Errors
+    /// As `take`.
+    fn take_text(&mut self, refusal: &topic_creation::Refusal) -> Result<(), Outcome> {
+        self.take_bytes(refusal.message.as_ref().map_or(0, |text| text.len()))
+    }
+
     /// Takes so many bytes: what a row has beside itself, such as text that is made for it.
     ///
     /// # Errors

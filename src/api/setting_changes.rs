@@ -15,7 +15,6 @@ use crate::broker::loggers::{self, LEVELS};
 use crate::broker::settings::{Resource, ResourceType, settings_bytes};
 use crate::broker::topics::name_problem;
 use crate::config::{self, Values};
-use crate::proto::Uuid;
 use crate::proto::error::ErrorCode;
 use crate::proto::schema::alter_configs::AlterConfigsResourceResponse;
 use std::borrow::Cow;
@@ -55,12 +54,6 @@ pub(super) struct Wish<'a> {
     pub(super) changes: Vec<Change<'a>>,
     /// What is not named goes (AlterConfigs).
     pub(super) replaces: bool,
-}
-
-/// Where checked settings belong.
-enum Target {
-    Topic(Uuid),
-    Other(Resource),
 }
 
 /// Judges all wishes and fulfils those that are legal, unless they are only to be judged.
@@ -117,34 +110,30 @@ fn fulfil_one(broker: &mut Broker, wish: &Wish<'_>, validate_only: bool) -> Resu
         check_node_id(broker, wish.resource_name)?;
     }
     let resource = Resource::new(kind, wish.resource_name);
-    let old = settings_of(broker, &resource).clone();
+    let old = broker.settings_of(&resource).clone();
     let new = changed(kind, wish, &old)?;
     let (old_bytes, new_bytes) = (settings_bytes(&old), settings_bytes(&new));
     check_values(broker, &resource, &new, old_bytes)?;
-    let target = target(broker, resource)?;
+    check_is_there(broker, &resource)?;
     topic_creation::check_bytes(old_bytes, new_bytes)?;
-    check_room(broker, &target, old_bytes, new_bytes)?;
+    check_room(broker, &resource, old_bytes, new_bytes)?;
     if validate_only || old == new {
         return Ok(());
     }
     broker.changed(old_bytes, new_bytes);
-    match target {
-        Target::Topic(id) => drop(broker.set_topic_settings(id, new)),
-        Target::Other(resource) => drop(broker.set_settings(resource, new)),
-    }
+    tell(&resource, &old, &new);
+    broker.set_settings(resource, new);
     Ok(())
 }
 
-/// The settings that a resource has now.
-pub(super) fn settings_of<'b>(broker: &'b Broker, resource: &Resource) -> &'b Values {
-    static NONE: Values = Values::new();
-    match resource.kind {
-        ResourceType::Topic => match broker.topics().by_name(&resource.name) {
-            Some(topic) => &topic.settings,
-            None => &NONE,
-        },
-        _ => broker.kept_settings().of(resource),
-    }
+/// What a client changes can explain much later; values may be secrets.
+fn tell(resource: &Resource, old: &Values, new: &Values) {
+    let is_changed = |key: &&String| old.get(*key) != new.get(*key);
+    let keys: BTreeSet<&String> = old.keys().chain(new.keys()).filter(is_changed).collect();
+    let keys: Vec<&str> = keys.into_iter().take(20).map(String::as_str).collect();
+    let keys: String = keys.join(", ").chars().take(500).collect();
+    let (kind, name) = (resource.kind.word(), &resource.name);
+    log::info!("a client has changed settings of {kind} {name:?}: {keys}");
 }
 
 /// Every key once, and with a value where it needs one.
@@ -306,13 +295,13 @@ fn check_values(
     }
 }
 
-fn target(broker: &Broker, resource: Resource) -> Result<Target, Refusal> {
-    if resource.kind != ResourceType::Topic {
-        return Ok(Target::Other(resource));
-    }
-    match broker.topics().by_name(&resource.name) {
-        Some(topic) => Ok(Target::Topic(topic.id)),
-        None => Err(Refusal::new(
+/// Whether there is what is to be changed: of all resources only topics can be missing.
+fn check_is_there(broker: &Broker, resource: &Resource) -> Result<(), Refusal> {
+    let is_there =
+        resource.kind != ResourceType::Topic || broker.topics().by_name(&resource.name).is_some();
+    match is_there {
+        true => Ok(()),
+        false => Err(Refusal::new(
             ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
             format!("The topic '{}' does not exist.", resource.name),
         )),
@@ -320,18 +309,22 @@ fn target(broker: &Broker, resource: Resource) -> Result<Target, Refusal> {
 }
 
 /// Whether there is room for what is kept: on the disk, and for what anybody can make up in memory.
-fn check_room(broker: &mut Broker, target: &Target, old: usize, new: usize) -> Result<(), Refusal> {
-    let (name, most) = match target {
-        Target::Topic(_) => (0, old.max(SMALL_BYTES)),
-        Target::Other(it) if it.kind == ResourceType::Broker => (0, old.max(SMALL_BYTES)),
-        Target::Other(it) => {
+fn check_room(
+    broker: &mut Broker,
+    resource: &Resource,
+    old: usize,
+    new: usize,
+) -> Result<(), Refusal> {
+    let (name, most) = match resource.kind {
+        ResourceType::Topic | ResourceType::Broker => (0, old.max(SMALL_BYTES)),
+        _ => {
             let limit = broker.config.chronik_settings_bytes;
-            if new > old && broker.kept_settings().bytes_with(it, new) > limit {
+            if new > old && broker.kept_settings().bytes_with(resource, new) > limit {
                 return excessive(format!(
                     "Settings of groups and of subscriptions to metrics would exceed chronik.settings.bytes={limit}."
                 ));
             }
-            (it.name.len(), old)
+            (resource.name.len(), old)
         }
     };
     let has_room = match new > most {

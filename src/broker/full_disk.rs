@@ -71,6 +71,11 @@ impl FullDisk {
         self.refused_count
     }
 
+    /// Whether it is full.
+    pub(super) fn is_full(&self) -> bool {
+        self.spell.is_some()
+    }
+
     /// An append of so many bytes found no room. Says whether that is news.
     pub(super) fn refused(&mut self, now: Mono, bytes: usize, free_bytes: u64) -> bool {
         self.refused_count += 1;

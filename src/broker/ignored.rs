@@ -1,5 +1,6 @@
-//! What a start says of settings that the journal has kept for clients and that do not count any more, because an
-//! earlier version had other rules: a warning for each resource, and neither long ones nor many.
+//! What a start says of settings that the journal has kept for clients: which ones win over file and command line, and
+//! which do not count any more, because an earlier version had other rules. That is a line for each resource, and
+//! neither long ones nor many.
 
 use super::settings::{KeptSettings, Resource, ResourceType};
 use super::state::State;
@@ -11,6 +12,14 @@ const MOST_SETTINGS: usize = 5;
 
 /// Says it.
 pub(super) fn tell(state: &State) {
+    for (what, names) in of_clients(&state.settings, &state.started) {
+        match state.started.chronik_client_settings_enable {
+            true => log::info!("clients have set for {what}, over file and command line: {names}"),
+            false => log::warn!(
+                "chronik.client.settings.enable=false: not in force for {what}, though clients have set it: {names}"
+            ),
+        }
+    }
     let topics = state.topics.iter();
     let topics = topics.map(|topic| (&*topic.name, &topic.settings));
     for line in lines(&state.settings, &state.started, topics) {
@@ -40,6 +49,22 @@ fn lines<'t>(
         lines.push(format!("settings of {more} other resources do not count"));
     }
     lines
+}
+
+/// The names of what clients have set for every broker and for this one.
+fn of_clients(kept: &KeptSettings, started: &BrokerConfig) -> Vec<(String, String)> {
+    let id = started.node_id.to_string();
+    let named = |what: String, name: &str| {
+        let own = kept.of(&Resource::new(ResourceType::Broker, name));
+        let names: Vec<&str> = own.keys().map(String::as_str).collect();
+        (what, told(&names.join(", ")))
+    };
+    let all = [
+        named("every broker".to_owned(), ""),
+        named(format!("broker {id}"), &id),
+    ];
+    let all = all.into_iter().filter(|(_, names)| !names.is_empty());
+    all.collect()
 }
 
 /// Those of every broker and of this one; with `chronik.client.settings.enable=false` they are not to count.
@@ -75,9 +100,9 @@ fn of_kind(
     })
 }
 
-/// A name, which may be of any length.
+/// A name or a list of them, which may be of any length.
 fn told(name: &str) -> String {
-    name.chars().take(100).collect()
+    name.chars().take(300).collect()
 }
 
 fn line(what: &str, ignored: &[String]) -> String {
@@ -100,6 +125,17 @@ mod tests {
     fn values(pairs: &[(&str, &str)]) -> Values {
         let pairs = pairs.iter();
         pairs.map(|(k, v)| (k.to_string(), v.to_string())).collect()
+    }
+
+    #[test]
+    fn a_start_names_what_clients_have_set() {
+        let mut kept = KeptSettings::default();
+        let config = BrokerConfig::default();
+        assert_eq!(of_clients(&kept, &config), []);
+        let set = values(&[("max.connections", "1"), ("log.retention.ms", "5")]);
+        kept.apply(Resource::new(ResourceType::Broker, "1"), set, 1);
+        let names = "log.retention.ms, max.connections".to_owned();
+        assert_eq!(of_clients(&kept, &config), [("broker 1".to_owned(), names)]);
     }
 
     #[test]

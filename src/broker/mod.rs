@@ -713,10 +713,14 @@ impl Broker {
         format!(
             "report topics={topics} partitions={partitions} groups={groups} \
              transactional_ids={transactional_ids} open_transactions={open} loading={} leader_epoch={} synced_round={} \
-             refused_appends={} journal_bytes={} journal_entries={} snapshot_bytes={} snapshot_entries={}",
+             log_bytes={} max_log_bytes={} free_bytes={} disk_is_full={} refused_appends={} journal_bytes={} journal_entries={} snapshot_bytes={} snapshot_entries={}",
             self.storage.loading(),
             self.leader_epoch(),
             self.rounds.synced,
+            self.storage.used_bytes(),
+            self.storage.max_bytes(),
+            self.free_bytes(),
+            self.full_disk.is_full(),
             self.refused_appends.count + self.full_disk.refused_count(),
             journal.bytes,
             journal.entries,

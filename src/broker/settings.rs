@@ -7,7 +7,6 @@
 use super::record::Record;
 use super::{Broker, Closing};
 use crate::config::{BrokerConfig, Values};
-use crate::proto::Uuid;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -36,6 +35,18 @@ impl ResourceType {
         ResourceType::ClientMetrics,
         ResourceType::Group,
     ];
+
+    /// As the broker's log names one of them.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            ResourceType::Topic => "topic",
+            ResourceType::Broker => "broker",
+            ResourceType::BrokerLogger => "loggers of broker",
+            ResourceType::ClientMetrics => "subscription",
+            ResourceType::Group => "group",
+        }
+    }
 
     /// The type of that number.
     #[must_use]
@@ -167,32 +178,48 @@ impl Broker {
         &self.state.settings
     }
 
-    /// Gives a topic these settings, checked, in the place of its own. Answers its round.
-    pub fn set_topic_settings(&mut self, id: Uuid, settings: Values) -> Option<u64> {
-        let topic = self.state.topics.by_id(id)?;
+    /// The settings that a resource has of its own; a topic's stand in its own record.
+    #[must_use]
+    pub fn settings_of(&self, resource: &Resource) -> &Values {
+        static NONE: Values = Values::new();
+        match resource.kind {
+            ResourceType::Topic => match self.state.topics.by_name(&resource.name) {
+                Some(topic) => &topic.settings,
+                None => &NONE,
+            },
+            _ => self.state.settings.of(resource),
+        }
+    }
+
+    /// Gives a resource these settings, checked, in the place of those it has.
+    pub fn set_settings(&mut self, resource: Resource, values: Values) {
+        let kind = resource.kind;
+        if kind == ResourceType::Topic {
+            return self.set_topic_settings(&resource.name, values);
+        }
+        self.commit(vec![Record::Settings { resource, values }]);
+        if kind == ResourceType::Broker {
+            self.reconfigured();
+        }
+    }
+
+    fn set_topic_settings(&mut self, name: &str, settings: Values) {
+        let Some(topic) = self.state.topics.by_name(name) else {
+            return;
+        };
+        let id = topic.id;
         let record = Record::Topic {
             id,
             name: topic.name.to_string(),
             partition_count: topic.partition_count,
             settings,
         };
-        let round = self.commit(vec![record]);
-        let topic = self.state.topics.by_id(id)?;
-        for at in topic.partitions() {
-            self.storage.set_config(at, &topic.config);
+        self.commit(vec![record]);
+        if let Some(topic) = self.state.topics.by_id(id) {
+            for at in topic.partitions() {
+                self.storage.set_config(at, &topic.config);
+            }
         }
-        Some(round)
-    }
-
-    /// Gives a broker, a group or a subscription these settings, checked, in the place of those it has. Answers their
-    /// round.
-    pub fn set_settings(&mut self, resource: Resource, values: Values) -> u64 {
-        let of_broker = resource.kind == ResourceType::Broker;
-        let round = self.commit(vec![Record::Settings { resource, values }]);
-        if of_broker {
-            self.reconfigured();
-        }
-        round
     }
 
     /// Makes the broker's settings effective, as they are now.

@@ -207,13 +207,19 @@ fn size(text: &str) -> Result<Value, Fault> {
 }
 
 /// A number of bytes as [`size`] reads it, or hundredths of the file system.
+/// What is less than a disk is meant to have a unit or a percent sign: 80 as a limit would delete everything.
+const LEAST_SHARE_BYTES: i64 = 16_384;
+
 fn share(text: &str) -> Result<Value, Fault> {
     let percent = text.strip_suffix('%').map(|digits| digits.trim().parse());
     match (percent, size(text)) {
         (Some(Ok(percent)), _) if (0..=100).contains(&percent) => Ok(Value::Percent(percent)),
-        (None, Ok(Value::Number(bytes))) if bytes >= 0 => Ok(Value::Number(bytes)),
+        (None, Ok(Value::Number(bytes))) if bytes == 0 || bytes >= LEAST_SHARE_BYTES => {
+            Ok(Value::Number(bytes))
+        }
         _ => Err(Fault::Value(
-            "Expected a number of bytes, such as 1048576, 512mb or 10gb, or a part of the file system, such as 80%"
+            "Expected 0, a number of bytes from 16384, such as 1048576, 512mb or 10gb, \
+             or a part of the file system, such as 80%"
                 .into(),
         )),
     }

@@ -21,7 +21,7 @@ const OPTIONS: &[(&str, &str, &str, &str)] = &[
     ("P", "pid-file", "FILE", "write the process id to a file"),
     ("p", "port", "PORT", "the port to listen on (default 9092; 0 is any free one)"),
     ("q", "quiet", "", "log warnings and errors only"),
-    ("T", "", "", "like -t, and print every setting in force with its origin"),
+    ("T", "", "", "like -t, and print every setting that was asked for, with its origin"),
     ("t", "test", "", "check the settings and the data directory, and change nothing"),
     ("V", "version", "", "show the version"),
     ("v", "verbose", "", "log more"),

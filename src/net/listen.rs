@@ -158,7 +158,11 @@ impl Listeners {
             while listener.pending && into.len() < TURN_COUNT {
                 if into.len() >= room {
                     *paused_until = Some(Mono::NEVER);
-                    warn(rate, now, "the connection limit is reached");
+                    warn(
+                        rate,
+                        now,
+                        "as many are open as max.connections or the system's descriptors allow",
+                    );
                     return;
                 }
                 match listener.accept() {

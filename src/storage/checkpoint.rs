@@ -3,6 +3,7 @@
 //! ```text
 //! recovery-point-offset-checkpoint      leader-epoch-checkpoint      partition.metadata
 //! log-start-offset-checkpoint
+//! cleaner-offset-checkpoint
 //!   0                                     0                            version: 0
 //!   2                                     2                            topic_id: GkBGOCFXQyOFbLkWTnU0pQ
 //!   telemetry 0 99818                     0 0
@@ -10,8 +11,8 @@
 //! ```
 //!
 //! The first two lines are the format's version and the number of lines that follow. A file that does
-//! not read as such is answered with a sentence; none of them is the only witness of what it says, so
-//! the caller goes on without it.
+//! not read as such is answered with a sentence. Only the log starts are the only witness of what they say: without
+//! them the caller does not go on.
 
 use super::names;
 use crate::disk::{self, Disk};

@@ -276,7 +276,7 @@ impl Storage {
             .iter()
             .filter_map(|&id| Some((id, self.expire(id, now)?)));
         let begins: Vec<_> = begins.collect();
-        self.raise_own_starts(&begins);
+        self.raise_own_starts(&begins, "retention is over");
         ids.iter().for_each(|&id| self.checkpoint_if_awaited(id));
         self.keep_spares();
         let wait_ms = match self.retention.next {

@@ -45,6 +45,12 @@ impl Storage {
         self.budget.used_bytes()
     }
 
+    /// What that may come to; `u64::MAX` is without a limit.
+    #[must_use]
+    pub fn max_bytes(&self) -> u64 {
+        self.budget.max_bytes()
+    }
+
     /// Refuses an append where the logs may not take more. One to a log that is not there gets to know that instead.
     pub(super) fn check_room(
         &mut self,
@@ -114,8 +120,7 @@ impl Storage {
 
     /// Logs begin later, and the log of the broker tells of each topic that has lost records by that.
     fn give_up(&mut self, starts: &[(PartitionId, i64)], now: Now) {
-        if let Err(error) = self.raise_starts(starts) {
-            log::debug!("no segment goes: {error}");
+        if !self.raise_own_starts(starts, "chronik.disk.max.bytes") {
             return;
         }
         for (id, _) in starts {

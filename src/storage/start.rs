@@ -91,16 +91,18 @@ impl Storage {
         Ok(())
     }
 
-    /// An offset checkpoint; one that cannot be understood is left out.
-    pub(super) fn read_offsets(&self, name: &str) -> io::Result<Offsets> {
-        let path = self.root.join(name);
-        let text = checkpoint::read_text(&*self.disk, &path)?;
-        Ok(
-            checkpoint::decode_offsets(&text.unwrap_or_default()).unwrap_or_else(|why| {
-                log::warn!("{} is left out: {why}", path.display());
-                Offsets::new()
-            }),
-        )
+    /// An offset checkpoint that is not the only witness: one that cannot be understood is left out.
+    fn read_offsets(&self, name: &str) -> io::Result<Offsets> {
+        Ok(self.parse_offsets(name)?.unwrap_or_else(|why| {
+            log::warn!("{} is left out: {why}", self.root.join(name).display());
+            Offsets::new()
+        }))
+    }
+
+    /// An offset checkpoint, or why it cannot be understood.
+    pub(super) fn parse_offsets(&self, name: &str) -> io::Result<Result<Offsets, String>> {
+        let text = checkpoint::read_text(&*self.disk, &self.root.join(name))?;
+        Ok(checkpoint::decode_offsets(&text.unwrap_or_default()))
     }
 
     /// Takes a rename to `-delete` back when the journal does not know of the deletion. A directory that

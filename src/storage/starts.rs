@@ -262,13 +262,21 @@ impl Storage {
         coming.chain([start]).max().unwrap_or(start)
     }
 
-    /// The same for the storage itself, which tries again where there is no room.
-    pub(super) fn raise_own_starts(&mut self, wanted: &[(PartitionId, i64)]) {
+    /// The same for the storage itself, which tries again where there is no room. Answers whether it is done.
+    pub(super) fn raise_own_starts(&mut self, wanted: &[(PartitionId, i64)], why: &str) -> bool {
         match self.raise_starts(wanted) {
             Err(error) if is_full(&error) => log::debug!("old records stay: {error}"),
             Err(error) => self.starts.failure = Some(error),
-            Ok(_) => {}
+            Ok(_) => {
+                for (id, start) in wanted {
+                    let topic = self.slots.get(id).map_or("?", |slot| &slot.topic);
+                    let partition = id.partition;
+                    log::info!("{topic}-{partition}: records before offset {start} go: {why}");
+                }
+                return true;
+            }
         }
+        false
     }
 
     /// Adds the newest text to a round.
@@ -334,7 +342,11 @@ impl Storage {
             true => self.disk.rename(&old, &path)?,
             false => {}
         }
-        let found = self.read_offsets(names::LOG_STARTS)?;
+        // Nothing else knows what clients have deleted: it must not come back because nobody can read this.
+        let found = self.parse_offsets(names::LOG_STARTS)?.map_err(|why| {
+            let why = format!("{}: {why}", self.root.join(names::LOG_STARTS).display());
+            io::Error::new(io::ErrorKind::InvalidData, why)
+        })?;
         if !found.is_empty() {
             self.disk.sync_dir(&self.root)?;
         }

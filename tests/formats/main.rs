@@ -12,6 +12,9 @@ mod transactions;
 
 use std::path::{Path, PathBuf};
 
+use chronikd::proto::batch::BatchBuilder;
+use chronikd::proto::error::ErrorCode;
+
 use common::apache::{self, Apache, NEWEST};
 use common::broker::Broker;
 use common::kafka::Kafka;
@@ -145,7 +148,7 @@ fn chronikd_serves_what_kafka_wrote_and_goes_on_with_its_producer() {
     for clean in [true, false] {
         let mut broker = Broker::start(&[]);
         let mut client = Kafka::connect(broker.port()).expect("a connection");
-        client.create(TOPIC, 1, CONFIGS);
+        make_partition(&mut client, TOPIC, CONFIGS);
         if clean {
             broker.term();
         } else {
@@ -177,6 +180,16 @@ fn kafka_serves_what_chronikd_wrote_and_goes_on_with_its_producer() {
     let mut client = Kafka::connect(apache.port()).expect("a connection");
     load.check(&client.read_all(TOPIC, 0).expect("a readable log"));
     load.goes_on(&mut client);
+}
+
+/// A topic of one partition, with a record: before that there is nothing of it on the disk.
+fn make_partition(client: &mut Kafka, topic: &str, configs: &[(&str, &str)]) {
+    client.create(topic, 1, configs);
+    let mut batch = BatchBuilder::new(0);
+    batch.push(1, Some(b"key"), Some(b"value"));
+    let batch = batch.build(None).expect("a small batch");
+    client.produce(topic, 0, 1, &batch).expect("sent");
+    assert_eq!(client.acked().expect("an answer").error, ErrorCode::NONE);
 }
 
 /// Puts one partition's files in the place of another's, all but the topic's id.

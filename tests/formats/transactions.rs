@@ -24,7 +24,7 @@ use crate::common::dir::Dir;
 use crate::common::kafka::Kafka;
 use crate::common::raw::Raw;
 use crate::common::skipped;
-use crate::take_over;
+use crate::{make_partition, take_over};
 
 const NOW: Now = Now {
     mono: Mono(1),
@@ -268,7 +268,7 @@ fn readers_of_committed_records_are_told_the_same_by_kafka_and_by_chronikd() {
     let dir = write(root.path());
     let mut broker = Broker::start(&[]);
     let mut client = Kafka::connect(broker.port()).expect("a connection");
-    client.create("txns", 1, &[]);
+    make_partition(&mut client, "txns", &[]);
     broker.term();
     let partition = broker.data().join("txns-0");
     take_over(&dir, &partition);

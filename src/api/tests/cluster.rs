@@ -105,6 +105,23 @@ fn no_partition_needs_an_election() {
 }
 
 #[test]
+fn reasons_that_are_together_larger_than_an_answer_are_not_made() {
+    let mut bench = bench();
+    let name = "x".repeat(32_767);
+    let topic = TopicPartitions {
+        topic: &name,
+        partitions: (0..100_000).collect(),
+    };
+    let request = ElectLeadersRequest {
+        topic_partitions: Some(vec![topic]),
+        timeout_ms: 1000,
+        ..Default::default()
+    };
+    let said = bench.ask(ApiKey::ElectLeaders, 2, &request);
+    assert!(matches!(said, Said::Closes(_)));
+}
+
+#[test]
 fn the_longest_name_is_quoted_in_part() {
     let mut bench = bench();
     let name = "x".repeat(32_767);

@@ -223,7 +223,8 @@ impl Storage {
             let limits = log.config().compaction;
             let time_for = |age_ms| self.retention.believed_ms(age_ms, now);
             let rules = log.rules(time_for(limits.delete_retention_ms));
-            let task = log.task(rules, time_for(limits.min_lag_ms), size);
+            let mut task = log.task(rules, time_for(limits.min_lag_ms), size);
+            task.segment_bytes = task.segment_bytes.min(self.shelf.roll_bytes);
             self.cleaner.running = Some((id, 0));
             self.run_slice(Box::new(Pass::new(task)));
             return;
@@ -349,6 +350,10 @@ impl Storage {
             }
         }
         self.unlink_later(id, old, now);
+        // Both the new segment and the old ones are counted until those have left.
+        if self.budget.is_tight() {
+            self.hurry_removals(now);
+        }
         Ok(())
     }
 
@@ -470,6 +475,7 @@ impl Log {
             now_ms,
             rules,
             size,
+            segment_bytes: u64::from(self.config().segment_bytes),
         }
     }
 

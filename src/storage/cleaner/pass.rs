@@ -60,6 +60,8 @@ pub(super) struct Task {
     pub(super) now_ms: Option<i64>,
     pub(super) rules: Rules,
     pub(super) size: Size,
+    /// The largest segment that may come of it: what the log's topic and the budget of the disk allow.
+    pub(super) segment_bytes: u64,
 }
 
 /// What a slice has come to.
@@ -289,7 +291,7 @@ impl Pass {
 
     fn sizes(&self) -> Sizes {
         Sizes {
-            segment_bytes: u64::from(self.task.config.segment_bytes),
+            segment_bytes: self.task.segment_bytes,
             index_bytes: u64::from(self.task.config.segment_index_bytes),
         }
     }
