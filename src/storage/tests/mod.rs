@@ -139,28 +139,25 @@ impl Room {
         appended
     }
 
-    /// Gives a partition its directory, as its first append would.
-    fn settle_in(&mut self, partition: i32) {
-        let log = self.storage.log_mut(id(partition)).unwrap();
-        log.settle_in().unwrap();
-        self.storage.note_names(id(partition));
-        self.settle();
-    }
-
     /// Starts a round if one is wanted, and hands the jobs to the work lane.
     fn start_work(&mut self) {
+        self.try_to_start_work().expect("the disk works");
+    }
+
+    fn try_to_start_work(&mut self) -> io::Result<()> {
         if self.storage.needs_round() && self.round == self.durable_round() {
             self.round += 1;
             let mut round = Round {
                 number: self.round,
                 ..Round::default()
             };
-            self.storage.gather(&mut round).unwrap();
+            self.storage.gather(&mut round)?;
             self.lanes.sync(round);
         }
         for job in self.storage.take_jobs() {
             self.lanes.work(job);
         }
+        Ok(())
     }
 
     fn durable_round(&self) -> u64 {

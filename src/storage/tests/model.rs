@@ -200,7 +200,9 @@ impl Room {
     /// Runs what a start wants to have run, until something fails.
     pub(super) fn run_until_dead(&mut self) {
         loop {
-            self.start_work();
+            if self.try_to_start_work().is_err() {
+                return;
+            }
             let worked = self.lanes.run_sync() | self.lanes.run_work();
             for done in self.lanes.completed() {
                 match done {
