@@ -142,6 +142,18 @@ impl Storage {
         self.keep_room(now);
     }
 
+    /// If a log has begun another segment, but not by an append, its directory has a name to keep and it wants a
+    /// checkpoint.
+    pub(super) fn after_roll(&mut self, id: PartitionId) {
+        if let Ok(log) = self.log_mut(id)
+            && mem::take(&mut log.dir_dirty)
+        {
+            let dir = log.dir.clone();
+            self.rounds.dirs.insert(dir);
+            self.checkpoint(id);
+        }
+    }
+
     /// The partition is in the next round, however relaxed its flush is.
     pub fn flush(&mut self, id: PartitionId) {
         if let Ok(log) = self.log_mut(id)

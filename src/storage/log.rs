@@ -489,19 +489,20 @@ impl Log {
         mem::take(&mut self.news)
     }
 
-    /// Hands the dirty files to round `round`.
+    /// Hands the dirty files to round `round`. Where the last segment was begun without an append it is clean, and the
+    /// one before it is not.
     pub(super) fn gather(
         &mut self,
         shelf: &mut Shelf,
         round: u64,
         files: &mut Vec<FileRef>,
     ) -> io::Result<()> {
+        let first = self.slot_of(self.synced);
         let place = Place {
             id: self.id,
             dir: &self.dir,
         };
-        let dirty = self.segments.iter_mut().rev().take_while(|s| s.is_dirty());
-        for segment in dirty {
+        for segment in self.segments[first..].iter_mut().filter(|s| s.is_dirty()) {
             files.push(segment.file(shelf, place)?);
             segment.set_clean();
         }

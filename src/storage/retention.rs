@@ -307,12 +307,7 @@ impl Storage {
             (None, false)
         });
         self.retention.again |= again;
-        let dir = mem::take(&mut log.dir_dirty).then(|| log.dir.clone());
-        let has_rolled = log.checkpoints.rolled;
-        self.rounds.dirs.extend(dir);
-        if has_rolled {
-            self.checkpoint(id);
-        }
+        self.after_roll(id);
         begins
     }
 }

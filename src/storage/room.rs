@@ -144,10 +144,8 @@ impl Storage {
             log::debug!("no segment ends: {error}");
             return;
         }
-        let dir = mem::take(&mut log.dir_dirty).then(|| log.dir.clone());
-        self.rounds.dirs.extend(dir);
         self.flush(id);
-        self.checkpoint(id);
+        self.after_roll(id);
     }
 
     fn facts(&self, now: Now) -> Facts {

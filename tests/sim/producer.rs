@@ -21,7 +21,8 @@ use std::collections::VecDeque;
 
 /// Before this version of Produce, topics are named.
 pub const FIRST_BY_ID: i16 = 13;
-/// Batches that an idempotent producer has on their way at most.
+/// Batches that an idempotent producer has on their way at most, and writes at most from its oldest unanswered one on: a
+/// broker knows as many of them again.
 const FLYING: usize = 5;
 /// How long a produce may take.
 pub const TIMEOUT_MS: i32 = 30_000;
@@ -39,6 +40,8 @@ struct Batch {
     first: u64,
     count: usize,
     bytes: Vec<u8>,
+    /// Batches that were still to be written, this one among them.
+    left: usize,
     /// The request that carries it now.
     flying: Option<i32>,
 }
@@ -170,7 +173,9 @@ impl Producer {
             return;
         }
         if flying == self.queue.len() {
-            if finishing || self.left == 0 || !self.choose(side) {
+            let oldest_left = self.queue.front().map_or(self.left, |oldest| oldest.left);
+            let is_far_ahead = oldest_left - self.left >= FLYING;
+            if finishing || self.left == 0 || is_far_ahead || !self.choose(side) {
                 return;
             }
             self.write(side);
@@ -240,6 +245,7 @@ impl Producer {
             first: self.next_mark,
             count,
             bytes: call::batch(self.next_mark, count, filler, time_ms, author),
+            left: self.left,
             flying: None,
         });
         self.next_mark += count as u64;

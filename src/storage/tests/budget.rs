@@ -181,6 +181,26 @@ fn where_nothing_is_closed_the_largest_active_segment_ends_and_goes() {
 }
 
 #[test]
+fn what_is_appended_to_a_segment_that_ends_early_is_acknowledged_when_it_is_on_disk() {
+    let mut room = limited(40, config());
+    for n in 0..105 {
+        write(&mut room, id(n % 39), n as u8).unwrap();
+    }
+    let ended = |room: &Room| room.storage.log(id(39)).unwrap().segments.len() > 1;
+    while !ended(&room) {
+        room.append(39, &batch(1, &[1; VALUE])).unwrap();
+        room.now.mono = room.now.mono.plus_ms(100);
+    }
+    room.start_work();
+    room.lanes.run_sync();
+    room.absorb();
+    let values = room.values(39);
+    let log = room.storage.log(id(39)).unwrap();
+    assert_eq!(values.len() as i64, log.log_end(), "nothing has gone yet");
+    assert_eq!(room.crash(Survives::Nothing).values(39), values);
+}
+
+#[test]
 fn a_work_lane_that_is_far_behind_makes_room_before_records_are_refused() {
     let mut room = limited(1, config());
     for n in 0..300 {
