@@ -48,9 +48,8 @@ pub(super) fn in_todays_format(
         let batch = legacy::to_batch(records, cap_bytes);
         return batch.map(Cow::Owned).map_err(|e| legacy_code(&e).into());
     }
-    let first = Batch::split_first(records).ok();
-    let codec = first.and_then(|(batch, _)| batch.header().attributes.codec());
-    if version < 7 && codec == Some(Codec::Zstd) {
+    let is_zstd = |batch: &Batch<'_>| batch.header().attributes.codec() == Some(Codec::Zstd);
+    if version < 7 && Batch::split_first(records).is_ok_and(|(first, _)| is_zstd(&first)) {
         return Err(Refused::new(
             ErrorCode::UNSUPPORTED_COMPRESSION_TYPE,
             "Produce requests with version 6 or below are not allowed to use ZStandard compression",
@@ -363,26 +362,10 @@ mod tests {
     fn config() -> LogConfig {
         LogConfig {
             segment_bytes: 4000,
-            segment_ms: i64::MAX,
-            segment_jitter_ms: 0,
-            index_interval_bytes: 4096,
-            segment_index_bytes: 1 << 20,
             max_message_bytes: 5000,
-            compact: false,
-            delete: true,
-            compaction: LogConfig::default().compaction,
-            timestamp_type: TimestampType::CreateTime,
             timestamp_before_max_ms: 1000,
             timestamp_after_max_ms: 500,
-            compression_type: "producer".to_owned(),
-            gzip_level: -1,
-            zstd_level: 3,
-            flush_messages: 1,
-            flush_ms: i64::MAX,
-            file_delete_delay_ms: 60_000,
-            retention_ms: -1,
-            retention_bytes: -1,
-            convert_max_bytes: 1 << 20,
+            ..LogConfig::default()
         }
     }
 

@@ -121,11 +121,7 @@ fn line(what: &str, ignored: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn values(pairs: &[(&str, &str)]) -> Values {
-        let pairs = pairs.iter();
-        pairs.map(|(k, v)| (k.to_string(), v.to_string())).collect()
-    }
+    use crate::config::values;
 
     #[test]
     fn a_start_names_what_clients_have_set() {

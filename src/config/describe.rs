@@ -367,11 +367,7 @@ fn chain(name: &str) -> &'static [&'static str] {
 mod tests {
     use super::*;
     use crate::config::Origin;
-
-    fn values(pairs: &[(&str, &str)]) -> Values {
-        let pairs = pairs.iter();
-        pairs.map(|(k, v)| (k.to_string(), v.to_string())).collect()
-    }
+    use crate::config::values;
 
     fn broker(
         fixed: &[(&str, &str)],

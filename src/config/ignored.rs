@@ -88,11 +88,7 @@ fn cut(text: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn values(pairs: &[(&str, &str)]) -> Values {
-        let pairs = pairs.iter();
-        pairs.map(|(k, v)| (k.to_string(), v.to_string())).collect()
-    }
+    use crate::config::values;
 
     #[test]
     fn what_does_not_count_for_a_broker_is_told_with_its_reason() {

@@ -189,6 +189,13 @@ fn distance(a: &str, b: &str) -> usize {
     row[b.len()]
 }
 
+/// Settings for a test.
+#[cfg(test)]
+pub(crate) fn values(pairs: &[(&str, &str)]) -> Values {
+    let pairs = pairs.iter();
+    pairs.map(|(k, v)| (k.to_string(), v.to_string())).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

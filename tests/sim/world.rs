@@ -427,12 +427,14 @@ impl World {
     }
 
     /// While nothing changes, what was deleted leaves the disk and the journal becomes its snapshot, and then nothing
-    /// is written any more.
+    /// is written any more. In the first of the two waits the cleaner may find something to do.
     fn come_to_rest(&mut self) {
         self.await_quiet();
         if self.deleter.is_some() {
-            self.machine.pass_ms(61_000);
-            self.await_quiet();
+            for _ in 0..2 {
+                self.machine.pass_ms(61_000);
+                self.await_quiet();
+            }
             check_shrunk(&self.machine);
             self.ledger.check_kept(self.machine.broker());
         }

@@ -584,17 +584,22 @@ fn a_batch_that_a_cut_has_taken_is_the_end_of_a_compacted_log_too() {
     }
 }
 
+/// The topic goes, and its files are given the time to leave the disk.
+fn delete_topic(room: &mut Room) {
+    room.storage.forget(id(0));
+    room.storage.delete_files(id(0), room.now);
+    settle(room).unwrap();
+    pass_ms(room, 120_000);
+    room.storage.tick(room.now);
+    settle(room).unwrap();
+}
+
 #[test]
 fn a_deleted_topic_ends_its_pass_and_leaves_nothing_behind() {
     let (disk, _) = before_compaction(6);
     for slices in 0..12 {
         let mut room = in_a_pass(&disk, slices);
-        room.storage.forget(id(0));
-        room.storage.delete_files(id(0), room.now);
-        settle(&mut room).unwrap();
-        pass_ms(&mut room, 120_000);
-        room.storage.tick(room.now);
-        settle(&mut room).unwrap();
+        delete_topic(&mut room);
         let left = room.disk.list(Path::new("/data")).unwrap();
         assert!(left.iter().all(|entry| !entry.is_dir), "{slices}: {left:?}");
         room.storage.begin_close(room.now);
@@ -652,12 +657,7 @@ fn a_deleted_topic_s_namesake_does_not_count_as_compacted() {
     let mut room = started(disk, compacted(), true);
     compact(&mut room).unwrap();
     assert!(room.storage.log(id(0)).unwrap().cleaned.is_some());
-    room.storage.forget(id(0));
-    room.storage.delete_files(id(0), room.now);
-    settle(&mut room).unwrap();
-    pass_ms(&mut room, 120_000);
-    room.storage.tick(room.now);
-    settle(&mut room).unwrap();
+    delete_topic(&mut room);
     let config = Arc::clone(&room.config);
     let created = room.storage.create(id(0), &"t".into(), &config, room.now);
     created.unwrap();

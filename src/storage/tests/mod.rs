@@ -36,9 +36,6 @@ fn config() -> LogConfig {
         index_interval_bytes: 4096,
         segment_index_bytes: 10 << 20,
         max_message_bytes: 1 << 20,
-        compact: false,
-        delete: true,
-        compaction: LogConfig::default().compaction,
         timestamp_type: TimestampType::CreateTime,
         timestamp_before_max_ms: i64::MAX,
         timestamp_after_max_ms: 3_600_000,
@@ -48,9 +45,7 @@ fn config() -> LogConfig {
         retention_ms: -1,
         retention_bytes: -1,
         convert_max_bytes: 1 << 20,
-        compression_type: "producer".to_owned(),
-        gzip_level: -1,
-        zstd_level: 3,
+        ..LogConfig::default()
     }
 }
 
