@@ -11,6 +11,7 @@
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
 use std::time::Duration;
 
 use chronikd::proto::ApiKey;
@@ -61,7 +62,10 @@ pub(crate) fn run() {
     broker.restart();
     check(&broker, &mut groups, CYCLES);
     let acked: i64 = groups.iter().map(|group| group.acked[0]).sum();
-    assert!(acked > 10 * GROUPS as i64, "the load was a load: {acked}");
+    assert!(
+        acked > CYCLES as i64 * GROUPS as i64,
+        "the load was a load: {acked}"
+    );
 }
 
 /// One group and its only member.
@@ -202,19 +206,26 @@ impl Group {
     }
 }
 
-/// Everybody commits until the broker is killed under them.
+/// Everybody commits, once at least, until the broker is killed under them.
 fn load(broker: &mut Broker, groups: &mut [Group], cycle: u64) {
     let port = broker.port();
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let over = &over;
+        let (committed, first_rounds) = mpsc::channel();
         for groups in groups.chunks_mut(GROUPS / CONNECTIONS) {
+            let committed = committed.clone();
             scope.spawn(move || {
                 let mut connection = Kafka::connect(port).expect("a connection");
+                round(&mut connection, groups).expect("a first round");
+                committed.send(()).expect("somebody waits for it");
+                drop(committed);
                 while round(&mut connection, groups).is_ok() {}
                 assert!(over.load(Ordering::Acquire), "the commits were cut off");
             });
         }
+        drop(committed);
+        assert_eq!(first_rounds.iter().count(), CONNECTIONS);
         // Between 50 and 340 ms, another one each time.
         std::thread::sleep(Duration::from_millis(50 + cycle * 37 % 293));
         over.store(true, Ordering::Release);
