@@ -7,7 +7,6 @@ use super::super::scan::Scan;
 use super::Trouble;
 use crate::disk::{Disk, FileRef, Mode};
 use crate::proto::batch::LENGTH_PREFIX_BYTES;
-use std::io::ErrorKind;
 use std::path::PathBuf;
 
 /// Bytes that are read at once.
@@ -45,12 +44,7 @@ impl Entries {
         len: u64,
         buffer: Vec<u8>,
     ) -> Result<Entries, Trouble> {
-        let file = disk.open(&path, Mode::Read).map_err(|error| {
-            match error.kind() == ErrorKind::NotFound {
-                true => Trouble::Gone,
-                false => Trouble::Io(error),
-            }
-        })?;
+        let file = disk.open(&path, Mode::Read).map_err(Trouble::of)?;
         Ok(Entries {
             file,
             path,
@@ -91,7 +85,7 @@ impl Entries {
     fn is_whole(&self) -> Result<bool, Trouble> {
         let range = (self.position, self.end);
         let mut scan = Scan::new(&*self.file, 0, range, u64::MAX);
-        scan.is_whole().map_err(Trouble::Io)
+        scan.is_whole().map_err(Trouble::of)
     }
 
     /// What is wrong with the entry that was shown last, or could not be.
@@ -119,7 +113,7 @@ impl Entries {
         self.buffer.resize(room.min(wanted.max(BUFFER_BYTES)), 0);
         self.start = 0;
         let got = self.file.read_at(self.position, &mut self.buffer);
-        let got = got.map_err(Trouble::Io)?;
+        let got = got.map_err(Trouble::of)?;
         self.buffer.truncate(got);
         match got >= wanted.min(room) {
             true => Ok(()),

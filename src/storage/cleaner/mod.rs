@@ -25,12 +25,15 @@
 //! * Readers keep the files and maps of old segments until they are done with them.
 //! * The checkpoint follows the names: one that a power cut took back makes the next pass do work again.
 //!
-//! One pass runs at a time, `log.cleaner.io.max.bytes.per.second` spaces its slices, and a log of which something
-//! cannot be read or written is left alone until the next start. Age (tombstones, lags) counts only while the clock is
+//! One pass runs at a time, and `log.cleaner.io.max.bytes.per.second` spaces its slices. A log that only a lag keeps from
+//! being due is let rest until the lag is over, or an hour: an idle disk sleeps. One whose files cannot be opened or
+//! written is tried again after ten minutes; one that is damaged, or whose segments could not be given their names, is
+//! left alone until the next start. Age (tombstones, lags) counts only while the clock is
 //! believed for it, as in `retention`: when in doubt, records stay.
 
 mod entries;
 mod hash;
+mod logs;
 mod offset_map;
 mod pass;
 mod plan;
@@ -40,22 +43,25 @@ mod target;
 mod transactions;
 
 use super::log::Log;
-use super::segment::Segment;
 use super::{Done, Outcome, PartitionId, State, Storage};
 use crate::clock::{Mono, Now};
-use crate::config::CleanerConfig;
+use crate::config::{CleanerConfig, LogConfig};
 use crate::disk::{is_full, is_sync_failure};
 use offset_map::Size;
-use pass::{Pass, Source, Step, Task};
-use plan::{Bounds, Facts, Lags};
-use rewrite::Rules;
-use std::collections::BTreeSet;
+use pass::{Pass, Step};
+use plan::Bounds;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 
 pub(super) use rewrite::LastBatch;
 pub(super) use swap::finish;
 pub(super) use target::Replacement;
+
+/// A log is looked at again after so much time at the latest, whatever its lags are: clocks are set.
+const LONGEST_REST_MS: i64 = 3_600_000;
+/// After a failure that may pass.
+const FAILED_REST_MS: i64 = 600_000;
 
 /// Why a pass ends early.
 #[derive(Debug)]
@@ -83,7 +89,7 @@ impl Trouble {
 /// What a job of the cleaner brings back.
 pub(super) enum Job {
     /// A slice of a pass.
-    Sliced(Box<Pass>),
+    Sliced(Box<Pass>, Step),
     /// The segment at that offset has its names, and those of the segments that it was made of are given up.
     Settled(PartitionId, i64, Vec<i64>, io::Result<()>),
     /// What was written of a segment is gone.
@@ -99,24 +105,53 @@ pub(super) struct Cleaner {
     sweep_at: Option<Mono>,
     /// Logs that may be due, the dirtiest last.
     queue: Vec<PartitionId>,
-    /// The log that is at hand, and how many jobs are on their way for it.
-    running: Option<(PartitionId, usize)>,
-    /// Its pass, and when its next slice may run.
-    parked: Option<(Mono, Box<Pass>)>,
+    running: Option<Running>,
+    /// Logs of which a look has found that they are not due.
+    resting: BTreeMap<PartitionId, Rest>,
     /// Left alone until the next start.
     given_up: BTreeSet<PartitionId>,
+}
+
+/// How a log stood when it was looked at: as long as it stands so, nothing is due before `until`.
+struct Rest {
+    config: Arc<LogConfig>,
+    bounds: Bounds,
+    until: Mono,
+}
+
+impl Rest {
+    fn of(log: &Log, ms: i64, now: Now) -> Rest {
+        Rest {
+            config: Arc::clone(log.config()),
+            bounds: log.bounds().settled(),
+            until: now.mono.plus_ms(ms),
+        }
+    }
+
+    fn holds(&self, log: &Log, now: Now) -> bool {
+        now.mono < self.until
+            && Arc::ptr_eq(&self.config, log.config())
+            && self.bounds == log.bounds().settled()
+    }
+}
+
+/// The log at hand: there is one until it has neither jobs nor a pass.
+struct Running {
+    id: PartitionId,
+    /// How many jobs are on their way for it.
+    jobs: usize,
+    /// Its pass between two slices, and when the next one may run.
+    parked: Option<(Mono, Box<Pass>)>,
 }
 
 impl Cleaner {
     /// When [`Storage::tick`] is wanted for it.
     pub(super) fn next_deadline(&self) -> Option<Mono> {
-        let parked = self.parked.as_ref().map(|(at, _)| *at);
-        let sweep = match self.queue.is_empty() {
-            true => self.sweep_at,
-            false => Some(Mono(0)),
-        };
-        let sweep = sweep.filter(|_| self.running.is_none());
-        [parked, sweep].into_iter().flatten().min()
+        match &self.running {
+            Some(running) => running.parked.as_ref().map(|(at, _)| *at),
+            None if self.queue.is_empty() => self.sweep_at,
+            None => Some(Mono(0)),
+        }
     }
 
     /// Whether nothing is on its way.
@@ -127,24 +162,32 @@ impl Cleaner {
     /// A log is not served any more. Answers how many jobs still work in its directory.
     pub(super) fn leave(&mut self, id: PartitionId) -> usize {
         self.given_up.remove(&id);
+        self.resting.remove(&id);
         self.queue.retain(|queued| *queued != id);
-        let Some((_, jobs)) = self.running.filter(|(running, _)| *running == id) else {
+        let Some(running) = self.running.as_mut().filter(|running| running.id == id) else {
             return 0;
         };
-        self.parked = None;
-        if jobs == 0 {
-            self.running = None;
-        }
+        running.parked = None;
+        let jobs = running.jobs;
+        self.rest();
         jobs
     }
 
-    /// A job of the log at hand has ended. Answers whether it was the last one.
-    fn job_ended(&mut self) -> bool {
-        let Some((_, jobs)) = &mut self.running else {
-            return false;
-        };
-        *jobs -= 1;
-        *jobs == 0
+    fn leaves_alone(&self, log: &Log, now: Now) -> bool {
+        let rests = |rest: &Rest| rest.holds(log, now);
+        self.given_up.contains(&log.id()) || self.resting.get(&log.id()).is_some_and(rests)
+    }
+
+    /// The pass whose next slice may run at `until` or before.
+    fn take_parked(&mut self, until: Mono) -> Option<Box<Pass>> {
+        let parked = &mut self.running.as_mut()?.parked;
+        Some(parked.take_if(|(at, _)| *at <= until)?.1)
+    }
+
+    /// Another log may be at hand, if nothing is left to be done for this one.
+    fn rest(&mut self) {
+        self.running
+            .take_if(|running| running.jobs == 0 && running.parked.is_none());
     }
 }
 
@@ -163,13 +206,7 @@ impl Storage {
 
     /// Runs what is due.
     pub(super) fn tick_cleaner(&mut self, now: Now) {
-        if self
-            .cleaner
-            .parked
-            .as_ref()
-            .is_some_and(|(at, _)| *at <= now.mono)
-            && let Some((_, pass)) = self.cleaner.parked.take()
-        {
+        if let Some(pass) = self.cleaner.take_parked(now.mono) {
             self.run_slice(pass);
         }
         if self.cleaner.running.is_some() {
@@ -185,16 +222,17 @@ impl Storage {
     pub(super) fn close_cleaner(&mut self) {
         self.cleaner.sweep_at = None;
         self.cleaner.queue.clear();
-        if let Some((_, pass)) = self.cleaner.parked.take() {
+        if let Some(pass) = self.cleaner.take_parked(Mono::NEVER) {
             self.abandon(*pass);
         }
+        self.cleaner.rest();
     }
 
     /// Lists the logs that may be due, and when to look again.
     fn sweep(&mut self, now: Now) {
         let mut found: Vec<(u64, PartitionId)> = self
             .logs()
-            .filter(|log| log.config().compact && !self.cleaner.given_up.contains(&log.id()))
+            .filter(|log| log.config().compact && !self.cleaner.leaves_alone(log, now))
             .filter_map(|log| Some((log.dirty_permille()?, log.id())))
             .collect();
         found.sort_unstable();
@@ -225,7 +263,11 @@ impl Storage {
             let rules = log.rules(time_for(limits.delete_retention_ms));
             let mut task = log.task(rules, time_for(limits.min_lag_ms), size);
             task.segment_bytes = task.segment_bytes.min(self.shelf.roll_bytes);
-            self.cleaner.running = Some((id, 0));
+            self.cleaner.running = Some(Running {
+                id,
+                jobs: 0,
+                parked: None,
+            });
             self.run_slice(Box::new(Pass::new(task)));
             return;
         }
@@ -233,14 +275,14 @@ impl Storage {
 
     fn run_slice(&mut self, mut pass: Box<Pass>) {
         self.push_job(move || {
-            pass.run();
-            Job::Sliced(pass)
+            let step = pass.run();
+            Job::Sliced(pass, step)
         });
     }
 
     fn push_job(&mut self, job: impl FnOnce() -> Job + Send + 'static) {
-        if let Some((_, jobs)) = &mut self.cleaner.running {
-            *jobs += 1;
+        if let Some(running) = &mut self.cleaner.running {
+            running.jobs += 1;
         }
         self.jobs
             .push(Box::new(move || Done(Outcome::Cleaner(job()))));
@@ -248,44 +290,42 @@ impl Storage {
 
     /// Takes in what a job has done.
     pub(super) fn cleaner_done(&mut self, done: Job, now: Now) -> io::Result<()> {
-        let was_last = self.cleaner.job_ended();
+        if let Some(running) = &mut self.cleaner.running {
+            running.jobs -= 1;
+        }
         let id = match &done {
-            Job::Sliced(pass) => pass.id(),
+            Job::Sliced(pass, _) => pass.id(),
             Job::Settled(id, ..) | Job::Undone(id, _) => *id,
         };
         let is_there = self.log(id).is_ok();
         let result = match done {
-            Job::Sliced(pass) => self.sliced(pass, is_there, now),
+            Job::Sliced(pass, step) => self.sliced(pass, step, is_there, now),
             Job::Settled(_, base, old, result) => self.settled(id, (base, &old), result, now),
             Job::Undone(_, result) => self.give_up_if_failed(id, result),
         };
         if !is_there {
             self.job_ended(id, now);
         }
-        let waits =
-            self.cleaner.parked.is_some() || self.cleaner.running.is_some_and(|(_, jobs)| jobs > 0);
-        if was_last && !waits {
-            self.cleaner.running = None;
-        }
+        self.cleaner.rest();
         result
     }
 
-    fn sliced(&mut self, mut pass: Box<Pass>, is_there: bool, now: Now) -> io::Result<()> {
+    fn sliced(&mut self, pass: Box<Pass>, step: Step, is_there: bool, now: Now) -> io::Result<()> {
         if !is_there {
-            return match pass.step {
+            return match step {
                 Step::Failed(Trouble::Io(error)) if is_sync_failure(&error) => Err(error),
                 _ => Ok(()),
             };
         }
         let id = pass.id();
-        match std::mem::replace(&mut pass.step, Step::More) {
+        match step {
             Step::More => self.go_on(pass, now),
             Step::Swap(new) => {
                 if self.swap(id, *new) {
                     self.go_on(pass, now);
                 }
             }
-            Step::Nothing => {}
+            Step::NotYet(wait_ms) => self.rest(id, wait_ms.min(LONGEST_REST_MS), now),
             Step::Done(until) => self.pass_done(&pass, until, now),
             Step::Failed(trouble) => return self.pass_failed(*pass, trouble, now),
         }
@@ -307,7 +347,9 @@ impl Storage {
         if pause_ms == 0 {
             return self.run_slice(pass);
         }
-        self.cleaner.parked = Some((now.mono.plus_ms(pause_ms), pass));
+        if let Some(running) = &mut self.cleaner.running {
+            running.parked = Some((now.mono.plus_ms(pause_ms), pass));
+        }
     }
 
     /// Serves a new segment in the place of old ones, and has it named. `false` if the log has others by now.
@@ -357,13 +399,25 @@ impl Storage {
         Ok(())
     }
 
+    /// Nothing of a log is due for so long, unless it changes.
+    fn rest(&mut self, id: PartitionId, ms: i64, now: Now) {
+        if let Ok(log) = self.log(id) {
+            let rest = Rest::of(log, ms, now);
+            self.cleaner.resting.insert(id, rest);
+        }
+    }
+
     fn pass_done(&mut self, pass: &Pass, until: i64, now: Now) {
-        // Others may be due, or this one again if the table was full.
-        self.cleaner.sweep_at = self.cleaner.sweep_at.map(|_| now.mono);
+        let mut is_due_again = false;
         if let Ok(log) = self.log_mut(pass.id()) {
             log.cleaned = Some(until);
+            is_due_again = log.dirty_permille().is_some();
             let (read, dir) = (pass.read_bytes, log.dir.display());
             log::info!("{dir}: compacted before offset {until} ({read} bytes read)");
+        }
+        if is_due_again && !self.closing {
+            // The table was full. Those that wait come first.
+            self.cleaner.queue.insert(0, pass.id());
         }
         self.points.cleaned_dirty = true;
         self.points_changed(now);
@@ -373,7 +427,12 @@ impl Storage {
         let id = pass.id();
         self.abandon(pass);
         match trouble {
-            Trouble::Io(error) => self.give_up_if_failed(id, Err(error)),
+            Trouble::Io(error) if is_sync_failure(&error) => Err(error),
+            Trouble::Io(error) => {
+                log::warn!("{error}; compaction of that log is tried again in ten minutes");
+                self.rest(id, FAILED_REST_MS, now);
+                Ok(())
+            }
             Trouble::Damaged(why) => {
                 log::warn!("{why}; that log is not compacted until the next start");
                 self.cleaner.given_up.insert(id);
@@ -392,9 +451,6 @@ impl Storage {
     fn abandon(&mut self, pass: Pass) {
         let id = pass.id();
         let Some((dir, base)) = pass.unfinished() else {
-            if self.cleaner.running == Some((id, 0)) {
-                self.cleaner.running = None;
-            }
             return;
         };
         let disk = Arc::clone(&self.disk);
@@ -412,89 +468,5 @@ impl Storage {
             }
             _ => Ok(()),
         }
-    }
-}
-
-impl Log {
-    /// How dirty it is, if a look at its segments may find it due.
-    fn dirty_permille(&self) -> Option<u64> {
-        let closed = self.segments.split_last()?.1;
-        let facts = closed.iter().map(|segment| Facts {
-            base: segment.base(),
-            len: segment.len(),
-            ..Facts::default()
-        });
-        let facts: Vec<Facts> = facts.collect();
-        let lags = Lags {
-            min_ms: 0,
-            max_ms: i64::MAX,
-            now_ms: None,
-        };
-        let dirty = plan::dirty(&facts, &self.bounds(), &lags);
-        let ratio = plan::dirty_ratio(&facts, &dirty);
-        let limits = self.config().compaction;
-        let may_be_due = ratio > limits.min_dirty_ratio || limits.max_lag_ms < i64::MAX;
-        (may_be_due && ratio > 0.0).then_some((ratio * 1000.0) as u64)
-    }
-
-    fn bounds(&self) -> Bounds {
-        Bounds {
-            log_start: self.log_start(),
-            log_end: self.log_end(),
-            active: self.segments.last().map_or(0, Segment::base),
-            decided: self
-                .last_stable_offset()
-                .min(self.checkpoints.durable_point),
-            cleaned: self.cleaned,
-        }
-    }
-
-    fn rules(&self, now_ms: Option<i64>) -> Rules {
-        Rules {
-            now_ms,
-            delete_retention_ms: self.config().compaction.delete_retention_ms,
-            max_unpacked_bytes: self.config().convert_max_bytes,
-            last_batches: self.producers.last_batches(),
-        }
-    }
-
-    fn task(&self, rules: Rules, now_ms: Option<i64>, size: Size) -> Task {
-        let sources = self.segments.iter().map(|segment| Source {
-            base: segment.base(),
-            len: segment.len(),
-            modified_ms: segment.modified_ms(),
-            aborts: segment.copy_aborts(),
-        });
-        Task {
-            disk: Arc::clone(&self.disk),
-            id: self.id,
-            dir: self.dir.clone(),
-            config: Arc::clone(self.config()),
-            sources: sources.collect(),
-            bounds: self.bounds(),
-            now_ms,
-            rules,
-            size,
-            segment_bytes: u64::from(self.config().segment_bytes),
-        }
-    }
-
-    /// Puts a segment in the place of those that it was made of and that are still there, and answers those: none when
-    /// all have gone. `None` if it was made of others.
-    fn replace(&mut self, new: Replacement) -> Option<Vec<(i64, u64)>> {
-        let last = new.old.last()?.0;
-        let first = self.segments.partition_point(|s| s.base() < new.base);
-        let end = self.segments.partition_point(|s| s.base() <= last);
-        let there = self.segments.get(first..end)?;
-        let old: Vec<(i64, u64)> = there.iter().map(|s| (s.base(), s.len())).collect();
-        let is_served = first == 0 || old.len() == new.old.len();
-        if !new.old.ends_with(&old) || !is_served || end == self.segments.len() {
-            return None;
-        }
-        if let Some(last) = there.last() {
-            let segment = Segment::replacing(new, last);
-            self.segments.splice(first..end, [segment]);
-        }
-        Some(old)
     }
 }

@@ -10,11 +10,11 @@
 //!
 //! Memory: the table of offsets, a buffer as large as the largest batch, its records, and a megabyte or two of output.
 
-use super::super::PartitionId;
 use super::super::aborted::{AbortIndex, Entry};
 use super::super::checkpoint;
 use super::super::index::Index;
 use super::super::names::{self, Kind};
+use super::super::{PartitionId, ReadError};
 use super::Trouble;
 use super::entries::Entries;
 use super::offset_map::{OffsetMap, Size};
@@ -65,15 +65,15 @@ pub(super) struct Task {
 }
 
 /// What a slice has come to.
-pub(super) enum Step {
+pub(in crate::storage) enum Step {
     /// There is more to do.
     More,
     /// A group is written and decided for, and there may be more to do.
     Swap(Box<Replacement>),
     /// Everything before this offset is compacted.
     Done(i64),
-    /// There is nothing to do yet.
-    Nothing,
+    /// There is nothing to do: unless the log changes, not for so many milliseconds, or never.
+    NotYet(i64),
     /// It ends here.
     Failed(Trouble),
 }
@@ -85,8 +85,6 @@ pub(in crate::storage) struct Pass {
     buffer: Vec<u8>,
     /// Where the segment begins that is being written.
     writing: Option<i64>,
-    /// What the last slice has come to.
-    pub(super) step: Step,
     /// Bytes that the last slice has read and written.
     pub(super) io_bytes: u64,
     /// Bytes of segments read so far, for the log line.
@@ -124,6 +122,14 @@ struct Rewriting {
     old: Vec<(i64, u64)>,
 }
 
+/// Which keys of an entry the table took.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Noted {
+    All,
+    /// There was no room for one of them, nor is there for any that follows.
+    Full,
+}
+
 impl Pass {
     /// A pass that has not begun.
     pub(super) fn new(task: Task) -> Pass {
@@ -132,7 +138,6 @@ impl Pass {
             stage: Stage::Look,
             buffer: Vec::new(),
             writing: None,
-            step: Step::More,
             io_bytes: 0,
             read_bytes: 0,
         }
@@ -148,17 +153,17 @@ impl Pass {
         Some((self.task.dir.clone(), self.writing?))
     }
 
-    /// Runs one slice.
-    pub(super) fn run(&mut self) {
+    /// Runs one slice. Answers what it has come to.
+    pub(super) fn run(&mut self) -> Step {
         self.io_bytes = 0;
         let stage = mem::replace(&mut self.stage, Stage::Over);
         let stepped = match stage {
             Stage::Look => self.look(),
             Stage::Map(mapping) => self.map(mapping),
             Stage::Rewrite(rewriting) => self.rewrite(rewriting),
-            Stage::Over => Ok(Step::Nothing),
+            Stage::Over => Ok(Step::NotYet(0)),
         };
-        self.step = stepped.unwrap_or_else(Step::Failed);
+        stepped.unwrap_or_else(Step::Failed)
     }
 
     fn closed(&self) -> &[Source] {
@@ -182,11 +187,9 @@ impl Pass {
         let is_due = ratio > config.compaction.min_dirty_ratio
             || (ratio > 0.0 && plan::is_overdue(&facts, &dirty, &lags));
         if !is_due {
-            return Ok(Step::Nothing);
+            return Ok(Step::NotYet(plan::wait_ms(&facts, &dirty, &lags)));
         }
-        let slot = facts
-            .partition_point(|segment| segment.base <= dirty.start)
-            .saturating_sub(1);
+        let slot = plan::first_at(&facts, dirty.start);
         let groups = plan::groups(&facts, dirty.end, dirty.end, &self.sizes());
         let bytes = groups.iter().map(|group| bytes_of(&facts[group.clone()]));
         // Asked before anything is read: a pass that cannot end would read it all again and again.
@@ -255,9 +258,9 @@ impl Pass {
             while let Some(entry) = entries.next()? {
                 let bytes = entry.bytes.len() as u64;
                 let noted = mapping.note(entry.bytes, self.task.config.convert_max_bytes);
-                let has_room = noted.map_err(|why| entries.damaged(&why))?;
+                let noted = noted.map_err(|why| entries.damaged(&why))?;
                 self.count(bytes);
-                if !has_room {
+                if noted == Noted::Full {
                     self.buffer = entries.into_buffer();
                     return self.begin_rewrite(*mapping);
                 }
@@ -426,8 +429,8 @@ impl Mapping {
         self.map.set_until(end.min(self.dirty.end));
     }
 
-    /// Notes the keys of an entry; `false` when the table is full.
-    fn note(&mut self, entry: &[u8], max_bytes: usize) -> Result<bool, String> {
+    /// Notes the keys of an entry.
+    fn note(&mut self, entry: &[u8], max_bytes: usize) -> Result<Noted, String> {
         if batch::magic_of(entry) != Some(MAGIC) {
             return self.note_old(entry, max_bytes);
         }
@@ -436,29 +439,33 @@ impl Mapping {
         let header = batch.header();
         if header.attributes.is_control() {
             self.transactions.meet_control(&batch);
-            return Ok(true);
+            return Ok(Noted::All);
         }
         if self.transactions.meet(header) || header.last_offset() < self.dirty.start {
-            return Ok(true);
+            return Ok(Noted::All);
         }
         let plain = batch.decompress(max_bytes).map_err(|why| why.to_string())?;
         for record in batch.records(&plain) {
             let record = record.map_err(|why| format!("record {} {why}", why.index))?;
             let offset = header.base_offset + i64::from(record.offset_delta);
             if !self.put(record.key, offset) {
-                return Ok(false);
+                return Ok(Noted::Full);
             }
         }
         self.map.set_until(header.next_offset());
-        Ok(true)
+        Ok(Noted::All)
     }
 
-    fn note_old(&mut self, entry: &[u8], max_bytes: usize) -> Result<bool, String> {
+    fn note_old(&mut self, entry: &[u8], max_bytes: usize) -> Result<Noted, String> {
         let mut has_room = true;
         let opened = legacy::open_entry(entry, max_bytes, |record| {
             has_room = has_room && self.put(record.key, record.offset);
         });
-        opened.map(|_| has_room).map_err(|why| why.to_string())
+        opened.map_err(|why| why.to_string())?;
+        Ok(match has_room {
+            true => Noted::All,
+            false => Noted::Full,
+        })
     }
 
     /// What did not fit is the end of what the table speaks for.
@@ -520,6 +527,7 @@ impl Task {
             match searched {
                 Ok(true) => break,
                 Ok(false) => {}
+                Err(ReadError::Io(error)) => return Err(Trouble::of(error)),
                 Err(why) => {
                     let why = format!("{}: {why}", path.display());
                     return Err(Trouble::Damaged(why));

@@ -74,12 +74,26 @@ impl Bounds {
             .filter(|cleaned| known.contains(cleaned))
             .unwrap_or(self.log_start)
     }
+
+    /// The same without what changes with every append and changes nothing of what is dirty.
+    pub(super) fn settled(self) -> Bounds {
+        Bounds {
+            log_end: self.active,
+            decided: self.decided.min(self.active),
+            ..self
+        }
+    }
 }
 
 impl Facts {
     /// When its newest record was written.
     fn newest(&self, now_ms: i64) -> i64 {
         believed(self.newest_ms, self.modified_ms, now_ms)
+    }
+
+    /// When its first one was.
+    fn first(&self, now_ms: i64) -> i64 {
+        believed(self.first_ms, self.modified_ms, now_ms)
     }
 }
 
@@ -117,7 +131,7 @@ fn whole_segments(segments: &[Facts], bounds: &Bounds) -> i64 {
 }
 
 /// Which segment holds `offset`, or would.
-fn first_at(segments: &[Facts], offset: i64) -> usize {
+pub(super) fn first_at(segments: &[Facts], offset: i64) -> usize {
     let after = segments.partition_point(|segment| segment.base <= offset);
     after.saturating_sub(1)
 }
@@ -142,10 +156,31 @@ pub(super) fn is_overdue(segments: &[Facts], dirty: &Range<i64>, lags: &Lags) ->
     let until = now_ms.saturating_sub(lags.max_ms);
     let end = segments.partition_point(|segment| segment.base < dirty.end);
     let first = first_at(segments, dirty.start).min(end);
-    let first_times = segments[first..end]
-        .iter()
-        .map(|segment| believed(segment.first_ms, segment.modified_ms, now_ms));
+    let first_times = segments[first..end].iter().map(|s| s.first(now_ms));
     !dirty.is_empty() && first_times.min().is_some_and(|first_ms| first_ms < until)
+}
+
+/// How long it is until one of the lags is over, so that a log may be due which is not: `i64::MAX` where none is on its
+/// way.
+pub(super) fn wait_ms(segments: &[Facts], dirty: &Range<i64>, lags: &Lags) -> i64 {
+    let Some(now_ms) = lags.now_ms else {
+        return 0;
+    };
+    let behind = &segments[first_at(segments, dirty.start)..];
+    let left_ms =
+        |since_ms: i64, lag_ms: i64| since_ms.saturating_add(lag_ms).saturating_sub(now_ms);
+    let held = behind
+        .iter()
+        .map(|s| left_ms(s.newest(now_ms), lags.min_ms));
+    let held = held.filter(|ms| *ms > 0 && lags.min_ms > 0).min();
+    let overdue = behind
+        .iter()
+        .map(|s| left_ms(s.first(now_ms), lags.max_ms).saturating_add(1));
+    let overdue = overdue.filter(|_| lags.max_ms < i64::MAX).min();
+    held.into_iter()
+        .chain(overdue)
+        .min()
+        .map_or(i64::MAX, |ms| ms.max(0))
 }
 
 /// Which of the closed segments that begin before `end` become one each: no more bytes, indexes and offsets than a
@@ -272,6 +307,23 @@ mod tests {
         segments[0].modified_ms = NOW_MS;
         let overdue = |max_ms| is_overdue(&segments, &(5..100), &lags(0, max_ms));
         assert!(overdue(9 * 3_600_000) && !overdue(10 * 3_600_000));
+    }
+
+    #[test]
+    fn a_log_rests_until_the_first_of_its_lags_is_over() {
+        const HOUR_MS: i64 = 3_600_000;
+        let wait = |lags| wait_ms(&sample(), &(25..100), &lags);
+        assert_eq!(wait(lags(0, i64::MAX)), i64::MAX, "no lag holds it");
+        assert_eq!(wait(lags(5, i64::MAX)), HOUR_MS, "the one at 60 is next");
+        assert_eq!(wait(lags(0, 20 * HOUR_MS)), 11 * HOUR_MS + 1, "that at 20");
+        assert_eq!(wait(lags(5, 20 * HOUR_MS)), HOUR_MS);
+        assert_eq!(wait(lags(0, 9 * HOUR_MS)), 1);
+        assert_eq!(wait(lags(0, 3 * HOUR_MS)), 0);
+        let doubted = Lags {
+            now_ms: None,
+            ..lags(5, i64::MAX)
+        };
+        assert_eq!(wait(doubted), 0);
     }
 
     #[test]

@@ -54,13 +54,6 @@ pub(super) struct Rules {
     pub(super) last_batches: BTreeMap<i64, LastBatch>,
 }
 
-/// What was written of an entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Written {
-    /// The header as it stands in the output.
-    pub(super) header: BatchHeader,
-}
-
 /// A walk over a log that leaves out what may go.
 pub(super) struct Rewrite {
     rules: Rules,
@@ -94,7 +87,7 @@ impl Rewrite {
         }
     }
 
-    /// Appends what is left of a batch to `out`, if anything. `must_stay`: at least its header.
+    /// Appends what is left of a batch to `out`, if anything, and answers its header. `must_stay`: at least its header.
     ///
     /// # Errors
     /// Why it cannot be looked at; then nothing was written.
@@ -103,7 +96,7 @@ impl Rewrite {
         batch: &Batch<'_>,
         must_stay: bool,
         out: &mut Vec<u8>,
-    ) -> Result<Option<Written>, String> {
+    ) -> Result<Option<BatchHeader>, String> {
         batch.check_crc().map_err(|why| why.to_string())?;
         let header = batch.header();
         let is_control = header.attributes.is_control();
@@ -128,7 +121,7 @@ impl Rewrite {
         let horizon = self.new_horizon(header, chosen.has_tombstones || may_go);
         if chosen.all && horizon.is_none() {
             out.extend_from_slice(batch.as_bytes());
-            return Ok(Some(Written { header: *header }));
+            return Ok(Some(*header));
         }
         self.write(batch, &plain, &chosen, horizon, out).map(Some)
     }
@@ -222,7 +215,7 @@ impl Rewrite {
         chosen: &Chosen,
         horizon: Option<i64>,
         out: &mut Vec<u8>,
-    ) -> Result<Written, String> {
+    ) -> Result<BatchHeader, String> {
         let old = *batch.header();
         let mut header = old;
         header.record_count = chosen.count;
@@ -265,7 +258,7 @@ impl Rewrite {
         entry: &[u8],
         must_stay: bool,
         out: &mut Vec<u8>,
-    ) -> Result<Option<Written>, String> {
+    ) -> Result<Option<BatchHeader>, String> {
         let offset = entry.first_chunk().map_or(0, |o| i64::from_be_bytes(*o));
         let mut header = plain_header(offset);
         let mut plain = mem::take(&mut self.plain);
@@ -329,7 +322,7 @@ fn plain_header(offset: i64) -> BatchHeader {
 }
 
 /// Writes a batch of a header alone. It keeps offsets, producer, flags and the greatest timestamp.
-fn empty(old: &BatchHeader, out: &mut Vec<u8>) -> Written {
+fn empty(old: &BatchHeader, out: &mut Vec<u8>) -> BatchHeader {
     let attributes = old.attributes.with_codec(Codec::None);
     let header = BatchHeader {
         attributes: attributes.with_delete_horizon(false),
@@ -341,7 +334,7 @@ fn empty(old: &BatchHeader, out: &mut Vec<u8>) -> Written {
 }
 
 /// Compresses, seals and appends a batch.
-fn finish(mut header: BatchHeader, plain: &[u8], out: &mut Vec<u8>) -> Result<Written, String> {
+fn finish(mut header: BatchHeader, plain: &[u8], out: &mut Vec<u8>) -> Result<BatchHeader, String> {
     let codec = header.attributes.codec().unwrap_or_default();
     let payload = codec
         .compress(plain, MAGIC)
@@ -349,7 +342,7 @@ fn finish(mut header: BatchHeader, plain: &[u8], out: &mut Vec<u8>) -> Result<Wr
     header.seal(&payload).map_err(|why| why.to_string())?;
     out.extend_from_slice(&header.to_bytes());
     out.extend_from_slice(&payload);
-    Ok(Written { header })
+    Ok(header)
 }
 
 #[cfg(test)]

@@ -5,11 +5,10 @@
 use super::super::aborted::{AbortIndex, Entry};
 use super::super::heads::newest_ms;
 use super::super::index::{Index, relative};
-use super::super::names::{CLEANED, Kind};
-use super::rewrite::Written;
+use super::super::names::{CLEANED, Kind, SWAP};
 use super::swap;
 use crate::disk::{Disk, FileRef, Mode};
-use crate::proto::batch::NO_TIMESTAMP;
+use crate::proto::batch::{BatchHeader, NO_TIMESTAMP};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -86,8 +85,7 @@ impl Target {
     }
 
     /// Takes note of a batch that was put at the end of `out`.
-    pub(super) fn note(&mut self, written: &Written) {
-        let header = &written.header;
+    pub(super) fn note(&mut self, header: &BatchHeader) {
         let size_bytes = header.size_bytes() as u64;
         let position = self.written + self.out.len() as u64 - size_bytes;
         self.first_ms.get_or_insert(header.max_timestamp);
@@ -112,6 +110,8 @@ impl Target {
     fn flush(&mut self) -> io::Result<u64> {
         let bytes = self.out.len() as u64;
         if bytes > 0 {
+            // A full disk says so here then, and not at a sync, which would be final.
+            self.file.reserve(self.written, bytes)?;
             self.file.write_at(self.written, &[&self.out])?;
             self.out.clear();
             self.out.shrink_to(2 * WRITE_BYTES);
@@ -153,12 +153,7 @@ impl Target {
         swap::decide(disk, &self.dir, self.base)?;
         if aborts.has_stored() {
             // Until the swap is settled the file has a name that nobody looks for.
-            let path = swap::path(
-                &self.dir,
-                self.base,
-                Kind::TxnIndex,
-                super::super::names::SWAP,
-            );
+            let path = swap::path(&self.dir, self.base, Kind::TxnIndex, SWAP);
             aborts.file = Some(disk.open(&path, Mode::Write)?);
         }
         Ok(Replacement {

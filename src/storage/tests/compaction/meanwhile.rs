@@ -114,3 +114,49 @@ fn the_greatest_time_is_that_of_a_record_that_is_still_there() {
         room = room.restart();
     }
 }
+
+fn cleaned(room: &Room) -> Option<i64> {
+    room.storage.log(id(0)).unwrap().cleaned
+}
+
+#[test]
+fn a_log_that_only_its_lag_holds_is_not_looked_at_until_the_lag_is_over() {
+    let mut config = compacted();
+    config.compaction.min_lag_ms = 1_200_000;
+    let mut room = room(3, config);
+    // By then the clock is believed for as long as the lag is.
+    for _ in 0..20 {
+        pass_ms(&mut room, 62_000);
+        room.storage.tick(room.now);
+    }
+    for n in 0..60 {
+        let mut builder = BatchBuilder::new(0);
+        builder.push(room.now.wall_ms, Some(b"k"), Some(&[n; 100]));
+        room.append(0, &builder.build(None).unwrap()).unwrap();
+    }
+    compact(&mut room).unwrap();
+    let reads = room.disk.reads();
+    compact(&mut room).unwrap();
+    assert_eq!(room.disk.reads(), reads, "it rests");
+    assert_eq!(cleaned(&room), None);
+    pass_ms(&mut room, 1_200_000);
+    compact(&mut room).unwrap();
+    assert!(cleaned(&room).is_some());
+}
+
+#[test]
+fn a_log_that_could_not_be_read_is_compacted_later() {
+    let (disk, story) = before_compaction(4);
+    for read in 0..6 {
+        let mut room = started(disk.fork(read), compacted(), true);
+        let before = cleaned(&room);
+        let at = room.disk.reads() + read;
+        room.disk.fail_read_at(at, Fault::Io, Times::Once);
+        compact(&mut room).unwrap();
+        assert_eq!(cleaned(&room), before, "{read}");
+        pass_ms(&mut room, 600_000);
+        compact(&mut room).unwrap();
+        assert!(cleaned(&room) > before, "{read}");
+        story.check(&mut room);
+    }
+}
