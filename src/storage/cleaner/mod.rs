@@ -25,11 +25,11 @@
 //! * Readers keep the files and maps of old segments until they are done with them.
 //! * The checkpoint follows the names: one that a power cut took back makes the next pass do work again.
 //!
-//! One pass runs at a time, and `log.cleaner.io.max.bytes.per.second` spaces its slices. A log that only a lag keeps from
-//! being due is let rest until the lag is over, or an hour: an idle disk sleeps. One whose files cannot be opened or
-//! written is tried again after ten minutes; one that is damaged, or whose segments could not be given their names, is
-//! left alone until the next start. Age (tombstones, lags) counts only while the clock is
-//! believed for it, as in `retention`: when in doubt, records stay.
+//! One pass runs at a time, and `log.cleaner.io.max.bytes.per.second` spaces its slices. A log that only a lag keeps
+//! from being due is let rest until the lag is over, or an hour: an idle disk sleeps. One whose files cannot be opened
+//! or written is tried again after ten minutes; one that is damaged, or whose segments could not be given their names,
+//! is left alone until the next start. Age (tombstones, lags) counts only while the clock is believed for it, as in
+//! `retention`: when in doubt, records stay.
 
 mod entries;
 mod hash;

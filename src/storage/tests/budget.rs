@@ -201,6 +201,24 @@ fn what_is_appended_to_a_segment_that_ends_early_is_acknowledged_when_it_is_on_d
 }
 
 #[test]
+fn no_segment_ends_early_where_one_is_about_to_be_on_disk_and_can_go() {
+    let mut room = limited(13, config());
+    for n in 0..96 {
+        write(&mut room, id(n % 12), n as u8).unwrap();
+    }
+    assert!(room.storage.used_bytes() < LOW_MARK);
+    for n in 0..10 {
+        room.append(12, &batch(1, &[n; VALUE])).unwrap();
+        room.now.mono = room.now.mono.plus_ms(100);
+        room.storage.tick(room.now);
+    }
+    assert!(room.storage.used_bytes() > LOW_MARK);
+    let segments = |n| room.storage.log(id(n)).unwrap().segments.len();
+    assert_eq!((segments(12), segments(0)), (2, 1));
+    assert!((0..12).all(|n| segments(n) == 1));
+}
+
+#[test]
 fn a_work_lane_that_is_far_behind_makes_room_before_records_are_refused() {
     let mut room = limited(1, config());
     for n in 0..300 {
