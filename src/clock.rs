@@ -60,8 +60,8 @@ const STEADY_MS: i64 = 3_600_000;
 /// A clock that has gone so far ahead is doubted for longer.
 const LEAP_MS: i64 = 30 * 86_400_000;
 
-/// What is thought of the wall clock. Whoever deletes by age asks this first: a clock that was set wrong for a moment, or
-/// has just been set right, deletes nothing.
+/// What is thought of the wall clock. Whoever deletes by age asks this first: a clock that was set wrong for a moment,
+/// or has just been set right, deletes nothing.
 ///
 /// Its *lead* is what it shows beyond the monotonic clock. A lead that has stood for an hour is believed, unless it is
 /// 30 days more than the one that was believed before it, be it by one jump or by several. Nothing is known of the time

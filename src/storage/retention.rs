@@ -20,9 +20,9 @@
 //! an hour, or for `retention.ms` where that is less. Where it has leapt more than 30 days ahead, while the process
 //! runs or since the one before, all of `retention.ms` must pass: by then the leap has made
 //! nothing look older than it is. What the one before believed is the time of `recovery-point-offset-checkpoint`: that
-//! of its writing, and while the clock is in doubt the time that it would be without the leap. While it is not believed only what this process has had for longer
-//! than `retention.ms` goes. A broker that never runs for an hour deletes nothing by age; `retention.bytes` always
-//! holds.
+//! of its writing, and while the clock is in doubt the time that it would be without the leap. While it is not
+//! believed only what this process has had for longer than `retention.ms` goes. A broker that never runs for an hour
+//! deletes nothing by age; `retention.bytes` always holds.
 
 use super::log::Log;
 use super::segment::{Place, Segment};

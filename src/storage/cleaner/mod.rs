@@ -290,7 +290,8 @@ impl Storage {
         Ok(())
     }
 
-    /// The next slice runs when the limit of input and output allows it, unless the log is not to be compacted any more.
+    /// The next slice runs when the limit of input and output allows it, unless the log is not to be compacted any
+    /// more.
     fn go_on(&mut self, pass: Box<Pass>, now: Now) {
         let is_wanted = |log: &Log| log.config().compact;
         if self.closing || !self.log(pass.id()).is_ok_and(is_wanted) {
