@@ -19,7 +19,7 @@ use crate::proto::schema::list_offsets::{
     ListOffsetsPartition, ListOffsetsPartitionResponse, ListOffsetsRequest, ListOffsetsResponse,
     ListOffsetsTopic, ListOffsetsTopicResponse,
 };
-use crate::storage::{Log, PartitionId, ReadError, TimedOffset, Unavailable};
+use crate::storage::{Log, Looks, PartitionId, ReadError, TimedOffset, Unavailable};
 use std::collections::BTreeSet;
 
 const LATEST: i64 = -1;
@@ -64,7 +64,8 @@ pub(super) fn handle(
     } else {
         LOADING_TIMEOUT_MS
     };
-    if let Some(wait) = call.wait_for_loading(loading, timeout_ms) {
+    let unknown = unknown_times(broker, &request);
+    if let Some(wait) = call.wait_for_loading([loading, unknown].concat(), timeout_ms) {
         return wait;
     }
     let asked = Asked {
@@ -107,6 +108,24 @@ pub(super) fn handle(
         ..Default::default()
     };
     call.reply(&response)
+}
+
+/// The partitions with a look-up by time that has to wait: too much would be read for it at once.
+fn unknown_times(broker: &mut Broker, request: &ListOffsetsRequest<'_>) -> Vec<PartitionId> {
+    let mut looks = Looks::default();
+    let mut unknown = Vec::new();
+    for topic in &request.topics {
+        let by_time = |p: &&ListOffsetsPartition| p.timestamp >= 0 || p.timestamp == MAX_TIMESTAMP;
+        for partition in topic.partitions.iter().filter(by_time) {
+            let found = broker.find(topic.name, partition.partition_index);
+            unknown.extend(
+                found
+                    .ok()
+                    .filter(|id| !broker.storage.knows_times(*id, &mut looks)),
+            );
+        }
+    }
+    unknown
 }
 
 /// Answers one error for all.

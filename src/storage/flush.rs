@@ -233,6 +233,7 @@ impl Storage {
         self.tick_retention(now);
         self.tick_removals(now);
         self.tick_cleaner(now);
+        self.tick_learning();
     }
 
     /// When [`Storage::tick`] is wanted next.
@@ -243,8 +244,9 @@ impl Storage {
         let points = self.points.due.filter(|_| !self.points.running);
         let retention = self.retention_deadline();
         let cleaner = self.cleaner.next_deadline();
+        let learning = self.learning.goes_on().then_some(Mono(0));
         let expiry = self.rounds.expiry;
-        [flush, removal, points, retention, expiry, cleaner]
+        [flush, removal, points, retention, expiry, cleaner, learning]
             .into_iter()
             .flatten()
             .min()

@@ -65,6 +65,7 @@ mod start;
 mod starts;
 #[cfg(test)]
 mod tests;
+mod times;
 mod transactions;
 
 use self::log::Parts;
@@ -84,10 +85,12 @@ use std::fmt;
 use std::io;
 use std::path::{self, PathBuf};
 use std::sync::Arc;
+use times::Learning;
 
 pub use self::log::Log;
 pub use aborted::Aborted;
 pub use producer_state::{OpenTransaction, ProducerView};
+pub use times::Looks;
 pub use transactions::Marker;
 
 /// One partition of one topic, by the topic's id.
@@ -362,6 +365,7 @@ pub struct Storage {
     cleaner: cleaner::Cleaner,
     jobs: Vec<Job<Done>>,
     signals: Vec<(PartitionId, usize)>,
+    learning: Learning,
     closing: bool,
 }
 
@@ -396,6 +400,7 @@ impl Storage {
             cleaner: cleaner::Cleaner::default(),
             jobs: Vec::new(),
             signals: Vec::new(),
+            learning: Learning::default(),
             closing: false,
         }
     }

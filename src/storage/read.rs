@@ -191,7 +191,7 @@ impl Log {
         }
     }
 
-    fn newest_in(&mut self, shelf: &mut Shelf, slot: usize) -> io::Result<i64> {
+    pub(super) fn newest_in(&mut self, shelf: &mut Shelf, slot: usize) -> io::Result<i64> {
         let place = Place {
             id: self.id,
             dir: &self.dir,

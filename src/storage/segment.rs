@@ -275,6 +275,11 @@ impl Segment {
         self.file.clone()
     }
 
+    /// Whether its greatest timestamp is known without a look at its index.
+    pub(super) fn knows_newest(&self) -> bool {
+        self.knows_newest
+    }
+
     /// The greatest timestamp, or -1.
     pub(super) fn newest_ms(&mut self, shelf: &mut Shelf, place: Place<'_>) -> io::Result<i64> {
         if !self.knows_newest {

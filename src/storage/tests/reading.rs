@@ -135,6 +135,41 @@ fn a_time_finds_the_first_record_at_or_after_it() {
     }
 }
 
+#[test]
+fn the_times_of_many_segments_are_learned_a_few_in_a_turn() {
+    let config = LogConfig {
+        segment_bytes: 200,
+        ..config()
+    };
+    let mut room = Room::new(5, config, 2);
+    for n in 0..20 {
+        room.append(n % 2, &batch(1, &[1; 100])).unwrap();
+    }
+    room.settle();
+    let mut room = room.restart();
+    let mut looks = Looks::default();
+    assert!(!room.storage.knows_times(id(0), &mut looks));
+    assert!(
+        !room.storage.knows_times(id(1), &mut looks),
+        "no look is left"
+    );
+    room.storage.take_signals();
+    let (mut told, mut turns) = (Vec::new(), 0);
+    while room.storage.next_deadline() == Some(Mono(0)) {
+        let before = room.disk.reads();
+        room.storage.tick(room.now);
+        let reads = room.disk.reads() - before;
+        assert!((1..=4 * 6).contains(&reads), "four segments: {reads}");
+        told.extend(room.storage.take_signals());
+        turns += 1;
+    }
+    assert_eq!(turns, 4);
+    assert_eq!(told, [0, 1].map(|n| (id(n), usize::MAX)));
+    let mut none = Looks::default();
+    assert!(room.storage.knows_times(id(0), &mut none));
+    assert!(room.storage.knows_times(id(1), &mut none));
+}
+
 #[cfg(feature = "gzip")]
 #[test]
 fn times_out_of_order_and_inside_compressed_batches_are_found() {
