@@ -7,7 +7,8 @@
 //! * The replication factor is 1 before and after, whether v1+ allows it to change or not; the answer repeats which.
 //! * A request without topics is answered like a fresh message of Kafka's: an empty sentence, and "allowed".
 
-use super::topic_creation::{Refusal, check_replicas};
+use super::refusal::{self, Refusal};
+use super::topic_creation::check_replicas;
 use super::{Call, Room};
 use crate::broker::Broker;
 use crate::broker::wait::Outcome;
@@ -53,13 +54,13 @@ fn response<'a>(
     topic: &ReassignableTopic<'a>,
 ) -> Result<ReassignableTopicResponse<'a>, Outcome> {
     let row = |partition: &ReassignablePartition| {
-        let done = Refusal::from(ErrorCode::NONE);
-        let refusal = check(broker, topic.name, partition).err().unwrap_or(done);
-        room.take_text(&refusal)?;
+        let refusal = check(broker, topic.name, partition).err();
+        let (error_code, error_message) = refusal::parts(refusal);
+        room.take_text(error_message.as_deref())?;
         Ok(ReassignablePartitionResponse {
             partition_index: partition.partition_index,
-            error_code: refusal.code,
-            error_message: refusal.message,
+            error_code,
+            error_message,
         })
     };
     let rows = topic.partitions.iter().map(row);

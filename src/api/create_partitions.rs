@@ -9,7 +9,8 @@
 //!   With `validate_only` nothing is changed.
 
 use super::Call;
-use super::topic_creation::{self, Refusal};
+use super::refusal::{self, Refusal};
+use super::topic_creation;
 use crate::broker::Broker;
 use crate::broker::wait::Outcome;
 use crate::proto::Uuid;
@@ -37,10 +38,7 @@ pub(super) fn handle(
     for (name, topics) in named {
         let refusal = match &topics[..] {
             [topic] => grow(broker, call, topic, is_excessive, request.validate_only).err(),
-            _ => Some(Refusal::new(
-                ErrorCode::INVALID_REQUEST,
-                "Duplicate topic name.",
-            )),
+            _ => Some(Refusal::invalid("Duplicate topic name.")),
         };
         results.push(row(name, refusal));
     }
@@ -68,10 +66,8 @@ fn grow(
 ) -> Result<(), Refusal> {
     let (id, additional) = check(broker, wish)?;
     if is_excessive {
-        return Err(Refusal::new(
-            ErrorCode::POLICY_VIOLATION,
-            "Excessively large number of partitions per request.",
-        ));
+        let why = "Excessively large number of partitions per request.";
+        return Err(Refusal::excessive(why));
     }
     topic_creation::check_room(broker, additional)?;
     if validate_only {
@@ -116,11 +112,10 @@ fn check(broker: &Broker, wish: &CreatePartitionsTopic<'_>) -> Result<(Uuid, i32
 }
 
 fn row(name: &str, refusal: Option<Refusal>) -> CreatePartitionsTopicResult<'_> {
-    let done = Refusal::from(ErrorCode::NONE);
-    let Refusal { code, message } = refusal.unwrap_or(done);
+    let (error_code, error_message) = refusal::parts(refusal);
     CreatePartitionsTopicResult {
         name,
-        error_code: code,
-        error_message: message,
+        error_code,
+        error_message,
     }
 }

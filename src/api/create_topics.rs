@@ -10,7 +10,8 @@
 //! * The answer leaves when the topic is durable, and Metadata shows it then.
 
 use super::Call;
-use super::topic_creation::{self, Creation, Refusal};
+use super::refusal::Refusal;
+use super::topic_creation::{self, Creation};
 use crate::broker::Broker;
 use crate::broker::wait::Outcome;
 use crate::config;
@@ -36,13 +37,13 @@ pub(super) fn handle(
     for topic in request.topics.iter().filter(|t| !repeated.contains(t.name)) {
         let result = if excessive {
             let message = "Excessively large number of partitions per request.";
-            Err(Refusal::new(ErrorCode::POLICY_VIOLATION, message))
+            Err(Refusal::excessive(message))
         } else {
             create(broker, call, topic, request.validate_only)
         };
         topics.push(result.unwrap_or_else(|refusal| refused(topic.name, refusal)));
     }
-    let twice = || Refusal::new(ErrorCode::INVALID_REQUEST, "Duplicate topic name.");
+    let twice = || Refusal::invalid("Duplicate topic name.");
     topics.extend(repeated.into_iter().map(|name| refused(name, twice())));
     call.reply(&CreateTopicsResponse {
         topics,
@@ -106,10 +107,9 @@ fn create<'a>(
 fn settings(topic: &CreatableTopic<'_>) -> Result<BTreeMap<String, String>, Refusal> {
     let setting = |name: &str, value: Option<&str>| match value {
         Some(value) => Ok((name.to_owned(), value.to_owned())),
-        None => Err(Refusal::new(
-            ErrorCode::INVALID_CONFIG,
-            format!("Null value not supported for topic configs: {name}"),
-        )),
+        None => Err(Refusal::bad_setting(format!(
+            "Null value not supported for topic configs: {name}"
+        ))),
     };
     topic
         .configs
@@ -149,7 +149,7 @@ fn assigned_count(broker: &Broker, topic: &CreatableTopic<'_>) -> Result<i32, Re
     let counted = |what| {
         let message =
             format!("A manual partition assignment was specified, but {what} was not set to -1.");
-        Err(Refusal::new(ErrorCode::INVALID_REQUEST, message))
+        Err(Refusal::invalid(message))
     };
     if topic.replication_factor != -1 {
         return counted("replication factor");

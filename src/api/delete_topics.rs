@@ -7,7 +7,7 @@
 //!   is durable, which is when the answer leaves.
 
 use super::Call;
-use super::topic_creation::Refusal;
+use super::refusal::{self, Refusal};
 use crate::broker::Broker;
 use crate::broker::topics::Topic;
 use crate::broker::wait::Outcome;
@@ -144,11 +144,11 @@ fn disabled(version: i16, asked: &[DeleteTopicState<'_>]) -> Vec<Verdict> {
 }
 
 fn row(verdict: &Verdict) -> DeletableTopicResult<'_> {
-    let refusal = verdict.refusal.as_ref();
+    let (error_code, error_message) = refusal::parts(verdict.refusal.clone());
     DeletableTopicResult {
         name: verdict.name.as_deref(),
         topic_id: verdict.topic_id,
-        error_code: refusal.map_or(ErrorCode::NONE, |refusal| refusal.code),
-        error_message: refusal.and_then(|refusal| Some(refusal.message.as_deref()?.into())),
+        error_code,
+        error_message,
     }
 }

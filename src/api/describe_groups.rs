@@ -5,7 +5,7 @@
 //!   shown always.
 //! * v3+ may ask for the operations that the client is allowed.
 
-use super::topic_creation::Refusal;
+use super::refusal::Refusal;
 use super::{Call, GROUP_OPERATIONS, NO_OPERATIONS, Room};
 use crate::broker::Broker;
 use crate::broker::groups::{Group, Member, Phase};

@@ -8,7 +8,7 @@
 //!   transaction. The epoch is an i32 here and an i16 everywhere else.
 //! * What is told includes the newest append, so the answer waits until that is durable.
 
-use super::topic_creation::Refusal;
+use super::refusal::Refusal;
 use super::{Call, LOADING_TIMEOUT_MS, Room};
 use crate::broker::Broker;
 use crate::broker::topics::name_problem;

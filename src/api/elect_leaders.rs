@@ -6,7 +6,7 @@
 //! * A type that is neither preferred (0) nor unclean (1) is error 42, for the request and each of its partitions;
 //!   version 0 has no type and means the preferred replica. A request without partitions is not looked at further.
 
-use super::topic_creation::Refusal;
+use super::refusal::{self, Refusal};
 use super::{Call, Room};
 use crate::broker::Broker;
 use crate::broker::wait::Outcome;
@@ -39,8 +39,7 @@ pub(super) fn handle(
     let results = match (unknown, named) {
         (Some(_), None) => Ok(Vec::new()),
         (Some(kind), Some(topics)) => results(&mut room, topics, |_, _| {
-            let why = format!("Unknown election type {kind}");
-            Refusal::new(ErrorCode::INVALID_REQUEST, why)
+            Refusal::invalid(format!("Unknown election type {kind}"))
         }),
         (None, None) => Ok(untouched(broker)),
         (None, Some(topics)) => results(&mut room, topics, |topic, partition| {
@@ -74,12 +73,12 @@ fn results<'a>(
     verdict: impl Fn(&str, i32) -> Refusal,
 ) -> Result<Vec<ReplicaElectionResult<'a>>, Outcome> {
     let mut row = |topic, &partition_id: &i32| {
-        let refusal = verdict(topic, partition_id);
-        room.take_text(&refusal)?;
+        let (error_code, error_message) = refusal::parts(Some(verdict(topic, partition_id)));
+        room.take_text(error_message.as_deref())?;
         Ok(PartitionResult {
             partition_id,
-            error_code: refusal.code,
-            error_message: refusal.message,
+            error_code,
+            error_message,
         })
     };
     let mut result = |asked: &TopicPartitions<'a>| {

@@ -46,6 +46,7 @@ mod offset_for_leader_epoch;
 mod offsets;
 mod produce;
 mod produced;
+mod refusal;
 mod setting_changes;
 mod sync_group;
 #[cfg(test)]
@@ -238,8 +239,8 @@ impl Room {
     ///
     /// # Errors
     /// As `take`.
-    fn take_text(&mut self, refusal: &topic_creation::Refusal) -> Result<(), Outcome> {
-        self.take_bytes(refusal.message.as_ref().map_or(0, |text| text.len()))
+    fn take_text(&mut self, text: Option<&str>) -> Result<(), Outcome> {
+        self.take_bytes(text.map_or(0, str::len))
     }
 
     /// Takes so many bytes: what a row has beside itself, such as text that is made for it.

@@ -9,7 +9,8 @@
 //!   (`chronik.settings.bytes`). A full disk does not keep an operator from small changes of what exists, 64 KiB more
 //!   at most in all: to keep records for a shorter time is the way out of it.
 
-use super::topic_creation::{self, Refusal};
+use super::refusal::{self, Refusal};
+use super::topic_creation;
 use crate::broker::Broker;
 use crate::broker::loggers::{self, LEVELS};
 use crate::broker::settings::{Resource, ResourceType, settings_bytes};
@@ -17,7 +18,6 @@ use crate::broker::topics::name_problem;
 use crate::config::{self, Values};
 use crate::proto::error::ErrorCode;
 use crate::proto::schema::alter_configs::AlterConfigsResourceResponse;
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Kafka's bound on what one request may write. A resource without a change counts as one here.
@@ -70,20 +70,25 @@ pub(super) fn fulfil<'a>(
         .map(Wish::resource)
         .filter(|it| !seen.insert(*it))
         .collect();
-    let one = |wish: &Wish<'_>| match repeated.contains(&wish.resource()) {
-        _ if is_excessive => excessive("Unable to perform excessively large batch operation."),
-        true => invalid("Each resource must appear at most once."),
-        false => fulfil_one(broker, wish, validate_only),
+    let one = |wish: &Wish<'_>| {
+        if is_excessive {
+            let why = "Unable to perform excessively large batch operation.";
+            Err(Refusal::excessive(why))
+        } else if repeated.contains(&wish.resource()) {
+            Err(Refusal::invalid("Each resource must appear at most once."))
+        } else {
+            fulfil_one(broker, wish, validate_only)
+        }
     };
     let results: Vec<Result<(), Refusal>> = wishes.iter().map(one).collect();
     wishes.iter().zip(results).map(row).collect()
 }
 
 fn row<'a>((wish, result): (&Wish<'a>, Result<(), Refusal>)) -> AlterConfigsResourceResponse<'a> {
-    let refusal = result.err().unwrap_or(ErrorCode::NONE.into());
+    let (error_code, error_message) = refusal::parts(result.err());
     AlterConfigsResourceResponse {
-        error_code: refusal.code,
-        error_message: refusal.message,
+        error_code,
+        error_message,
         resource_type: wish.resource_type,
         resource_name: wish.resource_name,
     }
@@ -102,7 +107,10 @@ fn fulfil_one(broker: &mut Broker, wish: &Wish<'_>, validate_only: bool) -> Resu
             return set_levels(broker, wish, validate_only);
         }
         None | Some(ResourceType::BrokerLogger) => {
-            return invalid(format!("Unknown resource type {}", wish.resource_type));
+            return Err(Refusal::invalid(format!(
+                "Unknown resource type {}",
+                wish.resource_type
+            )));
         }
         Some(kind) => kind,
     };
@@ -140,7 +148,7 @@ fn tell(resource: &Resource, old: &Values, new: &Values) {
 fn check_changes(wish: &Wish<'_>) -> Result<(), Refusal> {
     let names: BTreeSet<&str> = wish.changes.iter().map(|change| change.name).collect();
     if names.len() < wish.changes.len() {
-        return invalid("Error due to duplicate config keys");
+        return Err(Refusal::invalid("Error due to duplicate config keys"));
     }
     let lacks = |change: &&Change<'_>| change.op != Op::Delete && change.value.is_none();
     let lacking: Vec<&str> = wish
@@ -151,10 +159,10 @@ fn check_changes(wish: &Wish<'_>) -> Result<(), Refusal> {
         .collect();
     match lacking.is_empty() {
         true => Ok(()),
-        false => invalid(format!(
+        false => Err(Refusal::invalid(format!(
             "Null value not supported for : {}",
             lacking.join(", ")
-        )),
+        ))),
     }
 }
 
@@ -162,10 +170,12 @@ fn check_changes(wish: &Wish<'_>) -> Result<(), Refusal> {
 fn check_node_id(broker: &Broker, name: &str) -> Result<(), Refusal> {
     let ours = broker.identity.node_id.to_string();
     match name.parse::<i32>() {
-        Err(_) => invalid(format!("Node id must be an integer, but it is: {name}")),
-        Ok(_) if name != ours => invalid(format!(
+        Err(_) => Err(Refusal::invalid(format!(
+            "Node id must be an integer, but it is: {name}"
+        ))),
+        Ok(_) if name != ours => Err(Refusal::invalid(format!(
             "Unexpected broker id, expected {ours}, but received {name}"
-        )),
+        ))),
         Ok(_) => Ok(()),
     }
 }
@@ -188,11 +198,15 @@ fn changed(kind: ResourceType, wish: &Wish<'_>, old: &Values) -> Result<Values, 
                 let words = list(kind, *op, name, values.get(*name))?;
                 edited(*op, &words, value)
             }
-            Op::Unknown(number) => return invalid(format!("Unknown operations type {number}")),
+            Op::Unknown(number) => {
+                return Err(Refusal::invalid(format!(
+                    "Unknown operations type {number}"
+                )));
+            }
         };
         if new.len() > MOST_VALUE_BYTES {
             let why = "The configuration value cannot be added because it exceeds the maximum value size of 32767 bytes.";
-            return refused(why);
+            return Err(Refusal::bad_setting(why));
         }
         values.insert((*name).to_owned(), new);
     }
@@ -221,13 +235,15 @@ fn list<'v>(
             let text = now.map_or(key.default.unwrap_or_default(), String::as_str);
             Ok(text.split(',').filter(|word| !word.is_empty()).collect())
         }
-        None if kind == ResourceType::Broker => refused(format!("Unknown config name: {name}")),
-        _ if kind == ResourceType::Broker => refused(format!(
+        None if kind == ResourceType::Broker => {
+            Err(Refusal::bad_setting(format!("Unknown config name: {name}")))
+        }
+        _ if kind == ResourceType::Broker => Err(Refusal::bad_setting(format!(
             "Config value {past} is not allowed for config key: {name}"
-        )),
-        _ => refused(format!(
+        ))),
+        _ => Err(Refusal::bad_setting(format!(
             "Can't {word} to key {name} because its type is not LIST."
-        )),
+        ))),
     }
 }
 
@@ -265,32 +281,33 @@ fn check_values(
     let name = resource.name.as_str();
     match resource.kind {
         ResourceType::Topic if name.is_empty() => {
-            invalid("Default topic resources are not allowed.")
+            Err(Refusal::invalid("Default topic resources are not allowed."))
         }
         ResourceType::Topic => match name_problem(name) {
             Some(why) => Err(Refusal::new(ErrorCode::INVALID_TOPIC_EXCEPTION, why)),
             None => topic_creation::check_settings(broker, values, old_bytes),
         },
         ResourceType::Group if name.is_empty() => {
-            invalid("Default group resources are not allowed.")
+            Err(Refusal::invalid("Default group resources are not allowed."))
         }
         ResourceType::Group => {
-            config::check_group_settings(&broker.config, values).or_else(refused)
+            config::check_group_settings(&broker.config, values).map_err(Refusal::bad_setting)
         }
         ResourceType::ClientMetrics if name.is_empty() => {
-            invalid("Subscription name can't be empty")
+            Err(Refusal::invalid("Subscription name can't be empty"))
         }
         ResourceType::ClientMetrics => {
-            config::check_client_metrics_settings(values).or_else(|(of_request, why)| {
+            config::check_client_metrics_settings(values).map_err(|(of_request, why)| {
                 if of_request {
-                    invalid(why)
+                    Refusal::invalid(why)
                 } else {
-                    refused(why)
+                    Refusal::bad_setting(why)
                 }
             })
         }
         ResourceType::Broker | ResourceType::BrokerLogger => {
-            config::check_broker_settings(&broker.config, values, !name.is_empty()).or_else(invalid)
+            config::check_broker_settings(&broker.config, values, !name.is_empty())
+                .map_err(Refusal::invalid)
         }
     }
 }
@@ -320,9 +337,9 @@ fn check_room(
         _ => {
             let limit = broker.config.chronik_settings_bytes;
             if new > old && broker.kept_settings().bytes_with(resource, new) > limit {
-                return excessive(format!(
+                return Err(Refusal::excessive(format!(
                     "Settings of groups and of subscriptions to metrics would exceed chronik.settings.bytes={limit}."
-                ));
+                )));
             }
             (resource.name.len(), old)
         }
@@ -346,12 +363,14 @@ fn set_levels(broker: &mut Broker, wish: &Wish<'_>, validate_only: bool) -> Resu
     match wish.resource_name.parse::<i32>() {
         Err(_) => {
             let name = wish.resource_name;
-            return invalid(format!("Node id must be an integer, but it is: {name}"));
+            return Err(Refusal::invalid(format!(
+                "Node id must be an integer, but it is: {name}"
+            )));
         }
         Ok(id) if id != ours => {
-            return invalid(format!(
+            return Err(Refusal::invalid(format!(
                 "Unexpected node id. Expected {ours}, but received {id}"
-            ));
+            )));
         }
         Ok(_) => {}
     }
@@ -373,48 +392,33 @@ fn level(
 ) -> Result<Option<loggers::Level>, Refusal> {
     let Change { name, op, value } = *change;
     let not_allowed = |what: String| {
-        invalid(format!(
+        Err(Refusal::invalid(format!(
             "{what} is not allowed for the BROKER_LOGGER resource"
-        ))
+        )))
     };
     match op {
-        Op::Set | Op::Delete if !loggers.has(name) => {
-            refused(format!("Logger {name} does not exist!"))
-        }
+        Op::Set | Op::Delete if !loggers.has(name) => Err(Refusal::bad_setting(format!(
+            "Logger {name} does not exist!"
+        ))),
         Op::Set => {
             let word = value.unwrap_or_default();
             let names = LEVELS.map(|level| level.word).join(", ");
             loggers::level(word).map(Some).map_or_else(
                 || {
-                    refused(format!(
+                    Err(Refusal::bad_setting(format!(
                         "Cannot set the log level of {name} to {word} as it is not a supported log level. \
                          Valid log levels are {names}"
-                    ))
+                    )))
                 },
                 Ok,
             )
         }
-        Op::Delete if name == loggers::ROOT => {
-            invalid("Removing the log level of the root logger is not allowed")
-        }
+        Op::Delete if name == loggers::ROOT => Err(Refusal::invalid(
+            "Removing the log level of the root logger is not allowed",
+        )),
         Op::Delete => Ok(None),
         Op::Append => not_allowed("APPEND operation".to_owned()),
         Op::Subtract => not_allowed("SUBTRACT operation".to_owned()),
         Op::Unknown(number) => not_allowed(format!("Unknown operation type {number}")),
     }
-}
-
-/// The request is wrong.
-fn invalid<T>(why: impl Into<Cow<'static, str>>) -> Result<T, Refusal> {
-    Err(Refusal::new(ErrorCode::INVALID_REQUEST, why))
-}
-
-/// A setting is wrong.
-fn refused<T>(why: impl Into<Cow<'static, str>>) -> Result<T, Refusal> {
-    Err(Refusal::new(ErrorCode::INVALID_CONFIG, why))
-}
-
-/// It is more than we take.
-fn excessive<T>(why: impl Into<Cow<'static, str>>) -> Result<T, Refusal> {
-    Err(Refusal::new(ErrorCode::POLICY_VIOLATION, why))
 }

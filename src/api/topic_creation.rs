@@ -1,6 +1,7 @@
 //! The rules of creating topics and partitions, for CreateTopics, for Metadata with auto-creation and for requests
 //! that assign replicas. The messages are Kafka's, for people search for them.
 
+use super::refusal::Refusal;
 use crate::broker::Broker;
 use crate::broker::settings::settings_bytes;
 use crate::broker::topics::name_problem;
@@ -8,16 +9,11 @@ use crate::clock::Now;
 use crate::config::{self, BrokerConfig};
 use crate::disk;
 use crate::proto::error::ErrorCode;
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io;
 
 /// What the settings of one resource may take together, names and values.
 const MOST_SETTINGS_BYTES: usize = 64 << 10;
-/// What the reason of a refusal may take: it quotes what the client has sent, which may be longer than a text of an
-/// answer.
-const MOST_MESSAGE_BYTES: usize = 1024;
-
 /// A topic that shall be.
 #[derive(Debug)]
 pub(super) struct Creation<'a> {
@@ -27,39 +23,6 @@ pub(super) struct Creation<'a> {
     pub(super) partition_count: i32,
     /// Its own settings, unchecked.
     pub(super) settings: BTreeMap<String, String>,
-}
-
-/// Why a request, or a part of it, is not done.
-#[derive(Debug)]
-pub(super) struct Refusal {
-    pub(super) code: ErrorCode,
-    /// `None` where Kafka leaves it to the client to explain the code.
-    pub(super) message: Option<Cow<'static, str>>,
-}
-
-impl Refusal {
-    /// The reason is cut where it is too long for an answer.
-    pub(super) fn new(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Refusal {
-        let mut message = message.into();
-        if message.len() > MOST_MESSAGE_BYTES {
-            let mut ends = (0..=MOST_MESSAGE_BYTES).rev();
-            let end = ends.find(|&at| message.is_char_boundary(at));
-            message = format!("{}...", &message[..end.unwrap_or(0)]).into();
-        }
-        Refusal {
-            code,
-            message: Some(message),
-        }
-    }
-}
-
-impl From<ErrorCode> for Refusal {
-    fn from(code: ErrorCode) -> Refusal {
-        Refusal {
-            code,
-            message: None,
-        }
-    }
 }
 
 impl<'a> Creation<'a> {
@@ -107,8 +70,7 @@ pub(super) fn check_settings(
     settings: &BTreeMap<String, String>,
     old_bytes: usize,
 ) -> Result<(), Refusal> {
-    config::check_topic_settings(&broker.config, settings)
-        .map_err(|why| Refusal::new(ErrorCode::INVALID_CONFIG, why))?;
+    config::check_topic_settings(&broker.config, settings).map_err(Refusal::bad_setting)?;
     check_bytes(old_bytes, settings_bytes(settings))
 }
 
@@ -120,7 +82,7 @@ pub(super) fn check_bytes(old: usize, new: usize) -> Result<(), Refusal> {
     let why = format!(
         "The settings of one resource may take at most {MOST_SETTINGS_BYTES} bytes together."
     );
-    Err(Refusal::new(ErrorCode::INVALID_CONFIG, why))
+    Err(Refusal::bad_setting(why))
 }
 
 /// Whether so many partitions more are allowed.
@@ -130,12 +92,9 @@ pub(super) fn check_room(broker: &Broker, partition_count: i32) -> Result<(), Re
     if existing + i64::from(partition_count) <= i64::from(limit) {
         return Ok(());
     }
-    Err(Refusal::new(
-        ErrorCode::POLICY_VIOLATION,
-        format!(
-            "Creating {partition_count} partitions would exceed chronik.max.partitions={limit}."
-        ),
-    ))
+    Err(Refusal::excessive(format!(
+        "Creating {partition_count} partitions would exceed chronik.max.partitions={limit}."
+    )))
 }
 
 /// Whether the replicas that are assigned to a partition are this broker, once, and no other.
@@ -208,17 +167,6 @@ pub(super) fn absent_code(name: &str) -> ErrorCode {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_long_reason_is_cut_at_a_whole_character() {
-        let refusal = |text: String| {
-            let refusal = Refusal::new(ErrorCode::INVALID_REQUEST, text);
-            refusal.message.map(Cow::into_owned)
-        };
-        assert_eq!(refusal("short".to_owned()).as_deref(), Some("short"));
-        let cut = refusal("ü€".repeat(9000)).expect("a message");
-        assert!((1000..1030).contains(&cut.len()) && cut.ends_with("..."));
-    }
 
     #[test]
     fn what_is_too_large_may_shrink_and_not_grow() {
