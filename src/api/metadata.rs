@@ -10,8 +10,9 @@
 //!   topics that do not exist, but not of unknown ids.
 //! * A partition that is still being loaded is shown like any other: its requests wait.
 
+use super::Call;
+use super::common::{CLUSTER_OPERATIONS, NO_OPERATIONS, TOPIC_OPERATIONS, endpoint};
 use super::topic_creation::{self, Creation};
-use super::{CLUSTER_OPERATIONS, Call, NO_OPERATIONS, TOPIC_OPERATIONS, endpoint};
 use crate::broker::Broker;
 use crate::broker::topics::{Topic, is_internal};
 use crate::broker::wait::Outcome;

@@ -10,7 +10,8 @@
 //!   read were aborted, by first offset. Where that cannot be told, nothing is shown.
 //! * Up to v5 clients do not know error 56 and get 6.
 
-use crate::api::{Call, check_epoch, legacy_code};
+use crate::api::Call;
+use crate::api::common::{check_epoch, legacy_code};
 use crate::broker::Broker;
 use crate::broker::fetch_sessions::Wanted;
 use crate::clock::Mono;
