@@ -21,9 +21,6 @@ use crate::proto::schema::create_partitions::{
 };
 use std::collections::BTreeMap;
 
-/// Kafka's bound on what one request may write.
-const MAX_PARTITIONS_PER_REQUEST: i64 = 10_000;
-
 pub(super) fn handle(
     broker: &mut Broker,
     call: &mut Call<'_, '_>,
@@ -33,12 +30,12 @@ pub(super) fn handle(
     for topic in &request.topics {
         named.entry(topic.name).or_default().push(topic);
     }
-    let is_excessive = additional(broker, &request.topics) > MAX_PARTITIONS_PER_REQUEST;
+    let total = additional(broker, &request.topics);
     let mut results = Vec::with_capacity(named.len());
     for (name, topics) in named {
         let refusal = match &topics[..] {
-            [topic] => grow(broker, call, topic, is_excessive, request.validate_only).err(),
-            _ => Some(Refusal::invalid("Duplicate topic name.")),
+            [topic] => grow(broker, call, topic, total, request.validate_only).err(),
+            _ => Some(Refusal::invalid(topic_creation::NAMED_TWICE)),
         };
         results.push(row(name, refusal));
     }
@@ -61,15 +58,12 @@ fn grow(
     broker: &mut Broker,
     call: &Call<'_, '_>,
     wish: &CreatePartitionsTopic<'_>,
-    is_excessive: bool,
+    total: i64,
     validate_only: bool,
 ) -> Result<(), Refusal> {
     let (id, additional) = check(broker, wish)?;
-    if is_excessive {
-        let why = "Excessively large number of partitions per request.";
-        return Err(Refusal::excessive(why));
-    }
-    topic_creation::check_room(broker, additional)?;
+    topic_creation::check_request(total)?;
+    topic_creation::check_partition_limit(broker, additional)?;
     if validate_only {
         return Ok(());
     }

@@ -11,8 +11,10 @@
 
 use super::Call;
 use super::refusal::Refusal;
+use super::setting_changes;
 use super::topic_creation::{self, Creation};
 use crate::broker::Broker;
+use crate::broker::settings::settings_bytes;
 use crate::broker::wait::Outcome;
 use crate::config;
 use crate::proto::Uuid;
@@ -23,27 +25,20 @@ use crate::proto::schema::create_topics::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Kafka's bound on the partitions that one request may create.
-const MAX_PARTITIONS_PER_REQUEST: i64 = 10_000;
-
 pub(super) fn handle(
     broker: &mut Broker,
     call: &mut Call<'_, '_>,
     request: CreateTopicsRequest<'_>,
 ) -> Outcome {
     let repeated = repeated_names(&request.topics);
-    let excessive = total_partitions(broker, &request.topics) > MAX_PARTITIONS_PER_REQUEST;
+    let total = total_partitions(broker, &request.topics);
     let mut topics = Vec::with_capacity(request.topics.len());
     for topic in request.topics.iter().filter(|t| !repeated.contains(t.name)) {
-        let result = if excessive {
-            let message = "Excessively large number of partitions per request.";
-            Err(Refusal::excessive(message))
-        } else {
-            create(broker, call, topic, request.validate_only)
-        };
+        let result = topic_creation::check_request(total)
+            .and_then(|()| create(broker, call, topic, request.validate_only));
         topics.push(result.unwrap_or_else(|refusal| refused(topic.name, refusal)));
     }
-    let twice = || Refusal::invalid("Duplicate topic name.");
+    let twice = || Refusal::invalid(topic_creation::NAMED_TWICE);
     topics.extend(repeated.into_iter().map(|name| refused(name, twice())));
     call.reply(&CreateTopicsResponse {
         topics,
@@ -78,13 +73,14 @@ fn create<'a>(
 ) -> Result<CreatableTopicResult<'a>, Refusal> {
     topic_creation::check_name(broker, topic.name)?;
     let settings = settings(topic)?;
-    topic_creation::check_settings(broker, &settings, 0)?;
+    config::check_topic_settings(&broker.config, &settings).map_err(Refusal::bad_setting)?;
+    setting_changes::check_bytes(0, settings_bytes(&settings))?;
     let creation = Creation {
         name: topic.name,
         partition_count: partition_count(broker, topic)?,
         settings,
     };
-    topic_creation::check_room(broker, creation.partition_count)?;
+    topic_creation::check_partition_limit(broker, creation.partition_count)?;
     let (partition_count, configs) = (
         creation.partition_count,
         effective(broker, &creation.settings),

@@ -8,6 +8,7 @@
 
 use super::Call;
 use super::refusal::{self, Refusal};
+use super::topic_creation::NAMED_TWICE;
 use crate::broker::Broker;
 use crate::broker::topics::Topic;
 use crate::broker::wait::Outcome;
@@ -75,7 +76,7 @@ fn judge_one(
     let invalid = |message| refused(name, topic_id, ErrorCode::INVALID_REQUEST, message);
     Some(match (name, topic_id) {
         (None, Uuid::ZERO) => invalid("Neither topic name nor id were specified."),
-        (Some(_), Uuid::ZERO) if times > 1 => invalid("Duplicate topic name."),
+        (Some(_), Uuid::ZERO) if times > 1 => invalid(NAMED_TWICE),
         (Some(name), Uuid::ZERO) => by_name(broker, named, name),
         (Some(_), _) => invalid("You may not specify both topic name and topic id."),
         (None, _) if times > 1 => invalid("Duplicate topic id."),

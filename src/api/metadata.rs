@@ -12,7 +12,7 @@
 
 use super::Call;
 use super::common::{CLUSTER_OPERATIONS, NO_OPERATIONS, TOPIC_OPERATIONS, endpoint};
-use super::topic_creation::{self, Creation};
+use super::topic_creation;
 use crate::broker::Broker;
 use crate::broker::topics::{Topic, is_internal};
 use crate::broker::wait::Outcome;
@@ -113,9 +113,7 @@ fn create_absent<'t>(
             failed.insert(name, ErrorCode::LEADER_NOT_AVAILABLE);
             continue;
         }
-        let creation = Creation::with_defaults(&broker.config, name);
-        let created = topic_creation::check(broker, &creation)
-            .and_then(|()| topic_creation::create(broker, creation, call.cx.now));
+        let created = topic_creation::create_by_default(broker, name, call.cx.now);
         if let Err(refused) = created {
             failed.insert(name, refused.code);
         }

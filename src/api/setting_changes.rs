@@ -2,28 +2,29 @@
 //! and words, for people search for them. A resource gets all of its changes or none, and the first fault is told.
 //!
 //! * A resource or a key that stands twice is error 42, as are a missing value, another broker's id, what only a
-//!   restart changes, and a wrong value of a broker. Wrong values of others are 40; a missing topic is 3, and is
-//!   noticed last.
+//!   restart changes, and a wrong value of a broker. Wrong values of others are 40; a missing topic is 3, which is told
+//!   where the settings themselves are right.
 //! * More than `MOST_CHANGES` of one request are error 44 for all of its resources, and nothing is done.
 //! * Every resource has a bound on what it may keep, and groups and subscriptions have one together
 //!   (`chronik.settings.bytes`). A full disk does not keep an operator from small changes of what exists, 64 KiB more
 //!   at most in all: to keep records for a shorter time is the way out of it.
 
 use super::refusal::{self, Refusal};
-use super::topic_creation;
+use super::{list_edits, logger_levels};
 use crate::broker::Broker;
-use crate::broker::loggers::{self, LEVELS};
 use crate::broker::settings::{Resource, ResourceType, settings_bytes};
 use crate::broker::topics::name_problem;
-use crate::config::{self, Values};
+use crate::config::{self, Fault, Values};
 use crate::proto::error::ErrorCode;
 use crate::proto::schema::alter_configs::AlterConfigsResourceResponse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// Kafka's bound on what one request may write. A resource without a change counts as one here.
 const MOST_CHANGES: usize = 10_000;
 /// Kafka's bound on one value.
 const MOST_VALUE_BYTES: usize = 32_767;
+/// What the settings of one resource may take together, names and values.
+const MOST_SETTINGS_BYTES: usize = 64 << 10;
 /// What the settings of a topic or a broker may come to on a full disk.
 const SMALL_BYTES: usize = 512;
 
@@ -104,7 +105,7 @@ fn fulfil_one(broker: &mut Broker, wish: &Wish<'_>, validate_only: bool) -> Resu
     check_changes(wish)?;
     let kind = match ResourceType::of_number(wish.resource_type) {
         Some(ResourceType::BrokerLogger) if !wish.replaces => {
-            return set_levels(broker, wish, validate_only);
+            return logger_levels::set_levels(broker, wish, validate_only);
         }
         None | Some(ResourceType::BrokerLogger) => {
             return Err(Refusal::invalid(format!(
@@ -121,10 +122,10 @@ fn fulfil_one(broker: &mut Broker, wish: &Wish<'_>, validate_only: bool) -> Resu
     let old = broker.settings_of(&resource).clone();
     let new = changed(kind, wish, &old)?;
     let (old_bytes, new_bytes) = (settings_bytes(&old), settings_bytes(&new));
-    check_values(broker, &resource, &new, old_bytes)?;
+    check_values(broker, &resource, &new)?;
+    check_bytes(old_bytes, new_bytes)?;
     check_is_there(broker, &resource)?;
-    topic_creation::check_bytes(old_bytes, new_bytes)?;
-    check_room(broker, &resource, old_bytes, new_bytes)?;
+    check_space(broker, &resource, old_bytes, new_bytes)?;
     if validate_only || old == new {
         return Ok(());
     }
@@ -168,16 +169,20 @@ fn check_changes(wish: &Wish<'_>) -> Result<(), Refusal> {
 
 /// Settings are kept by name, so that there is one name of this broker: `01` is none.
 fn check_node_id(broker: &Broker, name: &str) -> Result<(), Refusal> {
+    node_number(name)?;
     let ours = broker.identity.node_id.to_string();
-    match name.parse::<i32>() {
-        Err(_) => Err(Refusal::invalid(format!(
-            "Node id must be an integer, but it is: {name}"
-        ))),
-        Ok(_) if name != ours => Err(Refusal::invalid(format!(
+    match name == ours {
+        true => Ok(()),
+        false => Err(Refusal::invalid(format!(
             "Unexpected broker id, expected {ours}, but received {name}"
         ))),
-        Ok(_) => Ok(()),
     }
+}
+
+/// The number that names a broker.
+pub(super) fn node_number(name: &str) -> Result<i32, Refusal> {
+    let why = |_| Refusal::invalid(format!("Node id must be an integer, but it is: {name}"));
+    name.parse().map_err(why)
 }
 
 /// The settings after the changes.
@@ -195,8 +200,8 @@ fn changed(kind: ResourceType, wish: &Wish<'_>, old: &Values) -> Result<Values, 
                 continue;
             }
             Op::Append | Op::Subtract => {
-                let words = list(kind, *op, name, values.get(*name))?;
-                edited(*op, &words, value)
+                let words = list_edits::list(kind, *op, name, values.get(*name))?;
+                list_edits::edited(*op, &words, value)
             }
             Op::Unknown(number) => {
                 return Err(Refusal::invalid(format!(
@@ -213,71 +218,8 @@ fn changed(kind: ResourceType, wish: &Wish<'_>, old: &Values) -> Result<Values, 
     Ok(values)
 }
 
-/// The words that a list has now, or by default.
-fn list<'v>(
-    kind: ResourceType,
-    op: Op,
-    name: &str,
-    now: Option<&'v String>,
-) -> Result<Vec<&'v str>, Refusal> {
-    let key = match kind {
-        ResourceType::Topic => config::find_topic_key(name).map(|row| &row.key),
-        ResourceType::Broker => config::find(name),
-        // Kafka knows no types of the others.
-        _ => None,
-    };
-    let (word, past) = match op {
-        Op::Append => ("APPEND", "append"),
-        _ => ("SUBTRACT", "subtract"),
-    };
-    match key {
-        Some(key) if key.kind.is_list() => {
-            let text = now.map_or(key.default.unwrap_or_default(), String::as_str);
-            Ok(text.split(',').filter(|word| !word.is_empty()).collect())
-        }
-        None if kind == ResourceType::Broker => {
-            Err(Refusal::bad_setting(format!("Unknown config name: {name}")))
-        }
-        _ if kind == ResourceType::Broker => Err(Refusal::bad_setting(format!(
-            "Config value {past} is not allowed for config key: {name}"
-        ))),
-        _ => Err(Refusal::bad_setting(format!(
-            "Can't {word} to key {name} because its type is not LIST."
-        ))),
-    }
-}
-
-/// Adds the words of `value` that are not there, or takes away the first of each.
-fn edited(op: Op, words: &[&str], value: &str) -> String {
-    let named = value.split(',');
-    let words = words.iter().copied();
-    let new: Vec<&str> = match op {
-        Op::Append => {
-            let mut known: BTreeSet<&str> = words.clone().collect();
-            words
-                .chain(named.filter(|word| known.insert(word)))
-                .collect()
-        }
-        _ => {
-            let mut gone: BTreeMap<&str, usize> = BTreeMap::new();
-            named.for_each(|word| *gone.entry(word).or_default() += 1);
-            let mut goes = |word: &str| {
-                let left = gone.get_mut(word).filter(|left| **left > 0);
-                left.map(|left| *left -= 1).is_some()
-            };
-            words.filter(|word| !goes(word)).collect()
-        }
-    };
-    new.join(",")
-}
-
-/// Whether the resource may have these settings, and no others, in the place of those that have `old_bytes`.
-fn check_values(
-    broker: &Broker,
-    resource: &Resource,
-    values: &Values,
-    old_bytes: usize,
-) -> Result<(), Refusal> {
+/// Whether the resource may have these settings, and no others.
+fn check_values(broker: &Broker, resource: &Resource, values: &Values) -> Result<(), Refusal> {
     let name = resource.name.as_str();
     match resource.kind {
         ResourceType::Topic if name.is_empty() => {
@@ -285,7 +227,9 @@ fn check_values(
         }
         ResourceType::Topic => match name_problem(name) {
             Some(why) => Err(Refusal::new(ErrorCode::INVALID_TOPIC_EXCEPTION, why)),
-            None => topic_creation::check_settings(broker, values, old_bytes),
+            None => {
+                config::check_topic_settings(&broker.config, values).map_err(Refusal::bad_setting)
+            }
         },
         ResourceType::Group if name.is_empty() => {
             Err(Refusal::invalid("Default group resources are not allowed."))
@@ -297,12 +241,9 @@ fn check_values(
             Err(Refusal::invalid("Subscription name can't be empty"))
         }
         ResourceType::ClientMetrics => {
-            config::check_client_metrics_settings(values).map_err(|(of_request, why)| {
-                if of_request {
-                    Refusal::invalid(why)
-                } else {
-                    Refusal::bad_setting(why)
-                }
+            config::check_client_metrics_settings(values).map_err(|fault| match fault {
+                Fault::Request(why) => Refusal::invalid(why),
+                Fault::Value(why) => Refusal::bad_setting(why),
             })
         }
         ResourceType::Broker | ResourceType::BrokerLogger => {
@@ -310,6 +251,17 @@ fn check_values(
                 .map_err(Refusal::invalid)
         }
     }
+}
+
+/// That settings do not grow beyond what one resource may have. Those that are too large may shrink.
+pub(super) fn check_bytes(old: usize, new: usize) -> Result<(), Refusal> {
+    if new <= MOST_SETTINGS_BYTES || new <= old {
+        return Ok(());
+    }
+    let why = format!(
+        "The settings of one resource may take at most {MOST_SETTINGS_BYTES} bytes together."
+    );
+    Err(Refusal::bad_setting(why))
 }
 
 /// Whether there is what is to be changed: of all resources only topics can be missing.
@@ -326,7 +278,7 @@ fn check_is_there(broker: &Broker, resource: &Resource) -> Result<(), Refusal> {
 }
 
 /// Whether there is room for what is kept: on the disk, and for what anybody can make up in memory.
-fn check_room(
+fn check_space(
     broker: &mut Broker,
     resource: &Resource,
     old: usize,
@@ -357,68 +309,15 @@ fn check_room(
     Ok(())
 }
 
-/// Changes levels of loggers.
-fn set_levels(broker: &mut Broker, wish: &Wish<'_>, validate_only: bool) -> Result<(), Refusal> {
-    let ours = broker.identity.node_id;
-    match wish.resource_name.parse::<i32>() {
-        Err(_) => {
-            let name = wish.resource_name;
-            return Err(Refusal::invalid(format!(
-                "Node id must be an integer, but it is: {name}"
-            )));
-        }
-        Ok(id) if id != ours => {
-            return Err(Refusal::invalid(format!(
-                "Unexpected node id. Expected {ours}, but received {id}"
-            )));
-        }
-        Ok(_) => {}
-    }
-    let mut loggers = broker.loggers().clone();
-    for change in &wish.changes {
-        let level = level(&loggers, change)?;
-        loggers.set(change.name, level);
-    }
-    if !validate_only && loggers != *broker.loggers() {
-        broker.set_loggers(loggers);
-    }
-    Ok(())
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// The level that a logger shall have; `None` to follow the root.
-fn level(
-    loggers: &loggers::Loggers,
-    change: &Change<'_>,
-) -> Result<Option<loggers::Level>, Refusal> {
-    let Change { name, op, value } = *change;
-    let not_allowed = |what: String| {
-        Err(Refusal::invalid(format!(
-            "{what} is not allowed for the BROKER_LOGGER resource"
-        )))
-    };
-    match op {
-        Op::Set | Op::Delete if !loggers.has(name) => Err(Refusal::bad_setting(format!(
-            "Logger {name} does not exist!"
-        ))),
-        Op::Set => {
-            let word = value.unwrap_or_default();
-            let names = LEVELS.map(|level| level.word).join(", ");
-            loggers::level(word).map(Some).map_or_else(
-                || {
-                    Err(Refusal::bad_setting(format!(
-                        "Cannot set the log level of {name} to {word} as it is not a supported log level. \
-                         Valid log levels are {names}"
-                    )))
-                },
-                Ok,
-            )
-        }
-        Op::Delete if name == loggers::ROOT => Err(Refusal::invalid(
-            "Removing the log level of the root logger is not allowed",
-        )),
-        Op::Delete => Ok(None),
-        Op::Append => not_allowed("APPEND operation".to_owned()),
-        Op::Subtract => not_allowed("SUBTRACT operation".to_owned()),
-        Op::Unknown(number) => not_allowed(format!("Unknown operation type {number}")),
+    #[test]
+    fn what_is_too_large_may_shrink_and_not_grow() {
+        assert!(check_bytes(0, MOST_SETTINGS_BYTES).is_ok());
+        assert!(check_bytes(0, MOST_SETTINGS_BYTES + 1).is_err());
+        assert!(check_bytes(MOST_SETTINGS_BYTES + 9, MOST_SETTINGS_BYTES + 9).is_ok());
+        assert!(check_bytes(MOST_SETTINGS_BYTES + 9, MOST_SETTINGS_BYTES + 10).is_err());
     }
 }

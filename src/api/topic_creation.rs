@@ -3,17 +3,19 @@
 
 use super::refusal::Refusal;
 use crate::broker::Broker;
-use crate::broker::settings::settings_bytes;
 use crate::broker::topics::name_problem;
 use crate::clock::Now;
-use crate::config::{self, BrokerConfig};
 use crate::disk;
+use crate::proto::Uuid;
 use crate::proto::error::ErrorCode;
 use std::collections::BTreeMap;
 use std::io;
 
-/// What the settings of one resource may take together, names and values.
-const MOST_SETTINGS_BYTES: usize = 64 << 10;
+/// Kafka's bound on the partitions that one request may create.
+const MOST_PARTITIONS_A_REQUEST: i64 = 10_000;
+/// Why a topic that a request names twice is refused.
+pub(super) const NAMED_TWICE: &str = "Duplicate topic name.";
+
 /// A topic that shall be.
 #[derive(Debug)]
 pub(super) struct Creation<'a> {
@@ -23,24 +25,6 @@ pub(super) struct Creation<'a> {
     pub(super) partition_count: i32,
     /// Its own settings, unchecked.
     pub(super) settings: BTreeMap<String, String>,
-}
-
-impl<'a> Creation<'a> {
-    /// As auto-creation makes it.
-    pub(super) fn with_defaults(config: &BrokerConfig, name: &'a str) -> Creation<'a> {
-        Creation {
-            name,
-            partition_count: config.num_partitions,
-            settings: BTreeMap::new(),
-        }
-    }
-}
-
-/// Whether the topic may be created; nothing is changed.
-pub(super) fn check(broker: &Broker, creation: &Creation<'_>) -> Result<(), Refusal> {
-    check_name(broker, creation.name)?;
-    check_settings(broker, &creation.settings, 0)?;
-    check_room(broker, creation.partition_count)
 }
 
 /// Whether the name is free, legal, and told apart from others by more than '.' and '_'.
@@ -63,30 +47,18 @@ pub(super) fn check_name(broker: &Broker, name: &str) -> Result<(), Refusal> {
     }
 }
 
-/// Whether the settings exist and have values that they may have, each and together. Those that they take the place of
-/// have `old_bytes`.
-pub(super) fn check_settings(
-    broker: &Broker,
-    settings: &BTreeMap<String, String>,
-    old_bytes: usize,
-) -> Result<(), Refusal> {
-    config::check_topic_settings(&broker.config, settings).map_err(Refusal::bad_setting)?;
-    check_bytes(old_bytes, settings_bytes(settings))
-}
-
-/// That settings do not grow beyond what one resource may have. Those that are too large may shrink.
-pub(super) fn check_bytes(old: usize, new: usize) -> Result<(), Refusal> {
-    if new <= MOST_SETTINGS_BYTES || new <= old {
-        return Ok(());
+/// Whether one request may create so many partitions.
+pub(super) fn check_request(partition_count: i64) -> Result<(), Refusal> {
+    match partition_count <= MOST_PARTITIONS_A_REQUEST {
+        true => Ok(()),
+        false => Err(Refusal::excessive(
+            "Excessively large number of partitions per request.",
+        )),
     }
-    let why = format!(
-        "The settings of one resource may take at most {MOST_SETTINGS_BYTES} bytes together."
-    );
-    Err(Refusal::bad_setting(why))
 }
 
 /// Whether so many partitions more are allowed.
-pub(super) fn check_room(broker: &Broker, partition_count: i32) -> Result<(), Refusal> {
+pub(super) fn check_partition_limit(broker: &Broker, partition_count: i32) -> Result<(), Refusal> {
     let limit = broker.config.chronik_max_partitions;
     let existing = broker.topics().partition_count();
     if existing + i64::from(partition_count) <= i64::from(limit) {
@@ -117,12 +89,29 @@ fn has_twice(replicas: &[i32], id: i32) -> bool {
     replicas.iter().filter(|&&replica| replica == id).count() > 1
 }
 
+/// Creates the topic as auto-creation does: with the broker's count of partitions, and no settings of its own.
+pub(super) fn create_by_default(
+    broker: &mut Broker,
+    name: &str,
+    now: Now,
+) -> Result<Uuid, Refusal> {
+    check_name(broker, name)?;
+    let partition_count = broker.config.num_partitions;
+    check_partition_limit(broker, partition_count)?;
+    let creation = Creation {
+        name,
+        partition_count,
+        settings: BTreeMap::new(),
+    };
+    create(broker, creation, now)
+}
+
 /// Creates a checked topic. Answers its id.
 pub(super) fn create(
     broker: &mut Broker,
     creation: Creation<'_>,
     now: Now,
-) -> Result<crate::proto::Uuid, Refusal> {
+) -> Result<Uuid, Refusal> {
     let id = broker.new_id();
     let Creation {
         name,
@@ -161,18 +150,5 @@ pub(super) fn absent_code(name: &str) -> ErrorCode {
     match name_problem(name) {
         Some(_) => ErrorCode::INVALID_TOPIC_EXCEPTION,
         None => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_too_large_may_shrink_and_not_grow() {
-        assert!(check_bytes(0, MOST_SETTINGS_BYTES).is_ok());
-        assert!(check_bytes(0, MOST_SETTINGS_BYTES + 1).is_err());
-        assert!(check_bytes(MOST_SETTINGS_BYTES + 9, MOST_SETTINGS_BYTES + 9).is_ok());
-        assert!(check_bytes(MOST_SETTINGS_BYTES + 9, MOST_SETTINGS_BYTES + 10).is_err());
     }
 }
