@@ -55,7 +55,7 @@ pub(super) const NO_OPERATIONS: i32 = i32::MIN;
 
 /// Where this client reaches us: as the settings say, else where it has connected to.
 pub(super) fn endpoint(broker: &Broker, peer: &Peer) -> (String, i32) {
-    match broker.config.advertised(&peer.listener) {
+    match broker.config().advertised(&peer.listener) {
         Some((host, port)) => (
             host.to_owned(),
             port.map_or(peer.local.port(), |port| port).into(),

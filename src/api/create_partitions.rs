@@ -68,9 +68,7 @@ fn grow(
         return Ok(());
     }
     let grown = broker.grow_topic(id, wish.count, call.cx.now);
-    grown
-        .map(drop)
-        .map_err(|e| topic_creation::refused_by_disk(broker, wish.name, &e, call.cx.now))
+    grown.map_err(|e| topic_creation::refused_by_disk(broker, wish.name, &e, call.cx.now))
 }
 
 /// The topic, and how many partitions it is to have more.

@@ -58,7 +58,7 @@ fn repeated_names<'a>(topics: &[CreatableTopic<'a>]) -> BTreeSet<&'a str> {
 fn total_partitions(broker: &Broker, topics: &[CreatableTopic<'_>]) -> i64 {
     let wanted = |topic: &CreatableTopic<'_>| match (topic.assignments.len(), topic.num_partitions)
     {
-        (0, -1) => i64::from(broker.config.num_partitions),
+        (0, -1) => i64::from(broker.config().num_partitions),
         (0, count) => i64::from(count.max(0)),
         (assigned, _) => i64::try_from(assigned).unwrap_or(i64::MAX),
     };
@@ -73,7 +73,7 @@ fn create<'a>(
 ) -> Result<CreatableTopicResult<'a>, Refusal> {
     topic_creation::check_name(broker, topic.name)?;
     let settings = settings(topic)?;
-    config::check_topic_settings(&broker.config, &settings).map_err(Refusal::bad_setting)?;
+    config::check_topic_settings(broker.config(), &settings).map_err(Refusal::bad_setting)?;
     setting_changes::check_bytes(0, settings_bytes(&settings))?;
     let creation = Creation {
         name: topic.name,
@@ -128,7 +128,7 @@ fn partition_count(broker: &Broker, topic: &CreatableTopic<'_>) -> Result<i32, R
             ErrorCode::INVALID_PARTITIONS,
             "Number of partitions was set to an invalid non-positive value.",
         ),
-        (-1 | 1, -1) => Ok(broker.config.num_partitions),
+        (-1 | 1, -1) => Ok(broker.config().num_partitions),
         (-1 | 1, count) => Ok(count),
         (factor, _) => Err(Refusal::new(
             ErrorCode::INVALID_REPLICATION_FACTOR,
@@ -190,7 +190,7 @@ fn effective<'a>(
         config_source: setting.source as i8,
         is_sensitive: false,
     };
-    config::effective_topic_settings(&broker.config, own)
+    config::effective_topic_settings(broker.config(), own)
         .into_iter()
         .map(row)
         .collect()

@@ -31,7 +31,7 @@ pub(super) fn handle(
     };
     let mut asked: Vec<_> = request.topic_names.into_iter().map(by_name).collect();
     asked.extend(request.topics);
-    let verdicts = match broker.config.delete_topic_enable {
+    let verdicts = match broker.config().delete_topic_enable {
         true => judge(broker, &asked),
         false => disabled(call.version(), &asked),
     };

@@ -48,7 +48,7 @@ pub(super) fn handle(
             broker_id: broker.identity.node_id,
             host: &host,
             port,
-            rack: broker.config.broker_rack.as_deref(),
+            rack: broker.config().broker_rack.as_deref(),
             is_fenced: false,
         }],
         cluster_authorized_operations: if asked {

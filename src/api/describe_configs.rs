@@ -74,14 +74,14 @@ fn describe(
     match kind {
         ResourceType::Topic => {
             check_topic(broker, name)?;
-            Ok(config::describe_topic(&broker.config, own, wanted))
+            Ok(config::describe_topic(broker.config(), own, wanted))
         }
         ResourceType::Broker if name.is_empty() => {
-            Ok(config::describe_every_broker(&broker.config, wanted))
+            Ok(config::describe_every_broker(broker.config(), wanted))
         }
         ResourceType::Broker => {
             check_id(broker, name, " or empty string,")?;
-            Ok(config::describe_broker(&broker.config, wanted))
+            Ok(config::describe_broker(broker.config(), wanted))
         }
         ResourceType::BrokerLogger if name.is_empty() => invalid("Broker id must not be empty"),
         ResourceType::BrokerLogger => {
@@ -95,7 +95,7 @@ fn describe(
         }
         ResourceType::ClientMetrics => Ok(config::describe_client_metrics(own, wanted)),
         ResourceType::Group if name.is_empty() => invalid("Group name must not be empty"),
-        ResourceType::Group => Ok(config::describe_group(&broker.config, own, wanted)),
+        ResourceType::Group => Ok(config::describe_group(broker.config(), own, wanted)),
     }
 }
 

@@ -38,7 +38,7 @@ pub(super) fn handle(
     }
     let limit = request
         .response_partition_limit
-        .min(broker.config.max_request_partition_size_limit)
+        .min(broker.config().max_request_partition_size_limit)
         .max(1);
     let mut page = Page {
         left: limit,

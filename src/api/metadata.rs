@@ -43,7 +43,7 @@ pub(super) fn handle(
     {
         return refuse(broker, call, topics);
     }
-    let may_create = request.allow_auto_topic_creation && broker.config.auto_create_topics_enable;
+    let may_create = request.allow_auto_topic_creation && broker.config().auto_create_topics_enable;
     let mut failed = BTreeMap::new();
     if let Some(topics) = asked
         && may_create
@@ -210,7 +210,7 @@ fn respond(
             node_id: broker.identity.node_id,
             host: &host,
             port,
-            rack: broker.config.broker_rack.as_deref(),
+            rack: broker.config().broker_rack.as_deref(),
         }],
         cluster_id: Some(&broker.identity.cluster_id),
         controller_id: broker.identity.node_id,

@@ -228,14 +228,14 @@ fn check_values(broker: &Broker, resource: &Resource, values: &Values) -> Result
         ResourceType::Topic => match name_problem(name) {
             Some(why) => Err(Refusal::new(ErrorCode::INVALID_TOPIC_EXCEPTION, why)),
             None => {
-                config::check_topic_settings(&broker.config, values).map_err(Refusal::bad_setting)
+                config::check_topic_settings(broker.config(), values).map_err(Refusal::bad_setting)
             }
         },
         ResourceType::Group if name.is_empty() => {
             Err(Refusal::invalid("Default group resources are not allowed."))
         }
         ResourceType::Group => {
-            config::check_group_settings(&broker.config, values).map_err(Refusal::bad_setting)
+            config::check_group_settings(broker.config(), values).map_err(Refusal::bad_setting)
         }
         ResourceType::ClientMetrics if name.is_empty() => {
             Err(Refusal::invalid("Subscription name can't be empty"))
@@ -247,7 +247,7 @@ fn check_values(broker: &Broker, resource: &Resource, values: &Values) -> Result
             })
         }
         ResourceType::Broker | ResourceType::BrokerLogger => {
-            config::check_broker_settings(&broker.config, values, !name.is_empty())
+            config::check_broker_settings(broker.config(), values, !name.is_empty())
                 .map_err(Refusal::invalid)
         }
     }
@@ -287,7 +287,7 @@ fn check_space(
     let (name, most) = match resource.kind {
         ResourceType::Topic | ResourceType::Broker => (0, old.max(SMALL_BYTES)),
         _ => {
-            let limit = broker.config.chronik_settings_bytes;
+            let limit = broker.config().chronik_settings_bytes;
             if new > old && broker.kept_settings().bytes_with(resource, new) > limit {
                 return Err(Refusal::excessive(format!(
                     "Settings of groups and of subscriptions to metrics would exceed chronik.settings.bytes={limit}."

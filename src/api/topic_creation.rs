@@ -59,7 +59,7 @@ pub(super) fn check_request(partition_count: i64) -> Result<(), Refusal> {
 
 /// Whether so many partitions more are allowed.
 pub(super) fn check_partition_limit(broker: &Broker, partition_count: i32) -> Result<(), Refusal> {
-    let limit = broker.config.chronik_max_partitions;
+    let limit = broker.config().chronik_max_partitions;
     let existing = broker.topics().partition_count();
     if existing + i64::from(partition_count) <= i64::from(limit) {
         return Ok(());
@@ -96,7 +96,7 @@ pub(super) fn create_by_default(
     now: Now,
 ) -> Result<Uuid, Refusal> {
     check_name(broker, name)?;
-    let partition_count = broker.config.num_partitions;
+    let partition_count = broker.config().num_partitions;
     check_partition_limit(broker, partition_count)?;
     let creation = Creation {
         name,
@@ -119,7 +119,7 @@ pub(super) fn create(
         settings,
     } = creation;
     match broker.create_topic(id, name, partition_count, settings, now) {
-        Ok(_) => Ok(id),
+        Ok(()) => Ok(id),
         Err(e) => Err(refused_by_disk(broker, name, &e, now)),
     }
 }
