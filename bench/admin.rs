@@ -2,10 +2,10 @@
 
 use crate::client::{self, Client, Shape};
 use crate::histogram::Histogram;
-use crate::life::{KIB, Life, memory_of, ms};
 use crate::process;
+use crate::sample::{KIB, Life, memory_of, ms};
 use crate::server::{Kind, Server};
-use chronikd::proto::schema::{create_topics, delete_topics, describe_configs, produce};
+use chronikd::proto::schema::{delete_topics, describe_configs, produce};
 use chronikd::proto::{ApiKey, Uuid};
 use std::io;
 use std::path::PathBuf;
@@ -18,7 +18,7 @@ const MOST_PARTITIONS: usize = 10_000;
 const TOPICS: usize = 1000;
 const SEGMENTS: u64 = 10_000;
 /// Every batch fills an index, and so a segment.
-const TINY_SEGMENTS: [(&str, &str); 4] = [
+const TINY_SEGMENTS: &[(&str, &str)] = &[
     ("segment.index.bytes", "12"),
     ("index.interval.bytes", "0"),
     ("flush.messages", "9223372036854775807"),
@@ -139,7 +139,10 @@ fn describe_frame(names: &[String], is_full: bool) -> Vec<u8> {
 pub(crate) fn deletion(_: &Life<'_>, kind: Kind, dir: PathBuf) -> io::Result<Vec<f64>> {
     let server = Server::start(kind, &dir)?;
     let mut client = Client::connect(server.address)?;
-    let id = client.ask(&tiny_segments_frame(), client::created_topic)?;
+    let id = client.ask(
+        &client::topic_frame("segments", 1, TINY_SEGMENTS),
+        client::created_topic,
+    )?;
     let batches: Vec<Vec<u8>> = (0..SEGMENTS)
         .map(|seed| client::produce_frame(id, &ONE_RECORD, seed))
         .collect();
@@ -160,7 +163,7 @@ pub(crate) fn deletion(_: &Life<'_>, kind: Kind, dir: PathBuf) -> io::Result<Vec
     })
 }
 
-/// The longest answer to Metadata of nothing, in milliseconds.
+/// The longest answer to ApiVersions, in milliseconds.
 fn probe(server: &Server, is_over: &AtomicBool) -> io::Result<f64> {
     let mut client = Client::connect(server.address)?;
     let mut times = Histogram::default();
@@ -171,25 +174,6 @@ fn probe(server: &Server, is_over: &AtomicBool) -> io::Result<f64> {
         times.record(sent_at.elapsed());
     }
     Ok(times.quantile_us(1.0) / 1000.0)
-}
-
-fn tiny_segments_frame() -> Vec<u8> {
-    let config = |(name, value)| create_topics::CreatableTopicConfig {
-        name,
-        value: Some(value),
-    };
-    let topic = create_topics::CreatableTopic {
-        name: "segments",
-        num_partitions: 1,
-        replication_factor: 1,
-        configs: TINY_SEGMENTS.map(config).into(),
-        ..Default::default()
-    };
-    let body = create_topics::CreateTopicsRequest {
-        topics: vec![topic],
-        ..Default::default()
-    };
-    client::request(ApiKey::CreateTopics, &body)
 }
 
 fn delete_frame(topic: Uuid) -> Vec<u8> {

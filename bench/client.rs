@@ -109,11 +109,17 @@ pub(crate) fn produce_frame(topic: Uuid, shape: &Shape, seed: u64) -> Vec<u8> {
     let batches: Vec<Vec<u8>> = (0..shape.partitions as u64)
         .map(|partition| shape.batch(seed << 8 | partition, 0))
         .collect();
+    let batches: Vec<&[u8]> = batches.iter().map(Vec::as_slice).collect();
+    batches_frame(topic, &batches)
+}
+
+/// A Produce request of one batch for each partition, from the first on.
+pub(crate) fn batches_frame(topic: Uuid, batches: &[&[u8]]) -> Vec<u8> {
     let partition_data = |(index, batch)| produce::PartitionProduceData {
         index,
         records: Records::Here(Some(batch)),
     };
-    let data = (0..).zip(batches.iter().map(Vec::as_slice));
+    let data = (0..).zip(batches.iter().copied());
     let topic = produce::TopicProduceData {
         topic_id: topic,
         partition_data: data.map(partition_data).collect(),
@@ -171,14 +177,20 @@ pub(crate) fn metadata_frame() -> Vec<u8> {
 /// A request that creates a topic whose records are synced before each answer, or never.
 pub(crate) fn create_topic_frame(name: &str, partitions: usize, durable: bool) -> Vec<u8> {
     let value = if durable { "1" } else { "9223372036854775807" };
+    topic_frame(name, partitions, &[("flush.messages", value)])
+}
+
+/// A request that creates a topic with these settings.
+pub(crate) fn topic_frame(name: &str, partitions: usize, settings: &[(&str, &str)]) -> Vec<u8> {
+    let config = |&(name, value)| create_topics::CreatableTopicConfig {
+        name,
+        value: Some(value),
+    };
     let topic = create_topics::CreatableTopic {
         name,
         num_partitions: partitions as i32,
         replication_factor: 1,
-        configs: vec![create_topics::CreatableTopicConfig {
-            name: "flush.messages",
-            value: Some(value),
-        }],
+        configs: settings.iter().map(config).collect(),
         ..Default::default()
     };
     let body = create_topics::CreateTopicsRequest {

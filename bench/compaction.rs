@@ -2,14 +2,11 @@
 
 use crate::client::{self, Client, Shape};
 use crate::histogram::Histogram;
-use crate::life::Life;
 use crate::load::{self, Target};
 use crate::process;
+use crate::sample::Life;
 use crate::server::{Kind, Server};
 use chronikd::proto::batch::BatchBuilder;
-use chronikd::proto::schema::create_topics;
-use chronikd::proto::schema::produce;
-use chronikd::proto::{ApiKey, Records, Uuid};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -85,7 +82,10 @@ fn produce(server: &Server, name: &str) -> io::Result<Histogram> {
 /// A compacted topic with its records. Answers how many bytes of batches it has.
 fn fill(server: &Server, name: &str) -> io::Result<u64> {
     let mut client = Client::connect(server.address)?;
-    let topic = client.ask(&topic_frame(name), client::created_topic)?;
+    let topic = client.ask(
+        &client::topic_frame(name, 1, CONFIGS),
+        client::created_topic,
+    )?;
     let (mut number, mut bytes) = (0u64, 0);
     while bytes < INPUT_BYTES {
         let mut batch = BatchBuilder::new(0);
@@ -100,48 +100,12 @@ fn fill(server: &Server, name: &str) -> io::Result<u64> {
         }
         let batch = batch.build(None).map_err(io::Error::other)?;
         bytes += batch.len() as u64;
-        client.ask(&produce_frame(topic, &batch), client::produced_offset)?;
+        client.ask(
+            &client::batches_frame(topic, &[&batch]),
+            client::produced_offset,
+        )?;
     }
     Ok(bytes)
-}
-
-fn topic_frame(name: &str) -> Vec<u8> {
-    let config =
-        |&(name, value): &(&'static str, &'static str)| create_topics::CreatableTopicConfig {
-            name,
-            value: Some(value),
-        };
-    let topic = create_topics::CreatableTopic {
-        name,
-        num_partitions: 1,
-        replication_factor: 1,
-        configs: CONFIGS.iter().map(config).collect(),
-        ..Default::default()
-    };
-    let body = create_topics::CreateTopicsRequest {
-        topics: vec![topic],
-        ..Default::default()
-    };
-    client::request(ApiKey::CreateTopics, &body)
-}
-
-fn produce_frame(topic: Uuid, batch: &[u8]) -> Vec<u8> {
-    let partition = produce::PartitionProduceData {
-        index: 0,
-        records: Records::Here(Some(batch)),
-    };
-    let topic = produce::TopicProduceData {
-        topic_id: topic,
-        partition_data: vec![partition],
-        ..Default::default()
-    };
-    let body = produce::ProduceRequest {
-        acks: -1,
-        timeout_ms: 30_000,
-        topic_data: vec![topic],
-        ..Default::default()
-    };
-    client::request(ApiKey::Produce, &body)
 }
 
 fn wait_until_compacted(dir: &Path, topic: &str) -> io::Result<()> {

@@ -3,9 +3,9 @@
 
 use crate::client::Client;
 use crate::histogram::Histogram;
-use crate::life::{Life, memory_of, ms};
 use crate::member::{self, Place};
 use crate::process;
+use crate::sample::{Life, memory_of, ms};
 use crate::server::{Kind, Server, Settings};
 use crate::table;
 use chronikd::proto::Uuid;

@@ -1,5 +1,5 @@
-//! The rows of a broker's life: start, crash, memory, size and idleness (P11 to P15), with groups (G1, G2, G4),
-//! and of administration (A1 to A4).
+//! The table of the rows that are taken with a broker of their own: its life, which stands here (start, crash, memory,
+//! size and idleness, P11 to P15), groups (G1, G2, G4), compaction (C1) and administration (A1 to A4).
 
 use crate::admin;
 use crate::bare::Mode;
@@ -8,32 +8,22 @@ use crate::compaction;
 use crate::groups;
 use crate::load::{self, Target};
 use crate::process::{self, Memory};
-use crate::rows::Effort;
+use crate::sample::{KIB, Life, memory_of, ms};
 use crate::server::{self, Kind, Server};
 use crate::table::{Goal, Line, Runs};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 const PARTITIONS: usize = 1000;
 const CONNECTIONS: usize = 1000;
-pub(crate) const KIB: f64 = 1024.0;
 const MIB: f64 = 1024.0 * 1024.0;
 const BATCHES_64K: Shape = Shape {
     records: 64,
     record_bytes: 1024,
     partitions: 1,
 };
-
-/// What these rows need: which brokers, how much, and a directory.
-pub(crate) struct Life<'a> {
-    pub(crate) kafka: Option<Kind>,
-    pub(crate) effort: Effort,
-    /// How long a broker is watched doing nothing.
-    pub(crate) idle: Duration,
-    pub(crate) dir: &'a Path,
-}
 
 /// A row that is taken with a broker of its own, once a run: the figures of its lines.
 type Take = fn(&Life<'_>, Kind, PathBuf) -> io::Result<Vec<f64>>;
@@ -136,10 +126,6 @@ fn push(lines: &mut [Line], figures: Vec<f64>, column: fn(&mut Line) -> &mut Run
     }
 }
 
-pub(crate) fn ms(time: Duration) -> f64 {
-    time.as_secs_f64() * 1000.0
-}
-
 /// P11: an empty directory, and one with many partitions after a clean stop.
 fn starts(_: &Life<'_>, kind: Kind, dir: PathBuf) -> io::Result<Vec<f64>> {
     process::settle();
@@ -195,10 +181,6 @@ fn memory(_: &Life<'_>, kind: Kind, dir: PathBuf) -> io::Result<Vec<f64>> {
         each(with_partitions, anonymous, PARTITIONS),
         each(with_connections, with_partitions, CONNECTIONS),
     ])
-}
-
-pub(crate) fn memory_of(server: &Server) -> io::Result<Memory> {
-    process::memory(server.pid()).ok_or_else(|| io::Error::other("smaps_rollup cannot be read"))
 }
 
 /// The main server after all rows of load.

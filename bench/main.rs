@@ -22,13 +22,14 @@ mod member;
 mod process;
 mod producer;
 mod rows;
+mod sample;
 mod server;
 mod table;
 mod transactions;
 
 use kafka::Kafka;
-use life::Life;
 use rows::{Contenders, Effort};
+use sample::Life;
 use server::{Kind, Server, Settings};
 use std::io;
 use std::path::{Path, PathBuf};

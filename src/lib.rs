@@ -39,7 +39,7 @@
 //! | `net` | sockets, fairness, the turn | what a request means |
 //! | `api` | one file for each API: versions, checks, answers | sockets, files |
 //! | `broker` | what is true now; all that lasts goes through the journal | bytes of requests |
-//! | `storage` | partitions: segments, indexes, producer state, recovery | requests, topics' names beyond directories |
+//! | `storage` | partitions: segments, indexes, producer state, recovery, retention, compaction, the disk's budget | requests, topics' names beyond directories |
 //! | `journal` | groups of keys and values that outlive a crash | what they mean |
 //! | `proto` | the language: messages, batches, codecs | brokers, disks, sockets |
 //! | `disk` | files, maps, the two lanes; real and simulated | what the bytes are |

@@ -7,8 +7,10 @@
 //! * The replication factor is 1 before and after, whether v1+ allows it to change or not; the answer repeats which.
 //! * A request without topics is answered like a fresh message of Kafka's: an empty sentence, and "allowed".
 
-use super::topic_creation::{Refusal, check_replicas};
-use super::{Call, Room};
+use super::Call;
+use super::common::Allowance;
+use super::refusal::{self, Refusal};
+use super::topic_creation::check_replicas;
 use crate::broker::Broker;
 use crate::broker::wait::Outcome;
 use crate::proto::error::ErrorCode;
@@ -22,10 +24,10 @@ pub(super) fn handle(
     call: &mut Call<'_, '_>,
     request: AlterPartitionReassignmentsRequest<'_>,
 ) -> Outcome {
-    let mut room = Room::new();
+    let mut allowance = Allowance::new();
     let topics = request.topics.iter();
     let count = topics.map(|topic| topic.partitions.len()).sum();
-    if let Err(outcome) = room.take::<ReassignablePartitionResponse<'_>>(count) {
+    if let Err(outcome) = allowance.take::<ReassignablePartitionResponse<'_>>(count) {
         return outcome;
     }
     if request.topics.is_empty() {
@@ -35,7 +37,7 @@ pub(super) fn handle(
         });
     }
     let topics = request.topics.iter();
-    let responses = topics.map(|topic| response(broker, &mut room, topic));
+    let responses = topics.map(|topic| response(broker, &mut allowance, topic));
     let responses = match responses.collect::<Result<_, Outcome>>() {
         Ok(responses) => responses,
         Err(outcome) => return outcome,
@@ -49,17 +51,17 @@ pub(super) fn handle(
 
 fn response<'a>(
     broker: &Broker,
-    room: &mut Room,
+    allowance: &mut Allowance,
     topic: &ReassignableTopic<'a>,
 ) -> Result<ReassignableTopicResponse<'a>, Outcome> {
     let row = |partition: &ReassignablePartition| {
-        let done = Refusal::from(ErrorCode::NONE);
-        let refusal = check(broker, topic.name, partition).err().unwrap_or(done);
-        room.take_text(&refusal)?;
+        let refusal = check(broker, topic.name, partition).err();
+        let (error_code, error_message) = refusal::parts(refusal);
+        allowance.take_text(error_message.as_deref())?;
         Ok(ReassignablePartitionResponse {
             partition_index: partition.partition_index,
-            error_code: refusal.code,
-            error_message: refusal.message,
+            error_code,
+            error_message,
         })
     };
     let rows = topic.partitions.iter().map(row);

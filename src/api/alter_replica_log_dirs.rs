@@ -5,7 +5,8 @@
 //! * An unknown partition is error 3 and one that is not served for its damage 56, where the path is ours.
 //! * Of two paths for one partition the last counts. Each partition is answered once.
 
-use super::{Call, Room};
+use super::Call;
+use super::common::Allowance;
 use crate::broker::Broker;
 use crate::broker::wait::Outcome;
 use crate::proto::error::ErrorCode;
@@ -21,11 +22,11 @@ pub(super) fn handle(
     call: &mut Call<'_, '_>,
     request: AlterReplicaLogDirsRequest<'_>,
 ) -> Outcome {
-    let mut room = Room::new();
+    let mut allowance = Allowance::new();
     let mut paths: BTreeMap<&str, BTreeMap<i32, &str>> = BTreeMap::new();
     for dir in &request.dirs {
         for topic in &dir.topics {
-            if let Err(outcome) = room.take::<(i32, &str)>(topic.partitions.len()) {
+            if let Err(outcome) = allowance.take::<(i32, &str)>(topic.partitions.len()) {
                 return outcome;
             }
             let numbers = topic.partitions.iter();

@@ -9,7 +9,8 @@
 //!   With `validate_only` nothing is changed.
 
 use super::Call;
-use super::topic_creation::{self, Refusal};
+use super::refusal::{self, Refusal};
+use super::topic_creation;
 use crate::broker::Broker;
 use crate::broker::wait::Outcome;
 use crate::proto::Uuid;
@@ -20,9 +21,6 @@ use crate::proto::schema::create_partitions::{
 };
 use std::collections::BTreeMap;
 
-/// Kafka's bound on what one request may write.
-const MAX_PARTITIONS_PER_REQUEST: i64 = 10_000;
-
 pub(super) fn handle(
     broker: &mut Broker,
     call: &mut Call<'_, '_>,
@@ -32,15 +30,12 @@ pub(super) fn handle(
     for topic in &request.topics {
         named.entry(topic.name).or_default().push(topic);
     }
-    let is_excessive = additional(broker, &request.topics) > MAX_PARTITIONS_PER_REQUEST;
+    let total = additional(broker, &request.topics);
     let mut results = Vec::with_capacity(named.len());
     for (name, topics) in named {
         let refusal = match &topics[..] {
-            [topic] => grow(broker, call, topic, is_excessive, request.validate_only).err(),
-            _ => Some(Refusal::new(
-                ErrorCode::INVALID_REQUEST,
-                "Duplicate topic name.",
-            )),
+            [topic] => grow(broker, call, topic, total, request.validate_only).err(),
+            _ => Some(Refusal::invalid(topic_creation::NAMED_TWICE)),
         };
         results.push(row(name, refusal));
     }
@@ -63,24 +58,17 @@ fn grow(
     broker: &mut Broker,
     call: &Call<'_, '_>,
     wish: &CreatePartitionsTopic<'_>,
-    is_excessive: bool,
+    total: i64,
     validate_only: bool,
 ) -> Result<(), Refusal> {
     let (id, additional) = check(broker, wish)?;
-    if is_excessive {
-        return Err(Refusal::new(
-            ErrorCode::POLICY_VIOLATION,
-            "Excessively large number of partitions per request.",
-        ));
-    }
-    topic_creation::check_room(broker, additional)?;
+    topic_creation::check_request(total)?;
+    topic_creation::check_partition_limit(broker, additional)?;
     if validate_only {
         return Ok(());
     }
     let grown = broker.grow_topic(id, wish.count, call.cx.now);
-    grown
-        .map(drop)
-        .map_err(|e| topic_creation::refused_by_disk(broker, wish.name, &e, call.cx.now))
+    grown.map_err(|e| topic_creation::refused_by_disk(broker, wish.name, &e, call.cx.now))
 }
 
 /// The topic, and how many partitions it is to have more.
@@ -116,11 +104,10 @@ fn check(broker: &Broker, wish: &CreatePartitionsTopic<'_>) -> Result<(Uuid, i32
 }
 
 fn row(name: &str, refusal: Option<Refusal>) -> CreatePartitionsTopicResult<'_> {
-    let done = Refusal::from(ErrorCode::NONE);
-    let Refusal { code, message } = refusal.unwrap_or(done);
+    let (error_code, error_message) = refusal::parts(refusal);
     CreatePartitionsTopicResult {
         name,
-        error_code: code,
-        error_message: message,
+        error_code,
+        error_message,
     }
 }

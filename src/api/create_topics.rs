@@ -10,8 +10,11 @@
 //! * The answer leaves when the topic is durable, and Metadata shows it then.
 
 use super::Call;
-use super::topic_creation::{self, Creation, Refusal};
+use super::refusal::Refusal;
+use super::setting_changes;
+use super::topic_creation::{self, Creation};
 use crate::broker::Broker;
+use crate::broker::settings::settings_bytes;
 use crate::broker::wait::Outcome;
 use crate::config;
 use crate::proto::Uuid;
@@ -22,27 +25,20 @@ use crate::proto::schema::create_topics::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Kafka's bound on the partitions that one request may create.
-const MAX_PARTITIONS_PER_REQUEST: i64 = 10_000;
-
 pub(super) fn handle(
     broker: &mut Broker,
     call: &mut Call<'_, '_>,
     request: CreateTopicsRequest<'_>,
 ) -> Outcome {
     let repeated = repeated_names(&request.topics);
-    let excessive = total_partitions(broker, &request.topics) > MAX_PARTITIONS_PER_REQUEST;
+    let total = total_partitions(broker, &request.topics);
     let mut topics = Vec::with_capacity(request.topics.len());
     for topic in request.topics.iter().filter(|t| !repeated.contains(t.name)) {
-        let result = if excessive {
-            let message = "Excessively large number of partitions per request.";
-            Err(Refusal::new(ErrorCode::POLICY_VIOLATION, message))
-        } else {
-            create(broker, call, topic, request.validate_only)
-        };
+        let result = topic_creation::check_request(total)
+            .and_then(|()| create(broker, call, topic, request.validate_only));
         topics.push(result.unwrap_or_else(|refusal| refused(topic.name, refusal)));
     }
-    let twice = || Refusal::new(ErrorCode::INVALID_REQUEST, "Duplicate topic name.");
+    let twice = || Refusal::invalid(topic_creation::NAMED_TWICE);
     topics.extend(repeated.into_iter().map(|name| refused(name, twice())));
     call.reply(&CreateTopicsResponse {
         topics,
@@ -62,7 +58,7 @@ fn repeated_names<'a>(topics: &[CreatableTopic<'a>]) -> BTreeSet<&'a str> {
 fn total_partitions(broker: &Broker, topics: &[CreatableTopic<'_>]) -> i64 {
     let wanted = |topic: &CreatableTopic<'_>| match (topic.assignments.len(), topic.num_partitions)
     {
-        (0, -1) => i64::from(broker.config.num_partitions),
+        (0, -1) => i64::from(broker.config().num_partitions),
         (0, count) => i64::from(count.max(0)),
         (assigned, _) => i64::try_from(assigned).unwrap_or(i64::MAX),
     };
@@ -77,13 +73,14 @@ fn create<'a>(
 ) -> Result<CreatableTopicResult<'a>, Refusal> {
     topic_creation::check_name(broker, topic.name)?;
     let settings = settings(topic)?;
-    topic_creation::check_settings(broker, &settings, 0)?;
+    config::check_topic_settings(broker.config(), &settings).map_err(Refusal::bad_setting)?;
+    setting_changes::check_bytes(0, settings_bytes(&settings))?;
     let creation = Creation {
         name: topic.name,
         partition_count: partition_count(broker, topic)?,
         settings,
     };
-    topic_creation::check_room(broker, creation.partition_count)?;
+    topic_creation::check_partition_limit(broker, creation.partition_count)?;
     let (partition_count, configs) = (
         creation.partition_count,
         effective(broker, &creation.settings),
@@ -106,10 +103,9 @@ fn create<'a>(
 fn settings(topic: &CreatableTopic<'_>) -> Result<BTreeMap<String, String>, Refusal> {
     let setting = |name: &str, value: Option<&str>| match value {
         Some(value) => Ok((name.to_owned(), value.to_owned())),
-        None => Err(Refusal::new(
-            ErrorCode::INVALID_CONFIG,
-            format!("Null value not supported for topic configs: {name}"),
-        )),
+        None => Err(Refusal::bad_setting(format!(
+            "Null value not supported for topic configs: {name}"
+        ))),
     };
     topic
         .configs
@@ -132,7 +128,7 @@ fn partition_count(broker: &Broker, topic: &CreatableTopic<'_>) -> Result<i32, R
             ErrorCode::INVALID_PARTITIONS,
             "Number of partitions was set to an invalid non-positive value.",
         ),
-        (-1 | 1, -1) => Ok(broker.config.num_partitions),
+        (-1 | 1, -1) => Ok(broker.config().num_partitions),
         (-1 | 1, count) => Ok(count),
         (factor, _) => Err(Refusal::new(
             ErrorCode::INVALID_REPLICATION_FACTOR,
@@ -149,7 +145,7 @@ fn assigned_count(broker: &Broker, topic: &CreatableTopic<'_>) -> Result<i32, Re
     let counted = |what| {
         let message =
             format!("A manual partition assignment was specified, but {what} was not set to -1.");
-        Err(Refusal::new(ErrorCode::INVALID_REQUEST, message))
+        Err(Refusal::invalid(message))
     };
     if topic.replication_factor != -1 {
         return counted("replication factor");
@@ -194,7 +190,7 @@ fn effective<'a>(
         config_source: setting.source as i8,
         is_sensitive: false,
     };
-    config::effective_topic_settings(&broker.config, own)
+    config::effective_topic_settings(broker.config(), own)
         .into_iter()
         .map(row)
         .collect()

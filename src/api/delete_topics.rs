@@ -7,7 +7,8 @@
 //!   is durable, which is when the answer leaves.
 
 use super::Call;
-use super::topic_creation::Refusal;
+use super::refusal::{self, Refusal};
+use super::topic_creation::NAMED_TWICE;
 use crate::broker::Broker;
 use crate::broker::topics::Topic;
 use crate::broker::wait::Outcome;
@@ -30,7 +31,7 @@ pub(super) fn handle(
     };
     let mut asked: Vec<_> = request.topic_names.into_iter().map(by_name).collect();
     asked.extend(request.topics);
-    let verdicts = match broker.config.delete_topic_enable {
+    let verdicts = match broker.config().delete_topic_enable {
         true => judge(broker, &asked),
         false => disabled(call.version(), &asked),
     };
@@ -75,7 +76,7 @@ fn judge_one(
     let invalid = |message| refused(name, topic_id, ErrorCode::INVALID_REQUEST, message);
     Some(match (name, topic_id) {
         (None, Uuid::ZERO) => invalid("Neither topic name nor id were specified."),
-        (Some(_), Uuid::ZERO) if times > 1 => invalid("Duplicate topic name."),
+        (Some(_), Uuid::ZERO) if times > 1 => invalid(NAMED_TWICE),
         (Some(name), Uuid::ZERO) => by_name(broker, named, name),
         (Some(_), _) => invalid("You may not specify both topic name and topic id."),
         (None, _) if times > 1 => invalid("Duplicate topic id."),
@@ -144,11 +145,11 @@ fn disabled(version: i16, asked: &[DeleteTopicState<'_>]) -> Vec<Verdict> {
 }
 
 fn row(verdict: &Verdict) -> DeletableTopicResult<'_> {
-    let refusal = verdict.refusal.as_ref();
+    let (error_code, error_message) = refusal::parts(verdict.refusal.clone());
     DeletableTopicResult {
         name: verdict.name.as_deref(),
         topic_id: verdict.topic_id,
-        error_code: refusal.map_or(ErrorCode::NONE, |refusal| refusal.code),
-        error_message: refusal.and_then(|refusal| Some(refusal.message.as_deref()?.into())),
+        error_code,
+        error_message,
     }
 }

@@ -5,7 +5,8 @@
 //! * v2+ may include fenced brokers; there are none.
 //! * The cluster id is never null.
 
-use super::{CLUSTER_OPERATIONS, Call, NO_OPERATIONS, endpoint};
+use super::Call;
+use super::common::{CLUSTER_OPERATIONS, NO_OPERATIONS, endpoint};
 use crate::broker::Broker;
 use crate::broker::wait::Outcome;
 use crate::proto::error::ErrorCode;
@@ -47,7 +48,7 @@ pub(super) fn handle(
             broker_id: broker.identity.node_id,
             host: &host,
             port,
-            rack: broker.config.broker_rack.as_deref(),
+            rack: broker.config().broker_rack.as_deref(),
             is_fenced: false,
         }],
         cluster_authorized_operations: if asked {

@@ -9,7 +9,7 @@
 //!   may take, 64 MiB, is so the only limit, and no resource is looked at behind it.
 
 use super::Call;
-use super::topic_creation::Refusal;
+use super::refusal::{self, Refusal};
 use crate::broker::Broker;
 use crate::broker::settings::{Resource, ResourceType};
 use crate::broker::topics::name_problem;
@@ -50,7 +50,7 @@ pub(super) fn handle(
     let is_bad = request.resources.iter().any(is_strange);
     let results = request.resources.iter().map(|resource| {
         let described = match is_bad {
-            true => Err(Refusal::new(ErrorCode::INVALID_REQUEST, MALFORMED)),
+            true => Err(Refusal::invalid(MALFORMED)),
             false => describe(broker, resource),
         };
         result(resource, described, shown)
@@ -63,7 +63,7 @@ fn describe(
     broker: &Broker,
     resource: &DescribeConfigsResource<'_>,
 ) -> Result<Vec<Described>, Refusal> {
-    let invalid = |why: &'static str| Err(Refusal::new(ErrorCode::INVALID_REQUEST, why));
+    let invalid = |why: &'static str| Err(Refusal::invalid(why));
     let name = resource.resource_name;
     let keys = resource.configuration_keys.as_deref().unwrap_or_default();
     let wanted = &Wanted::of(keys);
@@ -74,14 +74,14 @@ fn describe(
     match kind {
         ResourceType::Topic => {
             check_topic(broker, name)?;
-            Ok(config::describe_topic(&broker.config, own, wanted))
+            Ok(config::describe_topic(broker.config(), own, wanted))
         }
         ResourceType::Broker if name.is_empty() => {
-            Ok(config::describe_every_broker(&broker.config, wanted))
+            Ok(config::describe_every_broker(broker.config(), wanted))
         }
         ResourceType::Broker => {
             check_id(broker, name, " or empty string,")?;
-            Ok(config::describe_broker(&broker.config, wanted))
+            Ok(config::describe_broker(broker.config(), wanted))
         }
         ResourceType::BrokerLogger if name.is_empty() => invalid("Broker id must not be empty"),
         ResourceType::BrokerLogger => {
@@ -95,7 +95,7 @@ fn describe(
         }
         ResourceType::ClientMetrics => Ok(config::describe_client_metrics(own, wanted)),
         ResourceType::Group if name.is_empty() => invalid("Group name must not be empty"),
-        ResourceType::Group => Ok(config::describe_group(&broker.config, own, wanted)),
+        ResourceType::Group => Ok(config::describe_group(broker.config(), own, wanted)),
     }
 }
 
@@ -118,7 +118,7 @@ fn check_id(broker: &Broker, name: &str, or: &str) -> Result<(), Refusal> {
         }
         Ok(_) => return Ok(()),
     };
-    Err(Refusal::new(ErrorCode::INVALID_REQUEST, why))
+    Err(Refusal::invalid(why))
 }
 
 fn result<'a>(
@@ -126,12 +126,11 @@ fn result<'a>(
     described: Result<Vec<Described>, Refusal>,
     shown: Shown,
 ) -> DescribeConfigsResult<'a> {
-    let (configs, refusal) = match described {
-        Ok(settings) => (settings, None),
-        Err(refusal) => (Vec::new(), Some((refusal.code, refusal.message))),
+    let (configs, (error_code, error_message)) = match described {
+        // Kafka has an empty text where there is nothing to say.
+        Ok(settings) => (settings, (ErrorCode::NONE, Some("".into()))),
+        Err(refusal) => (Vec::new(), refusal::parts(Some(refusal))),
     };
-    // Kafka has an empty text where there is nothing to say.
-    let (error_code, error_message) = refusal.unwrap_or((ErrorCode::NONE, Some("".into())));
     let row = |setting| row(setting, shown);
     DescribeConfigsResult {
         error_code,

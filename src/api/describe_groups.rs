@@ -5,8 +5,9 @@
 //!   shown always.
 //! * v3+ may ask for the operations that the client is allowed.
 
-use super::topic_creation::Refusal;
-use super::{Call, GROUP_OPERATIONS, NO_OPERATIONS, Room};
+use super::Call;
+use super::common::{Allowance, GROUP_OPERATIONS, NO_OPERATIONS};
+use super::refusal::Refusal;
 use crate::broker::Broker;
 use crate::broker::groups::{Group, Member, Phase};
 use crate::broker::wait::Outcome;
@@ -24,12 +25,12 @@ pub(super) fn handle(
         true => GROUP_OPERATIONS,
         false => NO_OPERATIONS,
     };
-    let (mut groups, mut room) = (Vec::with_capacity(request.groups.len()), Room::new());
+    let (mut groups, mut allowance) = (Vec::with_capacity(request.groups.len()), Allowance::new());
     for id in request.groups {
         call.after(broker.groups().round_of(id));
         let group = broker.groups().get(id);
         let members = group.map_or(0, |group| group.members.len());
-        if let Err(outcome) = room.take::<DescribedGroupMember<'_>>(members) {
+        if let Err(outcome) = allowance.take::<DescribedGroupMember<'_>>(members) {
             return outcome;
         }
         groups.push(match group {

@@ -8,8 +8,9 @@
 //!   transaction. The epoch is an i32 here and an i16 everywhere else.
 //! * What is told includes the newest append, so the answer waits until that is durable.
 
-use super::topic_creation::Refusal;
-use super::{Call, LOADING_TIMEOUT_MS, Room};
+use super::common::Allowance;
+use super::refusal::Refusal;
+use super::{Call, LOADING_TIMEOUT_MS};
 use crate::broker::Broker;
 use crate::broker::topics::name_problem;
 use crate::broker::wait::Outcome;
@@ -38,12 +39,12 @@ pub(super) fn handle(
         .filter_map(|(topic, partition)| broker.log(topic, partition).ok());
     let told = logs.map(Log::round_of_unsynced).max();
     call.after(told.unwrap_or(0));
-    let mut room = Room::new();
+    let mut allowance = Allowance::new();
     for (topic, partition) in named {
         let producers = broker
             .log(topic, partition)
             .map_or(0, |log| log.producers().count());
-        if let Err(outcome) = room.take::<ProducerState>(producers) {
+        if let Err(outcome) = allowance.take::<ProducerState>(producers) {
             return outcome;
         }
     }

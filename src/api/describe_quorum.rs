@@ -7,7 +7,8 @@
 //! * The voter's times are now, as for every leader. v2+ says where it listens: where the client has found it, for
 //!   there is no listener for controllers.
 
-use super::{Call, Room, endpoint};
+use super::Call;
+use super::common::{Allowance, endpoint};
 use crate::broker::Broker;
 use crate::broker::wait::Outcome;
 use crate::proto::error::ErrorCode;
@@ -77,9 +78,9 @@ fn is_metadata(topics: &[asked::TopicData<'_>]) -> bool {
 }
 
 fn refuse(call: &mut Call<'_, '_>, topics: &[asked::TopicData<'_>]) -> Outcome {
-    let mut room = Room::new();
+    let mut allowance = Allowance::new();
     let count = topics.iter().map(|topic| topic.partitions.len()).sum();
-    if let Err(outcome) = room.take::<PartitionData<'_>>(count) {
+    if let Err(outcome) = allowance.take::<PartitionData<'_>>(count) {
         return outcome;
     }
     let row = |partition_index| PartitionData {

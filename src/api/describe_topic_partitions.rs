@@ -6,8 +6,9 @@
 //! * A cursor with a negative partition, or on a topic that is not asked for, is error 42; the response has
 //!   no field for it, so every topic carries it, as in Kafka.
 
+use super::Call;
+use super::common::TOPIC_OPERATIONS;
 use super::topic_creation::absent_code;
-use super::{Call, TOPIC_OPERATIONS};
 use crate::broker::Broker;
 use crate::broker::topics::is_internal;
 use crate::broker::wait::Outcome;
@@ -37,7 +38,7 @@ pub(super) fn handle(
     }
     let limit = request
         .response_partition_limit
-        .min(broker.config.max_request_partition_size_limit)
+        .min(broker.config().max_request_partition_size_limit)
         .max(1);
     let mut page = Page {
         left: limit,

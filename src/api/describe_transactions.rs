@@ -8,7 +8,8 @@
 //!   `__consumer_offsets` that it keeps them in, of which there are none here.
 //! * `transaction_start_time_ms` is -1 after each InitProducerId, until the next transaction.
 
-use super::{Call, Room};
+use super::Call;
+use super::common::Allowance;
 use crate::broker::Broker;
 use crate::broker::topics::Topics;
 use crate::broker::txns::Txn;
@@ -26,12 +27,13 @@ pub(super) fn handle(
     call: &mut Call<'_, '_>,
     request: DescribeTransactionsRequest<'_>,
 ) -> Outcome {
-    let mut room = Room::new();
+    let mut allowance = Allowance::new();
     let mut transaction_states = Vec::with_capacity(request.transactional_ids.len());
     for &transactional_id in &request.transactional_ids {
         call.after(broker.transactions().round_of(transactional_id));
         let txn = broker.transactions().get(transactional_id);
-        if let Err(outcome) = room.take::<TopicData<'_>>(txn.map_or(0, |txn| txn.partitions.len()))
+        if let Err(outcome) =
+            allowance.take::<TopicData<'_>>(txn.map_or(0, |txn| txn.partitions.len()))
         {
             return outcome;
         }

@@ -6,8 +6,9 @@
 //! * A type that is neither preferred (0) nor unclean (1) is error 42, for the request and each of its partitions;
 //!   version 0 has no type and means the preferred replica. A request without partitions is not looked at further.
 
-use super::topic_creation::Refusal;
-use super::{Call, Room};
+use super::Call;
+use super::common::Allowance;
+use super::refusal::{self, Refusal};
 use crate::broker::Broker;
 use crate::broker::wait::Outcome;
 use crate::proto::error::ErrorCode;
@@ -30,20 +31,19 @@ pub(super) fn handle(
         true => None,
         false => Some(request.election_type),
     };
-    let mut room = Room::new();
+    let mut allowance = Allowance::new();
     let rows = named.unwrap_or_default().iter();
     let count = rows.map(|topic| topic.partitions.len()).sum();
-    if let Err(outcome) = room.take::<PartitionResult<'_>>(count) {
+    if let Err(outcome) = allowance.take::<PartitionResult<'_>>(count) {
         return outcome;
     }
     let results = match (unknown, named) {
         (Some(_), None) => Ok(Vec::new()),
-        (Some(kind), Some(topics)) => results(&mut room, topics, |_, _| {
-            let why = format!("Unknown election type {kind}");
-            Refusal::new(ErrorCode::INVALID_REQUEST, why)
+        (Some(kind), Some(topics)) => results(&mut allowance, topics, |_, _| {
+            Refusal::invalid(format!("Unknown election type {kind}"))
         }),
         (None, None) => Ok(untouched(broker)),
-        (None, Some(topics)) => results(&mut room, topics, |topic, partition| {
+        (None, Some(topics)) => results(&mut allowance, topics, |topic, partition| {
             verdict(broker, topic, partition)
         }),
     };
@@ -69,17 +69,17 @@ fn untouched(broker: &Broker) -> Vec<ReplicaElectionResult<'_>> {
 }
 
 fn results<'a>(
-    room: &mut Room,
+    allowance: &mut Allowance,
     topics: &[TopicPartitions<'a>],
     verdict: impl Fn(&str, i32) -> Refusal,
 ) -> Result<Vec<ReplicaElectionResult<'a>>, Outcome> {
     let mut row = |topic, &partition_id: &i32| {
-        let refusal = verdict(topic, partition_id);
-        room.take_text(&refusal)?;
+        let (error_code, error_message) = refusal::parts(Some(verdict(topic, partition_id)));
+        allowance.take_text(error_message.as_deref())?;
         Ok(PartitionResult {
             partition_id,
-            error_code: refusal.code,
-            error_message: refusal.message,
+            error_code,
+            error_message,
         })
     };
     let mut result = |asked: &TopicPartitions<'a>| {

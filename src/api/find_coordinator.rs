@@ -5,7 +5,8 @@
 //! * Where there is no error the message says so: `NONE` at the top, nothing beside each of several.
 //! * Share partitions (key type 2, v6+): error 42, for there are no share groups; so is any other type.
 
-use super::{Call, endpoint};
+use super::Call;
+use super::common::endpoint;
 use crate::broker::Broker;
 use crate::broker::wait::Outcome;
 use crate::proto::error::ErrorCode;

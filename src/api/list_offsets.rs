@@ -10,7 +10,8 @@
 //! * v4+ carries the epoch that the client believes in, and is answered the record's epoch.
 //! * A partition that stands twice in the request is error 42, once, except in v0.
 
-use super::{Call, LOADING_TIMEOUT_MS, check_epoch};
+use super::common::check_epoch;
+use super::{Call, LOADING_TIMEOUT_MS};
 use crate::broker::Broker;
 use crate::broker::wait::Outcome;
 use crate::clock::Now;

@@ -10,8 +10,9 @@
 //!   topics that do not exist, but not of unknown ids.
 //! * A partition that is still being loaded is shown like any other: its requests wait.
 
-use super::topic_creation::{self, Creation};
-use super::{CLUSTER_OPERATIONS, Call, NO_OPERATIONS, TOPIC_OPERATIONS, endpoint};
+use super::Call;
+use super::common::{CLUSTER_OPERATIONS, NO_OPERATIONS, TOPIC_OPERATIONS, endpoint};
+use super::topic_creation;
 use crate::broker::Broker;
 use crate::broker::topics::{Topic, is_internal};
 use crate::broker::wait::Outcome;
@@ -42,7 +43,7 @@ pub(super) fn handle(
     {
         return refuse(broker, call, topics);
     }
-    let may_create = request.allow_auto_topic_creation && broker.config.auto_create_topics_enable;
+    let may_create = request.allow_auto_topic_creation && broker.config().auto_create_topics_enable;
     let mut failed = BTreeMap::new();
     if let Some(topics) = asked
         && may_create
@@ -112,9 +113,7 @@ fn create_absent<'t>(
             failed.insert(name, ErrorCode::LEADER_NOT_AVAILABLE);
             continue;
         }
-        let creation = Creation::with_defaults(&broker.config, name);
-        let created = topic_creation::check(broker, &creation)
-            .and_then(|()| topic_creation::create(broker, creation, call.cx.now));
+        let created = topic_creation::create_by_default(broker, name, call.cx.now);
         if let Err(refused) = created {
             failed.insert(name, refused.code);
         }
@@ -211,7 +210,7 @@ fn respond(
             node_id: broker.identity.node_id,
             host: &host,
             port,
-            rack: broker.config.broker_rack.as_deref(),
+            rack: broker.config().broker_rack.as_deref(),
         }],
         cluster_id: Some(&broker.identity.cluster_id),
         controller_id: broker.identity.node_id,

@@ -11,6 +11,7 @@ mod alter_partition_reassignments;
 mod alter_replica_log_dirs;
 mod api_versions;
 mod codes;
+mod common;
 mod create_partitions;
 mod create_topics;
 mod delete_groups;
@@ -34,10 +35,12 @@ mod init_producer_id;
 mod join_group;
 mod leave_group;
 mod list_config_resources;
+mod list_edits;
 mod list_groups;
 mod list_offsets;
 mod list_partition_reassignments;
 mod list_transactions;
+mod logger_levels;
 mod metadata;
 mod offset_commit;
 mod offset_delete;
@@ -46,6 +49,7 @@ mod offset_for_leader_epoch;
 mod offsets;
 mod produce;
 mod produced;
+mod refusal;
 mod setting_changes;
 mod sync_group;
 #[cfg(test)]
@@ -64,8 +68,7 @@ use crate::clock::{Mono, Now};
 use crate::disk::View;
 use crate::proto::error::ErrorCode;
 use crate::proto::header::{RequestHeader, put_response_header};
-use crate::proto::legacy::LegacyError;
-use crate::proto::{self, ApiKey, MOST_OWN_BYTES, Malformed, Wire};
+use crate::proto::{self, ApiKey, Malformed, Wire};
 use crate::storage::PartitionId;
 use std::net::SocketAddr;
 
@@ -217,42 +220,6 @@ impl Call<'_, '_> {
     }
 }
 
-/// What the rows of an answer may still take. A request may name one thing again and again, and each time get all of
-/// it: rows that together take more memory than the largest answer are not made.
-struct Room(usize);
-
-impl Room {
-    fn new() -> Room {
-        Room(MOST_OWN_BYTES)
-    }
-
-    /// Takes the room of so many rows.
-    ///
-    /// # Errors
-    /// When there is not as much: what becomes of the request.
-    fn take<Row>(&mut self, count: usize) -> Result<(), Outcome> {
-        self.take_bytes(count.saturating_mul(size_of::<Row>()))
-    }
-
-    /// Takes the room of the text that a row has been refused with.
-    ///
-    /// # Errors
-    /// As `take`.
-    fn take_text(&mut self, refusal: &topic_creation::Refusal) -> Result<(), Outcome> {
-        self.take_bytes(refusal.message.as_ref().map_or(0, |text| text.len()))
-    }
-
-    /// Takes so many bytes: what a row has beside itself, such as text that is made for it.
-    ///
-    /// # Errors
-    /// As `take`.
-    fn take_bytes(&mut self, count: usize) -> Result<(), Outcome> {
-        let left = self.0.checked_sub(count);
-        self.0 = left.ok_or(Outcome::Close("an answer above 64 MiB"))?;
-        Ok(())
-    }
-}
-
 /// How long a request that carries no timeout of its own waits for partitions that are being loaded.
 const LOADING_TIMEOUT_MS: i32 = 10_000;
 
@@ -378,47 +345,4 @@ fn put<'r, T: Wire<'r>>(
         out.truncate(start);
         log::debug!("{}: a response cannot be written: {e}", api_key.info().name);
     })
-}
-
-/// The cluster operations that everybody may perform without an authorizer, as Kafka's bit set.
-const CLUSTER_OPERATIONS: i32 = 8096;
-/// Likewise of a topic.
-const TOPIC_OPERATIONS: i32 = 3576;
-/// Likewise of a group.
-const GROUP_OPERATIONS: i32 = 3400;
-/// "Not asked for."
-const NO_OPERATIONS: i32 = i32::MIN;
-
-/// Where this client reaches us: as the settings say, else where it has connected to.
-fn endpoint(broker: &Broker, peer: &Peer) -> (String, i32) {
-    match broker.config.advertised(&peer.listener) {
-        Some((host, port)) => (
-            host.to_owned(),
-            port.map_or(peer.local.port(), |port| port).into(),
-        ),
-        None => (
-            peer.local.ip().to_canonical().to_string(),
-            peer.local.port().into(),
-        ),
-    }
-}
-
-/// What a client is told when records cannot be converted between formats.
-fn legacy_code(error: &LegacyError) -> ErrorCode {
-    match error {
-        LegacyError::Corrupt(_) => ErrorCode::CORRUPT_MESSAGE,
-        LegacyError::Invalid(_) => ErrorCode::INVALID_RECORD,
-        LegacyError::UnsupportedCodec => ErrorCode::UNSUPPORTED_COMPRESSION_TYPE,
-        LegacyError::TooLarge => ErrorCode::MESSAGE_TOO_LARGE,
-    }
-}
-
-/// Holds the leader epoch that a client believes in (-1 = none) against ours (KIP-320).
-fn check_epoch(believed: i32, ours: i32) -> Result<(), ErrorCode> {
-    match believed {
-        -1 => Ok(()),
-        epoch if epoch < ours => Err(ErrorCode::FENCED_LEADER_EPOCH),
-        epoch if epoch > ours => Err(ErrorCode::UNKNOWN_LEADER_EPOCH),
-        _ => Ok(()),
-    }
 }

@@ -10,7 +10,8 @@
 //!   what is committed: a partition that has nothing but such an offset is not in the answer.
 //! * The answer leaves when what it shows is on disk.
 
-use super::{Call, Room};
+use super::Call;
+use super::common::Allowance;
 use crate::broker::Broker;
 use crate::broker::groups::Group;
 use crate::broker::groups::offsets::{self, Committed};
@@ -39,11 +40,11 @@ pub(super) fn handle(
     for group in &asked {
         call.after(broker.groups().round_of(group.group_id));
     }
-    let (broker, mut room) = (&*broker, Room::new());
+    let (broker, mut allowance) = (&*broker, Allowance::new());
     let mut groups = Vec::with_capacity(asked.len());
     for group in &asked {
         let count = row_count(broker, group);
-        if let Err(outcome) = room.take::<OffsetFetchResponsePartitions<'_>>(count) {
+        if let Err(outcome) = allowance.take::<OffsetFetchResponsePartitions<'_>>(count) {
             return outcome;
         }
         groups.push(row(broker, group, is_stable, version));

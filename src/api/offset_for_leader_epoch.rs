@@ -5,7 +5,8 @@
 //! * The current epoch ends at the log's end, so the answer waits until that is durable; an unknown one
 //!   answers epoch -1 and offset -1 without error.
 
-use super::{Call, LOADING_TIMEOUT_MS, check_epoch};
+use super::common::check_epoch;
+use super::{Call, LOADING_TIMEOUT_MS};
 use crate::broker::Broker;
 use crate::broker::wait::Outcome;
 use crate::proto::schema::offset_for_leader_epoch::{

@@ -13,7 +13,7 @@ pub(super) fn check_size<'a>(
     let bytes: usize = texts
         .map(|text| group_id.len() + text.map_or(0, str::len) + NUMBERS)
         .sum();
-    match bytes <= broker.config.message_max_bytes {
+    match bytes <= broker.config().message_max_bytes {
         true => Ok(()),
         false => Err(ErrorCode::UNKNOWN_SERVER_ERROR),
     }
@@ -22,7 +22,7 @@ pub(super) fn check_size<'a>(
 /// Kafka counts the text in UTF-16 units.
 pub(super) fn check_metadata(broker: &Broker, text: Option<&str>) -> Result<(), ErrorCode> {
     let text = text.unwrap_or_default();
-    let limit = i64::from(broker.config.offset_metadata_max_bytes);
+    let limit = i64::from(broker.config().offset_metadata_max_bytes);
     match i64::try_from(text.encode_utf16().count()) {
         Ok(length) if length <= limit => Ok(()),
         _ => Err(ErrorCode::OFFSET_METADATA_TOO_LARGE),

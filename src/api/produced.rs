@@ -23,7 +23,7 @@
 //! has the codec already is kept as it is, whatever its level. Both sizes are held against `max.message.bytes`, that
 //! which came and that which is stored.
 
-use super::legacy_code;
+use super::common::legacy_code;
 use crate::clock::Now;
 use crate::config::{LogConfig, TimestampType};
 use crate::proto::batch::{self, Batch, BatchError, BatchHeader, RecordSummary, Stamp};

@@ -2,28 +2,29 @@
 //! and words, for people search for them. A resource gets all of its changes or none, and the first fault is told.
 //!
 //! * A resource or a key that stands twice is error 42, as are a missing value, another broker's id, what only a
-//!   restart changes, and a wrong value of a broker. Wrong values of others are 40; a missing topic is 3, and is
-//!   noticed last.
+//!   restart changes, and a wrong value of a broker. Wrong values of others are 40; a missing topic is 3, which is told
+//!   where the settings themselves are right.
 //! * More than `MOST_CHANGES` of one request are error 44 for all of its resources, and nothing is done.
 //! * Every resource has a bound on what it may keep, and groups and subscriptions have one together
 //!   (`chronik.settings.bytes`). A full disk does not keep an operator from small changes of what exists, 64 KiB more
 //!   at most in all: to keep records for a shorter time is the way out of it.
 
-use super::topic_creation::{self, Refusal};
+use super::refusal::{self, Refusal};
+use super::{list_edits, logger_levels};
 use crate::broker::Broker;
-use crate::broker::loggers::{self, LEVELS};
 use crate::broker::settings::{Resource, ResourceType, settings_bytes};
 use crate::broker::topics::name_problem;
-use crate::config::{self, Values};
+use crate::config::{self, Fault, Values};
 use crate::proto::error::ErrorCode;
 use crate::proto::schema::alter_configs::AlterConfigsResourceResponse;
-use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// Kafka's bound on what one request may write. A resource without a change counts as one here.
 const MOST_CHANGES: usize = 10_000;
 /// Kafka's bound on one value.
 const MOST_VALUE_BYTES: usize = 32_767;
+/// What the settings of one resource may take together, names and values.
+const MOST_SETTINGS_BYTES: usize = 64 << 10;
 /// What the settings of a topic or a broker may come to on a full disk.
 const SMALL_BYTES: usize = 512;
 
@@ -70,20 +71,25 @@ pub(super) fn fulfil<'a>(
         .map(Wish::resource)
         .filter(|it| !seen.insert(*it))
         .collect();
-    let one = |wish: &Wish<'_>| match repeated.contains(&wish.resource()) {
-        _ if is_excessive => excessive("Unable to perform excessively large batch operation."),
-        true => invalid("Each resource must appear at most once."),
-        false => fulfil_one(broker, wish, validate_only),
+    let one = |wish: &Wish<'_>| {
+        if is_excessive {
+            let why = "Unable to perform excessively large batch operation.";
+            Err(Refusal::excessive(why))
+        } else if repeated.contains(&wish.resource()) {
+            Err(Refusal::invalid("Each resource must appear at most once."))
+        } else {
+            fulfil_one(broker, wish, validate_only)
+        }
     };
     let results: Vec<Result<(), Refusal>> = wishes.iter().map(one).collect();
     wishes.iter().zip(results).map(row).collect()
 }
 
 fn row<'a>((wish, result): (&Wish<'a>, Result<(), Refusal>)) -> AlterConfigsResourceResponse<'a> {
-    let refusal = result.err().unwrap_or(ErrorCode::NONE.into());
+    let (error_code, error_message) = refusal::parts(result.err());
     AlterConfigsResourceResponse {
-        error_code: refusal.code,
-        error_message: refusal.message,
+        error_code,
+        error_message,
         resource_type: wish.resource_type,
         resource_name: wish.resource_name,
     }
@@ -99,10 +105,13 @@ fn fulfil_one(broker: &mut Broker, wish: &Wish<'_>, validate_only: bool) -> Resu
     check_changes(wish)?;
     let kind = match ResourceType::of_number(wish.resource_type) {
         Some(ResourceType::BrokerLogger) if !wish.replaces => {
-            return set_levels(broker, wish, validate_only);
+            return logger_levels::set_levels(broker, wish, validate_only);
         }
         None | Some(ResourceType::BrokerLogger) => {
-            return invalid(format!("Unknown resource type {}", wish.resource_type));
+            return Err(Refusal::invalid(format!(
+                "Unknown resource type {}",
+                wish.resource_type
+            )));
         }
         Some(kind) => kind,
     };
@@ -113,10 +122,10 @@ fn fulfil_one(broker: &mut Broker, wish: &Wish<'_>, validate_only: bool) -> Resu
     let old = broker.settings_of(&resource).clone();
     let new = changed(kind, wish, &old)?;
     let (old_bytes, new_bytes) = (settings_bytes(&old), settings_bytes(&new));
-    check_values(broker, &resource, &new, old_bytes)?;
+    check_values(broker, &resource, &new)?;
+    check_bytes(old_bytes, new_bytes)?;
     check_is_there(broker, &resource)?;
-    topic_creation::check_bytes(old_bytes, new_bytes)?;
-    check_room(broker, &resource, old_bytes, new_bytes)?;
+    check_space(broker, &resource, old_bytes, new_bytes)?;
     if validate_only || old == new {
         return Ok(());
     }
@@ -140,7 +149,7 @@ fn tell(resource: &Resource, old: &Values, new: &Values) {
 fn check_changes(wish: &Wish<'_>) -> Result<(), Refusal> {
     let names: BTreeSet<&str> = wish.changes.iter().map(|change| change.name).collect();
     if names.len() < wish.changes.len() {
-        return invalid("Error due to duplicate config keys");
+        return Err(Refusal::invalid("Error due to duplicate config keys"));
     }
     let lacks = |change: &&Change<'_>| change.op != Op::Delete && change.value.is_none();
     let lacking: Vec<&str> = wish
@@ -151,23 +160,29 @@ fn check_changes(wish: &Wish<'_>) -> Result<(), Refusal> {
         .collect();
     match lacking.is_empty() {
         true => Ok(()),
-        false => invalid(format!(
+        false => Err(Refusal::invalid(format!(
             "Null value not supported for : {}",
             lacking.join(", ")
-        )),
+        ))),
     }
 }
 
 /// Settings are kept by name, so that there is one name of this broker: `01` is none.
 fn check_node_id(broker: &Broker, name: &str) -> Result<(), Refusal> {
+    node_number(name)?;
     let ours = broker.identity.node_id.to_string();
-    match name.parse::<i32>() {
-        Err(_) => invalid(format!("Node id must be an integer, but it is: {name}")),
-        Ok(_) if name != ours => invalid(format!(
+    match name == ours {
+        true => Ok(()),
+        false => Err(Refusal::invalid(format!(
             "Unexpected broker id, expected {ours}, but received {name}"
-        )),
-        Ok(_) => Ok(()),
+        ))),
     }
+}
+
+/// The number that names a broker.
+pub(super) fn node_number(name: &str) -> Result<i32, Refusal> {
+    let why = |_| Refusal::invalid(format!("Node id must be an integer, but it is: {name}"));
+    name.parse().map_err(why)
 }
 
 /// The settings after the changes.
@@ -185,114 +200,68 @@ fn changed(kind: ResourceType, wish: &Wish<'_>, old: &Values) -> Result<Values, 
                 continue;
             }
             Op::Append | Op::Subtract => {
-                let words = list(kind, *op, name, values.get(*name))?;
-                edited(*op, &words, value)
+                let words = list_edits::list(kind, *op, name, values.get(*name))?;
+                list_edits::edited(*op, &words, value)
             }
-            Op::Unknown(number) => return invalid(format!("Unknown operations type {number}")),
+            Op::Unknown(number) => {
+                return Err(Refusal::invalid(format!(
+                    "Unknown operations type {number}"
+                )));
+            }
         };
         if new.len() > MOST_VALUE_BYTES {
             let why = "The configuration value cannot be added because it exceeds the maximum value size of 32767 bytes.";
-            return refused(why);
+            return Err(Refusal::bad_setting(why));
         }
         values.insert((*name).to_owned(), new);
     }
     Ok(values)
 }
 
-/// The words that a list has now, or by default.
-fn list<'v>(
-    kind: ResourceType,
-    op: Op,
-    name: &str,
-    now: Option<&'v String>,
-) -> Result<Vec<&'v str>, Refusal> {
-    let key = match kind {
-        ResourceType::Topic => config::find_topic_key(name).map(|row| &row.key),
-        ResourceType::Broker => config::find(name),
-        // Kafka knows no types of the others.
-        _ => None,
-    };
-    let (word, past) = match op {
-        Op::Append => ("APPEND", "append"),
-        _ => ("SUBTRACT", "subtract"),
-    };
-    match key {
-        Some(key) if key.kind.is_list() => {
-            let text = now.map_or(key.default.unwrap_or_default(), String::as_str);
-            Ok(text.split(',').filter(|word| !word.is_empty()).collect())
-        }
-        None if kind == ResourceType::Broker => refused(format!("Unknown config name: {name}")),
-        _ if kind == ResourceType::Broker => refused(format!(
-            "Config value {past} is not allowed for config key: {name}"
-        )),
-        _ => refused(format!(
-            "Can't {word} to key {name} because its type is not LIST."
-        )),
-    }
-}
-
-/// Adds the words of `value` that are not there, or takes away the first of each.
-fn edited(op: Op, words: &[&str], value: &str) -> String {
-    let named = value.split(',');
-    let words = words.iter().copied();
-    let new: Vec<&str> = match op {
-        Op::Append => {
-            let mut known: BTreeSet<&str> = words.clone().collect();
-            words
-                .chain(named.filter(|word| known.insert(word)))
-                .collect()
-        }
-        _ => {
-            let mut gone: BTreeMap<&str, usize> = BTreeMap::new();
-            named.for_each(|word| *gone.entry(word).or_default() += 1);
-            let mut goes = |word: &str| {
-                let left = gone.get_mut(word).filter(|left| **left > 0);
-                left.map(|left| *left -= 1).is_some()
-            };
-            words.filter(|word| !goes(word)).collect()
-        }
-    };
-    new.join(",")
-}
-
-/// Whether the resource may have these settings, and no others, in the place of those that have `old_bytes`.
-fn check_values(
-    broker: &Broker,
-    resource: &Resource,
-    values: &Values,
-    old_bytes: usize,
-) -> Result<(), Refusal> {
+/// Whether the resource may have these settings, and no others.
+fn check_values(broker: &Broker, resource: &Resource, values: &Values) -> Result<(), Refusal> {
     let name = resource.name.as_str();
     match resource.kind {
         ResourceType::Topic if name.is_empty() => {
-            invalid("Default topic resources are not allowed.")
+            Err(Refusal::invalid("Default topic resources are not allowed."))
         }
         ResourceType::Topic => match name_problem(name) {
             Some(why) => Err(Refusal::new(ErrorCode::INVALID_TOPIC_EXCEPTION, why)),
-            None => topic_creation::check_settings(broker, values, old_bytes),
+            None => {
+                config::check_topic_settings(broker.config(), values).map_err(Refusal::bad_setting)
+            }
         },
         ResourceType::Group if name.is_empty() => {
-            invalid("Default group resources are not allowed.")
+            Err(Refusal::invalid("Default group resources are not allowed."))
         }
         ResourceType::Group => {
-            config::check_group_settings(&broker.config, values).or_else(refused)
+            config::check_group_settings(broker.config(), values).map_err(Refusal::bad_setting)
         }
         ResourceType::ClientMetrics if name.is_empty() => {
-            invalid("Subscription name can't be empty")
+            Err(Refusal::invalid("Subscription name can't be empty"))
         }
         ResourceType::ClientMetrics => {
-            config::check_client_metrics_settings(values).or_else(|(of_request, why)| {
-                if of_request {
-                    invalid(why)
-                } else {
-                    refused(why)
-                }
+            config::check_client_metrics_settings(values).map_err(|fault| match fault {
+                Fault::Request(why) => Refusal::invalid(why),
+                Fault::Value(why) => Refusal::bad_setting(why),
             })
         }
         ResourceType::Broker | ResourceType::BrokerLogger => {
-            config::check_broker_settings(&broker.config, values, !name.is_empty()).or_else(invalid)
+            config::check_broker_settings(broker.config(), values, !name.is_empty())
+                .map_err(Refusal::invalid)
         }
     }
+}
+
+/// That settings do not grow beyond what one resource may have. Those that are too large may shrink.
+pub(super) fn check_bytes(old: usize, new: usize) -> Result<(), Refusal> {
+    if new <= MOST_SETTINGS_BYTES || new <= old {
+        return Ok(());
+    }
+    let why = format!(
+        "The settings of one resource may take at most {MOST_SETTINGS_BYTES} bytes together."
+    );
+    Err(Refusal::bad_setting(why))
 }
 
 /// Whether there is what is to be changed: of all resources only topics can be missing.
@@ -309,7 +278,7 @@ fn check_is_there(broker: &Broker, resource: &Resource) -> Result<(), Refusal> {
 }
 
 /// Whether there is room for what is kept: on the disk, and for what anybody can make up in memory.
-fn check_room(
+fn check_space(
     broker: &mut Broker,
     resource: &Resource,
     old: usize,
@@ -318,11 +287,11 @@ fn check_room(
     let (name, most) = match resource.kind {
         ResourceType::Topic | ResourceType::Broker => (0, old.max(SMALL_BYTES)),
         _ => {
-            let limit = broker.config.chronik_settings_bytes;
+            let limit = broker.config().chronik_settings_bytes;
             if new > old && broker.kept_settings().bytes_with(resource, new) > limit {
-                return excessive(format!(
+                return Err(Refusal::excessive(format!(
                     "Settings of groups and of subscriptions to metrics would exceed chronik.settings.bytes={limit}."
-                ));
+                )));
             }
             (resource.name.len(), old)
         }
@@ -340,81 +309,15 @@ fn check_room(
     Ok(())
 }
 
-/// Changes levels of loggers.
-fn set_levels(broker: &mut Broker, wish: &Wish<'_>, validate_only: bool) -> Result<(), Refusal> {
-    let ours = broker.identity.node_id;
-    match wish.resource_name.parse::<i32>() {
-        Err(_) => {
-            let name = wish.resource_name;
-            return invalid(format!("Node id must be an integer, but it is: {name}"));
-        }
-        Ok(id) if id != ours => {
-            return invalid(format!(
-                "Unexpected node id. Expected {ours}, but received {id}"
-            ));
-        }
-        Ok(_) => {}
-    }
-    let mut loggers = broker.loggers().clone();
-    for change in &wish.changes {
-        let level = level(&loggers, change)?;
-        loggers.set(change.name, level);
-    }
-    if !validate_only && loggers != *broker.loggers() {
-        broker.set_loggers(loggers);
-    }
-    Ok(())
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// The level that a logger shall have; `None` to follow the root.
-fn level(
-    loggers: &loggers::Loggers,
-    change: &Change<'_>,
-) -> Result<Option<loggers::Level>, Refusal> {
-    let Change { name, op, value } = *change;
-    let not_allowed = |what: String| {
-        invalid(format!(
-            "{what} is not allowed for the BROKER_LOGGER resource"
-        ))
-    };
-    match op {
-        Op::Set | Op::Delete if !loggers.has(name) => {
-            refused(format!("Logger {name} does not exist!"))
-        }
-        Op::Set => {
-            let word = value.unwrap_or_default();
-            let names = LEVELS.map(|level| level.word).join(", ");
-            loggers::level(word).map(Some).map_or_else(
-                || {
-                    refused(format!(
-                        "Cannot set the log level of {name} to {word} as it is not a supported log level. \
-                         Valid log levels are {names}"
-                    ))
-                },
-                Ok,
-            )
-        }
-        Op::Delete if name == loggers::ROOT => {
-            invalid("Removing the log level of the root logger is not allowed")
-        }
-        Op::Delete => Ok(None),
-        Op::Append => not_allowed("APPEND operation".to_owned()),
-        Op::Subtract => not_allowed("SUBTRACT operation".to_owned()),
-        Op::Unknown(number) => not_allowed(format!("Unknown operation type {number}")),
+    #[test]
+    fn what_is_too_large_may_shrink_and_not_grow() {
+        assert!(check_bytes(0, MOST_SETTINGS_BYTES).is_ok());
+        assert!(check_bytes(0, MOST_SETTINGS_BYTES + 1).is_err());
+        assert!(check_bytes(MOST_SETTINGS_BYTES + 9, MOST_SETTINGS_BYTES + 9).is_ok());
+        assert!(check_bytes(MOST_SETTINGS_BYTES + 9, MOST_SETTINGS_BYTES + 10).is_err());
     }
-}
-
-/// The request is wrong.
-fn invalid<T>(why: impl Into<Cow<'static, str>>) -> Result<T, Refusal> {
-    Err(Refusal::new(ErrorCode::INVALID_REQUEST, why))
-}
-
-/// A setting is wrong.
-fn refused<T>(why: impl Into<Cow<'static, str>>) -> Result<T, Refusal> {
-    Err(Refusal::new(ErrorCode::INVALID_CONFIG, why))
-}
-
-/// It is more than we take.
-fn excessive<T>(why: impl Into<Cow<'static, str>>) -> Result<T, Refusal> {
-    Err(Refusal::new(ErrorCode::POLICY_VIOLATION, why))
 }

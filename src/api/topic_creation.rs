@@ -1,22 +1,20 @@
 //! The rules of creating topics and partitions, for CreateTopics, for Metadata with auto-creation and for requests
 //! that assign replicas. The messages are Kafka's, for people search for them.
 
+use super::refusal::Refusal;
 use crate::broker::Broker;
-use crate::broker::settings::settings_bytes;
 use crate::broker::topics::name_problem;
 use crate::clock::Now;
-use crate::config::{self, BrokerConfig};
 use crate::disk;
+use crate::proto::Uuid;
 use crate::proto::error::ErrorCode;
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io;
 
-/// What the settings of one resource may take together, names and values.
-const MOST_SETTINGS_BYTES: usize = 64 << 10;
-/// What the reason of a refusal may take: it quotes what the client has sent, which may be longer than a text of an
-/// answer.
-const MOST_MESSAGE_BYTES: usize = 1024;
+/// Kafka's bound on the partitions that one request may create.
+const MOST_PARTITIONS_A_REQUEST: i64 = 10_000;
+/// Why a topic that a request names twice is refused.
+pub(super) const NAMED_TWICE: &str = "Duplicate topic name.";
 
 /// A topic that shall be.
 #[derive(Debug)]
@@ -27,57 +25,6 @@ pub(super) struct Creation<'a> {
     pub(super) partition_count: i32,
     /// Its own settings, unchecked.
     pub(super) settings: BTreeMap<String, String>,
-}
-
-/// Why a request, or a part of it, is not done.
-#[derive(Debug)]
-pub(super) struct Refusal {
-    pub(super) code: ErrorCode,
-    /// `None` where Kafka leaves it to the client to explain the code.
-    pub(super) message: Option<Cow<'static, str>>,
-}
-
-impl Refusal {
-    /// The reason is cut where it is too long for an answer.
-    pub(super) fn new(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Refusal {
-        let mut message = message.into();
-        if message.len() > MOST_MESSAGE_BYTES {
-            let mut ends = (0..=MOST_MESSAGE_BYTES).rev();
-            let end = ends.find(|&at| message.is_char_boundary(at));
-            message = format!("{}...", &message[..end.unwrap_or(0)]).into();
-        }
-        Refusal {
-            code,
-            message: Some(message),
-        }
-    }
-}
-
-impl From<ErrorCode> for Refusal {
-    fn from(code: ErrorCode) -> Refusal {
-        Refusal {
-            code,
-            message: None,
-        }
-    }
-}
-
-impl<'a> Creation<'a> {
-    /// As auto-creation makes it.
-    pub(super) fn with_defaults(config: &BrokerConfig, name: &'a str) -> Creation<'a> {
-        Creation {
-            name,
-            partition_count: config.num_partitions,
-            settings: BTreeMap::new(),
-        }
-    }
-}
-
-/// Whether the topic may be created; nothing is changed.
-pub(super) fn check(broker: &Broker, creation: &Creation<'_>) -> Result<(), Refusal> {
-    check_name(broker, creation.name)?;
-    check_settings(broker, &creation.settings, 0)?;
-    check_room(broker, creation.partition_count)
 }
 
 /// Whether the name is free, legal, and told apart from others by more than '.' and '_'.
@@ -100,42 +47,26 @@ pub(super) fn check_name(broker: &Broker, name: &str) -> Result<(), Refusal> {
     }
 }
 
-/// Whether the settings exist and have values that they may have, each and together. Those that they take the place of
-/// have `old_bytes`.
-pub(super) fn check_settings(
-    broker: &Broker,
-    settings: &BTreeMap<String, String>,
-    old_bytes: usize,
-) -> Result<(), Refusal> {
-    config::check_topic_settings(&broker.config, settings)
-        .map_err(|why| Refusal::new(ErrorCode::INVALID_CONFIG, why))?;
-    check_bytes(old_bytes, settings_bytes(settings))
-}
-
-/// That settings do not grow beyond what one resource may have. Those that are too large may shrink.
-pub(super) fn check_bytes(old: usize, new: usize) -> Result<(), Refusal> {
-    if new <= MOST_SETTINGS_BYTES || new <= old {
-        return Ok(());
+/// Whether one request may create so many partitions.
+pub(super) fn check_request(partition_count: i64) -> Result<(), Refusal> {
+    match partition_count <= MOST_PARTITIONS_A_REQUEST {
+        true => Ok(()),
+        false => Err(Refusal::excessive(
+            "Excessively large number of partitions per request.",
+        )),
     }
-    let why = format!(
-        "The settings of one resource may take at most {MOST_SETTINGS_BYTES} bytes together."
-    );
-    Err(Refusal::new(ErrorCode::INVALID_CONFIG, why))
 }
 
 /// Whether so many partitions more are allowed.
-pub(super) fn check_room(broker: &Broker, partition_count: i32) -> Result<(), Refusal> {
-    let limit = broker.config.chronik_max_partitions;
+pub(super) fn check_partition_limit(broker: &Broker, partition_count: i32) -> Result<(), Refusal> {
+    let limit = broker.config().chronik_max_partitions;
     let existing = broker.topics().partition_count();
     if existing + i64::from(partition_count) <= i64::from(limit) {
         return Ok(());
     }
-    Err(Refusal::new(
-        ErrorCode::POLICY_VIOLATION,
-        format!(
-            "Creating {partition_count} partitions would exceed chronik.max.partitions={limit}."
-        ),
-    ))
+    Err(Refusal::excessive(format!(
+        "Creating {partition_count} partitions would exceed chronik.max.partitions={limit}."
+    )))
 }
 
 /// Whether the replicas that are assigned to a partition are this broker, once, and no other.
@@ -158,12 +89,29 @@ fn has_twice(replicas: &[i32], id: i32) -> bool {
     replicas.iter().filter(|&&replica| replica == id).count() > 1
 }
 
+/// Creates the topic as auto-creation does: with the broker's count of partitions, and no settings of its own.
+pub(super) fn create_by_default(
+    broker: &mut Broker,
+    name: &str,
+    now: Now,
+) -> Result<Uuid, Refusal> {
+    check_name(broker, name)?;
+    let partition_count = broker.config().num_partitions;
+    check_partition_limit(broker, partition_count)?;
+    let creation = Creation {
+        name,
+        partition_count,
+        settings: BTreeMap::new(),
+    };
+    create(broker, creation, now)
+}
+
 /// Creates a checked topic. Answers its id.
 pub(super) fn create(
     broker: &mut Broker,
     creation: Creation<'_>,
     now: Now,
-) -> Result<crate::proto::Uuid, Refusal> {
+) -> Result<Uuid, Refusal> {
     let id = broker.new_id();
     let Creation {
         name,
@@ -171,7 +119,7 @@ pub(super) fn create(
         settings,
     } = creation;
     match broker.create_topic(id, name, partition_count, settings, now) {
-        Ok(_) => Ok(id),
+        Ok(()) => Ok(id),
         Err(e) => Err(refused_by_disk(broker, name, &e, now)),
     }
 }
@@ -202,29 +150,5 @@ pub(super) fn absent_code(name: &str) -> ErrorCode {
     match name_problem(name) {
         Some(_) => ErrorCode::INVALID_TOPIC_EXCEPTION,
         None => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_long_reason_is_cut_at_a_whole_character() {
-        let refusal = |text: String| {
-            let refusal = Refusal::new(ErrorCode::INVALID_REQUEST, text);
-            refusal.message.map(Cow::into_owned)
-        };
-        assert_eq!(refusal("short".to_owned()).as_deref(), Some("short"));
-        let cut = refusal("ü€".repeat(9000)).expect("a message");
-        assert!((1000..1030).contains(&cut.len()) && cut.ends_with("..."));
-    }
-
-    #[test]
-    fn what_is_too_large_may_shrink_and_not_grow() {
-        assert!(check_bytes(0, MOST_SETTINGS_BYTES).is_ok());
-        assert!(check_bytes(0, MOST_SETTINGS_BYTES + 1).is_err());
-        assert!(check_bytes(MOST_SETTINGS_BYTES + 9, MOST_SETTINGS_BYTES + 9).is_ok());
-        assert!(check_bytes(MOST_SETTINGS_BYTES + 9, MOST_SETTINGS_BYTES + 10).is_err());
     }
 }

@@ -11,7 +11,7 @@
 //!   was judged by.
 
 use super::Call;
-use super::topic_creation::Refusal;
+use super::refusal::Refusal;
 use crate::broker::Broker;
 use crate::broker::features::{Direction, Wish};
 use crate::broker::wait::Outcome;

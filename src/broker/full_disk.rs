@@ -21,10 +21,9 @@ const HEADROOM_BYTES: u64 = 2 << 20;
 /// it keeps for a snapshot, however many topics there are.
 const SMALL_CHANGES_BYTES: usize = 64 << 10;
 
-/// Appends that found no room, since the start.
+/// What is known of the room that there is.
 #[derive(Debug, Default)]
 pub(super) struct FullDisk {
-    refused_count: u64,
     spell: Option<Spell>,
     /// What small changes have added since the journal had room.
     small_changes_bytes: usize,
@@ -66,11 +65,6 @@ impl Spell {
 }
 
 impl FullDisk {
-    /// Appends that found no room, since the start.
-    pub(super) fn refused_count(&self) -> u64 {
-        self.refused_count
-    }
-
     /// Whether it is full.
     pub(super) fn is_full(&self) -> bool {
         self.spell.is_some()
@@ -78,7 +72,6 @@ impl FullDisk {
 
     /// An append of so many bytes found no room. Says whether that is news.
     pub(super) fn refused(&mut self, now: Mono, bytes: usize, free_bytes: u64) -> bool {
-        self.refused_count += 1;
         let is_news = self.lacks(now, bytes, free_bytes);
         self.spell
             .iter_mut()
@@ -171,7 +164,6 @@ mod tests {
         assert_eq!((spell.refused_count, spell.seconds(at(1010))), (2, 1));
         assert_eq!(disk.next_deadline(), None);
         assert!(disk.refused(at(2000), 10, NOTHING));
-        assert_eq!(disk.refused_count(), 3);
     }
 
     #[test]
@@ -247,6 +239,6 @@ mod tests {
         assert_eq!(disk.end(at(1999), PLENTY), None);
         disk.taken(1 << 20);
         let spell = disk.end(at(2000), PLENTY).expect("it is over");
-        assert_eq!((spell.refused_count, disk.refused_count()), (0, 0));
+        assert_eq!(spell.refused_count, 0);
     }
 }

@@ -157,7 +157,7 @@ impl Broker {
         let records = self.state.groups.tick(now);
         self.commit_each(records);
         if self.offsets_check <= now.mono {
-            let every_ms = self.config.offsets_retention_check_interval_ms;
+            let every_ms = self.state.config.offsets_retention_check_interval_ms;
             self.offsets_check = now.mono.plus_ms(every_ms);
             let aged = self.aged_offsets(now);
             // The next check finds what a cut leaves of them.
@@ -188,7 +188,7 @@ impl Broker {
 
     /// What age makes of the groups and their offsets.
     fn aged_offsets(&mut self, now: Now) -> Vec<Record> {
-        let retention_ms = i64::from(self.config.offsets_retention_minutes) * 60_000;
+        let retention_ms = i64::from(self.state.config.offsets_retention_minutes) * 60_000;
         if !self.steadiness.is_steady_for(retention_ms) {
             return Vec::new();
         }

@@ -1,4 +1,4 @@
-//! Who this broker is: `meta.properties` in the data directory, in Kafka's name and syntax.
+//! Who this broker is, `meta.properties` in the data directory, in Kafka's name and syntax; and where its ids come from.
 
 use crate::disk::{self, Disk};
 use crate::proto::Uuid;
@@ -74,5 +74,28 @@ impl Identity {
             "version=1\ncluster.id={cluster_id}\nnode.id={node_id}\ndirectory.id={directory_id}\n"
         );
         disk::replace(disk, &root.join(Identity::FILE), text.as_bytes())
+    }
+}
+
+/// Random ids out of one seed: two steps of SplitMix64 each, shaped as version-4 UUIDs.
+#[derive(Debug)]
+pub(super) struct IdSource(pub(super) u64);
+
+impl IdSource {
+    pub(super) fn next(&mut self) -> Uuid {
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&self.step().to_be_bytes());
+        bytes[8..].copy_from_slice(&self.step().to_be_bytes());
+        bytes[6] = bytes[6] & 0x0f | 0x40;
+        bytes[8] = bytes[8] & 0x3f | 0x80;
+        Uuid(bytes)
+    }
+
+    fn step(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
     }
 }

@@ -96,12 +96,11 @@ impl Loggers {
 
     /// Gives a logger a level of its own, or none any more; `root` keeps the one it has.
     pub fn set(&mut self, name: &str, level: Option<Level>) {
-        let room = ROOMS.into_iter().find(|room| *room == name);
-        match (room, level) {
-            (Some(room), Some(level)) => drop(self.of_rooms.insert(room, level)),
-            (Some(room), None) => drop(self.of_rooms.remove(room)),
-            (None, Some(level)) if name == ROOT => self.root = level,
-            (None, _) => {}
+        if let Some(room) = ROOMS.into_iter().find(|room| *room == name) {
+            self.of_rooms.remove(room);
+            self.of_rooms.extend(level.map(|level| (room, level)));
+        } else if name == ROOT {
+            self.root = level.unwrap_or(self.root);
         }
     }
 }

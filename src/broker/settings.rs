@@ -1,12 +1,15 @@
 //! What clients have set for brokers, groups and subscriptions to metrics, as the journal keeps it. A topic's own
 //! settings stand in its own record; levels of loggers are not kept (see `loggers`).
 //!
-//! [`Broker::reconfigured`] is the one place where a change becomes effective for the rooms that hold settings: groups
-//! and logs here, connections through `take_reconfigured`. Everything else reads `Broker::config` when it needs it.
+//! A change of a broker's settings becomes effective in [`Broker::reconfigured`] for the rooms that hold some: groups and
+//! the storage, which a start tells too (`Broker::open`), and connections through `take_reconfigured`. Everything else
+//! reads `Broker::config` when it needs it. A topic's own settings are brought to its logs at once.
 
 use super::record::Record;
+use super::topics::Topic;
 use super::{Broker, Closing};
 use crate::config::{BrokerConfig, Values};
+use crate::storage::Storage;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -207,34 +210,23 @@ impl Broker {
         let Some(topic) = self.state.topics.by_name(name) else {
             return;
         };
-        let id = topic.id;
-        let record = Record::Topic {
-            id,
-            name: topic.name.to_string(),
-            partition_count: topic.partition_count,
-            settings,
-        };
+        let record = topic.record(topic.partition_count, settings);
         self.commit(vec![record]);
-        if let Some(topic) = self.state.topics.by_id(id) {
-            for at in topic.partitions() {
-                self.storage.set_config(at, &topic.config);
-            }
+        if let Some(topic) = self.state.topics.by_name(name) {
+            obey_topic(&mut self.storage, topic);
         }
     }
 
     /// Makes the broker's settings effective, as they are now.
     pub(super) fn reconfigured(&mut self) {
         let is_for_logs = self.state.reconfigure();
-        self.config = Arc::clone(&self.state.config);
-        let expiration_ms = self.config.producer_id_expiration_ms;
+        let expiration_ms = self.state.config.producer_id_expiration_ms;
         self.storage.set_producer_id_expiration(expiration_ms);
         self.limit_disk();
         self.storage.set_cleaner(self.state.config.cleaner);
         if is_for_logs {
             for topic in self.state.topics.iter() {
-                for at in topic.partitions() {
-                    self.storage.set_config(at, &topic.config);
-                }
+                obey_topic(&mut self.storage, topic);
             }
         }
         self.has_news = true;
@@ -242,16 +234,21 @@ impl Broker {
 
     /// Has the storage obey the limits of the disk that hold now.
     pub(super) fn limit_disk(&mut self) {
-        let (max, min_free) = (
-            self.config.chronik_disk_max_bytes,
-            self.config.chronik_disk_min_free,
-        );
+        let config = &self.state.config;
+        let (max, min_free) = (config.chronik_disk_max_bytes, config.chronik_disk_min_free);
         self.storage.set_disk_limits(max, min_free);
     }
 
     /// Whether settings or levels of loggers have changed since the last call, for those outside who obey them.
     pub fn take_reconfigured(&mut self) -> bool {
         std::mem::take(&mut self.has_news) && self.closing == Closing::No
+    }
+}
+
+/// Has the logs of a topic obey its settings, as they are now.
+fn obey_topic(storage: &mut Storage, topic: &Topic) {
+    for at in topic.partitions() {
+        storage.set_config(at, &topic.config);
     }
 }
 

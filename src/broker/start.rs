@@ -8,16 +8,19 @@
 //! 4. The storage matches directories against topics and queues the loading of every partition; until
 //!    one is loaded, requests for it wait, and metadata is answered all the same. Transactions wait for all of them.
 
+use super::appends::RefusedAppends;
 use super::fetch_sessions::FetchSessions;
 use super::full_disk::FullDisk;
 use super::home;
+use super::identity::IdSource;
 use super::identity::Identity;
 use super::ignored;
 use super::loggers::Loggers;
 use super::record::{Opened, Record};
+use super::rounds::Rounds;
 use super::state::State;
 use super::txn_coordinator::TxnCoordinator;
-use super::{Broker, Closing, Fatal, IdSource, RefusedAppends, Rounds};
+use super::{Broker, Closing, Fatal};
 use crate::clock::{Now, Rate, Steadiness};
 use crate::config::BrokerConfig;
 use crate::disk::Disk;
@@ -122,7 +125,6 @@ impl Broker {
             offsets_check: now.mono.plus_ms(config.offsets_retention_check_interval_ms),
             steadiness: Steadiness::from(now),
             txn_coordinator: TxnCoordinator::new(now.mono, &config),
-            config,
             identity,
             storage,
             state,
@@ -139,7 +141,7 @@ impl Broker {
             loggers: Loggers::default(),
             has_news: true,
         };
-        let max_open = broker.config.chronik_max_open_segments;
+        let max_open = broker.state.config.chronik_max_open_segments;
         broker.storage.set_max_open_segments(max_open);
         broker.limit_disk();
         broker

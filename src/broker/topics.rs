@@ -1,9 +1,19 @@
-//! The topics: names, ids, partitions, settings. Changed only by `State::apply`.
+//! The topics: names, ids, partitions, settings, changed only by `State::apply`; and how topics and their partitions
+//! come and go: directories before the record, files after it is durable.
 
-use crate::config::{BrokerConfig, LogConfig};
+use super::Broker;
+use super::record::Record;
+use super::settings::settings_bytes;
+use super::wait::{Key, Signal};
+use crate::clock::Now;
+use crate::config::{BrokerConfig, LogConfig, Values};
+use crate::disk::is_full;
 use crate::proto::Uuid;
+use crate::proto::error::ErrorCode;
 use crate::storage::PartitionId;
 use std::collections::BTreeMap;
+use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// A topic as the journal has it.
@@ -16,7 +26,7 @@ pub struct Topic {
     /// How many partitions, numbered from 0.
     pub partition_count: i32,
     /// The settings of its own.
-    pub settings: BTreeMap<String, String>,
+    pub settings: Values,
     /// The settings that its logs obey: its own where set, else the broker's.
     pub config: Arc<LogConfig>,
 }
@@ -37,6 +47,16 @@ impl Topic {
     pub fn partitions(&self) -> impl Iterator<Item = PartitionId> + use<> {
         let topic = self.id;
         (0..self.partition_count).map(move |partition| PartitionId { topic, partition })
+    }
+
+    /// The record that gives it so many partitions and these settings.
+    pub(super) fn record(&self, partition_count: i32, settings: Values) -> Record {
+        Record::Topic {
+            id: self.id,
+            name: self.name.to_string(),
+            partition_count,
+            settings,
+        }
     }
 }
 
@@ -114,11 +134,7 @@ impl Topics {
     }
 
     /// What the logs of a topic obey that has these settings of its own. Topics without any share it.
-    pub(super) fn log_config(
-        &mut self,
-        config: &BrokerConfig,
-        own: &BTreeMap<String, String>,
-    ) -> Arc<LogConfig> {
+    pub(super) fn log_config(&mut self, config: &BrokerConfig, own: &Values) -> Arc<LogConfig> {
         let made = || Arc::new(LogConfig::new(config, own));
         match own.is_empty() {
             true => Arc::clone(self.shared.get_or_insert_with(made)),
@@ -150,6 +166,110 @@ impl Topics {
         let topic = self.by_name.remove(&name)?;
         self.partition_count -= i64::from(topic.partition_count);
         Some(topic)
+    }
+}
+
+impl Broker {
+    /// Creates a topic: its directories first, then the record that makes it true.
+    ///
+    /// # Errors
+    /// What the disk says; then nothing has been created. `StorageFull` also where the journal has no room for it.
+    pub fn create_topic(
+        &mut self,
+        id: Uuid,
+        name: &str,
+        partition_count: i32,
+        settings: Values,
+        now: Now,
+    ) -> io::Result<()> {
+        if !self.may_grow(name.len() + settings_bytes(&settings)) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        let name: Arc<str> = name.into();
+        let config = Arc::new(LogConfig::new(&self.state.config, &settings));
+        self.create_partitions(id, &name, &config, 0..partition_count, now)?;
+        let name = name.to_string();
+        self.commit(vec![Record::Topic {
+            id,
+            name,
+            partition_count,
+            settings,
+        }]);
+        Ok(())
+    }
+
+    /// Gives a topic more partitions, so that it has `partition_count`: their directories first, then the topic's
+    /// record as it is from now on. What a cut leaves of the directories goes with the next start.
+    ///
+    /// # Errors
+    /// What the disk says; then nothing has changed. `NotFound` when there is no such topic, `StorageFull` also where
+    /// the journal has no room for the record.
+    pub fn grow_topic(&mut self, id: Uuid, partition_count: i32, now: Now) -> io::Result<()> {
+        let topic = self.state.topics.by_id(id);
+        let topic = topic.ok_or(io::ErrorKind::NotFound)?.clone();
+        let bytes = settings_bytes(&topic.settings);
+        if !self.may_grow(topic.name.len() + bytes) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        let numbers = topic.partition_count..partition_count;
+        self.create_partitions(id, &topic.name, &topic.config, numbers, now)?;
+        self.commit(vec![topic.record(partition_count, topic.settings.clone())]);
+        Ok(())
+    }
+
+    /// Makes the directories of partitions, all or none.
+    fn create_partitions(
+        &mut self,
+        topic: Uuid,
+        name: &Arc<str>,
+        config: &Arc<LogConfig>,
+        numbers: Range<i32>,
+        now: Now,
+    ) -> io::Result<()> {
+        let at = |partition| PartitionId { topic, partition };
+        for partition in numbers.clone() {
+            if let Err(e) = self.storage.create(at(partition), name, config, now) {
+                for partition in numbers.start..=partition {
+                    self.storage.undo_create(at(partition));
+                }
+                return Err(e);
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes a topic, and the offsets that groups have committed for it. It is gone at once; its files follow when
+    /// the record is durable.
+    pub fn delete_topic(&mut self, id: Uuid) {
+        let offsets = self.state.groups.offsets_of_topic(id);
+        self.commit(vec![Record::TopicDeleted { id }]);
+        // What a cut leaves of them goes with the next start (`resume_groups`).
+        self.commit_in_parts(offsets);
+    }
+
+    /// Has logs begin later: what lies before each offset, none of which is beyond its high watermark, is deleted.
+    /// Answers the round that makes it so; until then everything is there.
+    ///
+    /// # Errors
+    /// 56 where the disk does not take it; then nothing will be deleted.
+    pub fn delete_records(&mut self, wanted: &[(PartitionId, i64)]) -> Result<u64, ErrorCode> {
+        self.storage.raise_starts(wanted).map_err(|error| {
+            if !is_full(&error) {
+                self.fail(error);
+            }
+            ErrorCode::KAFKA_STORAGE_ERROR
+        })
+    }
+
+    pub(super) fn forget_partitions(&mut self, topic: &Topic, round: u64) {
+        for at in topic.partitions() {
+            self.storage.forget(at);
+            self.signals.push(Signal {
+                key: Key::Partition(at),
+                bytes: usize::MAX,
+            });
+        }
+        self.deletions.push((round, topic.partitions().collect()));
     }
 }
 

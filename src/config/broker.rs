@@ -155,7 +155,7 @@ pub(super) const KEYS: &[Key] = &[
     key("log.cleaner.delete.retention.ms", Long(0, MAX), "86400000", Live, Honoured,
         "How long a tombstone stays."),
     key("log.cleaner.io.buffer.load.factor", Double(0.0, f64::MAX), "0.9", Live, Honoured,
-        "How full the table of keys may get; above 0.95 is the same as that."),
+        "How full the table of keys may get; above 0.95 is the same as that, and 0 as 0.9."),
     key("log.cleaner.io.buffer.size", Int(0, MAX), "524288", Live, Moot,
         "The cleaner's buffers."),
     key("log.cleaner.io.max.bytes.per.second", Double(0.0, f64::MAX), "1.7976931348623157E308", Live, Honoured,

@@ -37,6 +37,11 @@ pub enum Source {
     Group = 8,
 }
 
+impl Source {
+    /// Where a broker's setting may stand, the strongest first.
+    pub(super) const LAYERS: [Source; 3] = [Source::Broker, Source::EveryBroker, Source::Static];
+}
+
 /// A value that is set somewhere; null if it is a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Synonym {
@@ -140,7 +145,7 @@ pub fn describe_broker(config: &BrokerConfig, wanted: &Wanted<'_>) -> Vec<Descri
     let strangers = unknown.into_iter().filter_map(|name| {
         let source = settings.source(name)?;
         let text = settings.layer(source, name)?;
-        Some(other(settings, name, text, &LAYERS))
+        Some(other(settings, name, text, &Source::LAYERS))
     });
     known.chain(strangers).collect()
 }
@@ -272,9 +277,6 @@ fn described(
     }
 }
 
-/// Where a broker's setting may stand, the strongest first.
-const LAYERS: [Source; 3] = [Source::Broker, Source::EveryBroker, Source::Static];
-
 /// A setting that no table has. One of a listener is told by the type of its key, which stands behind it; any other is
 /// taken for a secret, as in Kafka.
 fn other(settings: &Settings, name: &str, text: &str, layers: &[Source]) -> Described {
@@ -311,14 +313,11 @@ fn other(settings: &Settings, name: &str, text: &str, layers: &[Source]) -> Desc
 
 /// Everything that is set for a key of the broker, or for one that stands in for it, the strongest first.
 fn synonyms(settings: &Settings, key: &'static Key) -> Vec<Synonym> {
-    let chain: Vec<&'static Key> = match chain(key.name) {
-        [] => vec![key],
-        names => names.iter().filter_map(|name| find(name)).collect(),
-    };
+    let chain = chain(key);
     let shown =
         |key: &Key, text: &str| Some(text.to_owned()).filter(|_| key.kind != Kind::Password);
     let mut found = Vec::new();
-    for source in LAYERS {
+    for source in Source::LAYERS {
         found.extend(chain.iter().filter_map(|key| {
             let text = settings.layer(source, key.name)?;
             Some(Synonym {
@@ -334,6 +333,19 @@ fn synonyms(settings: &Settings, key: &'static Key) -> Vec<Synonym> {
     found.split_off(stronger.count())
 }
 
+/// The broker's keys that a topic's falls back to, this one among them, the strongest first.
+fn chain(key: &'static Key) -> Vec<&'static Key> {
+    let has_it = |row: &&TopicKey| row.synonyms.iter().any(|(name, _)| *name == key.name);
+    match KEYS.iter().find(has_it) {
+        Some(row) => row
+            .synonyms
+            .iter()
+            .filter_map(|(name, _)| find(name))
+            .collect(),
+        None => vec![key],
+    }
+}
+
 /// The default of a key that has one.
 fn default_of(key: &'static Key) -> Synonym {
     let value = key
@@ -343,23 +355,6 @@ fn default_of(key: &'static Key) -> Synonym {
         name: key.name.into(),
         value: value.map(|value| value.to_string()),
         source: Source::Default,
-    }
-}
-
-/// The keys that stand in for one another, the strongest first.
-fn chain(name: &str) -> &'static [&'static str] {
-    match name {
-        "log.roll.ms" | "log.roll.hours" => &["log.roll.ms", "log.roll.hours"],
-        "log.roll.jitter.ms" | "log.roll.jitter.hours" => {
-            &["log.roll.jitter.ms", "log.roll.jitter.hours"]
-        }
-        "log.retention.ms" | "log.retention.minutes" | "log.retention.hours" => &[
-            "log.retention.ms",
-            "log.retention.minutes",
-            "log.retention.hours",
-        ],
-        "log.flush.interval.ms" => &["log.flush.interval.ms", "log.flush.scheduler.interval.ms"],
-        _ => &[],
     }
 }
 

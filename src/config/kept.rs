@@ -177,48 +177,52 @@ const MATCHES: [&str; 6] = [
     "client_source_port",
 ];
 
-/// Checks all settings of a subscription to clients' metrics, in Kafka's words; whether it is the request that is
-/// wrong (error 42) or a value (40).
-pub fn check_client_metrics_settings(own: &Values) -> Result<(), (bool, String)> {
-    let parsed = |name: &str, text: &str| {
+/// What is wrong with settings, and of which kind that is.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The request is wrong (error 42).
+    Request(String),
+    /// A value is (error 40).
+    Value(String),
+}
+
+/// Checks all settings of a subscription to clients' metrics, in Kafka's words.
+///
+/// # Errors
+/// The first fault; names that do not exist come before values.
+pub fn check_client_metrics_settings(own: &Values) -> Result<(), Fault> {
+    let known = own.iter().map(|(name, text)| {
+        let unknown = || format!("Unknown client metrics configuration: {name}");
         let row = find_client_metrics_key(name);
-        let value = row.map_or(Ok(Value::List(Vec::new())), |row| {
-            row.kind.parse(name, text)
-        });
-        value.map_err(|why| (false, why))
-    };
-    let is_unknown = |name: &&String| find_client_metrics_key(name).is_none();
-    if let Some(name) = own.keys().find(is_unknown) {
-        let why = format!("Unknown client metrics configuration: {name}");
-        return Err((true, why));
-    }
-    for (name, text) in own {
-        match parsed(name, text)? {
+        Ok((row.ok_or_else(|| Fault::Request(unknown()))?, text))
+    });
+    for (row, text) in known.collect::<Result<Vec<_>, _>>()? {
+        let name = row.name;
+        match row.kind.parse(name, text).map_err(Fault::Value)? {
             Value::Number(ms) if !(100..=3_600_000).contains(&ms) => {
                 let why = format!(
                     "Invalid value {ms} for {name}, interval must be between 100 and 3600000 (1 hour)"
                 );
-                return Err((true, why));
+                return Err(Fault::Request(why));
             }
             Value::List(patterns) if name == "match" => {
-                // Java's split drops what is empty at the end.
-                let is_legal = |pattern: &&String| match pattern
-                    .trim_end_matches('=')
-                    .split_once('=')
-                {
-                    Some((what, text)) => {
-                        MATCHES.contains(&what.trim()) && !text.is_empty() && !text.contains('=')
-                    }
-                    None => false,
-                };
-                if let Some(bad) = patterns.iter().find(|pattern| !is_legal(pattern)) {
-                    return Err((false, format!("Illegal client matching pattern: {bad}")));
+                if let Some(bad) = patterns.iter().find(|pattern| !is_pattern(pattern)) {
+                    let why = format!("Illegal client matching pattern: {bad}");
+                    return Err(Fault::Value(why));
                 }
             }
             _ => {}
         }
     }
     Ok(())
+}
+
+/// Whether it matches something of a client with a text. Java's split drops what is empty at the end.
+fn is_pattern(pattern: &str) -> bool {
+    let parts = pattern.trim_end_matches('=').split_once('=');
+    parts.is_some_and(|(what, text)| {
+        MATCHES.contains(&what.trim()) && !text.is_empty() && !text.contains('=')
+    })
 }
 
 #[cfg(test)]
@@ -294,17 +298,19 @@ mod tests {
             check("match", "client_id=a.*, client_source_port=1"),
             Ok(())
         );
-        assert!(matches!(check("match", "who=a"), Err((false, _))));
+        assert!(matches!(check("match", "who=a"), Err(Fault::Value(_))));
         assert_eq!(check("match", "client_id=a="), Ok(()));
-        assert!(matches!(check("match", "client_id="), Err((false, _))));
+        assert!(matches!(check("match", "client_id="), Err(Fault::Value(_))));
         let two = [("interval.ms", "x"), ("zzz", "1")].map(|(k, v)| (k.to_owned(), v.to_owned()));
         assert_eq!(
             check_client_metrics_settings(&Values::from(two)),
-            Err((true, "Unknown client metrics configuration: zzz".to_owned()))
+            Err(Fault::Request(
+                "Unknown client metrics configuration: zzz".to_owned()
+            ))
         );
-        assert!(matches!(check("interval.ms", "99"), Err((true, _))));
-        assert!(matches!(check("interval.ms", "x"), Err((false, _))));
-        assert!(matches!(check("nope", "1"), Err((true, _))));
+        assert!(matches!(check("interval.ms", "99"), Err(Fault::Request(_))));
+        assert!(matches!(check("interval.ms", "x"), Err(Fault::Value(_))));
+        assert!(matches!(check("nope", "1"), Err(Fault::Request(_))));
     }
 
     #[test]

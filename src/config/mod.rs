@@ -41,7 +41,7 @@ pub use dynamic::check_broker_settings;
 pub use ignored::{
     ignored_of_brokers, ignored_of_client_metrics, ignored_of_group, ignored_of_topic,
 };
-pub use kept::{check_client_metrics_settings, check_group_settings};
+pub use kept::{Fault, check_client_metrics_settings, check_group_settings};
 pub use listeners::Listener;
 pub use settings::{Origin, Problem, Settings};
 pub use topic::{

@@ -209,10 +209,8 @@ impl Settings {
 
     /// The strongest layer that has this name.
     pub(super) fn source(&self, name: &str) -> Option<Source> {
-        let layers = [Source::Broker, Source::EveryBroker, Source::Static];
-        layers
-            .into_iter()
-            .find(|&layer| self.layer(layer, name).is_some())
+        let mut layers = Source::LAYERS.into_iter();
+        layers.find(|&layer| self.layer(layer, name).is_some())
     }
 
     /// Names that the table has not.

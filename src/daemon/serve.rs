@@ -128,7 +128,7 @@ fn heed(notice: Notice, exchange: &mut Exchange<Broker>, max_connections: &mut u
         }
         Notice::Report => log::info!("{}", exchange.core.report()),
         Notice::Reconfigured => {
-            let config = &exchange.core.config;
+            let config = exchange.core.config();
             let (wanted, segments) = (config.max_connections, config.chronik_max_open_segments);
             if std::mem::replace(max_connections, wanted) != wanted {
                 exchange.limit_connections(process::connection_limit(wanted, segments));

@@ -98,7 +98,7 @@ impl Journal {
     /// in files, and in a snapshot and its successor. Where the answer is no, a short journal looks for room again.
     pub fn may_grow(&mut self, bytes: usize) -> bool {
         if self.is_short() {
-            self.schedule.wanted = true;
+            self.look_for_room();
             return false;
         }
         let needed = (self.withheld_bytes() + bytes) as u64;
@@ -115,6 +115,11 @@ impl Journal {
         if self.entries() == 0 {
             self.schedule.due = self.schedule.now.plus_ms(self.limits.interval_ms);
         }
+        self.look_for_room();
+    }
+
+    /// A short journal looks for room again.
+    pub fn look_for_room(&mut self) {
         self.schedule.wanted |= self.is_short();
     }
 

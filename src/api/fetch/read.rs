@@ -10,7 +10,8 @@
 //!   read were aborted, by first offset. Where that cannot be told, nothing is shown.
 //! * Up to v5 clients do not know error 56 and get 6.
 
-use crate::api::{Call, check_epoch, legacy_code};
+use crate::api::Call;
+use crate::api::common::{check_epoch, legacy_code};
 use crate::broker::Broker;
 use crate::broker::fetch_sessions::Wanted;
 use crate::clock::Mono;
@@ -32,12 +33,12 @@ pub(super) struct Limits {
 impl Limits {
     pub(super) fn new(broker: &Broker, call: &Call<'_, '_>, request: &FetchRequest<'_>) -> Limits {
         let version = call.version();
-        let max_bytes = request.max_bytes.min(broker.config.fetch_max_bytes);
+        let max_bytes = request.max_bytes.min(broker.config().fetch_max_bytes);
         let max_bytes = usize::try_from(max_bytes).unwrap_or(0);
         Limits {
             version,
             // No answer is larger than what a connection may have waiting, so a slow reader holds no more.
-            max_bytes: max_bytes.min(broker.config.chronik_outbox_pinned_bytes),
+            max_bytes: max_bytes.min(broker.config().chronik_outbox_pinned_bytes),
             read_committed: version >= 4 && request.isolation_level == 1,
             now: call.cx.now.mono,
         }
@@ -271,7 +272,7 @@ fn message_set(
         if batches.is_empty() {
             break;
         }
-        let cap_bytes = broker.config.chronik_convert_max_bytes;
+        let cap_bytes = broker.config().chronik_convert_max_bytes;
         let wanted = DownConversion {
             magic,
             first_offset: from,

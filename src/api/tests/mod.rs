@@ -81,8 +81,12 @@ impl Said {
 impl Bench {
     /// Nothing has been loaded yet.
     fn start(disk: SimDisk) -> Bench {
+        Bench::start_with(disk, BrokerConfig::default())
+    }
+
+    fn start_with(disk: SimDisk, config: BrokerConfig) -> Bench {
         let shared: Arc<dyn Disk> = Arc::new(disk.clone());
-        let config = Arc::new(BrokerConfig::default());
+        let config = Arc::new(config);
         let root = Path::new(ROOT);
         let seeds = crate::broker::Seeds {
             ids: 7,

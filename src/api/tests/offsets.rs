@@ -349,7 +349,7 @@ fn what_was_committed_before_the_clock_was_set_is_kept_from_then() {
 #[test]
 fn a_commit_that_is_larger_than_a_batch_may_be_is_refused_whole() {
     let mut bench = Bench::with_topic();
-    let most = bench.broker.config.message_max_bytes;
+    let most = bench.broker.config().message_max_bytes;
     let group = "g".repeat(30_000);
     let rows: Vec<_> = (0..most / 30_000 + 1).map(|_| (1, 5)).collect();
     let mut request = simple(&rows);

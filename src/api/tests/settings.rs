@@ -148,7 +148,7 @@ fn every_topic_obeys_the_broker_s_new_settings() {
     assert_eq!(bench.shown(BROKERS, "message.max.bytes"), is("60", 3));
     let log = bench.broker.log("t", 0).expect("a log");
     assert_eq!(log.config().max_message_bytes, 70);
-    assert_eq!(bench.broker.config.message_max_bytes, 70);
+    assert_eq!(bench.broker.config().message_max_bytes, 70);
 }
 
 #[test]
@@ -330,9 +330,10 @@ fn nothing_is_appended_to_what_kafka_has_no_type_of() {
 
 #[test]
 fn what_anybody_can_make_up_has_a_limit() {
-    let mut bench = Bench::new();
-    let config = Arc::make_mut(&mut bench.broker.config);
+    let mut config = BrokerConfig::default();
     config.chronik_settings_bytes = 3000;
+    let mut bench = Bench::start_with(SimDisk::new(1, Path::new(ROOT)), config);
+    bench.run();
     let change = [("consumer.session.timeout.ms", SET, "50000")];
     let mut add = |name| bench.change((ResourceType::Group, name), &change);
     let codes = ["a", "b", "c", "d", "e", "a"].map(&mut add);

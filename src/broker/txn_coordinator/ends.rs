@@ -133,6 +133,7 @@ impl Broker {
         }
         if self.txn_coordinator.expiry_check <= now.mono {
             let every_ms = self
+                .state
                 .config
                 .transaction_remove_expired_transaction_cleanup_interval_ms;
             self.txn_coordinator.expiry_check = now.mono.plus_ms(every_ms);
@@ -153,7 +154,7 @@ impl Broker {
 
     /// Forgets ids that have been idle for so long, if the clock can be believed.
     fn expire_transactions(&mut self, now: Now) {
-        let expiration_ms = self.config.transactional_id_expiration_ms;
+        let expiration_ms = self.state.config.transactional_id_expiration_ms;
         if self.steadiness.is_steady_for(expiration_ms) {
             let aged = self.state.transactions.aged(now.wall_ms, expiration_ms);
             // The next check finds what a cut leaves of them.

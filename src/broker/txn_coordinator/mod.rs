@@ -71,7 +71,7 @@ impl Broker {
     /// while the journal is short; -1 see `Standing::initialized`.
     pub fn init_transactions(&mut self, ask: &Init<'_>, now: Now) -> Told<Producer> {
         self.tell(ask.transactional_id, |broker| {
-            ask.check(broker.config.transaction_max_timeout_ms)?;
+            ask.check(broker.state.config.transaction_max_timeout_ms)?;
             broker.check_transactions()?;
             let fresh = broker.fresh_producer_id();
             let version = broker.state.features.transaction_version();

@@ -325,7 +325,7 @@ fn each_partition_is_judged_for_itself_and_known_ones_alone_matter() {
 fn what_is_larger_than_a_batch_may_be_is_refused_whole() {
     let mut bench = Bench::for_transactions();
     let who = bench.producer();
-    let most = bench.broker.config.message_max_bytes;
+    let most = bench.broker.config().message_max_bytes;
     let group = "g".repeat(30_000);
     let rows: Vec<_> = (0..most / 30_000 + 1).map(|_| (1, 5)).collect();
     let request = TxnOffsetCommitRequest {
