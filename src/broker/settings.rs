@@ -220,23 +220,13 @@ impl Broker {
     /// Makes the broker's settings effective, as they are now.
     pub(super) fn reconfigured(&mut self) {
         let is_for_logs = self.state.reconfigure();
-        let expiration_ms = self.state.config.producer_id_expiration_ms;
-        self.storage.set_producer_id_expiration(expiration_ms);
-        self.limit_disk();
-        self.storage.set_cleaner(self.state.config.cleaner);
+        self.storage.obey(self.state.config.storage);
         if is_for_logs {
             for topic in self.state.topics.iter() {
                 obey_topic(&mut self.storage, topic);
             }
         }
         self.has_news = true;
-    }
-
-    /// Has the storage obey the limits of the disk that hold now.
-    pub(super) fn limit_disk(&mut self) {
-        let config = &self.state.config;
-        let (max, min_free) = (config.chronik_disk_max_bytes, config.chronik_disk_min_free);
-        self.storage.set_disk_limits(max, min_free);
     }
 
     /// Whether settings or levels of loggers have changed since the last call, for those outside who obey them.

@@ -115,10 +115,9 @@ impl Broker {
             Arc::clone(&disk),
             root.to_owned(),
             state.opened.leader_epoch,
-            config.producer_id_expiration_ms,
+            config.storage,
         );
-        storage.start_cleaner(config.cleaner, seeds.keys, now);
-        storage.set_retention_check_interval(config.log_retention_check_interval_ms);
+        storage.start_cleaner(seeds.keys, now);
         let slots = config.max_incremental_fetch_session_cache_slots;
         let mut broker = Broker {
             fetch_sessions: FetchSessions::new(slots, FETCH_SESSION_EVICTION_MS, seeds.ids),
@@ -141,9 +140,6 @@ impl Broker {
             loggers: Loggers::default(),
             has_news: true,
         };
-        let max_open = broker.state.config.chronik_max_open_segments;
-        broker.storage.set_max_open_segments(max_open);
-        broker.limit_disk();
         broker
             .begin(&disk, root, is_new, now)
             .and_then(|()| broker.load(&deleted, now))

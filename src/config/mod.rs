@@ -50,7 +50,8 @@ pub use topic::{
 };
 pub use values::{Kind, Value};
 pub use views::{
-    Amount, BrokerConfig, CleanerConfig, Compaction, LogConfig, SyncAll, TimestampType,
+    Amount, BrokerConfig, CleanerConfig, Compaction, LogConfig, StorageConfig, SyncAll,
+    TimestampType,
 };
 
 use std::collections::BTreeMap;

@@ -38,18 +38,12 @@ pub struct BrokerConfig {
     pub max_incremental_fetch_session_cache_slots: usize,
     /// `max.request.partition.size.limit`.
     pub max_request_partition_size_limit: i32,
-    /// How logs are compacted.
-    pub cleaner: CleanerConfig,
-    /// `producer.id.expiration.ms`.
-    pub producer_id_expiration_ms: i64,
     /// `offset.metadata.max.bytes`.
     pub offset_metadata_max_bytes: i32,
     /// `offsets.retention.minutes`.
     pub offsets_retention_minutes: i32,
     /// `offsets.retention.check.interval.ms`.
     pub offsets_retention_check_interval_ms: i64,
-    /// `log.retention.check.interval.ms`: how often old segments are looked for.
-    pub log_retention_check_interval_ms: i64,
     /// `message.max.bytes`: also what a group's members and assignments may take together.
     pub message_max_bytes: usize,
     /// `group.initial.rebalance.delay.ms`; below zero counts as zero.
@@ -94,14 +88,10 @@ pub struct BrokerConfig {
     pub chronik_journal_snapshot_bytes: u64,
     /// `chronik.journal.snapshot.entries`.
     pub chronik_journal_snapshot_entries: u64,
-    /// `chronik.max.open.segments`.
-    pub chronik_max_open_segments: usize,
-    /// `chronik.disk.max.bytes`; 0 is without a limit.
-    pub chronik_disk_max_bytes: Amount,
-    /// `chronik.disk.min.free`.
-    pub chronik_disk_min_free: Amount,
     /// `chronik.sync.filesystem`.
     pub chronik_sync_filesystem: SyncAll,
+    /// What all logs share.
+    pub storage: StorageConfig,
     /// What all this was read from, and what topics fall back to.
     pub settings: Settings,
 }
@@ -221,12 +211,9 @@ impl BrokerConfig {
             )
             .number(),
             max_request_partition_size_limit: of("max.request.partition.size.limit").number(),
-            cleaner: CleanerConfig::read(&settings),
-            producer_id_expiration_ms: of("producer.id.expiration.ms").number(),
             offset_metadata_max_bytes: of("offset.metadata.max.bytes").number(),
             offsets_retention_minutes: of("offsets.retention.minutes").number(),
             offsets_retention_check_interval_ms: of("offsets.retention.check.interval.ms").number(),
-            log_retention_check_interval_ms: of("log.retention.check.interval.ms").number(),
             message_max_bytes: of("message.max.bytes").number(),
             group_initial_rebalance_delay_ms: of("group.initial.rebalance.delay.ms").number(),
             group_min_session_timeout_ms: of("group.min.session.timeout.ms").number(),
@@ -254,9 +241,7 @@ impl BrokerConfig {
                 .number(),
             chronik_journal_snapshot_bytes: of("chronik.journal.snapshot.bytes").number(),
             chronik_journal_snapshot_entries: of("chronik.journal.snapshot.entries").number(),
-            chronik_max_open_segments: of("chronik.max.open.segments").number(),
-            chronik_disk_max_bytes: of("chronik.disk.max.bytes").amount(),
-            chronik_disk_min_free: of("chronik.disk.min.free").amount(),
+            storage: StorageConfig::read(&settings),
             chronik_sync_filesystem: match of("chronik.sync.filesystem").text().as_str() {
                 "always" => SyncAll::Always,
                 "never" => SyncAll::Never,
@@ -305,6 +290,44 @@ fn clients(settings: &Settings, name: &str) -> Result<Vec<Listener>, String> {
     let mut found = listeners::parse(&words(name)).map_err(|why| format!("{name}: {why}"))?;
     found.retain(|listener| !controllers.contains(&listener.name));
     Ok(found)
+}
+
+/// What the logs of all topics share.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StorageConfig {
+    /// `chronik.disk.max.bytes`; 0 is without a limit.
+    pub disk_max_bytes: Amount,
+    /// `chronik.disk.min.free`.
+    pub disk_min_free: Amount,
+    /// `chronik.max.open.segments`.
+    pub max_open_segments: usize,
+    /// `log.retention.check.interval.ms`: how often old segments are looked for.
+    pub retention_check_interval_ms: i64,
+    /// `producer.id.expiration.ms`: how long an idle producer is remembered.
+    pub producer_id_expiration_ms: i64,
+    /// How logs are compacted.
+    pub cleaner: CleanerConfig,
+}
+
+impl StorageConfig {
+    fn read(settings: &Settings) -> StorageConfig {
+        let of = |name| settings.value(name).expect("the row has a default");
+        StorageConfig {
+            disk_max_bytes: of("chronik.disk.max.bytes").amount(),
+            disk_min_free: of("chronik.disk.min.free").amount(),
+            max_open_segments: of("chronik.max.open.segments").number(),
+            retention_check_interval_ms: of("log.retention.check.interval.ms").number(),
+            producer_id_expiration_ms: of("producer.id.expiration.ms").number(),
+            cleaner: CleanerConfig::read(settings),
+        }
+    }
+}
+
+impl Default for StorageConfig {
+    /// The defaults of the table.
+    fn default() -> Self {
+        BrokerConfig::default().storage
+    }
 }
 
 /// How the broker compacts logs.

@@ -66,7 +66,7 @@ fn limits(config: &BrokerConfig) -> Limits {
     Limits {
         connections: process::connection_limit(
             config.max_connections,
-            config.chronik_max_open_segments,
+            config.storage.max_open_segments,
         ),
         idle_ms: config.connections_max_idle_ms,
         request_bytes: config.socket_request_max_bytes,
@@ -129,7 +129,7 @@ fn heed(notice: Notice, exchange: &mut Exchange<Broker>, max_connections: &mut u
         Notice::Report => log::info!("{}", exchange.core.report()),
         Notice::Reconfigured => {
             let config = exchange.core.config();
-            let (wanted, segments) = (config.max_connections, config.chronik_max_open_segments);
+            let (wanted, segments) = (config.max_connections, config.storage.max_open_segments);
             if std::mem::replace(max_connections, wanted) != wanted {
                 exchange.limit_connections(process::connection_limit(wanted, segments));
             }

@@ -253,13 +253,16 @@ impl Storage {
     }
 
     fn next_expiry(&self, now: Now) -> Mono {
-        let interval = self.producer_id_expiration_ms.min(EXPIRY_INTERVAL_MS);
+        let interval = self
+            .config
+            .producer_id_expiration_ms
+            .min(EXPIRY_INTERVAL_MS);
         now.mono.plus_ms(interval.max(1))
     }
 
     fn expire_producers(&mut self, now: Now) {
         let mut anybody = false;
-        let expiration_ms = self.producer_id_expiration_ms;
+        let expiration_ms = self.config.producer_id_expiration_ms;
         for slot in self.slots.values_mut() {
             if let State::Ready(log) = &mut slot.state {
                 log.producers.expire(now.mono, expiration_ms);

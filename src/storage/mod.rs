@@ -70,7 +70,7 @@ mod transactions;
 
 use self::log::Parts;
 use crate::clock::{Mono, Now};
-use crate::config::LogConfig;
+use crate::config::{LogConfig, StorageConfig};
 use crate::disk::lanes::Job;
 use crate::disk::{Disk, View};
 use crate::proto::Uuid;
@@ -345,7 +345,7 @@ pub struct Storage {
     disk: Arc<dyn Disk>,
     root: PathBuf,
     leader_epoch: i32,
-    producer_id_expiration_ms: i64,
+    config: StorageConfig,
     slots: BTreeMap<PartitionId, Slot>,
     loading: usize,
     shelf: Shelf,
@@ -371,20 +371,20 @@ pub struct Storage {
 
 impl Storage {
     /// A storage that has not looked at its directory yet. `leader_epoch` is the broker's, which all that
-    /// is appended will carry; `producer_id_expiration_ms` is how long an idle producer is remembered.
+    /// is appended will carry.
     #[must_use]
     pub fn new(
         disk: Arc<dyn Disk>,
         root: PathBuf,
         leader_epoch: i32,
-        producer_id_expiration_ms: i64,
+        config: StorageConfig,
     ) -> Storage {
-        Storage {
+        let mut storage = Storage {
             shelf: Shelf::new(Arc::clone(&disk)),
             disk,
             root,
             leader_epoch,
-            producer_id_expiration_ms,
+            config,
             slots: BTreeMap::new(),
             loading: 0,
             rounds: flush::Rounds::default(),
@@ -402,7 +402,16 @@ impl Storage {
             signals: Vec::new(),
             learning: Learning::default(),
             closing: false,
-        }
+        };
+        storage.obey(config);
+        storage
+    }
+
+    /// What all logs share holds from now on.
+    pub fn obey(&mut self, config: StorageConfig) {
+        self.config = config;
+        self.shelf.max_open = config.max_open_segments;
+        self.limit_disk();
     }
 
     /// The absolute path of the data directory, as tools name it.
@@ -612,16 +621,6 @@ impl Storage {
     /// Jobs for the work lane since the last call; they must run in this order.
     pub fn take_jobs(&mut self) -> Vec<Job<Done>> {
         std::mem::take(&mut self.jobs)
-    }
-
-    /// How many segments stay open at once, as far as the rounds allow it.
-    pub fn set_max_open_segments(&mut self, count: usize) {
-        self.shelf.max_open = count;
-    }
-
-    /// How long an idle producer is remembered from now on.
-    pub fn set_producer_id_expiration(&mut self, producer_id_expiration_ms: i64) {
-        self.producer_id_expiration_ms = producer_id_expiration_ms;
     }
 
     /// Gives a partition the settings that its topic has now.

@@ -34,8 +34,6 @@ use std::io;
 use std::mem;
 use std::ops::Bound::{Included, Unbounded};
 
-/// Kafka's default of `log.retention.check.interval.ms`.
-const INTERVAL_MS: i64 = 300_000;
 /// The first look comes no later than this after the start.
 const FIRST_LOOK_MS: i64 = 30_000;
 /// Logs that are looked at in one turn.
@@ -47,7 +45,6 @@ const AGAIN_MS: i64 = 1000;
 
 /// When logs are looked at, and what is thought of the clock.
 pub(super) struct Retention {
-    interval_ms: i64,
     due: Mono,
     /// The first log of the next slice; `None` between two looks.
     next: Option<PartitionId>,
@@ -64,7 +61,6 @@ pub(super) struct Retention {
 impl Default for Retention {
     fn default() -> Retention {
         Retention {
-            interval_ms: INTERVAL_MS,
             due: Mono::NEVER,
             next: None,
             again: false,
@@ -76,13 +72,14 @@ impl Default for Retention {
 }
 
 impl Retention {
-    /// The process starts now. `told_ms` is the time of the one before by the clock that it believed.
-    pub(super) fn begin(&mut self, told_ms: Option<i64>, now: Now) {
+    /// The process starts now. `told_ms` is the time of the one before by the clock that it believed; logs are looked
+    /// at every `interval_ms`.
+    pub(super) fn begin(&mut self, told_ms: Option<i64>, interval_ms: i64, now: Now) {
         self.clock = Steadiness::from(now);
         let told_ms = told_ms.filter(|ms| *ms >= PLAUSIBLE_MS);
         self.is_told = told_ms.is_some();
         told_ms.into_iter().for_each(|ms| self.clock.remember(ms));
-        self.due = now.mono.plus_ms(self.interval_ms.min(FIRST_LOOK_MS));
+        self.due = now.mono.plus_ms(interval_ms.min(FIRST_LOOK_MS));
     }
 
     /// A log was written to for the last time when its file says so.
@@ -255,11 +252,6 @@ impl Log {
 }
 
 impl Storage {
-    /// How often logs are looked at from now on.
-    pub fn set_retention_check_interval(&mut self, interval_ms: i64) {
-        self.retention.interval_ms = interval_ms;
-    }
-
     /// When logs are looked at next.
     pub(super) fn retention_deadline(&self) -> Option<Mono> {
         (!self.closing).then_some(self.retention.due)
@@ -282,7 +274,7 @@ impl Storage {
         let wait_ms = match self.retention.next {
             Some(_) => 0,
             None if mem::take(&mut self.retention.again) => AGAIN_MS,
-            None => self.retention.interval_ms,
+            None => self.config.retention_check_interval_ms,
         };
         self.retention.due = now.mono.plus_ms(wait_ms);
         self.trim_shelf();

@@ -5,7 +5,6 @@ use super::removal::Leftover;
 use super::segment::Segment;
 use super::{Log, PartitionId, Refused, State, Storage};
 use crate::clock::Now;
-use crate::config::Amount;
 use crate::proto::Uuid;
 use crate::proto::error::ErrorCode;
 use std::collections::BTreeMap;
@@ -25,15 +24,15 @@ struct Facts {
 }
 
 impl Storage {
-    /// How many bytes all logs may have, and how many of the file system are to stay free: 0 is without a limit.
-    pub fn set_disk_limits(&mut self, max: Amount, min_free: Amount) {
+    /// Obeys the settings of the disk: 0 is without a limit.
+    pub(super) fn limit_disk(&mut self) {
         let total_bytes = self.disk.total_bytes(&self.root).ok();
         let limits = Limits {
-            max_bytes: match max.of(total_bytes) {
+            max_bytes: match self.config.disk_max_bytes.of(total_bytes) {
                 None | Some(0) => u64::MAX,
                 Some(bytes) => bytes,
             },
-            min_free_bytes: min_free.of(total_bytes).unwrap_or(0),
+            min_free_bytes: self.config.disk_min_free.of(total_bytes).unwrap_or(0),
         };
         self.budget.set_limits(limits);
         self.shelf.roll_bytes = self.budget.roll_bytes();

@@ -16,8 +16,6 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-/// How many files stay open unless somebody says otherwise, as far as the rounds allow it.
-const MAX_OPEN: usize = 256;
 /// How many of the oldest files are looked at for each that was opened or synced: the first look takes note of its use.
 const CHANCES: usize = 2;
 /// How many bytes of index files are held in memory beside those that are still growing.
@@ -50,7 +48,7 @@ impl Shelf {
         Shelf {
             disk,
             buffer: Buffer::new(),
-            max_open: MAX_OPEN,
+            max_open: usize::MAX,
             roll_bytes: u64::MAX,
             open: VecDeque::new(),
             chances: 0,
@@ -138,7 +136,7 @@ mod tests {
             assert!(asked <= CHANCES, "{asked}");
         }
         assert_eq!(shelf.open.len(), 2000);
-        for max_open in [MAX_OPEN, 16] {
+        for max_open in [256, 16] {
             shelf.max_open = max_open;
             shelf.synced(2000);
             shelf.trim(|_, _| true);

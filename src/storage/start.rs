@@ -76,7 +76,9 @@ impl Storage {
         self.starts = self.find_starts()?;
         let entries = self.disk.list(&self.root)?;
         let points = entries.iter().find(|e| e.name == names::RECOVERY_POINTS);
-        self.retention.begin(points.map(|e| e.modified_ms), now);
+        let interval_ms = self.config.retention_check_interval_ms;
+        let told_ms = points.map(|entry| entry.modified_ms);
+        self.retention.begin(told_ms, interval_ms, now);
         let mut present: BTreeSet<String> = entries
             .into_iter()
             .filter(|e| e.is_dir)

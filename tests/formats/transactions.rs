@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chronikd::clock::{Mono, Now};
-use chronikd::config::{BrokerConfig, LogConfig};
+use chronikd::config::{BrokerConfig, LogConfig, StorageConfig};
 use chronikd::disk::lanes::{Completion, Inline, Lanes, Round};
 use chronikd::disk::{Disk, RealDisk, Syncing};
 use chronikd::proto::batch::{Batch, BatchBuilder};
@@ -48,7 +48,12 @@ struct Written {
 impl Written {
     fn new(root: &Path) -> Written {
         let disk: Arc<dyn Disk> = Arc::new(RealDisk::new(Syncing::Nothing));
-        let mut storage = Storage::new(Arc::clone(&disk), root.to_owned(), 0, 86_400_000);
+        let mut storage = Storage::new(
+            Arc::clone(&disk),
+            root.to_owned(),
+            0,
+            StorageConfig::default(),
+        );
         let nobody = BTreeSet::new();
         storage
             .start(Vec::new(), &nobody, true, NOW)

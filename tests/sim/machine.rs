@@ -146,7 +146,7 @@ impl Machine {
 
     /// What all logs together may take; 0 is without a limit.
     pub fn budget_bytes(&self) -> u64 {
-        match self.config.chronik_disk_max_bytes {
+        match self.config.storage.disk_max_bytes {
             Amount::Bytes(bytes) => bytes,
             Amount::Percent(_) => 0,
         }

@@ -45,7 +45,7 @@ mod transactions;
 use super::log::Log;
 use super::{Done, Outcome, PartitionId, State, Storage};
 use crate::clock::{Mono, Now};
-use crate::config::{CleanerConfig, LogConfig};
+use crate::config::LogConfig;
 use crate::disk::{is_full, is_sync_failure};
 use offset_map::Size;
 use pass::{Pass, Step};
@@ -99,7 +99,6 @@ pub(super) enum Job {
 /// What the loop knows of compaction.
 #[derive(Default)]
 pub(super) struct Cleaner {
-    config: Option<CleanerConfig>,
     secret: u64,
     /// When logs are looked at again.
     sweep_at: Option<Mono>,
@@ -192,16 +191,11 @@ impl Cleaner {
 }
 
 impl Storage {
-    /// Begins to compact logs. `secret` is nobody else's to know.
-    pub fn start_cleaner(&mut self, config: CleanerConfig, secret: u64, now: Now) {
-        self.set_cleaner(config);
+    /// Begins to compact logs, if they are to be. `secret` is nobody else's to know.
+    pub fn start_cleaner(&mut self, secret: u64, now: Now) {
+        let config = self.config.cleaner;
         self.cleaner.secret = secret;
         self.cleaner.sweep_at = config.enable.then(|| now.mono.plus_ms(config.backoff_ms));
-    }
-
-    /// How logs are compacted from now on, if they are.
-    pub fn set_cleaner(&mut self, config: CleanerConfig) {
-        self.cleaner.config = Some(config);
     }
 
     /// Runs what is due.
@@ -237,15 +231,13 @@ impl Storage {
             .collect();
         found.sort_unstable();
         self.cleaner.queue = found.into_iter().map(|(_, id)| id).collect();
-        let backoff_ms = self.cleaner.config.map_or(1, |c| c.backoff_ms.max(1));
+        let backoff_ms = self.config.cleaner.backoff_ms.max(1);
         self.cleaner.sweep_at = Some(now.mono.plus_ms(backoff_ms));
     }
 
     /// Begins with the dirtiest log that waits.
     fn begin_pass(&mut self, now: Now) {
-        let Some(config) = self.cleaner.config else {
-            return;
-        };
+        let config = self.config.cleaner;
         let size = Size {
             bytes: config.dedupe_buffer_bytes,
             load: config.load_factor,
@@ -339,10 +331,7 @@ impl Storage {
         if self.closing || !self.log(pass.id()).is_ok_and(is_wanted) {
             return self.abandon(*pass);
         }
-        let rate = self
-            .cleaner
-            .config
-            .map_or(f64::MAX, |c| c.io_bytes_per_second);
+        let rate = self.config.cleaner.io_bytes_per_second;
         let pause_ms = (pass.io_bytes as f64 * 1000.0 / rate.max(1.0)) as i64;
         if pause_ms == 0 {
             return self.run_slice(pass);

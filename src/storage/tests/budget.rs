@@ -18,8 +18,15 @@ fn limited(partitions: i32, config: LogConfig) -> Room {
 }
 
 fn limit(room: &mut Room) {
-    let (max, min_free) = (Amount::Bytes(BUDGET), Amount::Bytes(0));
-    room.storage.set_disk_limits(max, min_free);
+    limit_to(room, Amount::Bytes(BUDGET), Amount::Bytes(0));
+}
+
+fn limit_to(room: &mut Room, disk_max_bytes: Amount, disk_min_free: Amount) {
+    room.storage.obey(StorageConfig {
+        disk_max_bytes,
+        disk_min_free,
+        ..room.storage.config
+    });
 }
 
 fn other(topic: u8) -> PartitionId {
@@ -301,8 +308,7 @@ fn a_lower_budget_is_kept_without_another_append() {
     for n in 0..120 {
         write(&mut room, id(0), n).unwrap();
     }
-    let (max, min_free) = (Amount::Bytes(BUDGET / 2), Amount::Bytes(0));
-    room.storage.set_disk_limits(max, min_free);
+    limit_to(&mut room, Amount::Bytes(BUDGET / 2), Amount::Bytes(0));
     pass(&mut room, 100);
     pass(&mut room, 1000);
     let used = room.storage.used_bytes();
@@ -316,8 +322,7 @@ fn a_lower_budget_is_kept_without_another_append() {
 fn too_little_free_space_refuses_records_and_removes_nothing() {
     let mut room = Room::new(41, config(), 1);
     room.disk.set_capacity(Some(4 << 20));
-    let (max, min_free) = (Amount::Percent(0), Amount::Percent(50));
-    room.storage.set_disk_limits(max, min_free);
+    limit_to(&mut room, Amount::Percent(0), Amount::Percent(50));
     let mut value = 0;
     let refused = loop {
         room.now.mono = room.now.mono.plus_ms(1000);

@@ -274,15 +274,25 @@ fn compact(room: &mut Room) -> io::Result<()> {
     Ok(())
 }
 
+fn set_cleaner(room: &mut Room, cleaner: CleanerConfig) {
+    let config = room.storage.config;
+    room.storage.obey(StorageConfig { cleaner, ..config });
+}
+
+fn start_cleaner(room: &mut Room, cleaner: CleanerConfig, secret: u64) {
+    set_cleaner(room, cleaner);
+    room.storage.start_cleaner(secret, room.now);
+}
+
 fn room(seed: u64, config: LogConfig) -> Room {
     let mut room = Room::new(seed, config, 1);
-    room.storage.start_cleaner(cleaner(), seed, room.now);
+    start_cleaner(&mut room, cleaner(), seed);
     room
 }
 
 fn started(disk: SimDisk, config: LogConfig, clean: bool) -> Room {
     let mut room = Room::on(disk, config, 1, clean);
-    room.storage.start_cleaner(cleaner(), 5, room.now);
+    start_cleaner(&mut room, cleaner(), 5);
     room
 }
 
@@ -317,7 +327,7 @@ fn of_random_logs_the_last_record_of_every_key_stays_with_its_offset() {
                 dedupe_buffer_bytes: 1,
                 ..cleaner()
             };
-            room.storage.set_cleaner(size);
+            set_cleaner(&mut room, size);
         }
         for _ in 0..room.disk.draw(5) + 2 {
             (0..room.disk.draw(120)).for_each(|_| story.act(&mut room));
@@ -328,7 +338,7 @@ fn of_random_logs_the_last_record_of_every_key_stays_with_its_offset() {
                     0 => room.crash(Survives::Some),
                     _ => room.restart(),
                 };
-                room.storage.start_cleaner(cleaner(), seed, room.now);
+                start_cleaner(&mut room, cleaner(), seed);
                 story.check(&mut room);
             }
         }
@@ -627,7 +637,7 @@ fn a_topic_that_is_not_to_be_compacted_any_more_is_left_as_it_is() {
             io_bytes_per_second: 1.0,
             ..cleaner()
         };
-        room.storage.set_cleaner(slowly);
+        set_cleaner(&mut room, slowly);
         if begun {
             pass_ms(&mut room, 1100);
             room.storage.tick(room.now);

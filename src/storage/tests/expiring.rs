@@ -85,7 +85,7 @@ impl Room {
                 Arc::new(disk.clone()),
                 PathBuf::from("/data"),
                 1,
-                86_400_000,
+                StorageConfig::default(),
             ),
             disk,
             config: Arc::new(config),

@@ -292,7 +292,12 @@ fn a_torn_tail_of_the_longest_topic_name_is_kept_like_any_other() {
     disk.crash(Survives::Everything);
     let log = file(&disk, &format!("/data/{name}-0/00000000000000000000.log"));
     log.set_len(log.len().unwrap() - 1).unwrap();
-    room.storage = Storage::new(Arc::new(disk.clone()), PathBuf::from("/data"), 1, 1000);
+    room.storage = Storage::new(
+        Arc::new(disk.clone()),
+        PathBuf::from("/data"),
+        1,
+        StorageConfig::default(),
+    );
     (room.lanes, room.round) = (SimLanes::new(&disk), 0);
     room.storage
         .start(vec![known], &BTreeSet::new(), false, room.now)

@@ -105,7 +105,7 @@ impl Room {
         let arc: Arc<dyn Disk> = Arc::new(disk.clone());
         let mut room = Room {
             lanes: SimLanes::new(&disk),
-            storage: Storage::new(arc, PathBuf::from("/data"), 1, 86_400_000),
+            storage: Storage::new(arc, PathBuf::from("/data"), 1, StorageConfig::default()),
             disk,
             config: Arc::new(config),
             partitions,

@@ -184,7 +184,7 @@ impl Room {
             topic_name: "t".into(),
             config: Arc::clone(&config),
         }];
-        let mut storage = Storage::new(arc, PathBuf::from("/data"), 1, 86_400_000);
+        let mut storage = Storage::new(arc, PathBuf::from("/data"), 1, StorageConfig::default());
         storage.start(known, &BTreeSet::new(), false, now).ok()?;
         Some(Room {
             lanes: SimLanes::new(disk),

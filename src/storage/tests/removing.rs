@@ -279,7 +279,7 @@ fn a_namesake_begins_at_0_whenever_the_power_fails() {
         disk.crash(Survives::Some);
         if acknowledged {
             let arc: Arc<dyn Disk> = Arc::new(disk.clone());
-            room.storage = Storage::new(arc, PathBuf::from("/data"), 1, 1000);
+            room.storage = Storage::new(arc, PathBuf::from("/data"), 1, StorageConfig::default());
             room.lanes = SimLanes::new(&disk);
             let known = Known {
                 id: new,

@@ -154,7 +154,12 @@ fn a_directory_of_an_unknown_topic_is_put_away_and_one_of_a_deleted_topic_remove
     disk.create_dir(Path::new("/data/journal")).unwrap();
     let mut room = Room::new(7, config(), 0);
     room.disk = disk.clone();
-    room.storage = Storage::new(Arc::new(disk.clone()), PathBuf::from("/data"), 1, 1000);
+    room.storage = Storage::new(
+        Arc::new(disk.clone()),
+        PathBuf::from("/data"),
+        1,
+        StorageConfig::default(),
+    );
     room.lanes = SimLanes::new(&disk);
     let deleted = BTreeSet::from([Uuid([6; 16])]);
     room.storage

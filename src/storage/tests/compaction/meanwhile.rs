@@ -17,7 +17,7 @@ fn many_segments(seed: u64) -> (Room, Story) {
         ..config
     };
     room.storage.set_config(id(0), &Arc::new(larger));
-    room.storage.start_cleaner(cleaner(), seed, room.now);
+    start_cleaner(&mut room, cleaner(), seed);
     pass_ms(&mut room, 1100);
     (room, story)
 }
