@@ -5,7 +5,7 @@ use crate::histogram::Histogram;
 use crate::process;
 use crate::sample::{KIB, Life, memory_of, ms};
 use crate::server::{Kind, Server};
-use chronikd::proto::schema::{delete_topics, describe_configs, produce};
+use chronikd::proto::schema::{describe_configs, produce};
 use chronikd::proto::{ApiKey, Uuid};
 use std::io;
 use std::path::PathBuf;
@@ -46,7 +46,7 @@ pub(crate) fn topic(_: &Life<'_>, kind: Kind, dir: PathBuf) -> io::Result<Vec<f6
     let created = start.elapsed();
     process::settle();
     let start = Instant::now();
-    client.ask(&delete_frame(id), deleted)?;
+    client.ask(&client::delete_topic_frame(id), client::deleted_topic)?;
     Ok(vec![ms(created), ms(start.elapsed())])
 }
 
@@ -152,7 +152,7 @@ pub(crate) fn deletion(_: &Life<'_>, kind: Kind, dir: PathBuf) -> io::Result<Vec
     thread::scope(|scope| {
         let probes = scope.spawn(|| probe(&server, &is_over));
         let start = Instant::now();
-        let deleted = client.ask(&delete_frame(id), deleted);
+        let deleted = client.ask(&client::delete_topic_frame(id), client::deleted_topic);
         let took = start.elapsed();
         thread::sleep(REMOVAL);
         is_over.store(true, Ordering::Relaxed);
@@ -174,27 +174,4 @@ fn probe(server: &Server, is_over: &AtomicBool) -> io::Result<f64> {
         times.record(sent_at.elapsed());
     }
     Ok(times.quantile_us(1.0) / 1000.0)
-}
-
-fn delete_frame(topic: Uuid) -> Vec<u8> {
-    let body = delete_topics::DeleteTopicsRequest {
-        topics: vec![delete_topics::DeleteTopicState {
-            name: None,
-            topic_id: topic,
-        }],
-        timeout_ms: 60_000,
-        ..Default::default()
-    };
-    client::request(ApiKey::DeleteTopics, &body)
-}
-
-fn deleted(frame: &[u8]) -> io::Result<()> {
-    let answer: delete_topics::DeleteTopicsResponse<'_> =
-        client::body_of(ApiKey::DeleteTopics, frame)?;
-    let result = answer.responses.first();
-    client::check_code(
-        result
-            .ok_or_else(|| client::bad("an empty response"))?
-            .error_code,
-    )
 }

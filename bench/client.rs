@@ -6,7 +6,9 @@
 use chronikd::proto::batch::{Batch, BatchBuilder};
 use chronikd::proto::error::ErrorCode;
 use chronikd::proto::frame::Inbox;
-use chronikd::proto::schema::{api_versions, create_topics, fetch, metadata, produce};
+use chronikd::proto::schema::{
+    api_versions, create_topics, delete_topics, fetch, metadata, produce,
+};
 use chronikd::proto::{self, ApiKey, Records, Uuid, Wire};
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -209,6 +211,26 @@ pub(crate) fn created_topic(frame: &[u8]) -> io::Result<Uuid> {
         .ok_or_else(|| bad("an empty response"))?;
     check_code(result.error_code)?;
     Ok(result.topic_id)
+}
+
+/// A DeleteTopics request.
+pub(crate) fn delete_topic_frame(topic: Uuid) -> Vec<u8> {
+    let body = delete_topics::DeleteTopicsRequest {
+        topics: vec![delete_topics::DeleteTopicState {
+            name: None,
+            topic_id: topic,
+        }],
+        timeout_ms: 60_000,
+        ..Default::default()
+    };
+    request(ApiKey::DeleteTopics, &body)
+}
+
+/// Whether the topic is gone.
+pub(crate) fn deleted_topic(frame: &[u8]) -> io::Result<()> {
+    let answer: delete_topics::DeleteTopicsResponse<'_> = body_of(ApiKey::DeleteTopics, frame)?;
+    let result = answer.responses.first();
+    check_code(result.ok_or_else(|| bad("an empty response"))?.error_code)
 }
 
 /// The offset of the first record in a Produce response, of every partition the same.

@@ -1,4 +1,4 @@
-//! The row of compaction (C1): its processor time, and what producers of another topic notice of it.
+//! The row of compaction (C1): its processor time, and what clients of other topics notice of it, and of a deletion.
 
 use crate::client::{self, Client, Shape};
 use crate::histogram::Histogram;
@@ -6,14 +6,17 @@ use crate::load::{self, Target};
 use crate::process;
 use crate::sample::Life;
 use crate::server::{Kind, Server};
+use chronikd::proto::Uuid;
 use chronikd::proto::batch::BatchBuilder;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// What is compacted, about.
-const INPUT_BYTES: u64 = 512 << 20;
+const INPUT_BYTES: u64 = 1 << 30;
 const SEGMENT_BYTES: u64 = 64 << 20;
 const RECORDS: usize = 64;
 const VALUE_BYTES: usize = 1000;
@@ -21,8 +24,10 @@ const VALUE_BYTES: usize = 1000;
 const KEYS: u64 = INPUT_BYTES / VALUE_BYTES as u64 / 5;
 /// Filling takes less.
 const SETTINGS: &[&str] = &["log.cleaner.backoff.ms=15000"];
+/// The files of a deleted topic leave the disk while somebody watches.
 const CONFIGS: &[(&str, &str)] = &[
     ("cleanup.policy", "compact"),
+    ("file.delete.delay.ms", "200"),
     ("segment.bytes", "67108864"),
     ("min.cleanable.dirty.ratio", "0.5"),
     ("flush.messages", "9223372036854775807"),
@@ -30,6 +35,8 @@ const CONFIGS: &[(&str, &str)] = &[
 /// Requests a second of the producer beside it.
 const RATE: f64 = 2_000.0;
 const REQUESTS: u64 = 4_000;
+/// The pause between two requests of the reader.
+const READS: Duration = Duration::from_millis(1);
 const LIMIT: Duration = Duration::from_secs(180);
 const ONE_RECORD: Shape = Shape {
     records: 1,
@@ -37,31 +44,88 @@ const ONE_RECORD: Shape = Shape {
     partitions: 1,
 };
 
-/// The rate of input for a core, and the p99 of a producer in quiet and beside it, with their ratio.
+/// What clients of other topics see.
+#[derive(Default)]
+struct Seen {
+    produce: Histogram,
+    fetch: Histogram,
+}
+
+impl Seen {
+    fn add(&mut self, other: &Seen) {
+        self.produce.add(&other.produce);
+        self.fetch.add(&other.fetch);
+    }
+
+    fn p99_us(&self) -> [f64; 2] {
+        [&self.produce, &self.fetch].map(|times| times.quantile_us(0.99))
+    }
+}
+
+/// The rate of input for a core; the p99 of a producer and a reader in quiet; and for their times in quiet, those while
+/// another topic is compacted, and while one is deleted.
 pub(crate) fn compacts(_: &Life<'_>, _: Kind, dir: PathBuf) -> io::Result<Vec<f64>> {
     let server = Server::start(Kind::Chronikd(SETTINGS), &dir)?;
-    let bytes = fill(&server, "alone")?;
+    let (_, bytes) = fill(&server, "alone")?;
     process::settle();
     let before = cpu(&server)?;
     wait_until_compacted(&dir, "alone")?;
     let spent = cpu(&server)?.saturating_sub(before);
-    let quiet = produce(&server, "quiet")?.quantile_us(0.99);
-    fill(&server, "beside")?;
+    let quiet = watch(&server, "quiet")?.p99_us();
+    let (beside, _) = fill(&server, "beside")?;
     process::settle();
     process::wait_for(LIMIT, Duration::from_millis(5), || {
         is_being_compacted(&dir, "beside")
     })?;
-    let mut beside = Histogram::default();
+    let mut compacting = Seen::default();
     let mut runs = 0;
     while !is_compacted(&dir, "beside") {
-        beside.add(&produce(&server, &format!("busy{runs}"))?);
+        compacting.add(&watch(&server, &format!("busy{runs}"))?);
         runs += 1;
     }
-    let beside = beside.quantile_us(0.99);
+    let mut client = Client::connect(server.address)?;
+    client.ask(&client::delete_topic_frame(beside), client::deleted_topic)?;
+    let (removed, _) = fill(&server, "removed")?;
+    process::settle();
+    client.ask(&client::delete_topic_frame(removed), client::deleted_topic)?;
+    let deleting = watch(&server, "deleting")?;
     // The last segment is being written and stays.
     let input = bytes / SEGMENT_BYTES * SEGMENT_BYTES;
     let rate = input as f64 / 1e6 / spent.as_secs_f64();
-    Ok(vec![rate, quiet, beside, beside / quiet])
+    let beside = [compacting, deleting].map(|seen| seen.p99_us());
+    let ratios = beside.map(|[produce, fetch]| [produce / quiet[0], fetch / quiet[1]]);
+    Ok([&[rate][..], &quiet, ratios.as_flattened()].concat())
+}
+
+/// A producer at a fixed rate, and a reader beside it until that has ended.
+fn watch(server: &Server, name: &str) -> io::Result<Seen> {
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let reader = scope.spawn(|| read(server, &format!("{name}-read"), &is_over));
+        let produced = produce(server, name);
+        is_over.store(true, Ordering::Relaxed);
+        let fetch = reader.join();
+        Ok(Seen {
+            produce: produced?,
+            fetch: fetch.map_err(|_| io::Error::other("the reader panicked"))??,
+        })
+    })
+}
+
+/// A reader of one record, again and again.
+fn read(server: &Server, name: &str, is_over: &AtomicBool) -> io::Result<Histogram> {
+    let mut client = Client::connect(server.address)?;
+    let topic = client.create_topic(name, 1, false)?;
+    let record = client::produce_frame(topic, &ONE_RECORD, 0);
+    client.ask(&record, client::produced_offset)?;
+    let (frame, mut times) = (client::fetch_frame(topic, 0), Histogram::default());
+    while !is_over.load(Ordering::Relaxed) {
+        thread::sleep(READS);
+        let sent_at = Instant::now();
+        client.ask(&frame, |frame| client::fetched(frame, 0, false))?;
+        times.record(sent_at.elapsed());
+    }
+    Ok(times)
 }
 
 fn cpu(server: &Server) -> io::Result<Duration> {
@@ -79,8 +143,8 @@ fn produce(server: &Server, name: &str) -> io::Result<Histogram> {
     Ok(load::open_loop(&target, RATE, REQUESTS)?.latency)
 }
 
-/// A compacted topic with its records. Answers how many bytes of batches it has.
-fn fill(server: &Server, name: &str) -> io::Result<u64> {
+/// A compacted topic with its records. Answers its id, and how many bytes of batches it has.
+fn fill(server: &Server, name: &str) -> io::Result<(Uuid, u64)> {
     let mut client = Client::connect(server.address)?;
     let topic = client.ask(
         &client::topic_frame(name, 1, CONFIGS),
@@ -105,7 +169,7 @@ fn fill(server: &Server, name: &str) -> io::Result<u64> {
             client::produced_offset,
         )?;
     }
-    Ok(bytes)
+    Ok((topic, bytes))
 }
 
 fn wait_until_compacted(dir: &Path, topic: &str) -> io::Result<()> {
