@@ -1,5 +1,5 @@
-//! Appends, and the room that there is for them and for the journal: what the disk refuses is counted, told in the log at
-//! a bounded rate (`full_disk`), and answered; what it fails at for good ends the process.
+//! Appends, and the room that there is for them and for the journal: what the disk refuses is counted, told in the log
+//! at a bounded rate (`full_disk`), and answered; what it fails at for good ends the process.
 
 use super::Broker;
 use crate::clock::{Mono, Now, Rate};

@@ -1,4 +1,4 @@
-//! Who this broker is, `meta.properties` in the data directory, in Kafka's name and syntax; and where its ids come from.
+//! Who this broker is (`meta.properties` in the data directory, in Kafka's name and syntax), and the source of its ids.
 
 use crate::disk::{self, Disk};
 use crate::proto::Uuid;

@@ -1,8 +1,8 @@
 //! Rounds: how facts are written and become durable.
 //!
-//! A *round* is one group commit. Everything written between two starts of rounds belongs to the round being gathered; a
-//! reply is tagged with the highest round among what it wrote and what it read, and leaves when that round is durable.
-//! Rounds end one at a time, in order, and each in as many parts as the journal has places for.
+//! A *round* is one group commit. Everything written between two starts of rounds belongs to the round being gathered;
+//! a reply is tagged with the highest round among what it wrote and what it read, and leaves when that round is
+//! durable. Rounds end one at a time, in order, and each in as many parts as the journal has places for.
 
 use super::record::{Encoded, Record};
 use super::{Broker, Fatal};

@@ -1,9 +1,9 @@
 //! What clients have set for brokers, groups and subscriptions to metrics, as the journal keeps it. A topic's own
 //! settings stand in its own record; levels of loggers are not kept (see `loggers`).
 //!
-//! A change of a broker's settings becomes effective in [`Broker::reconfigured`] for the rooms that hold some: groups and
-//! the storage, which a start tells too (`Broker::open`), and connections through `take_reconfigured`. Everything else
-//! reads `Broker::config` when it needs it. A topic's own settings are brought to its logs at once.
+//! A change of a broker's settings becomes effective in [`Broker::reconfigured`] for the rooms that hold some: groups
+//! and the storage, which a start tells too (`Broker::open`), and connections through `take_reconfigured`. Everything
+//! else reads `Broker::config` when it needs it. A topic's own settings are brought to its logs at once.
 
 use super::record::Record;
 use super::topics::Topic;

@@ -257,7 +257,7 @@ impl Broker {
                     id: id.into(),
                     fact,
                 }];
-                self.check_room(&records)?;
+                self.check_space(&records)?;
                 records
             }
         };
@@ -267,7 +267,7 @@ impl Broker {
 
     /// Journals what joins a transaction, where there is room for it.
     fn join(&mut self, id: &str, records: Vec<Record>, now: Now) -> Result<(), ErrorCode> {
-        self.check_room(&records)?;
+        self.check_space(&records)?;
         self.joined(id, records, now);
         Ok(())
     }
@@ -297,7 +297,7 @@ impl Broker {
     }
 
     /// Whether these records, if there are any, may be journaled as something new.
-    fn check_room(&mut self, records: &[Record]) -> Result<(), ErrorCode> {
+    fn check_space(&mut self, records: &[Record]) -> Result<(), ErrorCode> {
         let bytes = records.iter().map(|record| record.encode().bytes()).sum();
         match records.is_empty() || self.may_grow(bytes) {
             true => Ok(()),
