@@ -221,7 +221,7 @@ impl Broker {
         self.ids.next()
     }
 
-    /// Creates a topic: its directories first, then the record that makes it true. Answers its round.
+    /// Creates a topic: its partitions, and the record that makes it true. Answers its round.
     ///
     /// # Errors
     /// What the disk says; then nothing has been created. `StorageFull` also where the journal has no room for it.
@@ -237,7 +237,7 @@ impl Broker {
             return Err(io::ErrorKind::StorageFull.into());
         }
         let name: Arc<str> = name.into();
-        let config = Arc::new(LogConfig::new(&self.config, &settings));
+        let config = self.state.topics.log_config(&self.config, &settings);
         self.create_partitions(id, &name, &config, 0..partition_count, now)?;
         let name = name.to_string();
         Ok(self.commit(vec![Record::Topic {
@@ -248,8 +248,8 @@ impl Broker {
         }]))
     }
 
-    /// Gives a topic more partitions, so that it has `partition_count`: their directories first, then the topic's
-    /// record as it is from now on. Answers its round. What a cut leaves of the directories goes with the next start.
+    /// Gives a topic more partitions, so that it has `partition_count`, and journals the topic as it is from now on.
+    /// Answers its round.
     ///
     /// # Errors
     /// What the disk says; then nothing has changed. `NotFound` when there is no such topic, `StorageFull` also where
@@ -271,7 +271,7 @@ impl Broker {
         }]))
     }
 
-    /// Makes the directories of partitions, all or none.
+    /// Makes partitions, all or none.
     fn create_partitions(
         &mut self,
         topic: Uuid,
@@ -437,7 +437,7 @@ impl Broker {
         let durable = self.deletions.partition_point(|&(at, _)| at <= round);
         for (_, partitions) in self.deletions.drain(..durable) {
             for at in partitions {
-                self.storage.delete_files(at, now);
+                self.storage.delete_files(at);
             }
         }
         self.finish_transactions(now);

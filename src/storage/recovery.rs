@@ -14,7 +14,8 @@
 //!    leader epochs and index entries follow from them;
 //! 6. at the first bad batch the log is cut. Everything behind it is kept in `quarantine/` first: later
 //!    segments whole, the last one first, then the torn tail;
-//! 7. what was read is synced, for nobody may read what a power cut could still take;
+//! 7. what was read is synced, for nobody may read what a power cut could still take, and, where no checkpoint has seen
+//!    to that, `partition.metadata` and the directory's name;
 //! 8. indexes that are missing below are made anew.
 //!
 //! Below that offset a bad batch is damage and is never cut: it is met, and reported, by whoever reads it.
@@ -26,6 +27,7 @@ use super::cleaner;
 use super::epochs::Epochs;
 use super::heads::{Buffer, Heads, Met};
 use super::index::{Index, relative};
+use super::lifetime::Home;
 use super::log::Parts;
 use super::names::{self, Kind};
 use super::producer_state::Producers;
@@ -165,6 +167,7 @@ pub(super) fn run(task: &Task) -> Result<Parts, Trouble> {
         cleaned: task
             .cleaned
             .filter(|cleaned| *cleaned <= newest_snapshot.min(log_end)),
+        home: Home::Kept,
     })
 }
 
@@ -556,6 +559,11 @@ fn copy_range(
 fn sync_tail(task: &Task, dir: &Path, segments: &[Segment], tail: u64) -> Result<(), Trouble> {
     if tail == 0 && task.clean {
         return Ok(());
+    }
+    if task.recovery_point == 0 {
+        let metadata = task.disk.open(&dir.join(names::METADATA), Mode::Write)?;
+        metadata.sync()?;
+        task.disk.sync_dir(&task.root)?;
     }
     for segment in segments {
         let path = dir.join(names::file(segment.base(), Kind::Log));

@@ -134,6 +134,14 @@ impl Room {
         appended
     }
 
+    /// Gives a partition its directory, as its first append would.
+    fn settle_in(&mut self, partition: i32) {
+        let log = self.storage.log_mut(id(partition)).unwrap();
+        log.settle_in().unwrap();
+        self.storage.note_names(id(partition));
+        self.settle();
+    }
+
     /// Starts a round if one is wanted, and hands the jobs to the work lane.
     fn start_work(&mut self) {
         self.try_to_start_work().expect("the disk works");
