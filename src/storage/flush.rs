@@ -3,8 +3,8 @@
 //! A **round** (the sync lane) makes acknowledgements true: it syncs every file that was written since the last one.
 //! A **checkpoint** (the work lane) makes the next start short: it syncs the log, writes the index entries
 //! (offsets, times, aborted transactions) that only memory has, the epochs and a producer snapshot, each
-//! synced, and only then moves the recovery point; the file of recovery points follows within a second. A
-//! partition's first one makes its directory durable, too. Checkpoints come every 32 MiB, at the end of a
+//! synced, and only then moves the recovery point; the file of recovery points follows within a second. One
+//! that comes before a partition's first round makes its directory durable first. Checkpoints come every 32 MiB, at the end of a
 //! segment, at a clean stop, and when all tails together pass 256 MiB: then of the longest, as many as bring the
 //! rest down to 64 MiB. A snapshot goes when the recovery point on disk has passed it, except those at the
 //! beginning of a segment, which Kafka keeps too.
@@ -174,11 +174,8 @@ impl Storage {
     /// If a log has begun another segment, but not by an append, its directory has a name to keep and it wants a
     /// checkpoint.
     pub(super) fn after_roll(&mut self, id: PartitionId) {
-        if let Ok(log) = self.log_mut(id)
-            && mem::take(&mut log.dir_dirty)
-        {
-            let dir = log.dir.clone();
-            self.rounds.dirs.insert(dir);
+        if self.log(id).is_ok_and(|log| log.dir_dirty) {
+            self.note_names(id);
             self.checkpoint(id);
         }
     }
@@ -304,7 +301,7 @@ impl Storage {
         let Ok(log) = self.log_mut(id) else {
             return;
         };
-        if log.checkpoints.running || log.home == Home::Absent {
+        if log.checkpoints.running || matches!(log.home, Home::Absent | Home::Found) {
             return;
         }
         let task = Checkpoint::of(log, closing);
@@ -436,7 +433,7 @@ impl Storage {
         self.points.left_out = mem::take(&mut self.points.gone);
         for (id, slot) in &self.slots {
             let point = match &slot.state {
-                // Only a checkpoint makes sure that the directory is there.
+                // A line says that the directory is there, and its first segment (`lifetime`).
                 State::Ready(log) if log.home != Home::Kept => None,
                 State::Ready(log) => {
                     self.points.sent.push((*id, log.checkpoints.recovery_point));
@@ -662,6 +659,8 @@ impl Checkpoint {
         if self.is_new {
             let metadata = self.dir.join(names::METADATA);
             self.disk.open(&metadata, Mode::Write)?.sync()?;
+            // A snapshot says that the names before it are there.
+            self.disk.sync_dir(&self.dir)?;
             self.disk.sync_dir(self.dir.parent().unwrap_or(&self.dir))?;
         }
         for (file, path) in &self.logs {

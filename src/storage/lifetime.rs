@@ -8,10 +8,29 @@
 //! ```
 //!
 //! So a creation costs its record, whatever the number of partitions, and an empty partition takes no room on the disk.
-//! A start makes of a known partition without a directory an empty one again (`start`), unless it has a recovery point:
-//! then records have gone with the directory. Hence a line in the file of recovery points belongs to a partition that
-//! was checkpointed, for that has made its directory durable. The file knows topics by their names; until it has lost
-//! the line of a deleted topic, a namesake gets its directory with its creation.
+//!
+//! **What a power cut leaves.** The round of the first records syncs three names before anybody is told of them: that of
+//! the directory, and those of `partition.metadata` and of the segment at 0. Until then the disk may have kept any of the
+//! names in the directory, and of other segments that have been begun meanwhile, without the rest. So something may be
+//! missing for two reasons, and a start must tell them apart. A partition is **known to be on disk** by any of these, of
+//! which each is written when those names are durable, and not before:
+//!
+//! * a line in the file of recovery points, even of 0 ([`Home::Kept`]);
+//! * a line in the file of log starts (a round brings it when its directories are synced);
+//! * a `.snapshot` (a checkpoint syncs the names first).
+//!
+//! | missing | known to be on disk | not known |
+//! |---|---|---|
+//! | the directory | damage: error 56 | an empty partition |
+//! | all segments | damage: error 56 | an empty partition |
+//! | the segment at 0, others are there | the log begins at its first segment | those go to quarantine/, and the log begins at 0 |
+//! | `partition.metadata` | the directory goes to quarantine/; error 56 | to quarantine/ if it holds a byte; an empty partition |
+//!
+//! Nothing is lost by the right column: what a round has synced has all three names. What it cannot see is a file that
+//! somebody takes away between an acknowledgement and the first of these lines.
+//!
+//! The two files know topics by their names. The creation of a namesake takes the line from the file of log starts in its
+//! own round (`starts`). Until the file of recovery points has lost it, a namesake gets its directory with its creation.
 //!
 //! A turn renames [`MOVES`] directories at most, however many partitions were deleted at once.
 
@@ -57,7 +76,9 @@ impl Leaving {
 pub(super) enum Home {
     /// There is none: nothing was ever appended.
     Absent,
-    /// It was made, and no checkpoint has made it durable.
+    /// A start has found it, and nothing in it: it may be what a crash has left, and not durable.
+    Found,
+    /// It was made, and no round or checkpoint has made it durable.
     New,
     /// It is there for good.
     Kept,
@@ -83,11 +104,16 @@ impl Parts {
 }
 
 impl Log {
-    /// Makes the directory if there is none. What is left of an attempt that failed is fine. The caller has the next
-    /// round make it durable (`Storage::note_names`).
+    /// Makes the directory if there is none that is known to be durable; one that is there is fine. The caller has the
+    /// next round make it durable (`Storage::note_names`). An attempt that fails leaves nothing, for nobody would look
+    /// for it when the partition is deleted.
     pub(super) fn settle_in(&mut self) -> io::Result<()> {
-        if self.home == Home::Absent {
-            self.metadata = Some(self.make_files()?);
+        if matches!(self.home, Home::Absent | Home::Found) {
+            let made = self.make_files();
+            if made.is_err() && self.home == Home::Absent {
+                self.take_back_files();
+            }
+            self.metadata = Some(made?);
             self.home = Home::New;
             self.dir_dirty = true;
         }
@@ -104,6 +130,13 @@ impl Log {
         let text = checkpoint::encode_metadata(self.id.topic);
         metadata.write_at(0, &[text.as_bytes()])?;
         Ok(metadata)
+    }
+
+    fn take_back_files(&self) {
+        for name in [names::METADATA.to_owned(), names::file(0, Kind::Log)] {
+            let _ = self.disk.remove_file(&self.dir.join(name));
+        }
+        let _ = self.disk.remove_dir(&self.dir);
     }
 }
 

@@ -107,7 +107,7 @@ pub struct Log {
     pub(super) home: Home,
     /// A file was created since the last round.
     pub(super) dir_dirty: bool,
-    /// It was made since the last round.
+    /// `partition.metadata`, where it was made since the last round.
     pub(super) metadata: Option<FileRef>,
     /// What the budget has counted of it.
     pub(super) counted_bytes: u64,
@@ -532,6 +532,10 @@ impl Log {
         };
         assert_eq!(flight.round, round, "rounds end in order");
         self.synced = self.synced.max(flight.end);
+        if self.home == Home::New && flight.end > 0 {
+            // Its names were noted when the first records of this round, or of one before, were appended.
+            self.home = Home::Kept;
+        }
         if self.is_durable() && flight.end > self.high_watermark {
             self.raise_watermark(flight.end, flight.bytes);
         }

@@ -4,14 +4,14 @@
 //! |---|---|---|
 //! | there, of this topic id | known | loaded, in the work lane |
 //! | renamed to `-delete` | known | renamed back: the record of the deletion was lost, the rename was not |
-//! | none | known | an empty partition, or error 56 if a recovery point says that it once was there |
+//! | none | known | an empty partition, or error 56 if a line of a file says that it once was there |
 //! | `-delete`, or of a topic that is noted as deleted | not known | removed |
 //! | there, without a record in it | not known, be its topic or not | removed at once: more partitions may be asked for again |
 //! | there, with files of a partition | not known, or of another topic id | moved to quarantine/, with a warning |
 //! | there, with other files | not known | left alone; moved to quarantine/ when a partition needs the name |
 //!
-//! A directory is made by the first append, so most of the known partitions without one have never held a record. Only
-//! a partition that was checkpointed has a recovery point, and that its directory is gone is damage (`lifetime`).
+//! A directory is made by the first append, so most of the known partitions without one have never held a record. What
+//! tells the others is in `lifetime`.
 
 use super::checkpoint::{self, Offsets};
 use super::log::{Log, Parts};
@@ -73,11 +73,10 @@ impl Storage {
         let mut missing = Vec::new();
         for (name, known) in wanted {
             let id = known.id;
-            let key = (known.topic_name.to_string(), id.partition);
-            match (there.contains(&name), self.points.recovery.get(&key)) {
+            match (there.contains(&name), self.has_line(known)) {
                 (true, _) => self.queue_load(name, known, clean, now),
-                (false, None) => missing.push(known),
-                (false, Some(_)) => {
+                (false, false) => missing.push(known),
+                (false, true) => {
                     log::error!("{name}: its directory is gone");
                     self.insert(id, &known.topic_name, &known.config, State::Damaged);
                 }
@@ -89,6 +88,13 @@ impl Storage {
             .try_for_each(|known| self.create(known.id, &known.topic_name, &known.config, now))?;
         self.keep_spares();
         Ok(())
+    }
+
+    /// Whether a file of the data directory knows the partition, which it does when that is on the disk.
+    fn has_line(&self, known: &Known) -> bool {
+        let key = (known.topic_name.to_string(), known.id.partition);
+        let has_start = self.starts.of(&known.topic_name, known.id.partition);
+        self.points.recovery.contains_key(&key) || has_start.is_some()
     }
 
     /// An offset checkpoint that is not the only witness: one that cannot be understood is left out.
@@ -235,6 +241,7 @@ impl Storage {
                 .starts
                 .of(&known.topic_name, known.id.partition)
                 .unwrap_or(0),
+            has_line: self.has_line(known),
             cleaned: self.points.cleaned.get(&key).copied(),
             clean,
             now,

@@ -4,7 +4,7 @@ use crate::common::kafka::Kafka;
 use crate::run::{Run, address, end, names};
 use rustix::process::{Signal, geteuid};
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;

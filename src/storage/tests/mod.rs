@@ -4,6 +4,7 @@ mod budget;
 mod compaction;
 mod expiring;
 mod faults;
+mod first_appends;
 mod ledger;
 mod model;
 mod reading;
