@@ -37,7 +37,7 @@ use super::scan::{self, Scanned, Tail};
 use super::segment::Segment;
 use crate::clock::Now;
 use crate::config::LogConfig;
-use crate::disk::{self, Disk, Entry, FileRef, Mode, is_sync_failure};
+use crate::disk::{self, Disk, Entry, FileRef, Mode, is_full, is_sync_failure};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -608,14 +608,24 @@ fn copy_range(
     disk.sync_dir(to.parent().unwrap_or(to))
 }
 
+/// Writes it again: where the sync of a process before has failed, the page that was read is clean and not on the disk.
+/// A full disk may have no room even for that, but it has what it has.
+fn sync_metadata(task: &Task, dir: &Path) -> Result<(), Trouble> {
+    let metadata = task.disk.open(&dir.join(names::METADATA), Mode::Write)?;
+    let text = checkpoint::encode_metadata(task.id.topic);
+    match metadata.write_at(0, &[text.as_bytes()]) {
+        Err(error) if !is_full(&error) => return Err(error.into()),
+        _ => Ok(metadata.sync()?),
+    }
+}
+
 /// Pass 7.
 fn sync_tail(task: &Task, dir: &Path, segments: &[Segment], tail: u64) -> Result<(), Trouble> {
     if tail == 0 && task.clean {
         return Ok(());
     }
     if task.recovery_point == 0 {
-        let metadata = task.disk.open(&dir.join(names::METADATA), Mode::Write)?;
-        metadata.sync()?;
+        sync_metadata(task, dir)?;
         task.disk.sync_dir(&task.root)?;
     }
     for segment in segments {
