@@ -4,9 +4,9 @@
 //! A **checkpoint** (the work lane) makes the next start short: it syncs the log, writes the index entries
 //! (offsets, times, aborted transactions) that only memory has, the epochs and a producer snapshot, each
 //! synced, and only then moves the recovery point; the file of recovery points follows within a second. One
-//! that comes before a partition's first round makes its directory durable first. Checkpoints come every 32 MiB, at the end of a
-//! segment, at a clean stop, and when all tails together pass 256 MiB: then of the longest, as many as bring the
-//! rest down to 64 MiB. A snapshot goes when the recovery point on disk has passed it, except those at the
+//! that comes before a partition's first round makes its directory durable first. Checkpoints come every 32 MiB, at
+//! the end of a segment, at a clean stop, and when all tails together pass 256 MiB: then of the longest, as many as
+//! bring the rest down to 64 MiB. A snapshot goes when the recovery point on disk has passed it, except those at the
 //! beginning of a segment, which Kafka keeps too.
 
 use super::aborted;

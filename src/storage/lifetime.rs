@@ -9,11 +9,11 @@
 //!
 //! So a creation costs its record, whatever the number of partitions, and an empty partition takes no room on the disk.
 //!
-//! **What a power cut leaves.** The round of the first records syncs three names before anybody is told of them: that of
-//! the directory, and those of `partition.metadata` and of the segment at 0. Until then the disk may have kept any of the
-//! names in the directory, and of other segments that have been begun meanwhile, without the rest. So something may be
-//! missing for two reasons, and a start must tell them apart. A partition is **known to be on disk** by any of these, of
-//! which each is written when those names are durable, and not before:
+//! **What a power cut leaves.** The round of the first records syncs three names before anybody is told of them: that
+//! of the directory, and those of `partition.metadata` and of the segment at 0. Until then the disk may have kept any
+//! of the names in the directory, and of other segments that have been begun meanwhile, without the rest. So something
+//! may be missing for two reasons, and a start must tell them apart. A partition is **known to be on disk** by any of
+//! these, of which each is written when those names are durable, and not before:
 //!
 //! * a line in the file of recovery points, even of 0 ([`Home::Kept`]);
 //! * a line in the file of log starts (a round brings it when its directories are synced);
@@ -29,8 +29,9 @@
 //! Nothing is lost by the right column: what a round has synced has all three names. What it cannot see is a file that
 //! somebody takes away between an acknowledgement and the first of these lines.
 //!
-//! The two files know topics by their names. The creation of a namesake takes the line from the file of log starts in its
-//! own round (`starts`). Until the file of recovery points has lost it, a namesake gets its directory with its creation.
+//! The two files know topics by their names. The creation of a namesake takes the line from the file of log starts in
+//! its own round (`starts`). Until the file of recovery points has lost it, a namesake gets its directory with its
+//! creation.
 //!
 //! A turn renames [`MOVES`] directories at most, however many partitions were deleted at once.
 

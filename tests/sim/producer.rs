@@ -21,8 +21,8 @@ use std::collections::VecDeque;
 
 /// Before this version of Produce, topics are named.
 pub const FIRST_BY_ID: i16 = 13;
-/// Batches that an idempotent producer has on their way at most, and writes at most from its oldest unanswered one on: a
-/// broker knows as many of them again.
+/// Batches that an idempotent producer has on their way at most, and writes at most from its oldest unanswered one on:
+/// a broker knows as many of them again.
 const FLYING: usize = 5;
 /// How long a produce may take.
 pub const TIMEOUT_MS: i32 = 30_000;
