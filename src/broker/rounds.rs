@@ -134,7 +134,7 @@ impl Broker {
         let durable = self.deletions.partition_point(|&(at, _)| at <= round);
         for (_, partitions) in self.deletions.drain(..durable) {
             for at in partitions {
-                self.storage.delete_files(at, now);
+                self.storage.delete_files(at);
             }
         }
         self.finish_transactions(now);

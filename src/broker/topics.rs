@@ -1,5 +1,5 @@
 //! The topics: names, ids, partitions, settings, changed only by `State::apply`; and how topics and their partitions
-//! come and go: directories before the record, files after it is durable.
+//! come and go: partitions with the record, files after it is durable.
 
 use super::Broker;
 use super::record::Record;
@@ -170,7 +170,7 @@ impl Topics {
 }
 
 impl Broker {
-    /// Creates a topic: its directories first, then the record that makes it true.
+    /// Creates a topic: its partitions, and the record that makes it true.
     ///
     /// # Errors
     /// What the disk says; then nothing has been created. `StorageFull` also where the journal has no room for it.
@@ -186,7 +186,7 @@ impl Broker {
             return Err(io::ErrorKind::StorageFull.into());
         }
         let name: Arc<str> = name.into();
-        let config = Arc::new(LogConfig::new(&self.state.config, &settings));
+        let config = self.state.topics.log_config(&self.state.config, &settings);
         self.create_partitions(id, &name, &config, 0..partition_count, now)?;
         let name = name.to_string();
         self.commit(vec![Record::Topic {
@@ -198,8 +198,7 @@ impl Broker {
         Ok(())
     }
 
-    /// Gives a topic more partitions, so that it has `partition_count`: their directories first, then the topic's
-    /// record as it is from now on. What a cut leaves of the directories goes with the next start.
+    /// Gives a topic more partitions, so that it has `partition_count`, and journals the topic as it is from now on.
     ///
     /// # Errors
     /// What the disk says; then nothing has changed. `NotFound` when there is no such topic, `StorageFull` also where
@@ -217,7 +216,7 @@ impl Broker {
         Ok(())
     }
 
-    /// Makes the directories of partitions, all or none.
+    /// Makes partitions, all or none.
     fn create_partitions(
         &mut self,
         topic: Uuid,

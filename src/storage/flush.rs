@@ -3,14 +3,16 @@
 //! A **round** (the sync lane) makes acknowledgements true: it syncs every file that was written since the last one.
 //! A **checkpoint** (the work lane) makes the next start short: it syncs the log, writes the index entries
 //! (offsets, times, aborted transactions) that only memory has, the epochs and a producer snapshot, each
-//! synced, and only then moves the recovery point; the file of recovery points follows within a second. A
-//! partition is checkpointed every 32 MiB, at the end of a segment, at a clean stop, and when all tails
-//! together pass 256 MiB: then the longest, as many as bring the rest down to 64 MiB. A snapshot goes when
-//! the recovery point on disk has passed it, except those at the beginning of a segment, which Kafka keeps too.
+//! synced, and only then moves the recovery point; the file of recovery points follows within a second. One
+//! that comes before a partition's first round makes its directory durable first. Checkpoints come every 32 MiB, at
+//! the end of a segment, at a clean stop, and when all tails together pass 256 MiB: then of the longest, as many as
+//! bring the rest down to 64 MiB. A snapshot goes when the recovery point on disk has passed it, except those at the
+//! beginning of a segment, which Kafka keeps too.
 
 use super::aborted;
 use super::checkpoint::{self, Offsets};
 use super::index::Unstored;
+use super::lifetime::Home;
 use super::log::Log;
 use super::names::{self, Kind};
 use super::segment::{Place, Segment};
@@ -18,7 +20,7 @@ use super::{Done, Outcome, PartitionId, Slot, State, Storage};
 use crate::clock::{Mono, Now};
 use crate::disk::lanes::Round;
 use crate::disk::{self, Disk, FileRef, Mode, is_full, is_sync_failure};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::mem;
 use std::path::PathBuf;
@@ -77,7 +79,32 @@ pub(super) struct Points {
     due: Option<Mono>,
     /// What the job in the work lane writes.
     sent: Vec<(PartitionId, i64)>,
+    /// Partitions that are gone, while the file may have a line of each.
+    gone: BTreeSet<(Arc<str>, i32)>,
+    /// Those of them that the job in the work lane leaves out.
+    left_out: BTreeSet<(Arc<str>, i32)>,
     pub(super) tails: Tails,
+}
+
+impl Points {
+    /// What the file has of others than the partitions with directories of these names is of nobody.
+    pub(super) fn note_strangers<T>(&mut self, wanted: &BTreeMap<String, T>) {
+        let lines = self.recovery.keys();
+        let gone = lines.filter(|(topic, n)| !wanted.contains_key(&names::dir(topic, *n)));
+        self.gone = gone.map(|(topic, n)| (topic.as_str().into(), *n)).collect();
+    }
+
+    /// A partition is gone, with its directory.
+    pub(super) fn forget(&mut self, topic: Arc<str>, partition: i32) {
+        self.gone.insert((topic, partition));
+    }
+
+    /// Whether the file may have a line of a partition of that name that is gone.
+    pub(super) fn may_list(&self, topic: &Arc<str>, partition: i32) -> bool {
+        let lines = [&self.gone, &self.left_out];
+        let mut lines = lines.into_iter().filter(|lines| !lines.is_empty());
+        lines.any(|lines| lines.contains(&(Arc::clone(topic), partition)))
+    }
 }
 
 /// All bytes behind the recovery points that the file has, by how far they have come.
@@ -113,11 +140,13 @@ impl Storage {
         log.timed |= wants_timer;
         let wants_checkpoint =
             log.checkpoints.rolled || log.checkpoints.tail_bytes >= CHECKPOINT_BYTES;
-        let dir = mem::take(&mut log.dir_dirty).then(|| log.dir.clone());
+        let has_names = log.dir_dirty;
         let has_producers = !log.producers.is_empty();
         log.counted_bytes += size_bytes as u64;
         self.budget.appended(size_bytes as u64);
-        self.rounds.dirs.extend(dir);
+        if has_names {
+            self.note_names(id);
+        }
         if due {
             self.flush(id);
         }
@@ -145,11 +174,8 @@ impl Storage {
     /// If a log has begun another segment, but not by an append, its directory has a name to keep and it wants a
     /// checkpoint.
     pub(super) fn after_roll(&mut self, id: PartitionId) {
-        if let Ok(log) = self.log_mut(id)
-            && mem::take(&mut log.dir_dirty)
-        {
-            let dir = log.dir.clone();
-            self.rounds.dirs.insert(dir);
+        if self.log(id).is_ok_and(|log| log.dir_dirty) {
+            self.note_names(id);
             self.checkpoint(id);
         }
     }
@@ -231,6 +257,7 @@ impl Storage {
             self.write_points(now);
         }
         self.tick_retention(now);
+        self.tick_moves(now);
         self.tick_removals(now);
         self.tick_cleaner(now);
         self.tick_learning();
@@ -246,10 +273,13 @@ impl Storage {
         let cleaner = self.cleaner.next_deadline();
         let learning = self.learning.goes_on().then_some(Mono(0));
         let expiry = self.rounds.expiry;
-        [flush, removal, points, retention, expiry, cleaner, learning]
-            .into_iter()
-            .flatten()
-            .min()
+        let moves = self.moves_deadline();
+        [
+            flush, removal, points, retention, expiry, cleaner, learning, moves,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     fn next_expiry(&self, now: Now) -> Mono {
@@ -272,13 +302,13 @@ impl Storage {
         self.rounds.expiry = anybody.then(|| self.next_expiry(now));
     }
 
-    /// Starts a checkpoint of a partition, unless one is on its way.
+    /// Starts a checkpoint of a partition, unless one is on its way, or nothing was ever appended.
     pub(super) fn checkpoint(&mut self, id: PartitionId) {
         let closing = self.closing;
         let Ok(log) = self.log_mut(id) else {
             return;
         };
-        if log.checkpoints.running {
+        if log.checkpoints.running || matches!(log.home, Home::Absent | Home::Found) {
             return;
         }
         let task = Checkpoint::of(log, closing);
@@ -322,6 +352,7 @@ impl Storage {
             return self.checkpoint_failed(done.id, done.covered_bytes, failure);
         }
         log.checkpoints.recovery_point = done.end;
+        log.home = Home::Kept;
         let gone = |offset: &i64| done.obsolete.contains(offset);
         log.checkpoints.snapshots.retain(|offset| !gone(offset));
         if log.checkpoints.snapshots.last() != Some(&done.end) {
@@ -406,8 +437,11 @@ impl Storage {
             cleaned: mem::take(&mut self.points.cleaned_dirty).then(|| self.cleaned_points()),
         };
         self.points.sent.clear();
+        self.points.left_out = mem::take(&mut self.points.gone);
         for (id, slot) in &self.slots {
             let point = match &slot.state {
+                // A line says that the directory is there, and its first segment (`lifetime`).
+                State::Ready(log) if log.home != Home::Kept => None,
                 State::Ready(log) => {
                     self.points.sent.push((*id, log.checkpoints.recovery_point));
                     Some(log.checkpoints.recovery_point)
@@ -448,9 +482,12 @@ impl Storage {
             }
             self.points.tails.settled_bytes += sent_bytes;
             self.points.cleaned_dirty = true;
+            let left_out = mem::take(&mut self.points.left_out);
+            self.points.gone.extend(left_out);
             self.points_changed(now);
             return Ok(());
         }
+        self.points.left_out.clear();
         for (id, point) in mem::take(&mut self.points.sent) {
             if let Ok(log) = self.log_mut(id) {
                 log.checkpoints.durable_point = point;
@@ -503,6 +540,7 @@ impl Storage {
         self.closing
             && self.loading == 0
             && self.jobs.is_empty()
+            && self.moving.is_empty()
             && self.cleaner.is_idle()
             && !self.needs_round()
             && !self.points.dirty
@@ -535,6 +573,8 @@ struct Checkpoint {
     disk: Arc<dyn Disk>,
     id: PartitionId,
     dir: PathBuf,
+    /// Nothing has made the directory durable yet.
+    is_new: bool,
     end: i64,
     /// Files that may be dirty, opened in the job where they are not open.
     logs: Vec<(Option<FileRef>, PathBuf)>,
@@ -588,6 +628,7 @@ impl Checkpoint {
             disk: Arc::clone(&log.disk),
             id: log.id,
             dir: log.dir.clone(),
+            is_new: log.home == Home::New,
             end: log.log_end(),
             logs,
             indexes,
@@ -622,6 +663,13 @@ impl Checkpoint {
     }
 
     fn write(&self) -> io::Result<()> {
+        if self.is_new {
+            let metadata = self.dir.join(names::METADATA);
+            self.disk.open(&metadata, Mode::Write)?.sync()?;
+            // A snapshot says that the names before it are there.
+            self.disk.sync_dir(&self.dir)?;
+            self.disk.sync_dir(self.dir.parent().unwrap_or(&self.dir))?;
+        }
         for (file, path) in &self.logs {
             let synced = match file {
                 Some(file) => file.sync(),

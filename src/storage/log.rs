@@ -4,6 +4,7 @@
 //! takes long is handed to the work lane as owned inputs (see `flush`).
 
 use super::epochs::Epochs;
+use super::lifetime::Home;
 use super::names::Kind;
 use super::producer_state::{Noted, Producers, Verdict};
 use super::segment::{Place, RollLimits, Segment, Unwritten};
@@ -40,6 +41,7 @@ pub(super) struct Parts {
     pub(super) snapshots: Vec<i64>,
     /// Compacted before this offset.
     pub(super) cleaned: Option<i64>,
+    pub(super) home: Home,
 }
 
 /// A part of the log that a round in flight makes durable.
@@ -102,8 +104,11 @@ pub struct Log {
     pub(super) queued: bool,
     /// A timer will list it.
     pub(super) timed: bool,
+    pub(super) home: Home,
     /// A file was created since the last round.
     pub(super) dir_dirty: bool,
+    /// `partition.metadata`, where it was made since the last round.
+    pub(super) metadata: Option<FileRef>,
     /// What the budget has counted of it.
     pub(super) counted_bytes: u64,
     pub(super) checkpoints: Checkpoints,
@@ -145,7 +150,9 @@ impl Log {
             unflushed: 0,
             queued: false,
             timed: false,
+            home: parts.home,
             dir_dirty: false,
+            metadata: None,
             counted_bytes: 0,
             cleaned: parts.cleaned,
             checkpoints: Checkpoints {
@@ -295,6 +302,8 @@ impl Log {
     ) -> Result<Appended, Refused> {
         header.base_offset = self.log_end;
         header.partition_leader_epoch = self.leader_epoch;
+        self.settle_in()
+            .map_err(|failure| refuse(Unwritten::Untouched(failure)))?;
         self.roll_if_due(shelf, &header, now)?;
         let times = (u64::from(self.config.index_interval_bytes), now);
         let place = Place {
@@ -523,6 +532,10 @@ impl Log {
         };
         assert_eq!(flight.round, round, "rounds end in order");
         self.synced = self.synced.max(flight.end);
+        if self.home == Home::New && flight.end > 0 {
+            // Its names were noted when the first records of this round, or of one before, were appended.
+            self.home = Home::Kept;
+        }
         if self.is_durable() && flight.end > self.high_watermark {
             self.raise_watermark(flight.end, flight.bytes);
         }

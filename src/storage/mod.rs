@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! <data directory>/
-//!   telemetry-3/                            a partition (names, checkpoint)
-//!     partition.metadata                    the id of its topic
+//!   telemetry-3/                            a partition that was ever appended to (names, lifetime)
+//!     partition.metadata                    the id of its topic     (checkpoint)
 //!     leader-epoch-checkpoint               which epoch wrote which offsets (epochs)
 //!     00000000000000000000.log              a segment: record batches (segment, heads)
 //!     00000000000000000000.index            offset -> position         (index)
@@ -50,6 +50,7 @@ mod epochs;
 mod flush;
 mod heads;
 mod index;
+mod lifetime;
 mod log;
 mod names;
 mod producer_state;
@@ -80,7 +81,7 @@ use budget::Budget;
 use removal::Leftover;
 use shelf::Shelf;
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::io;
 use std::path::{self, PathBuf};
@@ -353,7 +354,9 @@ pub struct Storage {
     points: flush::Points,
     starts: starts::Starts,
     retention: retention::Retention,
-    leaving: BTreeMap<PartitionId, start::Leaving>,
+    leaving: BTreeMap<PartitionId, lifetime::Leaving>,
+    /// Those whose deletion is durable and whose directories are to be renamed.
+    moving: VecDeque<PartitionId>,
     /// Whose directories still have these names.
     left_names: BTreeMap<String, PartitionId>,
     /// Directories of nobody's that have the name of a partition.
@@ -392,6 +395,7 @@ impl Storage {
             starts: starts::Starts::default(),
             retention: retention::Retention::default(),
             leaving: BTreeMap::new(),
+            moving: VecDeque::new(),
             left_names: BTreeMap::new(),
             strangers: BTreeSet::new(),
             removals: BTreeSet::new(),

@@ -3,8 +3,9 @@
 //! The passes, each of which changes nothing when it runs again:
 //! 1. a swap of compacted segments is finished or undone (cleaner/swap), and what a crash left half done goes (`.tmp`,
 //!    `.deleted`);
-//! 2. the segments are listed; a partition without any begins anew; what lies below the log start, and so was being
-//!    removed, goes (`removal`), but for segments that pass 5 may have to read;
+//! 2. the segments are listed, and indexes without their segments go; where none begins at 0, and nothing says that one
+//!    ever was on the disk, the log begins anew (`lifetime`); what lies below the log start, and so was being removed,
+//!    goes (`removal`), but for segments that pass 5 may have to read;
 //! 3. the newest whole `.snapshot` that is not beyond the recovery point says where to begin, and how the
 //!    producers stood there; later ones go. Every checkpoint writes one after it has synced everything before
 //!    that offset, so a recovery point that was another topic's of the same name deceives nobody;
@@ -14,7 +15,8 @@
 //!    leader epochs and index entries follow from them;
 //! 6. at the first bad batch the log is cut. Everything behind it is kept in `quarantine/` first: later
 //!    segments whole, the last one first, then the torn tail;
-//! 7. what was read is synced, for nobody may read what a power cut could still take;
+//! 7. what was read is synced, for nobody may read what a power cut could still take, and, where no checkpoint has seen
+//!    to that, `partition.metadata` and the directory's name;
 //! 8. indexes that are missing below are made anew.
 //!
 //! Below that offset a bad batch is damage and is never cut: it is met, and reported, by whoever reads it.
@@ -26,14 +28,16 @@ use super::cleaner;
 use super::epochs::Epochs;
 use super::heads::{Buffer, Heads, Met};
 use super::index::{Index, relative};
+use super::lifetime::Home;
 use super::log::Parts;
 use super::names::{self, Kind};
 use super::producer_state::Producers;
+use super::removal;
 use super::scan::{self, Scanned, Tail};
 use super::segment::Segment;
 use crate::clock::Now;
 use crate::config::LogConfig;
-use crate::disk::{self, Disk, Entry, FileRef, Mode, is_sync_failure};
+use crate::disk::{self, Disk, Entry, FileRef, Mode, is_full, is_sync_failure};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -50,6 +54,8 @@ pub(super) struct Task {
     pub(super) recovery_point: i64,
     /// From the checkpoint file; 0 when it has no line.
     pub(super) log_start: i64,
+    /// Either file has a line.
+    pub(super) has_line: bool,
     /// It was compacted before this offset once, and so may lack offsets; from the checkpoint file.
     pub(super) cleaned: Option<i64>,
     /// The last stop was clean.
@@ -89,6 +95,14 @@ struct Listed {
 }
 
 impl Task {
+    /// What is known of the directory, when the log in it ends there.
+    fn home(&self, log_end: i64) -> Home {
+        match self.has_line || log_end > 0 {
+            true => Home::Kept,
+            false => Home::Found,
+        }
+    }
+
     /// Offsets may be missing before this one: after a clean stop no power cut has taken them, and the cleaner touches
     /// nothing behind the recovery point on disk. Before a snapshot everything is on the disk as well, and where all
     /// of that is lost, what is known of the cleaner itself has to do.
@@ -109,7 +123,8 @@ pub(super) fn run(task: &Task) -> Result<Parts, Trouble> {
     let names = remove_leftovers(task, &dir)?;
     let snapshots = snapshot_offsets(&names);
     let newest_snapshot = snapshots.last().copied().unwrap_or(-1);
-    let mut segments = list_segments(task, &dir, &names)?;
+    let mut segments = find_segments(task, &dir, &names, &snapshots)?;
+    let names = remove_orphans(task, &dir, names, &segments)?;
     let (begin, producers, snapshots) = find_beginning(task, &dir, snapshots, segments[0].base)?;
     remove_unserved(task, &dir, &names, &mut segments, begin)?;
     let stored_epochs = read_epochs(task, &dir)?;
@@ -165,6 +180,7 @@ pub(super) fn run(task: &Task) -> Result<Parts, Trouble> {
         cleaned: task
             .cleaned
             .filter(|cleaned| *cleaned <= newest_snapshot.min(log_end)),
+        home: task.home(log_end),
     })
 }
 
@@ -196,7 +212,23 @@ fn remove_leftovers(task: &Task, dir: &Path) -> Result<Vec<Entry>, Trouble> {
     Ok(names)
 }
 
-fn list_segments(task: &Task, dir: &Path, names: &[Entry]) -> Result<Vec<Listed>, Trouble> {
+/// Pass 2, but for what goes.
+fn find_segments(
+    task: &Task,
+    dir: &Path,
+    names: &[Entry],
+    snapshots: &[i64],
+) -> Result<Vec<Listed>, Trouble> {
+    let segments = list_segments(names);
+    let was_on_disk = task.has_line || !snapshots.is_empty();
+    match segments.first() {
+        None if was_on_disk => Err(Trouble::Damaged("its segments are gone".to_owned())),
+        Some(first) if first.base == 0 || was_on_disk => Ok(segments),
+        _ => Ok(vec![begin_anew(task, dir, &segments)?]),
+    }
+}
+
+fn list_segments(names: &[Entry]) -> Vec<Listed> {
     // Listings are sorted.
     let length = |name: String| {
         let slot = names.binary_search_by(|entry| entry.name.cmp(&name));
@@ -218,23 +250,47 @@ fn list_segments(task: &Task, dir: &Path, names: &[Entry]) -> Result<Vec<Listed>
             aborts_bytes: length(names::file(base, Kind::TxnIndex)),
         })
         .collect();
-    if segments.is_empty() {
-        if task.recovery_point > 0 {
-            return Err(Trouble::Damaged("its segments are gone".to_owned()));
-        }
-        let path = dir.join(names::file(0, Kind::Log));
-        task.disk.open(&path, Mode::Create)?;
-        task.disk.sync_dir(dir)?;
-        segments.push(Listed {
-            base: 0,
-            len: 0,
-            modified_ms: 0,
-            has_indexes: true,
-            aborts_bytes: None,
-        });
-    }
     segments.sort_by_key(|segment| segment.base);
-    Ok(segments)
+    segments
+}
+
+/// An index may have its name where its segment has lost its own. Another segment that begins there would be taken for
+/// indexed. Answers the names that stay.
+fn remove_orphans(
+    task: &Task,
+    dir: &Path,
+    names: Vec<Entry>,
+    segments: &[Listed],
+) -> Result<Vec<Entry>, Trouble> {
+    let is_there = |base| segments.binary_search_by_key(&base, |s| s.base).is_ok();
+    let is_orphan = |entry: &Entry| match names::parse_file(&entry.name) {
+        Some((base, Kind::Index | Kind::TimeIndex | Kind::TxnIndex)) => !is_there(base),
+        _ => false,
+    };
+    let (orphans, others): (Vec<Entry>, Vec<Entry>) = names.into_iter().partition(is_orphan);
+    for orphan in orphans {
+        // What was put away has taken its own along.
+        let removed = task.disk.remove_file(&dir.join(&orphan.name));
+        removed.or_else(removal::gone)?;
+    }
+    Ok(others)
+}
+
+/// Puts away what a power cut has left of a log whose first round never was, and begins it again.
+fn begin_anew(task: &Task, dir: &Path, segments: &[Listed]) -> Result<Listed, Trouble> {
+    if !segments.is_empty() {
+        cut(task, dir, segments, (0, true), 0)?;
+    }
+    let path = dir.join(names::file(0, Kind::Log));
+    task.disk.open(&path, Mode::Create)?;
+    task.disk.sync_dir(dir)?;
+    Ok(Listed {
+        base: 0,
+        len: 0,
+        modified_ms: 0,
+        has_indexes: true,
+        aborts_bytes: None,
+    })
 }
 
 /// Takes away the segments that lie before the log start and before `begin`, where reading begins: what a removal has
@@ -552,10 +608,25 @@ fn copy_range(
     disk.sync_dir(to.parent().unwrap_or(to))
 }
 
+/// Writes it again: where the sync of a process before has failed, the page that was read is clean and not on the disk.
+/// A full disk may have no room even for that, but it has what it has.
+fn sync_metadata(task: &Task, dir: &Path) -> Result<(), Trouble> {
+    let metadata = task.disk.open(&dir.join(names::METADATA), Mode::Write)?;
+    let text = checkpoint::encode_metadata(task.id.topic);
+    match metadata.write_at(0, &[text.as_bytes()]) {
+        Err(error) if !is_full(&error) => return Err(error.into()),
+        _ => Ok(metadata.sync()?),
+    }
+}
+
 /// Pass 7.
 fn sync_tail(task: &Task, dir: &Path, segments: &[Segment], tail: u64) -> Result<(), Trouble> {
     if tail == 0 && task.clean {
         return Ok(());
+    }
+    if task.recovery_point == 0 {
+        sync_metadata(task, dir)?;
+        task.disk.sync_dir(&task.root)?;
     }
     for segment in segments {
         let path = dir.join(names::file(segment.base(), Kind::Log));

@@ -282,7 +282,8 @@ fn remove_directory(
     Ok(files)
 }
 
-fn gone(error: io::Error) -> io::Result<()> {
+/// What is not there need not be removed.
+pub(super) fn gone(error: io::Error) -> io::Result<()> {
     match error.kind() {
         io::ErrorKind::NotFound => Ok(()),
         _ => Err(error),

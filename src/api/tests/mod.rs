@@ -353,6 +353,7 @@ fn a_partition_that_is_not_there_does_not_end_the_wait_for_others() {
 fn requests_wait_for_partitions_that_are_being_loaded() {
     let mut bench = Bench::new();
     bench.create(topic(1));
+    bench.produce(0).answer();
     bench.run();
     let mut bench = bench.restart();
     let list = ListOffsetsRequest {

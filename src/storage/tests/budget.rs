@@ -146,7 +146,8 @@ fn a_compacted_topic_gives_nothing_and_produce_is_refused_by_the_name_of_the_set
         "the other gave all it had"
     );
     room.storage.forget(kept);
-    room.storage.delete_files(kept, room.now);
+    room.storage.delete_files(kept);
+    room.storage.tick(room.now);
     room.settle();
     room.storage.hurry_removals(room.now);
     room.settle();

@@ -397,8 +397,7 @@ fn a_power_cut_at_any_operation_of_a_compaction_loses_nothing_and_brings_nothing
             room.disk.cut_at(room.disk.operations() + operation);
             let _ = compact(&mut room);
             room.disk.crash(survives);
-            // The first operation of a start is part of what the loop waits for.
-            let again = room.disk.operations() + 1 + room.disk.draw(30);
+            let again = room.disk.operations() + room.disk.draw(30);
             room.disk.cut_at(again);
             let _ = settle(&mut Room::on_unsettled(
                 room.disk.clone(),
@@ -597,7 +596,8 @@ fn a_batch_that_a_cut_has_taken_is_the_end_of_a_compacted_log_too() {
 /// The topic goes, and its files are given the time to leave the disk.
 fn delete_topic(room: &mut Room) {
     room.storage.forget(id(0));
-    room.storage.delete_files(id(0), room.now);
+    room.storage.delete_files(id(0));
+    room.storage.tick(room.now);
     settle(room).unwrap();
     pass_ms(room, 120_000);
     room.storage.tick(room.now);

@@ -309,9 +309,12 @@ fn a_torn_tail_of_the_longest_topic_name_is_kept_like_any_other() {
     assert!(kept[0].name.ends_with("-00000000000000000000.torn"));
 }
 
-/// One appended batch, of which a round and a checkpoint wait in their lanes; the next sync fails.
+/// Two appended batches, of whose second a round and a checkpoint wait in their lanes; the next sync fails.
 fn about_to_fail() -> Room {
     let mut room = Room::new(16, config(), 1);
+    room.append(0, &batch(1, b"a")).unwrap();
+    room.storage.checkpoint(id(0));
+    room.settle();
     room.append(0, &batch(1, b"a")).unwrap();
     room.storage.checkpoint(id(0));
     room.start_work();

@@ -4,6 +4,7 @@ mod budget;
 mod compaction;
 mod expiring;
 mod faults;
+mod first_appends;
 mod ledger;
 mod model;
 mod reading;
@@ -132,6 +133,14 @@ impl Room {
         );
         self.storage.check_invariants();
         appended
+    }
+
+    /// Gives a partition its directory, as its first append would.
+    fn settle_in(&mut self, partition: i32) {
+        let log = self.storage.log_mut(id(partition)).unwrap();
+        log.settle_in().unwrap();
+        self.storage.note_names(id(partition));
+        self.settle();
     }
 
     /// Starts a round if one is wanted, and hands the jobs to the work lane.

@@ -221,6 +221,7 @@ fn relaxed_flush_shows_records_at_once_and_syncs_by_count_or_time() {
         ..config()
     };
     let mut room = Room::new(4, relaxed, 1);
+    room.settle_in(0);
     assert_eq!(room.append(0, &batch(1, b"a")).unwrap().round, 0);
     assert_eq!(room.values(0).len(), 1);
     assert!(!room.storage.needs_round());

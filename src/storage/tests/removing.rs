@@ -256,7 +256,7 @@ fn a_namesake_begins_at_0_whenever_the_power_fails() {
         room.settle();
         let disk = room.disk.clone();
         room.storage.forget(id(0));
-        room.storage.delete_files(id(0), room.now);
+        room.storage.delete_files(id(0));
         let config = Arc::clone(&room.config);
         let before = disk.operations();
         let new = PartitionId {
@@ -326,7 +326,7 @@ fn there_is_no_namesake_while_a_deletion_may_be_taken_back() {
         "the deletion was lost, and nothing else"
     );
     room.storage.forget(id(0));
-    room.storage.delete_files(id(0), room.now);
+    room.storage.delete_files(id(0));
     create(&mut room).unwrap();
 }
 
@@ -356,7 +356,7 @@ fn a_removal_that_runs_keeps_the_directory_from_being_given_away() {
     room.absorb();
     assert_eq!(room.storage.log(id(0)).unwrap().removals_running, 1);
     room.storage.forget(id(0));
-    room.storage.delete_files(id(0), room.now);
+    room.storage.delete_files(id(0));
     let config = Arc::clone(&room.config);
     let namesake = PartitionId {
         topic: Uuid([8; 16]),
@@ -410,7 +410,7 @@ fn a_topic_of_ten_thousand_segments_goes_in_slices_while_its_namesake_is_written
     room.disk.sync_dir(Path::new("/data/t-0")).unwrap();
     room.settle();
     room.storage.forget(id(0));
-    room.storage.delete_files(id(0), room.now);
+    room.storage.delete_files(id(0));
     let before = room.disk.operations();
     let config = Arc::clone(&room.config);
     let new = PartitionId {

@@ -1,5 +1,7 @@
 //! The start against the directories, creation and deletion.
 
+use super::lifetime::MOVES;
+use super::names::SPARE_LOG_STARTS;
 use super::*;
 use crate::disk::Mode;
 
@@ -16,15 +18,16 @@ fn other(topic: u8) -> PartitionId {
 }
 
 #[test]
-fn an_empty_partition_is_small_on_disk_and_starts_empty() {
+fn an_empty_partition_takes_nothing_on_the_disk_and_starts_empty() {
     let room = Room::new(1, config(), 1);
+    assert_eq!(names(&room.disk, "/data"), SPARE_LOG_STARTS);
+    let mut room = room.restart();
+    assert_eq!(room.storage.log(id(0)).unwrap().log_end(), 0);
+    room.append(0, &batch(1, b"a")).unwrap();
     assert_eq!(
         names(&room.disk, "/data/t-0"),
         ["00000000000000000000.log", "partition.metadata"]
     );
-    let room = room.restart();
-    assert_eq!(names(&room.disk, "/data/t-0").len(), 2);
-    assert_eq!(room.storage.log(id(0)).unwrap().log_end(), 0);
 }
 
 #[test]
@@ -91,7 +94,8 @@ fn a_deleted_partition_is_gone_at_once_and_its_files_a_minute_later() {
     assert!(matches!(room.storage.log(id(0)), Err(Unavailable::Unknown)));
     room.settle();
     assert!(names(&room.disk, "/data").contains(&"t-0".to_owned()));
-    room.storage.delete_files(id(0), room.now);
+    room.storage.delete_files(id(0));
+    room.storage.tick(room.now);
     room.settle();
     let away = format!("t-0.{}-delete", "09".repeat(16));
     let there = names(&room.disk, "/data");
@@ -132,6 +136,79 @@ fn a_topic_of_the_same_name_may_be_created_at_once() {
     let mut room = room.crash(Survives::Nothing);
     assert_eq!(room.values(0).len(), 3);
     assert_eq!(names(&room.disk, "/data/quarantine"), ["t-0"]);
+}
+
+#[test]
+fn a_namesake_is_not_taken_for_a_partition_that_has_lost_its_directory() {
+    let mut room = Room::new(13, config(), 1);
+    room.append(0, &batch(3, b"old")).unwrap();
+    let mut room = room.restart();
+    room.storage.forget(id(0));
+    room.storage.delete_files(id(0));
+    room.storage.tick(room.now);
+    let known = Known {
+        id: other(8),
+        topic_name: "t".into(),
+        config: Arc::clone(&room.config),
+    };
+    let create = |room: &mut Room| {
+        let (topic, config) = (&known.topic_name, &known.config);
+        room.storage.create(known.id, topic, config, room.now)
+    };
+    create(&mut room).unwrap();
+    room.settle();
+    assert_eq!(names(&room.disk, "/data/t-0").len(), 2, "the line stands");
+    // The machine stops before the file of recovery points has lost the line of the old one.
+    room.disk.crash(Survives::Nothing);
+    let arc: Arc<dyn Disk> = Arc::new(room.disk.clone());
+    room.storage = Storage::new(arc, PathBuf::from("/data"), 1, StorageConfig::default());
+    (room.lanes, room.round) = (SimLanes::new(&room.disk), 0);
+    let gone = BTreeSet::from([id(0).topic]);
+    let start = |room: &mut Room| {
+        let known = vec![known.clone()];
+        room.storage.start(known, &gone, false, room.now).unwrap();
+        room.settle();
+    };
+    start(&mut room);
+    assert_eq!(room.storage.log(other(8)).unwrap().log_end(), 0);
+}
+
+#[test]
+fn ten_thousand_partitions_are_created_without_the_disk() {
+    let mut room = Room::new(14, config(), 0);
+    let before = room.disk.operations();
+    let (name, config) = ("t".into(), Arc::clone(&room.config));
+    for partition in 0..10_000 {
+        let created = room.storage.create(id(partition), &name, &config, room.now);
+        created.unwrap();
+    }
+    let operations = room.disk.operations() - before;
+    assert!(operations < 100, "room for their log starts: {operations}");
+    assert!(!room.storage.needs_round());
+    (0..10_000).for_each(|partition| room.storage.forget(id(partition)));
+    (0..10_000).for_each(|partition| room.storage.delete_files(id(partition)));
+    assert_eq!(
+        room.storage.next_deadline(),
+        room.storage.retention_deadline()
+    );
+}
+
+#[test]
+fn a_turn_renames_a_few_directories_however_many_partitions_are_deleted() {
+    let count = 2 * MOVES + 1;
+    let mut room = Room::new(15, config(), count as i32);
+    (0..count).for_each(|n| drop(room.append(n as i32, &batch(1, b"a"))));
+    room.settle();
+    (0..count).for_each(|n| room.storage.forget(id(n as i32)));
+    (0..count).for_each(|n| room.storage.delete_files(id(n as i32)));
+    for expected in [MOVES, 2 * MOVES, count, count] {
+        room.storage.tick(room.now);
+        let left = names(&room.disk, "/data");
+        let away = left.iter().filter(|name| name.ends_with("-delete"));
+        assert_eq!(away.count(), expected);
+        let is_over = room.storage.next_deadline() != Some(Mono(0));
+        assert_eq!(is_over, expected == count);
+    }
 }
 
 #[test]
@@ -189,6 +266,7 @@ fn a_directory_without_files_of_a_partition_stays_until_a_partition_needs_its_na
         .unwrap();
     assert_eq!(names(&disk, "/data/quarantine/t-1"), ["a.jpg"]);
     assert_eq!(names(&disk, "/data/photos-2024"), ["a.jpg"]);
+    room.append(1, &batch(1, b"a")).unwrap();
     assert_eq!(names(&disk, "/data/t-1").len(), 2);
 }
 

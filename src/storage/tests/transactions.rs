@@ -100,6 +100,7 @@ fn what_a_transaction_writes_is_acknowledged_when_it_is_durable_however_relaxed_
         ..config()
     };
     let mut room = Room::new(1, relaxed, 1);
+    room.settle_in(0);
     let plain = room.append(0, &batch(1, b"plain")).unwrap();
     assert_eq!((plain.round, room.storage.needs_round()), (0, false));
     let records = in_transaction((5, 0, 0), 1, b"a");

@@ -292,6 +292,7 @@ fn the_transaction_is_judged_by_version_before_the_group() {
 #[test]
 fn a_start_is_waited_for_and_old_producers_hear_of_it_in_their_words() {
     let mut bench = Bench::for_transactions();
+    bench.produce(0).answer();
     let who = bringing(&mut bench, V2, &[(0, 5)]);
     let mut bench = bench.restart();
     for (version, code) in [(0, 15), (1, 15), (2, 14), (5, 14)] {
