@@ -94,7 +94,7 @@ fn judge_one(broker: &Broker, (name, partition): (&str, i32), offset: i64) -> Ve
     if !(0..=log.high_watermark()).contains(&start) {
         return Err(ErrorCode::OFFSET_OUT_OF_RANGE);
     }
-    Ok((log.id(), start.max(log.log_start())))
+    Ok((log.id(), start.max(broker.storage.coming_start(log))))
 }
 
 fn row(partition_index: i32, verdict: Verdict) -> DeleteRecordsPartitionResult {

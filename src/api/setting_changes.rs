@@ -141,8 +141,11 @@ fn tell(resource: &Resource, old: &Values, new: &Values) {
     let keys: BTreeSet<&String> = old.keys().chain(new.keys()).filter(is_changed).collect();
     let keys: Vec<&str> = keys.into_iter().take(20).map(String::as_str).collect();
     let keys: String = keys.join(", ").chars().take(500).collect();
-    let (kind, name) = (resource.kind.word(), &resource.name);
-    log::info!("a client has changed settings of {kind} {name:?}: {keys}");
+    let whose = match (resource.kind, &*resource.name) {
+        (ResourceType::Broker, "") => "every broker".to_owned(),
+        (kind, name) => format!("{} {name:?}", kind.word()),
+    };
+    log::info!("a client has changed settings of {whose}: {keys}");
 }
 
 /// Every key once, and with a value where it needs one.

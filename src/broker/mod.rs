@@ -346,7 +346,7 @@ impl Broker {
             self.leader_epoch(),
             self.rounds.synced,
             self.storage.used_bytes(),
-            self.storage.max_bytes(),
+            self.storage.max_bytes().unwrap_or(0),
             self.free_bytes(),
             self.full_disk.is_full(),
             self.refused_appends.count,

@@ -107,6 +107,11 @@ impl Broker {
             &mut state,
             &mut deleted,
         )?;
+        if !is_new && !journal.was_clean() {
+            log::info!(
+                "the process before was not stopped cleanly: logs are read from their recovery points on"
+            );
+        }
         state.opened = next_start(state.opened, journal.was_clean());
         state.reconfigure();
         ignored::tell(&state);

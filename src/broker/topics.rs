@@ -188,6 +188,7 @@ impl Broker {
         let name: Arc<str> = name.into();
         let config = self.state.topics.log_config(&self.state.config, &settings);
         self.create_partitions(id, &name, &config, 0..partition_count, now)?;
+        log::info!("topic {name} is created, with {partition_count} partitions");
         let name = name.to_string();
         self.commit(vec![Record::Topic {
             id,
@@ -212,6 +213,7 @@ impl Broker {
         }
         let numbers = topic.partition_count..partition_count;
         self.create_partitions(id, &topic.name, &topic.config, numbers, now)?;
+        log::info!("topic {} has {partition_count} partitions now", topic.name);
         self.commit(vec![topic.record(partition_count, topic.settings.clone())]);
         Ok(())
     }
@@ -240,6 +242,9 @@ impl Broker {
     /// Deletes a topic, and the offsets that groups have committed for it. It is gone at once; its files follow when
     /// the record is durable.
     pub fn delete_topic(&mut self, id: Uuid) {
+        if let Some(topic) = self.state.topics.by_id(id) {
+            log::info!("topic {} is deleted", topic.name);
+        }
         let offsets = self.state.groups.offsets_of_topic(id);
         self.commit(vec![Record::TopicDeleted { id }]);
         // What a cut leaves of them goes with the next start (`resume_groups`).
@@ -252,7 +257,8 @@ impl Broker {
     /// # Errors
     /// 56 where the disk does not take it; then nothing will be deleted.
     pub fn delete_records(&mut self, wanted: &[(PartitionId, i64)]) -> Result<u64, ErrorCode> {
-        self.storage.raise_starts(wanted).map_err(|error| {
+        let raised = self.storage.raise_starts(wanted, "DeleteRecords");
+        raised.map_err(|error| {
             if !is_full(&error) {
                 self.fail(error);
             }

@@ -12,9 +12,11 @@
 //! low mark that wait is over for all of them; what else is too much goes by these rules:
 //!
 //! 1. The share of every topic is the same. Of the topics that have a closed segment to give, the one furthest above
-//!    its share, which is the largest, gives the oldest; then they are compared again.
+//!    its share, which is the largest, gives the oldest; then they are compared again. Below its share a topic keeps
+//!    at least its part of the headroom, and nobody can take that from it.
 //! 2. A topic whose `cleanup.policy` has no `delete` gives nothing. Nor do segments that reach to the last stable
-//!    offset: they hold what an open transaction has written, or what nobody could read yet.
+//!    offset: they hold what an open transaction has written, or what nobody could read yet. Where the others have
+//!    nothing more to give, those that are above their share are refused: they would grow on what others lose.
 //! 3. A segment ends at 1/16 of the budget, even where `segment.bytes` is larger. Where no closed one is left, the
 //!    largest active one ends early, and goes when it is on disk.
 //!
@@ -31,6 +33,7 @@ use crate::clock::Mono;
 use crate::proto::Uuid;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
+use std::mem;
 use std::path::Path;
 
 /// The largest segment, and the headroom of a large budget, as parts of it.
@@ -68,6 +71,8 @@ pub(super) struct Budget {
     free: Option<(Mono, u64)>,
     /// When logs are compared again, or from how many bytes on.
     next_pass: Option<(Mono, u64)>,
+    /// Topics that are above their share and gave nothing, as the last comparison has found.
+    stubborn: BTreeSet<Uuid>,
     told: BTreeMap<Uuid, Mono>,
 }
 
@@ -84,13 +89,16 @@ impl Budget {
             leaving_bytes: 0,
             free: None,
             next_pass: None,
+            stubborn: BTreeSet::new(),
             told: BTreeMap::new(),
         }
     }
 
-    /// Other limits hold from now on.
-    pub(super) fn set_limits(&mut self, limits: Limits) {
-        (self.limits, self.free, self.next_pass) = (limits, None, None);
+    /// These limits hold from now on. Says whether they are others.
+    pub(super) fn set_limits(&mut self, limits: Limits) -> bool {
+        let before = mem::replace(&mut self.limits, limits);
+        (self.free, self.next_pass) = (None, None);
+        before != limits
     }
 
     /// A segment must not grow beyond this.
@@ -103,6 +111,20 @@ impl Budget {
         let max_bytes = self.limits.max_bytes;
         let small = HEADROOM_BYTES.min(max_bytes / MOST_HEADROOM);
         max_bytes - small.max(max_bytes / PARTS)
+    }
+
+    /// What each of so many topics has to itself.
+    pub(super) fn shares(&self, topics: u64) -> Shares {
+        let topics = topics.max(1);
+        Shares {
+            bytes: self.low_mark() / topics,
+            kept_bytes: (self.limits.max_bytes - self.low_mark()) / topics,
+        }
+    }
+
+    /// These topics are refused until there is room, or until others give.
+    pub(super) fn refuse(&mut self, stubborn: BTreeSet<Uuid>) {
+        self.stubborn = stubborn;
     }
 
     /// Bytes of the logs, and of what they have given up and is still on the disk.
@@ -179,10 +201,11 @@ impl Budget {
         staying.saturating_sub(self.low_mark())
     }
 
-    /// Why so many bytes more are refused, if they are; `free_bytes` asks the file system, at most once a second.
+    /// Why so many bytes more of a topic are refused, if they are; `free_bytes` asks the file system, at most once a
+    /// second.
     pub(super) fn refusal(
         &mut self,
-        bytes: u64,
+        (topic, bytes): (Uuid, u64),
         now: Mono,
         free_bytes: impl FnOnce() -> u64,
     ) -> Option<String> {
@@ -194,6 +217,12 @@ impl Budget {
         if used_bytes.saturating_add(bytes) > max_bytes {
             return Some(format!(
                 "chronik.disk.max.bytes is reached: the logs have {used_bytes} bytes of {max_bytes}"
+            ));
+        }
+        if self.is_tight() && self.stubborn.contains(&topic) {
+            return Some(format!(
+                "chronik.disk.max.bytes is near, the logs have {used_bytes} bytes of {max_bytes}, and this topic, which \
+                 is above its share, gives nothing: its cleanup.policy is without delete, or a transaction is open"
             ));
         }
         if min_free_bytes == 0 {
@@ -230,11 +259,22 @@ pub(super) struct Closed {
     pub(super) age_ms: i64,
 }
 
+/// What belongs to a topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Shares {
+    /// What is fair.
+    pub(super) bytes: u64,
+    /// What one that has less than that keeps: its part of the headroom.
+    pub(super) kept_bytes: u64,
+}
+
 /// What one topic has.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Topic {
     /// Bytes that stay unless the plan says otherwise.
     pub(super) bytes: u64,
+    /// Its largest active segment that could end and be given: bytes and partition.
+    pub(super) active: Option<(u64, i32)>,
     /// By partition, ascending.
     pub(super) closed: BTreeMap<i32, VecDeque<Closed>>,
 }
@@ -256,9 +296,18 @@ impl Topic {
         partitions.filter_map(|&at| self.front(at)).collect()
     }
 
-    /// Takes the oldest segment out.
-    fn give(&mut self, fronts: &mut Fronts) -> Option<(i32, Closed)> {
+    /// Whether it may lose so many bytes.
+    fn can_give(&self, bytes: u64, shares: Shares) -> bool {
+        self.bytes > shares.bytes || self.bytes >= shares.kept_bytes + bytes
+    }
+
+    /// Takes the oldest segment out, if it may go.
+    fn give(&mut self, fronts: &mut Fronts, shares: Shares) -> Option<(i32, Closed)> {
         let (_, _, partition) = fronts.pop_first()?;
+        let oldest = self.closed.get(&partition)?.front()?;
+        if !self.can_give(oldest.bytes, shares) {
+            return None;
+        }
         let segment = self.closed.get_mut(&partition)?.pop_front()?;
         self.bytes -= segment.bytes;
         fronts.extend(self.front(partition));
@@ -266,9 +315,29 @@ impl Topic {
     }
 }
 
-/// Where logs are to begin so that `excess_bytes` go, and how many go.
+/// The largest active segment that could go if it ended.
+pub(super) fn largest_active(
+    topics: &BTreeMap<Uuid, Topic>,
+    shares: Shares,
+) -> Option<PartitionId> {
+    let actives = topics.iter().filter_map(|(&topic, has)| {
+        let (bytes, partition) = has.active?;
+        let id = PartitionId { topic, partition };
+        has.can_give(bytes, shares).then_some((bytes, id))
+    });
+    actives.max().map(|(_, id)| id)
+}
+
+/// The topics that have more than their share.
+pub(super) fn above_share(topics: &BTreeMap<Uuid, Topic>, shares: Shares) -> BTreeSet<Uuid> {
+    let above = topics.iter().filter(|(_, has)| has.bytes > shares.bytes);
+    above.map(|(id, _)| *id).collect()
+}
+
+/// Where logs are to begin so that `excess_bytes` go, and how many go, which are taken from `topics`.
 pub(super) fn plan(
-    mut topics: BTreeMap<Uuid, Topic>,
+    topics: &mut BTreeMap<Uuid, Topic>,
+    shares: Shares,
     excess_bytes: u64,
 ) -> (BTreeMap<PartitionId, i64>, u64) {
     let (mut starts, mut going_bytes) = (BTreeMap::new(), 0);
@@ -286,7 +355,7 @@ pub(super) fn plan(
             continue;
         };
         let fronts = fronts.entry(id).or_insert_with(|| topic.fronts());
-        if let Some((partition, segment)) = topic.give(fronts) {
+        if let Some((partition, segment)) = topic.give(fronts, shares) {
             let at = PartitionId {
                 topic: id,
                 partition,
@@ -306,6 +375,12 @@ mod tests {
 
     const A: Uuid = Uuid([1; 16]);
     const B: Uuid = Uuid([2; 16]);
+
+    /// Everybody gives.
+    const NOTHING: Shares = Shares {
+        bytes: 0,
+        kept_bytes: 0,
+    };
 
     fn at(topic: Uuid, partition: i32) -> PartitionId {
         PartitionId { topic, partition }
@@ -348,24 +423,60 @@ mod tests {
             let a = topic(&[&[50, 60], &[5, 55, 65]], 0);
             BTreeMap::from([(A, a), (B, topic(&[&[1, 2, 3]], 5))])
         };
-        let (starts, going) = plan(topics(), 10);
+        let (starts, going) = plan(&mut topics(), NOTHING, 10);
         assert_eq!((starts, going), ([(at(A, 1), 1)].into(), 10));
-        let (starts, going) = plan(topics(), 25);
+        let (starts, going) = plan(&mut topics(), NOTHING, 25);
         let expected = [(at(A, 1), 1), (at(A, 0), 1), (at(B, 0), 1)];
         assert_eq!((starts, going), (expected.into(), 30));
     }
 
     #[test]
     fn a_topic_with_nothing_closed_gives_nothing_however_large_it_is() {
-        let topics = BTreeMap::from([(A, topic(&[&[]], 1000)), (B, topic(&[&[1]], 0))]);
-        let (starts, going) = plan(topics, 500);
+        let mut topics = BTreeMap::from([(A, topic(&[&[]], 1000)), (B, topic(&[&[1]], 0))]);
+        let (starts, going) = plan(&mut topics, NOTHING, 500);
         assert_eq!((starts, going), ([(at(B, 0), 1)].into(), 10));
+    }
+
+    #[test]
+    fn below_its_share_a_topic_keeps_its_part_of_the_headroom() {
+        let shares = Shares {
+            bytes: 45,
+            kept_bytes: 15,
+        };
+        let mut topics = BTreeMap::from([(A, topic(&[], 100)), (B, topic(&[&[1, 2, 3, 4]], 5))]);
+        let (starts, going) = plan(&mut topics, shares, 100);
+        assert_eq!((starts, going), ([(at(B, 0), 3)].into(), 30), "15 are left");
+        assert_eq!(above_share(&topics, shares), [A].into());
+        let mut alone = BTreeMap::from([(B, topic(&[&[1]], 40))]);
+        assert_eq!(plan(&mut alone, shares, 100).1, 10, "it has 50");
+        alone.entry(B).or_default().active = Some((40, 3));
+        assert_eq!(
+            largest_active(&alone, shares),
+            None,
+            "it would keep nothing"
+        );
+        alone.entry(B).or_default().bytes = 46;
+        assert_eq!(largest_active(&alone, shares), Some(at(B, 3)));
+    }
+
+    #[test]
+    fn who_is_above_its_share_and_gives_nothing_is_refused_while_there_is_too_much() {
+        let mut budget = budget(100, 0);
+        budget.appended(76);
+        budget.refuse([A].into());
+        let why = budget
+            .refusal((A, 1), now(0), || 0)
+            .expect("it must not grow");
+        assert!(why.starts_with("chronik.disk.max.bytes "), "{why}");
+        assert_eq!(budget.refusal((B, 1), now(0), || 0), None);
+        budget.recounted(76, 75);
+        assert_eq!(budget.refusal((A, 1), now(0), || 0), None);
     }
 
     #[test]
     fn of_equally_old_segments_the_largest_partition_gives_first() {
         let all = [[7; 1].as_slice(), &[7; 3], &[7; 2]];
-        let (starts, _) = plan(BTreeMap::from([(A, topic(&all, 0))]), 20);
+        let (starts, _) = plan(&mut BTreeMap::from([(A, topic(&all, 0))]), NOTHING, 20);
         assert_eq!(
             starts,
             [(at(A, 1), 2)].into(),
@@ -431,26 +542,26 @@ mod tests {
     fn the_budget_is_never_passed_and_the_refusal_names_the_setting() {
         let mut budget = budget(100, 0);
         budget.appended(90);
-        assert_eq!(budget.refusal(10, now(0), || 0), None);
-        let why = budget.refusal(11, now(0), || 0).expect("too much");
+        assert_eq!(budget.refusal((A, 10), now(0), || 0), None);
+        let why = budget.refusal((A, 11), now(0), || 0).expect("too much");
         assert!(why.starts_with("chronik.disk.max.bytes "), "{why}");
         budget.set_limits(Limits {
             max_bytes: u64::MAX,
             min_free_bytes: 0,
         });
-        assert_eq!(budget.refusal(u64::MAX, now(0), || 0), None);
+        assert_eq!(budget.refusal((A, u64::MAX), now(0), || 0), None);
         assert!(!budget.is_tight());
     }
 
     #[test]
     fn free_bytes_are_asked_for_once_a_second_and_counted_down_between() {
         let mut budget = budget(u64::MAX, 1000);
-        assert_eq!(budget.refusal(10, now(0), || 1010), None);
+        assert_eq!(budget.refusal((A, 10), now(0), || 1010), None);
         budget.appended(10);
         let asked = || -> u64 { panic!("it is known") };
-        let why = budget.refusal(1, now(FREE_MS - 1), asked);
+        let why = budget.refusal((A, 1), now(FREE_MS - 1), asked);
         assert!(why.is_some_and(|why| why.starts_with("chronik.disk.min.free ")));
-        assert_eq!(budget.refusal(1, now(FREE_MS), || 5000), None);
+        assert_eq!(budget.refusal((A, 1), now(FREE_MS), || 5000), None);
     }
 
     #[test]

@@ -1,13 +1,13 @@
 //! Room on the disk: who may still append, and what goes so that others may (`budget` has the rules).
 
-use super::budget::{Closed, Limits, Topic, plan};
+use super::budget::{Closed, Limits, Topic, above_share, largest_active, plan};
 use super::removal::Leftover;
 use super::segment::Segment;
 use super::{Log, PartitionId, Refused, State, Storage};
 use crate::clock::Now;
 use crate::proto::Uuid;
 use crate::proto::error::ErrorCode;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 use std::path::Path;
 
@@ -19,8 +19,6 @@ struct Facts {
     going_bytes: u64,
     /// Bytes of closed segments that may go as soon as they are on disk.
     soon_bytes: u64,
-    /// The largest active segment that could end, and its bytes.
-    largest_active: Option<(u64, PartitionId)>,
 }
 
 impl Storage {
@@ -34,7 +32,11 @@ impl Storage {
             },
             min_free_bytes: self.config.disk_min_free.of(total_bytes).unwrap_or(0),
         };
-        self.budget.set_limits(limits);
+        if self.budget.set_limits(limits) && limits.max_bytes < u64::MAX {
+            let free_bytes = self.disk.free_bytes(&self.root).unwrap_or(u64::MAX);
+            let max_bytes = limits.max_bytes;
+            log::info!("the logs may take {max_bytes} bytes; free_bytes={free_bytes}");
+        }
         self.shelf.roll_bytes = self.budget.roll_bytes();
     }
 
@@ -44,10 +46,10 @@ impl Storage {
         self.budget.used_bytes()
     }
 
-    /// What that may come to; `u64::MAX` is without a limit.
+    /// What that may come to, if there is a limit.
     #[must_use]
-    pub fn max_bytes(&self) -> u64 {
-        self.budget.max_bytes()
+    pub fn max_bytes(&self) -> Option<u64> {
+        Some(self.budget.max_bytes()).filter(|max| *max < u64::MAX)
     }
 
     /// Refuses an append where the logs may not take more. One to a log that is not there gets to know that instead.
@@ -59,11 +61,17 @@ impl Storage {
     ) -> Result<(), Refused> {
         let (disk, root) = (&self.disk, &self.root);
         let free_bytes = || disk.free_bytes(root).unwrap_or(u64::MAX);
-        let why = self.budget.refusal(bytes as u64, now.mono, free_bytes);
+        let why = self
+            .budget
+            .refusal((id.topic, bytes as u64), now.mono, free_bytes);
         let Some(why) = why.filter(|_| self.log(id).is_ok()) else {
             return Ok(());
         };
         self.keep_room(now);
+        if bytes as u64 > self.budget.max_bytes() {
+            let why = "The batch is larger than chronik.disk.max.bytes.";
+            return Err(Refused::new(ErrorCode::MESSAGE_TOO_LARGE, why));
+        }
         Err(Refused {
             lacks_space: true,
             ..Refused::new(ErrorCode::KAFKA_STORAGE_ERROR, why)
@@ -103,22 +111,34 @@ impl Storage {
             return;
         }
         self.hurry_removals(now);
-        let facts = self.facts(now);
+        let mut facts = self.facts(now);
+        let largest = facts.largest();
+        let topics = facts.topics.values().filter(|topic| topic.bytes > 0);
+        let shares = self.budget.shares(topics.count() as u64);
         let excess_bytes = self.budget.excess_bytes(facts.going_bytes);
-        let (starts, given_bytes) = plan(facts.topics, excess_bytes);
+        let (starts, given_bytes) = plan(&mut facts.topics, shares, excess_bytes);
         let starts: Vec<(PartitionId, i64)> = starts.into_iter().collect();
         if !starts.is_empty() {
-            self.give_up(&starts, now);
+            self.give_up(&starts, largest, now);
         }
-        if given_bytes + facts.soon_bytes < excess_bytes
-            && let Some((_, id)) = facts.largest_active
-        {
-            self.end_segment(id, now);
+        let mut stubborn = BTreeSet::new();
+        if given_bytes + facts.soon_bytes < excess_bytes {
+            match largest_active(&facts.topics, shares) {
+                Some(id) => self.end_segment(id, now),
+                None => stubborn = above_share(&facts.topics, shares),
+            }
         }
+        self.budget.refuse(stubborn);
     }
 
-    /// Logs begin later, and the log of the broker tells of each topic that has lost records by that.
-    fn give_up(&mut self, starts: &[(PartitionId, i64)], now: Now) {
+    /// Logs begin later, and the log of the broker tells of each topic that has lost records by that, and which one
+    /// takes most of the disk.
+    fn give_up(
+        &mut self,
+        starts: &[(PartitionId, i64)],
+        (largest_bytes, largest): (u64, Uuid),
+        now: Now,
+    ) {
         if !self.raise_own_starts(starts, "chronik.disk.max.bytes") {
             return;
         }
@@ -126,9 +146,16 @@ impl Storage {
             if self.budget.admits_line(id.topic, now.mono) {
                 let name = self.slots.get(id).map_or("?", |slot| &slot.topic);
                 let (used, max) = (self.budget.used_bytes(), self.budget.max_bytes());
+                let of_largest = PartitionId {
+                    topic: largest,
+                    partition: 0,
+                };
+                let mut slots = self.slots.range(of_largest..);
+                let largest = slots.next().map_or("?", |(_, slot)| &slot.topic);
                 log::warn!(
                     "the oldest records of {name} go before their retention is over: chronik.disk.max.bytes is near; \
-                     used_bytes={used} max_bytes={max}"
+                     used_bytes={used} max_bytes={max} largest_topic={largest} \
+                     largest_bytes={largest_bytes}"
                 );
             }
         }
@@ -150,14 +177,19 @@ impl Storage {
     fn facts(&self, now: Now) -> Facts {
         let mut facts = Facts::default();
         for log in self.logs() {
-            let start = self.starts.coming(log.id()).max(Some(log.log_start()));
-            facts.add(log, start.unwrap_or(0), now);
+            facts.add(log, self.coming_start(log), now);
         }
         facts
     }
 }
 
 impl Facts {
+    /// The bytes of the largest topic, and its id.
+    fn largest(&self) -> (u64, Uuid) {
+        let sizes = self.topics.iter().map(|(id, has)| (has.bytes, *id));
+        sizes.max().unwrap_or_default()
+    }
+
     fn add(&mut self, log: &Log, start: i64, now: Now) {
         let (id, gives) = (log.id(), log.config().delete);
         let (stable, readable) = (log.last_stable_offset(), log.high_watermark());
@@ -184,7 +216,7 @@ impl Facts {
         let active_bytes = log.segments.last().map_or(0, Segment::len);
         topic.bytes += active_bytes;
         if gives && active_bytes > 0 && log.open_transactions().next().is_none() {
-            self.largest_active = self.largest_active.max(Some((active_bytes, id)));
+            topic.active = topic.active.max(Some((active_bytes, id.partition)));
         }
     }
 }

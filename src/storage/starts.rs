@@ -34,7 +34,7 @@
 //! it. It must stand while the deletion may still be taken back, so there is no namesake before that is durable.
 
 use super::checkpoint::{self, Offsets};
-use super::{PartitionId, Slot, State, Storage, names};
+use super::{Log, PartitionId, Slot, State, Storage, names};
 use crate::disk::lanes::Round;
 use crate::disk::{File, FileRef, Mode, is_full};
 use std::collections::{BTreeMap, BTreeSet};
@@ -131,11 +131,12 @@ impl Starts {
 
 impl Storage {
     /// Has logs begin later. Each offset must not exceed the log's high watermark; where the log begins there already,
-    /// or later, nothing happens. Answers the round that makes all of it so; 0: it is.
+    /// or later, nothing happens. The log of the broker tells `why`. Answers the round that makes all of it so; 0: it
+    /// is.
     ///
     /// # Errors
     /// What the disk says; then no log will begin later.
-    pub fn raise_starts(&mut self, wanted: &[(PartitionId, i64)]) -> io::Result<u64> {
+    pub fn raise_starts(&mut self, wanted: &[(PartitionId, i64)], why: &str) -> io::Result<u64> {
         let before = self.starts.wanted.clone();
         let round = wanted
             .iter()
@@ -146,6 +147,13 @@ impl Storage {
         {
             self.starts.wanted = before;
             return Err(error);
+        }
+        for (id, start) in &self.starts.wanted {
+            if before.get(id) != Some(start) {
+                let topic = self.slots.get(id).map_or("?", |slot| &slot.topic);
+                let partition = id.partition;
+                log::info!("{topic}-{partition}: records before offset {start} go: {why}");
+            }
         }
         Ok(round)
     }
@@ -250,31 +258,29 @@ impl Storage {
             .collect()
     }
 
+    /// Where a log will begin, with what is on its way.
+    #[must_use]
+    pub fn coming_start(&self, log: &Log) -> i64 {
+        self.starts
+            .coming(log.id())
+            .unwrap_or(0)
+            .max(log.log_start())
+    }
+
     /// Where a partition will begin, with what is on its way.
     pub(super) fn start_to_be(&self, id: PartitionId, slot: &Slot) -> i64 {
-        let starts = &self.starts;
-        let start = match &slot.state {
-            State::Ready(log) => log.log_start(),
-            _ => starts.of(&slot.topic, id.partition).unwrap_or(0),
-        };
-        let coming = [starts.wanted.get(&id), starts.flying.get(&id)];
-        let coming = coming.into_iter().flatten().copied();
-        coming.chain([start]).max().unwrap_or(start)
+        match &slot.state {
+            State::Ready(log) => self.coming_start(log),
+            _ => self.starts.of(&slot.topic, id.partition).unwrap_or(0),
+        }
     }
 
     /// The same for the storage itself, which tries again where there is no room. Answers whether it is done.
     pub(super) fn raise_own_starts(&mut self, wanted: &[(PartitionId, i64)], why: &str) -> bool {
-        match self.raise_starts(wanted) {
+        match self.raise_starts(wanted, why) {
             Err(error) if is_full(&error) => log::debug!("old records stay: {error}"),
             Err(error) => self.starts.failure = Some(error),
-            Ok(_) => {
-                for (id, start) in wanted {
-                    let topic = self.slots.get(id).map_or("?", |slot| &slot.topic);
-                    let partition = id.partition;
-                    log::info!("{topic}-{partition}: records before offset {start} go: {why}");
-                }
-                return true;
-            }
+            Ok(_) => return true,
         }
         false
     }

@@ -94,7 +94,10 @@ fn model_delete(room: &mut Room, oracle: &mut Oracle) {
     let log = room.storage.log(id(0)).unwrap();
     let (start, end) = (log.log_start(), log.high_watermark());
     let offset = start + room.disk.draw((end - start) as u64 + 1) as i64;
-    let round = room.storage.raise_starts(&[(id(0), offset)]).unwrap();
+    let round = room
+        .storage
+        .raise_starts(&[(id(0), offset)], "a test")
+        .unwrap();
     assert_eq!(round > 0, offset > start);
     oracle.wanted_start = oracle.wanted_start.max(offset);
     // The recovery points may be due as well.

@@ -204,7 +204,7 @@ fn the_greatest_time_is_told_though_its_record_lies_before_the_log_start() {
         room.append(0, &builder.build(None).unwrap()).unwrap();
     }
     room.settle();
-    room.storage.raise_starts(&[(id(0), 2)]).unwrap();
+    room.storage.raise_starts(&[(id(0), 2)], "a test").unwrap();
     room.settle();
     assert_eq!(room.storage.log(id(0)).unwrap().log_start(), 2);
     let newest = room.storage.max_timestamp(id(0)).unwrap().unwrap();

@@ -24,7 +24,7 @@ fn start_of(room: &Room) -> i64 {
 }
 
 fn delete_before(room: &mut Room, offset: i64) -> io::Result<u64> {
-    room.storage.raise_starts(&[(id(0), offset)])
+    room.storage.raise_starts(&[(id(0), offset)], "a test")
 }
 
 /// So much time passes, and everything that is to be done is done.
@@ -340,7 +340,7 @@ fn a_deletion_that_is_taken_back_has_kept_its_line_whatever_else_was_deleted() {
     delete_before(&mut room, 7).unwrap();
     room.settle();
     room.storage.forget(id(0));
-    room.storage.raise_starts(&[(id(1), 5)]).unwrap();
+    room.storage.raise_starts(&[(id(1), 5)], "a test").unwrap();
     room.settle();
     let room = room.crash(Survives::Everything);
     let starts: Vec<i64> = room.storage.logs().map(Log::log_start).collect();

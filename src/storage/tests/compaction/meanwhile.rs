@@ -25,7 +25,9 @@ fn many_segments(seed: u64) -> (Room, Story) {
 /// Has the log begin behind its first segment.
 fn drop_first_segment(room: &mut Room) {
     let second = room.storage.log(id(0)).unwrap().segments[1].base();
-    room.storage.raise_starts(&[(id(0), second)]).unwrap();
+    room.storage
+        .raise_starts(&[(id(0), second)], "a test")
+        .unwrap();
 }
 
 /// One job of each lane, and what the loop makes of it.
