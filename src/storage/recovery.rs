@@ -614,7 +614,7 @@ fn sync_metadata(task: &Task, dir: &Path) -> Result<(), Trouble> {
     let metadata = task.disk.open(&dir.join(names::METADATA), Mode::Write)?;
     let text = checkpoint::encode_metadata(task.id.topic);
     match metadata.write_at(0, &[text.as_bytes()]) {
-        Err(error) if !is_full(&error) => return Err(error.into()),
+        Err(error) if !is_full(&error) => Err(error.into()),
         _ => Ok(metadata.sync()?),
     }
 }
