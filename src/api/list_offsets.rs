@@ -8,6 +8,8 @@
 //!   in remote storage (v11+; -1 too). Below their version, or unknown: error 35 for the partition.
 //! * v0 answers up to `max_num_offsets` bases of segments, descending, by the files' times.
 //! * v4+ carries the epoch that the client believes in, and is answered the record's epoch.
+//! * A look-up by time that would read many indexes at once waits until they are read (`storage::Looks`), and where the
+//!   client does not wait, it is error 7.
 //! * A partition that stands twice in the request is error 42, once, except in v0.
 
 use super::common::check_epoch;
@@ -42,6 +44,8 @@ const SPECIAL: [(i64, i16); 6] = [
 
 /// What all partitions of a request share.
 struct Asked {
+    /// Where a look-up by time would still read too much.
+    unknown: BTreeSet<PartitionId>,
     version: i16,
     now: Now,
     read_committed: bool,
@@ -65,11 +69,16 @@ pub(super) fn handle(
     } else {
         LOADING_TIMEOUT_MS
     };
-    let unknown = unknown_times(broker, &request);
-    if let Some(wait) = call.wait_for_loading([loading, unknown].concat(), timeout_ms) {
+    let unknown = match call.version() {
+        0 => BTreeSet::new(),
+        _ => unknown_times(broker, &request),
+    };
+    let awaited = loading.into_iter().chain(unknown.iter().copied());
+    if let Some(wait) = call.wait_for_loading(awaited.collect(), timeout_ms) {
         return wait;
     }
     let asked = Asked {
+        unknown,
         version: call.version(),
         now: call.cx.now,
         read_committed: request.isolation_level == 1,
@@ -112,21 +121,19 @@ pub(super) fn handle(
 }
 
 /// The partitions with a look-up by time that has to wait: too much would be read for it at once.
-fn unknown_times(broker: &mut Broker, request: &ListOffsetsRequest<'_>) -> Vec<PartitionId> {
-    let mut looks = Looks::default();
-    let mut unknown = Vec::new();
+fn unknown_times(broker: &mut Broker, request: &ListOffsetsRequest<'_>) -> BTreeSet<PartitionId> {
+    let mut ids = BTreeSet::new();
     for topic in &request.topics {
-        let by_time = |p: &&ListOffsetsPartition| p.timestamp >= 0 || p.timestamp == MAX_TIMESTAMP;
-        for partition in topic.partitions.iter().filter(by_time) {
-            let found = broker.find(topic.name, partition.partition_index);
-            unknown.extend(
-                found
-                    .ok()
-                    .filter(|id| !broker.storage.knows_times(*id, &mut looks)),
-            );
-        }
+        let by_time = topic.partitions.iter().filter(|p| is_by_time(p.timestamp));
+        ids.extend(by_time.filter_map(|p| broker.find(topic.name, p.partition_index).ok()));
     }
-    unknown
+    let mut looks = Looks::default();
+    ids.retain(|id| !broker.storage.knows_times(*id, &mut looks));
+    ids
+}
+
+fn is_by_time(timestamp: i64) -> bool {
+    timestamp >= 0 || timestamp == MAX_TIMESTAMP
 }
 
 /// Answers one error for all.
@@ -181,6 +188,9 @@ fn look_up(
             old_style_offsets,
             ..Default::default()
         });
+    }
+    if is_by_time(partition.timestamp) && asked.unknown.contains(&id) {
+        return Err(ErrorCode::REQUEST_TIMED_OUT);
     }
     let found = offset_at(broker, id, asked, partition.timestamp).map_err(|e| {
         let number = partition.partition_index;
