@@ -119,10 +119,12 @@ struct Rest {
 }
 
 impl Rest {
-    fn of(log: &Log, ms: i64, now: Now) -> Rest {
+    /// What a pass has seen: the log may be another by now.
+    fn after(pass: &Pass, ms: i64, now: Now) -> Rest {
+        let (config, bounds) = pass.seen();
         Rest {
-            config: Arc::clone(log.config()),
-            bounds: log.bounds().settled(),
+            config: Arc::clone(config),
+            bounds: bounds.settled(),
             until: now.mono.plus_ms(ms),
         }
     }
@@ -317,7 +319,10 @@ impl Storage {
                     self.go_on(pass, now);
                 }
             }
-            Step::NotYet(wait_ms) => self.rest(id, wait_ms.min(LONGEST_REST_MS), now),
+            Step::NotYet(wait_ms) => {
+                let rest = Rest::after(&pass, wait_ms.min(LONGEST_REST_MS), now);
+                self.cleaner.resting.insert(id, rest);
+            }
             Step::Done(until) => self.pass_done(&pass, until, now),
             Step::Failed(trouble) => return self.pass_failed(*pass, trouble, now),
         }
@@ -388,14 +393,6 @@ impl Storage {
         Ok(())
     }
 
-    /// Nothing of a log is due for so long, unless it changes.
-    fn rest(&mut self, id: PartitionId, ms: i64, now: Now) {
-        if let Ok(log) = self.log(id) {
-            let rest = Rest::of(log, ms, now);
-            self.cleaner.resting.insert(id, rest);
-        }
-    }
-
     fn pass_done(&mut self, pass: &Pass, until: i64, now: Now) {
         let mut is_due_again = false;
         if let Ok(log) = self.log_mut(pass.id()) {
@@ -414,12 +411,13 @@ impl Storage {
 
     fn pass_failed(&mut self, pass: Pass, trouble: Trouble, now: Now) -> io::Result<()> {
         let id = pass.id();
+        let later = Rest::after(&pass, FAILED_REST_MS, now);
         self.abandon(pass);
         match trouble {
             Trouble::Io(error) if is_sync_failure(&error) => Err(error),
             Trouble::Io(error) => {
                 log::warn!("{error}; compaction of that log is tried again in ten minutes");
-                self.rest(id, FAILED_REST_MS, now);
+                self.cleaner.resting.insert(id, later);
                 Ok(())
             }
             Trouble::Damaged(why) => {

@@ -148,6 +148,11 @@ impl Pass {
         self.task.id
     }
 
+    /// The settings and bounds that it judges by.
+    pub(super) fn seen(&self) -> (&Arc<LogConfig>, Bounds) {
+        (&self.task.config, self.task.bounds)
+    }
+
     /// The partition's directory, and the segment that was begun and not handed over.
     pub(super) fn unfinished(&self) -> Option<(PathBuf, i64)> {
         Some((self.task.dir.clone(), self.writing?))

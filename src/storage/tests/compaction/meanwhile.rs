@@ -162,3 +162,29 @@ fn a_log_that_could_not_be_read_is_compacted_later() {
         story.check(&mut room);
     }
 }
+
+#[test]
+fn a_setting_that_is_altered_while_a_log_is_looked_at_counts_at_the_next_sweep() {
+    let mut config = compacted();
+    config.compaction.min_dirty_ratio = 1.0;
+    config.compaction.max_lag_ms = 36_000_000;
+    let mut room = room(6, config.clone());
+    let mut story = Story::default();
+    (0..50).for_each(|_| story.produce(&mut room, -1, 3));
+    settle(&mut room).unwrap();
+    room.disk.set_clock(room.now.wall_ms);
+    for _ in 0..3 {
+        pass_ms(&mut room, 1100);
+        room.storage.tick(room.now);
+        if !room.storage.cleaner.is_idle() {
+            break;
+        }
+        settle(&mut room).unwrap();
+    }
+    assert!(!room.storage.cleaner.is_idle(), "the look is on its way");
+    config.compaction.min_dirty_ratio = 0.0;
+    room.storage.set_config(id(0), &Arc::new(config));
+    compact(&mut room).unwrap();
+    assert!(cleaned(&room).is_some());
+    story.check(&mut room);
+}
