@@ -334,23 +334,27 @@ pub(super) fn above_share(topics: &BTreeMap<Uuid, Topic>, shares: Shares) -> BTr
     above.map(|(id, _)| *id).collect()
 }
 
-/// Where logs are to begin so that `excess_bytes` go, and how many go, which are taken from `topics`.
-pub(super) fn plan(
-    topics: &mut BTreeMap<Uuid, Topic>,
-    shares: Shares,
-    excess_bytes: u64,
-) -> (BTreeMap<PartitionId, i64>, u64) {
-    let (mut starts, mut going_bytes) = (BTreeMap::new(), 0);
+/// What a comparison has come to.
+#[derive(Debug)]
+pub(super) struct Plan {
+    /// Where logs are to begin.
+    pub(super) starts: BTreeMap<PartitionId, i64>,
+    /// How many bytes go by that.
+    pub(super) bytes: u64,
+    /// It was not cut short: nobody has more to give, or it is enough.
+    pub(super) is_whole: bool,
+}
+
+/// Where logs are to begin so that `excess_bytes` go, which are taken from `topics`.
+pub(super) fn plan(topics: &mut BTreeMap<Uuid, Topic>, shares: Shares, excess_bytes: u64) -> Plan {
+    let (mut starts, mut bytes, mut given) = (BTreeMap::new(), 0, 0);
     let mut fronts: BTreeMap<Uuid, Fronts> = BTreeMap::new();
     let sizes = topics.iter().map(|(id, topic)| (topic.bytes, Reverse(*id)));
     let mut largest: BinaryHeap<(u64, Reverse<Uuid>)> = sizes.collect();
-    for _ in 0..MAX_GOING {
-        if going_bytes >= excess_bytes {
-            break;
-        }
-        let Some((_, Reverse(id))) = largest.pop() else {
-            break;
-        };
+    while bytes < excess_bytes
+        && given < MAX_GOING
+        && let Some((_, Reverse(id))) = largest.pop()
+    {
         let Some(topic) = topics.get_mut(&id) else {
             continue;
         };
@@ -361,11 +365,16 @@ pub(super) fn plan(
                 partition,
             };
             starts.insert(at, segment.end);
-            going_bytes += segment.bytes;
+            bytes += segment.bytes;
+            given += 1;
             largest.push((topic.bytes, Reverse(id)));
         }
     }
-    (starts, going_bytes)
+    Plan {
+        starts,
+        bytes,
+        is_whole: given < MAX_GOING,
+    }
 }
 
 #[cfg(test)]
@@ -423,18 +432,23 @@ mod tests {
             let a = topic(&[&[50, 60], &[5, 55, 65]], 0);
             BTreeMap::from([(A, a), (B, topic(&[&[1, 2, 3]], 5))])
         };
-        let (starts, going) = plan(&mut topics(), NOTHING, 10);
-        assert_eq!((starts, going), ([(at(A, 1), 1)].into(), 10));
-        let (starts, going) = plan(&mut topics(), NOTHING, 25);
+        let few = plan(&mut topics(), NOTHING, 10);
+        assert_eq!((few.starts, few.bytes), ([(at(A, 1), 1)].into(), 10));
+        let more = plan(&mut topics(), NOTHING, 25);
         let expected = [(at(A, 1), 1), (at(A, 0), 1), (at(B, 0), 1)];
-        assert_eq!((starts, going), (expected.into(), 30));
+        assert_eq!((more.starts, more.bytes), (expected.into(), 30));
     }
 
     #[test]
     fn a_topic_with_nothing_closed_gives_nothing_however_large_it_is() {
         let mut topics = BTreeMap::from([(A, topic(&[&[]], 1000)), (B, topic(&[&[1]], 0))]);
-        let (starts, going) = plan(&mut topics, NOTHING, 500);
-        assert_eq!((starts, going), ([(at(B, 0), 1)].into(), 10));
+        let all = plan(&mut topics, NOTHING, 500);
+        assert_eq!((all.starts, all.bytes), ([(at(B, 0), 1)].into(), 10));
+        assert!(all.is_whole, "there is no more");
+        let times = [1; MAX_GOING + 1];
+        let mut many = BTreeMap::from([(A, topic(&[&times], 0))]);
+        let cut = plan(&mut many, NOTHING, u64::MAX);
+        assert_eq!((cut.bytes, cut.is_whole), (10 * MAX_GOING as u64, false));
     }
 
     #[test]
@@ -444,11 +458,12 @@ mod tests {
             kept_bytes: 15,
         };
         let mut topics = BTreeMap::from([(A, topic(&[], 100)), (B, topic(&[&[1, 2, 3, 4]], 5))]);
-        let (starts, going) = plan(&mut topics, shares, 100);
-        assert_eq!((starts, going), ([(at(B, 0), 3)].into(), 30), "15 are left");
+        let all = plan(&mut topics, shares, 100);
+        let given = (all.starts, all.bytes);
+        assert_eq!(given, ([(at(B, 0), 3)].into(), 30), "15 are left");
         assert_eq!(above_share(&topics, shares), [A].into());
         let mut alone = BTreeMap::from([(B, topic(&[&[1]], 40))]);
-        assert_eq!(plan(&mut alone, shares, 100).1, 10, "it has 50");
+        assert_eq!(plan(&mut alone, shares, 100).bytes, 10, "it has 50");
         alone.entry(B).or_default().active = Some((40, 3));
         assert_eq!(
             largest_active(&alone, shares),
@@ -476,9 +491,9 @@ mod tests {
     #[test]
     fn of_equally_old_segments_the_largest_partition_gives_first() {
         let all = [[7; 1].as_slice(), &[7; 3], &[7; 2]];
-        let (starts, _) = plan(&mut BTreeMap::from([(A, topic(&all, 0))]), NOTHING, 20);
+        let plan = plan(&mut BTreeMap::from([(A, topic(&all, 0))]), NOTHING, 20);
         assert_eq!(
-            starts,
+            plan.starts,
             [(at(A, 1), 2)].into(),
             "three, then two at the lower number"
         );

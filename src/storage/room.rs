@@ -116,18 +116,21 @@ impl Storage {
         let topics = facts.topics.values().filter(|topic| topic.bytes > 0);
         let shares = self.budget.shares(topics.count() as u64);
         let excess_bytes = self.budget.excess_bytes(facts.going_bytes);
-        let (starts, given_bytes) = plan(&mut facts.topics, shares, excess_bytes);
-        let starts: Vec<(PartitionId, i64)> = starts.into_iter().collect();
+        let plan = plan(&mut facts.topics, shares, excess_bytes);
+        let starts: Vec<(PartitionId, i64)> = plan.starts.into_iter().collect();
         if !starts.is_empty() {
             self.give_up(&starts, largest, now);
         }
         let mut stubborn = BTreeSet::new();
-        if given_bytes + facts.soon_bytes < excess_bytes {
+        if plan.is_whole && plan.bytes + facts.soon_bytes < excess_bytes {
             match largest_active(&facts.topics, shares) {
                 Some(id) => self.end_segment(id, now),
                 None => stubborn = above_share(&facts.topics, shares),
             }
         }
+        starts.iter().for_each(|(id, _)| {
+            stubborn.remove(&id.topic);
+        });
         self.budget.refuse(stubborn);
     }
 
