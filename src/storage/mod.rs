@@ -411,6 +411,11 @@ impl Storage {
         storage
     }
 
+    /// For lines of the log.
+    fn topic_name(&self, id: PartitionId) -> &str {
+        self.slots.get(&id).map_or("?", |slot| &slot.topic)
+    }
+
     /// What all logs share holds from now on.
     pub fn obey(&mut self, config: StorageConfig) {
         self.config = config;

@@ -147,14 +147,12 @@ impl Storage {
         }
         for (id, _) in starts {
             if self.budget.admits_line(id.topic, now.mono) {
-                let name = self.slots.get(id).map_or("?", |slot| &slot.topic);
+                let name = self.topic_name(*id);
                 let (used, max) = (self.budget.used_bytes(), self.budget.max_bytes());
-                let of_largest = PartitionId {
+                let largest = self.topic_name(PartitionId {
                     topic: largest,
                     partition: 0,
-                };
-                let mut slots = self.slots.range(of_largest..);
-                let largest = slots.next().map_or("?", |(_, slot)| &slot.topic);
+                });
                 log::warn!(
                     "the oldest records of {name} go before their retention is over: chronik.disk.max.bytes is near; \
                      used_bytes={used} max_bytes={max} largest_topic={largest} \

@@ -150,8 +150,7 @@ impl Storage {
         }
         for (id, start) in &self.starts.wanted {
             if before.get(id) != Some(start) {
-                let topic = self.slots.get(id).map_or("?", |slot| &slot.topic);
-                let partition = id.partition;
+                let (topic, partition) = (self.topic_name(*id), id.partition);
                 log::info!("{topic}-{partition}: records before offset {start} go: {why}");
             }
         }
